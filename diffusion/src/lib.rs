@@ -1,0 +1,22 @@
+//! Latent diffusion models in Burn, and the mutual information their denoiser yields.
+#![recursion_limit = "256"]
+
+pub mod adapter;
+pub mod clip;
+pub mod device;
+pub mod forward_scores;
+pub mod guidance;
+pub mod image;
+pub mod linear;
+pub mod model;
+pub mod mutual_information;
+pub mod noise;
+pub mod prediction;
+pub mod sampler;
+pub mod schedule;
+pub mod scheduler;
+pub mod tokenizer;
+pub mod training;
+pub mod unet;
+pub mod vae;
+pub mod weights;

@@ -1,0 +1,2 @@
+//! mitune
+fn main() {}

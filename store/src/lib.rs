@@ -1,0 +1,1 @@
+//! Content-addressed artifact store: blobs, tables, action records, shards, checkpoints and run logs.
