@@ -1,0 +1,109 @@
+use burn::module::{Module, Param};
+use burn::tensor::module::linear;
+use burn::tensor::{DType, Tensor};
+
+/// Adapts one frozen linear layer by a low-rank product, with a magnitude per output for DoRA.
+///
+/// Works on activations and never builds the adapted weight for them, so that the frozen weight
+/// costs no gradient. The factors are kept in f32 whatever the dtype of the layer, because they
+/// are the master weights of training.
+#[derive(Module, Debug)]
+pub struct LowRankAdapter {
+    /// Down projection A, `[rank, in]`.
+    pub lora_a: Param<Tensor<2>>,
+    /// Up projection B, `[out, rank]`.
+    pub lora_b: Param<Tensor<2>>,
+    /// Length of every row of the adapted weight, `[out]`; present for DoRA only.
+    pub magnitude: Option<Param<Tensor<1>>>,
+    /// Factor s of the product, `alpha / rank`.
+    #[module(skip)]
+    pub scale: f64,
+}
+
+impl LowRankAdapter {
+    /// Applies the adapted layer to `x`.
+    ///
+    /// LoRA: `y = W x + b + s B A x`. DoRA: `y = g (W x + s B A x) + b` with
+    /// `g = m / ||W + s B A||` per output, the norm held constant for the gradient (DoRA paper,
+    /// section 4.3). This is PEFT's `base + (g - 1) (base - b) + g s B A x`, rearranged.
+    ///
+    /// # Shapes
+    /// - x: `[.., in]`, weight: `[out, in]`, bias: `[out]`
+    /// - output: `[.., out]`, in the dtype of `x`
+    pub fn forward<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        weight: Tensor<2>,
+        bias: Option<Tensor<1>>,
+    ) -> Tensor<D> {
+        let dtype = x.dtype();
+        let update = self.update(x.clone().cast(DType::F32));
+        let Some(gain) = self.gain(&weight) else {
+            let base = linear(x, weight.transpose(), bias);
+            return if dtype == DType::F32 {
+                base + update
+            } else {
+                (base.cast(DType::F32) + update).cast(dtype)
+            };
+        };
+        let direction = linear(x, weight.transpose(), None).cast(DType::F32) + update;
+        let output = direction * gain.unsqueeze();
+        match bias {
+            Some(bias) => (output + bias.cast(DType::F32).unsqueeze()).cast(dtype),
+            None => output.cast(dtype),
+        }
+    }
+
+    /// Folds the adapter into the weight it adapts, giving `W + s B A` or `g (W + s B A)`.
+    ///
+    /// # Shapes
+    /// - weight and output: `[out, in]`, output in the dtype of `weight`
+    pub fn merge(&self, weight: Tensor<2>) -> Tensor<2> {
+        let dtype = weight.dtype();
+        let direction = self.direction(&weight);
+        match self.gain(&weight) {
+            Some(gain) => direction * gain.inner().unsqueeze_dim(1),
+            None => direction,
+        }
+        .cast(dtype)
+    }
+
+    /// Length of every row of `W + s B A`, which is what the magnitude of a new adapter starts as.
+    ///
+    /// # Shapes
+    /// - weight: `[out, in]`, output: `[out]` in f32, outside any gradient
+    pub fn row_norms(&self, weight: &Tensor<2>) -> Tensor<1> {
+        self.direction(weight)
+            .square()
+            .sum_dim(1)
+            .sqrt()
+            .squeeze_dim(1)
+    }
+
+    fn update<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let hidden = linear(x, self.lora_a.val().transpose(), None);
+        let hidden = if self.scale == 1.0 {
+            hidden
+        } else {
+            hidden * self.scale
+        };
+        linear(hidden, self.lora_b.val().transpose(), None)
+    }
+
+    fn gain(&self, weight: &Tensor<2>) -> Option<Tensor<1>> {
+        let magnitude = self.magnitude.as_ref()?;
+        let norms = self.row_norms(weight);
+        // A row of zeros has no direction; its gain is its magnitude instead of 0 / 0.
+        let norms = norms.clone().mask_fill(norms.equal_elem(0.0), 1.0);
+        Some(magnitude.val() / norms)
+    }
+
+    fn direction(&self, weight: &Tensor<2>) -> Tensor<2> {
+        let product = self
+            .lora_b
+            .val()
+            .inner()
+            .matmul(self.lora_a.val().inner() * self.scale);
+        weight.clone().inner().cast(DType::F32) + product
+    }
+}
