@@ -1,1 +1,16 @@
-//! training.
+//! Training of any module with named parameters: a model from nothing, or an adapter only.
+
+mod adamw;
+mod average;
+mod error;
+mod gradients;
+mod learning_rate;
+mod parameters;
+mod trainer;
+
+pub use adamw::AdamW;
+pub use average::WeightAverage;
+pub use error::TrainingError;
+pub use learning_rate::{Decay, LearningRate};
+pub use parameters::{TrainableParameter, train_only, trainable_parameters};
+pub use trainer::{Trainer, TrainerSettings, UpdateReport};
