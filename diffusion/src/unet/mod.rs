@@ -1,1 +1,39 @@
-//! unet.
+//! The denoiser of Stable Diffusion 1.x and 2.x, `UNet2DConditionModel` of diffusers.
+//!
+//! Fields are named as diffusers names its parameters, so that a weight's path here is its name in
+//! a file. The exceptions are [`PARAMETER_RENAMES`] and, for shapes,
+//! [`UNet2DConditionConfig::stored_shape`].
+
+mod attention;
+mod blocks;
+mod config;
+mod config_json;
+mod config_reader;
+mod conv;
+mod feed_forward;
+mod linears;
+mod model;
+mod norm;
+mod resample;
+mod resnet;
+mod time_embedding;
+mod transformer;
+
+pub use attention::{Attention, AttentionShape};
+pub use blocks::{Condition, DownBlock, MidBlock, UpBlock};
+pub use config::{UNet2DConditionConfig, UNetConfigError};
+pub use conv::{Conv2d, Padding};
+pub use feed_forward::{FeedForward, FeedForwardLayers, GeGlu};
+pub use linears::VisitLinears;
+pub use model::UNet2DConditionModel;
+pub use norm::{GroupNorm, LayerNorm};
+pub use resample::{Downsample2D, Upsample2D};
+pub use resnet::{ResnetBlock2D, ResnetShape};
+pub use time_embedding::{TimestepEmbedding, Timesteps};
+pub use transformer::{BasicTransformerBlock, Transformer2DModel, TransformerShape};
+
+/// Parts of a parameter's path here, and what diffusers calls them.
+///
+/// diffusers numbers the layers of a feed-forward with a gap, because its dropout counts; a list
+/// of fields cannot.
+pub const PARAMETER_RENAMES: &[(&str, &str)] = &[(".net.gate.", ".net.0."), (".net.output.", ".net.2.")];

@@ -1,0 +1,104 @@
+//! Multi-head attention from image tokens to tokens of the image or of the prompt.
+
+use burn::module::Module;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{DType, Device, Tensor, activation};
+
+use super::linears::VisitLinears;
+use crate::linear::{Bias, Linear};
+
+/// Sizes of an [`Attention`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionShape {
+    /// Features of the queries' tokens and of the output.
+    pub features: usize,
+    /// Features of the tokens attended to.
+    pub context_features: usize,
+    /// Number of heads.
+    pub heads: usize,
+    /// Features of one head.
+    pub head_features: usize,
+    /// Whether scores and their softmax are computed in f32 in a half-precision model.
+    pub upcast: bool,
+}
+
+/// Lets each token gather from others: `softmax(Q K^T / sqrt(d)) V` per head
+/// (Attention Is All You Need, arXiv 1706.03762, equation 1).
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// Queries, without bias.
+    pub to_q: Linear,
+    /// Keys, without bias.
+    pub to_k: Linear,
+    /// Values, without bias.
+    pub to_v: Linear,
+    /// One layer, a list because diffusers keeps its dropout as the second entry.
+    pub to_out: Vec<Linear>,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    upcast: bool,
+}
+
+impl Attention {
+    /// Creates the layers with fresh weights.
+    pub fn new(shape: &AttentionShape, device: &Device) -> Self {
+        let inner = shape.heads * shape.head_features;
+        let from_context = || Linear::new(shape.context_features, inner, Bias::Absent, device);
+        Self {
+            to_q: Linear::new(shape.features, inner, Bias::Absent, device),
+            to_k: from_context(),
+            to_v: from_context(),
+            to_out: vec![Linear::new(inner, shape.features, Bias::Present, device)],
+            heads: shape.heads,
+            upcast: shape.upcast,
+        }
+    }
+
+    /// Attends from `x` to `context`.
+    ///
+    /// # Shapes
+    /// - x: `[batch, tokens, features]`
+    /// - context: `[batch, context tokens, context features]`
+    /// - output: `[batch, tokens, features]`
+    pub fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+        let query = self.split_heads(self.to_q.forward(x));
+        let key = self.split_heads(self.to_k.forward(context.clone()));
+        let value = self.split_heads(self.to_v.forward(context));
+        let gathered = self.gather(query, key, value);
+        let [batch, heads, tokens, features] = gathered.dims();
+        let joined = gathered
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, heads * features]);
+        self.to_out
+            .iter()
+            .fold(joined, |joined, layer| layer.forward(joined))
+    }
+
+    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
+        let [batch, tokens, features] = x.dims();
+        x.reshape([batch, tokens, self.heads, features / self.heads])
+            .swap_dims(1, 2)
+    }
+
+    fn gather(&self, query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+        let dtype = query.dtype();
+        if self.upcast && dtype != DType::F32 {
+            let scale = (query.dims()[3] as f64).sqrt().recip();
+            let query = query.cast(DType::F32) * scale;
+            let scores = query.matmul(key.cast(DType::F32).swap_dims(2, 3));
+            return activation::softmax(scores, 3).cast(dtype).matmul(value);
+        }
+        attention(query, key, value, None, None, AttentionModuleOptions::default())
+    }
+}
+
+impl VisitLinears for Attention {
+    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        visit(&format!("{path}.to_q"), &mut self.to_q);
+        visit(&format!("{path}.to_k"), &mut self.to_k);
+        visit(&format!("{path}.to_v"), &mut self.to_v);
+        self.to_out.visit_linears(&format!("{path}.to_out"), visit);
+    }
+}

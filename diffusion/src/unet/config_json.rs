@@ -1,0 +1,254 @@
+//! The configuration as diffusers' JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::config::{UNet2DConditionConfig, UNetConfigError};
+use super::config_reader::ConfigReader;
+
+const DOWN_BLOCKS: [&str; 2] = ["DownBlock2D", "CrossAttnDownBlock2D"];
+const MID_BLOCK: &str = "UNetMidBlock2DCrossAttn";
+const UP_BLOCKS: [&str; 2] = ["UpBlock2D", "CrossAttnUpBlock2D"];
+
+/// Features that are not implemented, each with the values that leave it switched off.
+fn switched_off() -> Vec<(&'static str, Vec<Value>)> {
+    let null = || vec![Value::Null];
+    let no = || vec![json!(false)];
+    vec![
+        ("act_fn", vec![json!("silu"), json!("swish")]),
+        ("addition_embed_type", null()),
+        ("attention_type", vec![json!("default")]),
+        ("class_embed_type", null()),
+        ("class_embeddings_concat", no()),
+        ("dropout", vec![json!(0.0), json!(0)]),
+        ("dual_cross_attention", no()),
+        ("encoder_hid_dim", null()),
+        ("encoder_hid_dim_type", null()),
+        ("num_attention_heads", null()),
+        ("num_class_embeds", null()),
+        ("resnet_time_scale_shift", vec![json!("default")]),
+        ("reverse_transformer_layers_per_block", null()),
+        ("time_cond_proj_dim", null()),
+        ("time_embedding_act_fn", null()),
+        ("time_embedding_type", vec![json!("positional")]),
+        ("timestep_post_act", null()),
+    ]
+}
+
+/// Fields that only matter to features above or to block types that are not supported.
+const IRRELEVANT: [&str; 7] = [
+    "addition_embed_type_num_heads",
+    "addition_time_embed_dim",
+    "cross_attention_norm",
+    "mid_block_only_cross_attention",
+    "projection_class_embeddings_input_dim",
+    "resnet_out_scale_factor",
+    "resnet_skip_time_act",
+];
+
+impl TryFrom<Map<String, Value>> for UNet2DConditionConfig {
+    type Error = UNetConfigError;
+
+    fn try_from(fields: Map<String, Value>) -> Result<Self, UNetConfigError> {
+        let mut reader = ConfigReader::new(fields);
+        let config = read(&mut reader)?;
+        for (field, off) in switched_off() {
+            reader.refuse(field, &off)?;
+        }
+        IRRELEVANT.iter().for_each(|field| reader.ignore(field));
+        reader.finish()?;
+        check(&config)?;
+        Ok(config)
+    }
+}
+
+fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigError> {
+    let widths = vec![320, 640, 1280, 1280];
+    let widths = reader.take_list("block_out_channels", "even numbers", widths, even)?;
+    if widths.is_empty() {
+        return Err(UNetConfigError::NoLevels);
+    }
+    let levels = widths.len();
+    let down = (0..4).map(|level| level < 3).collect();
+    let up = (0..4).map(|level| level > 0).collect();
+    let count = "a number above 0";
+    let switch = "`true` or `false`";
+    let number = "a number";
+    Ok(UNet2DConditionConfig {
+        sample_size: reader.take("sample_size", "a number or `null`", None, size)?,
+        in_channels: reader.take("in_channels", count, 4, positive)?,
+        out_channels: reader.take("out_channels", count, 4, positive)?,
+        center_input_sample: reader.take("center_input_sample", switch, false, Value::as_bool)?,
+        flip_sin_to_cos: reader.take("flip_sin_to_cos", switch, true, Value::as_bool)?,
+        freq_shift: reader.take("freq_shift", number, 0.0, Value::as_f64)?,
+        down_attention: block_types(reader, "down_block_types", DOWN_BLOCKS, down, levels)?,
+        mid_block: reader.take(
+            "mid_block_type",
+            &format!("`\"{MID_BLOCK}\"` or `null`"),
+            true,
+            |value| match value {
+                Value::Null => Some(false),
+                value => (value == MID_BLOCK).then_some(true),
+            },
+        )?,
+        up_attention: {
+            let types = block_types(reader, "up_block_types", UP_BLOCKS, up, levels)?;
+            types.into_iter().rev().collect()
+        },
+        only_cross_attention: reader.take_per_level(
+            "only_cross_attention",
+            switch,
+            false,
+            levels,
+            Value::as_bool,
+        )?,
+        layers_per_block: reader.take_per_level("layers_per_block", count, 2, levels, positive)?,
+        downsample_padding: reader.take("downsample_padding", "`0` or `1`", 1, |value| {
+            match value.as_u64() {
+                Some(0) => Some(0),
+                Some(1) => Some(1),
+                _ => None,
+            }
+        })?,
+        mid_block_scale_factor: reader.take("mid_block_scale_factor", number, 1.0, |value| {
+            value.as_f64().filter(|factor| *factor != 0.0)
+        })?,
+        norm_num_groups: reader.take("norm_num_groups", count, 32, positive)?,
+        norm_eps: reader.take("norm_eps", number, 1e-5, Value::as_f64)?,
+        cross_attention_dim: reader.take_per_level("cross_attention_dim", count, 1280, levels, positive)?,
+        transformer_layers_per_block: reader.take_per_level(
+            "transformer_layers_per_block",
+            count,
+            1,
+            levels,
+            positive,
+        )?,
+        attention_heads: reader.take_per_level("attention_head_dim", count, 8, levels, positive)?,
+        use_linear_projection: reader.take("use_linear_projection", switch, false, Value::as_bool)?,
+        upcast_attention: reader.take("upcast_attention", switch, false, Value::as_bool)?,
+        time_embedding_dim: reader.take(
+            "time_embedding_dim",
+            "a number above 0 or `null`",
+            None,
+            |value| match value {
+                Value::Null => Some(None),
+                value => positive(value).map(Some),
+            },
+        )?,
+        conv_in_kernel: reader.take("conv_in_kernel", "an odd number", 3, odd)?,
+        conv_out_kernel: reader.take("conv_out_kernel", "an odd number", 3, odd)?,
+        block_out_channels: widths,
+    })
+}
+
+/// Checks what involves two fields at once.
+fn check(config: &UNet2DConditionConfig) -> Result<(), UNetConfigError> {
+    let groups = config.norm_num_groups;
+    for (&channels, &heads) in config.block_out_channels.iter().zip(&config.attention_heads) {
+        if channels % groups != 0 {
+            return Err(UNetConfigError::Groups { groups, channels });
+        }
+        if heads > channels {
+            return Err(UNetConfigError::Heads { heads, channels });
+        }
+    }
+    Ok(())
+}
+
+/// Reads block types as whether each has attention.
+fn block_types(
+    reader: &mut ConfigReader,
+    field: &str,
+    [plain, with_attention]: [&str; 2],
+    default: Vec<bool>,
+    levels: usize,
+) -> Result<Vec<bool>, UNetConfigError> {
+    let supported = format!("`{plain}` and `{with_attention}`");
+    let types = reader.take_list(field, &supported, default, |value| match value.as_str()? {
+        name if name == plain => Some(false),
+        name if name == with_attention => Some(true),
+        _ => None,
+    })?;
+    match types.len() == levels {
+        true => Ok(types),
+        false => Err(UNetConfigError::LevelCount {
+            field: field.to_owned(),
+            found: types.len(),
+            expected: levels,
+        }),
+    }
+}
+
+fn positive(value: &Value) -> Option<usize> {
+    let number = usize::try_from(value.as_u64()?).ok()?;
+    (number > 0).then_some(number)
+}
+
+fn even(value: &Value) -> Option<usize> {
+    positive(value).filter(|number| number % 2 == 0)
+}
+
+fn odd(value: &Value) -> Option<usize> {
+    positive(value).filter(|number| number % 2 == 1)
+}
+
+fn size(value: &Value) -> Option<Option<usize>> {
+    match value {
+        Value::Null => Some(None),
+        value => positive(value).map(Some),
+    }
+}
+
+impl From<UNet2DConditionConfig> for Map<String, Value> {
+    fn from(config: UNet2DConditionConfig) -> Self {
+        let down = |&attention: &bool| DOWN_BLOCKS[usize::from(attention)];
+        let up = |&attention: &bool| UP_BLOCKS[usize::from(attention)];
+        let fields = json!({
+            "_class_name": "UNet2DConditionModel",
+            "act_fn": "silu",
+            "attention_head_dim": per_level(&config.attention_heads),
+            "block_out_channels": config.block_out_channels,
+            "center_input_sample": config.center_input_sample,
+            "conv_in_kernel": config.conv_in_kernel,
+            "conv_out_kernel": config.conv_out_kernel,
+            "cross_attention_dim": per_level(&config.cross_attention_dim),
+            "down_block_types": config.down_attention.iter().map(down).collect::<Vec<_>>(),
+            "downsample_padding": config.downsample_padding,
+            "flip_sin_to_cos": config.flip_sin_to_cos,
+            "freq_shift": number(config.freq_shift),
+            "in_channels": config.in_channels,
+            "layers_per_block": per_level(&config.layers_per_block),
+            "mid_block_scale_factor": number(config.mid_block_scale_factor),
+            "mid_block_type": config.mid_block.then_some(MID_BLOCK),
+            "norm_eps": config.norm_eps,
+            "norm_num_groups": config.norm_num_groups,
+            "only_cross_attention": per_level(&config.only_cross_attention),
+            "out_channels": config.out_channels,
+            "sample_size": config.sample_size,
+            "time_embedding_dim": config.time_embedding_dim,
+            "transformer_layers_per_block": per_level(&config.transformer_layers_per_block),
+            "up_block_types": config.up_attention.iter().rev().map(up).collect::<Vec<_>>(),
+            "upcast_attention": config.upcast_attention,
+            "use_linear_projection": config.use_linear_projection,
+        });
+        match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// One value where all levels agree: diffusers accepts lists everywhere, tools around it do not.
+fn per_level<T: PartialEq + Into<Value> + Copy>(levels: &[T]) -> Value {
+    match levels {
+        [first, rest @ ..] if rest.iter().all(|level| level == first) => (*first).into(),
+        levels => levels.iter().map(|&level| level.into()).collect(),
+    }
+}
+
+/// A whole number without decimals, as diffusers writes it.
+fn number(value: f64) -> Value {
+    match value.fract() == 0.0 && value.abs() < 1e15 {
+        true => (value as i64).into(),
+        false => value.into(),
+    }
+}

@@ -1,0 +1,79 @@
+//! The gated feed-forward layer of a transformer block.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation};
+
+use super::linears::VisitLinears;
+use crate::linear::{Bias, Linear};
+
+/// Widens each token, gates it, and narrows it again.
+#[derive(Module, Debug)]
+pub struct FeedForward {
+    /// Both layers, under the name diffusers gives its list.
+    pub net: FeedForwardLayers,
+}
+
+/// Layers of a [`FeedForward`], numbers 0 and 2 of diffusers' list, whose number 1 is a dropout.
+#[derive(Module, Debug)]
+pub struct FeedForwardLayers {
+    /// Number 0.
+    pub gate: GeGlu,
+    /// Number 2.
+    pub output: Linear,
+}
+
+/// Multiplies one half of a projection by the GELU of the other
+/// (GLU Variants Improve Transformer, arXiv 2002.05202, equation 6).
+#[derive(Module, Debug)]
+pub struct GeGlu {
+    /// To values, then gates.
+    pub proj: Linear,
+}
+
+impl FeedForward {
+    /// How many times wider than its tokens the layer is inside.
+    const EXPANSION: usize = 4;
+
+    /// Creates both layers with fresh weights.
+    pub fn new(features: usize, device: &Device) -> Self {
+        let inner = Self::EXPANSION * features;
+        Self {
+            net: FeedForwardLayers {
+                gate: GeGlu {
+                    proj: Linear::new(features, 2 * inner, Bias::Present, device),
+                },
+                output: Linear::new(inner, features, Bias::Present, device),
+            },
+        }
+    }
+
+    /// Applies both layers.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, features]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.net.output.forward(self.net.gate.forward(x))
+    }
+}
+
+impl GeGlu {
+    /// Projects and gates.
+    ///
+    /// # Shapes
+    /// - x: `[batch, tokens, features]`
+    /// - output: `[batch, tokens, projected features / 2]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let projected = self.proj.forward(x);
+        let inner = projected.dims()[2] / 2;
+        let value = projected.clone().narrow(2, 0, inner);
+        let gate = projected.narrow(2, inner, inner);
+        value * activation::gelu(gate)
+    }
+}
+
+impl VisitLinears for FeedForward {
+    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        visit(&format!("{path}.net.0.proj"), &mut self.net.gate.proj);
+        visit(&format!("{path}.net.2"), &mut self.net.output);
+    }
+}

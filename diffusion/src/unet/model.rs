@@ -1,0 +1,120 @@
+//! The whole denoiser.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation};
+
+use super::blocks::{Condition, DownBlock, MidBlock, UpBlock};
+use super::config::UNet2DConditionConfig;
+use super::conv::Conv2d;
+use super::linears::VisitLinears;
+use super::norm::GroupNorm;
+use super::time_embedding::{TimestepEmbedding, Timesteps};
+use crate::linear::Linear;
+
+/// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
+/// the prompt; the class of the same name in diffusers, as Stable Diffusion 1.x and 2.x use it.
+#[derive(Module, Debug)]
+pub struct UNet2DConditionModel {
+    /// From latent channels to those of the highest resolution.
+    pub conv_in: Conv2d,
+    /// Perceptron over the timestep's sines and cosines.
+    pub time_embedding: TimestepEmbedding,
+    /// From the highest resolution to the lowest.
+    pub down_blocks: Vec<DownBlock>,
+    /// At the lowest resolution; absent where the configuration says `null`.
+    pub mid_block: Option<MidBlock>,
+    /// Back to the highest resolution.
+    pub up_blocks: Vec<UpBlock>,
+    /// Before the last convolution.
+    pub conv_norm_out: GroupNorm,
+    /// To the channels of the prediction.
+    pub conv_out: Conv2d,
+    #[module(skip)]
+    time_proj: Timesteps,
+    #[module(skip)]
+    center_input_sample: bool,
+}
+
+impl UNet2DConditionModel {
+    /// Creates the network with fresh weights, drawn as PyTorch draws them from the device's
+    /// random generator.
+    pub fn new(config: &UNet2DConditionConfig, device: &Device) -> Self {
+        let levels = config.levels();
+        let [first, last] = [0, levels.len() - 1].map(|index| levels[index].channels);
+        let down = |(index, level): (usize, &super::config::Level)| {
+            let padding = (index + 1 < levels.len()).then_some(config.downsample_padding);
+            let transformer = level.down_attention.then_some(&level.transformer);
+            DownBlock::new(&config.down_resnets(&levels, index), transformer, padding, device)
+        };
+        let up = |(index, level): (usize, &super::config::Level)| {
+            let transformer = level.up_attention.then_some(&level.transformer);
+            let resnets = config.up_resnets(&levels, index);
+            UpBlock::new(&resnets, transformer, index > 0, device)
+        };
+        let mid = |()| {
+            let level = &levels[levels.len() - 1];
+            let transformer = config.mid_transformer(level);
+            MidBlock::new(&config.mid_resnet(last), &transformer, device)
+        };
+        Self {
+            conv_in: Conv2d::same([config.in_channels, first], config.conv_in_kernel, device),
+            time_embedding: TimestepEmbedding::new(first, config.time_features(), device),
+            down_blocks: levels.iter().enumerate().map(down).collect(),
+            mid_block: config.mid_block.then_some(()).map(mid),
+            up_blocks: levels.iter().enumerate().rev().map(up).collect(),
+            conv_norm_out: GroupNorm::new(config.norm_num_groups, first, config.norm_eps, device),
+            conv_out: Conv2d::same([first, config.out_channels], config.conv_out_kernel, device),
+            time_proj: Timesteps {
+                features: first,
+                flip_sin_to_cos: config.flip_sin_to_cos,
+                freq_shift: config.freq_shift,
+            },
+            center_input_sample: config.center_input_sample,
+        }
+    }
+
+    /// Predicts for a batch of latents, each with its own timestep and prompt.
+    ///
+    /// # Shapes
+    /// - sample: `[batch, in channels, height, width]`, in the dtype of the weights
+    /// - timesteps: `[batch]`, f32
+    /// - encoder_hidden_states: `[batch, tokens, cross attention dim]`
+    /// - output: `[batch, out channels, height, width]`
+    pub fn forward(
+        &self,
+        sample: Tensor<4>,
+        timesteps: Tensor<1>,
+        encoder_hidden_states: Tensor<3>,
+    ) -> Tensor<4> {
+        let sines = self.time_proj.forward(timesteps).cast(sample.dtype());
+        let condition = Condition {
+            activated_time: activation::silu(self.time_embedding.forward(sines)),
+            context: encoder_hidden_states,
+        };
+        let sample = match self.center_input_sample {
+            true => sample * 2.0 - 1.0,
+            false => sample,
+        };
+        let mut x = self.conv_in.forward(sample);
+        let mut skips = vec![x.clone()];
+        for block in &self.down_blocks {
+            x = block.forward(x, &condition, &mut skips);
+        }
+        if let Some(block) = &self.mid_block {
+            x = block.forward(x, &condition);
+        }
+        for block in &self.up_blocks {
+            x = block.forward(x, &condition, &mut skips);
+        }
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+    }
+
+    /// Shows each linear layer to `visit` under its diffusers name, such as
+    /// `down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q`.
+    pub fn named_linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        self.time_embedding.visit_linears("time_embedding", visit);
+        self.down_blocks.visit_linears("down_blocks", visit);
+        self.mid_block.visit_linears("mid_block", visit);
+        self.up_blocks.visit_linears("up_blocks", visit);
+    }
+}

@@ -1,0 +1,87 @@
+//! Group and layer normalisation under diffusers' parameter names.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::module::layer_norm;
+use burn::tensor::{DType, Device, Tensor, activation};
+
+/// Normalises groups of channels of one image to mean 0 and variance 1, then scales and shifts
+/// each channel.
+#[derive(Module, Debug)]
+pub struct GroupNorm {
+    /// Scale, `[channels]`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[channels]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    groups: usize,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl GroupNorm {
+    /// Creates the identity scale and shift; `groups` divides `channels`.
+    pub fn new(groups: usize, channels: usize, epsilon: f64, device: &Device) -> Self {
+        Self {
+            weight: Initializer::Ones.init([channels], device),
+            bias: Initializer::Zeros.init([channels], device),
+            groups,
+            epsilon,
+        }
+    }
+
+    /// Normalises `x`; statistics are taken in f32 whatever its dtype.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, channels, height, width]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let dtype = x.dtype();
+        let groups = x
+            .reshape([batch, self.groups, channels / self.groups * height * width])
+            .cast(DType::F32);
+        let centred = groups.clone() - groups.mean_dim(2);
+        let variance = centred.clone().square().mean_dim(2);
+        let normalised = centred / (variance + self.epsilon).sqrt();
+        let normalised = normalised.reshape([batch, channels, height, width]).cast(dtype);
+        let per_channel = [1, channels, 1, 1];
+        normalised * self.weight.val().reshape(per_channel) + self.bias.val().reshape(per_channel)
+    }
+
+    /// Normalises `x` and applies the SiLU that follows in every residual block.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, channels, height, width]`
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        activation::silu(self.forward(x))
+    }
+}
+
+/// Normalises each token to mean 0 and variance 1, then scales and shifts each feature.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale, `[features]`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[features]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// Added to the variance, PyTorch's default.
+    const EPSILON: f64 = 1e-5;
+
+    /// Creates the identity scale and shift.
+    pub fn new(features: usize, device: &Device) -> Self {
+        Self {
+            weight: Initializer::Ones.init([features], device),
+            bias: Initializer::Zeros.init([features], device),
+        }
+    }
+
+    /// Normalises `x`.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, features]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        layer_norm(x, self.weight.val(), Some(self.bias.val()), Self::EPSILON)
+    }
+}

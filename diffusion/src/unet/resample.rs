@@ -1,0 +1,77 @@
+//! Halving and doubling an image.
+
+use burn::module::Module;
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Device, Tensor};
+
+use super::conv::{Conv2d, Padding};
+
+/// Halves height and width by a convolution with stride 2.
+#[derive(Module, Debug)]
+pub struct Downsample2D {
+    /// Kernel 3, stride 2.
+    pub conv: Conv2d,
+}
+
+impl Downsample2D {
+    /// Creates the layer with fresh weights; `padding` 0 means diffusers' one row below and one
+    /// column to the right.
+    pub fn new(channels: usize, padding: usize, device: &Device) -> Self {
+        let padding = match padding {
+            0 => Padding::BottomRight,
+            n => Padding::Each(n),
+        };
+        Self {
+            conv: Conv2d::new([channels, channels], 3, 2, padding, device),
+        }
+    }
+
+    /// Halves `x`.
+    ///
+    /// # Shapes
+    /// - x: `[batch, channels, height, width]`
+    /// - output: `[batch, channels, height / 2, width / 2]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.conv.forward(x)
+    }
+}
+
+/// Repeats every pixel, then convolves.
+#[derive(Module, Debug)]
+pub struct Upsample2D {
+    /// Kernel 3.
+    pub conv: Conv2d,
+}
+
+impl Upsample2D {
+    /// Creates the layer with fresh weights.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        Self {
+            conv: Conv2d::same([channels, channels], 3, device),
+        }
+    }
+
+    /// Enlarges `x` to `size`, height and width; by default to twice its own.
+    ///
+    /// A given size matters where halving had rounded up: only then does the result fit the skip
+    /// connection.
+    ///
+    /// # Shapes
+    /// - x: `[batch, channels, height, width]`
+    /// - output: `[batch, channels, size]`
+    pub fn forward(&self, x: Tensor<4>, size: Option<[usize; 2]>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let doubled = [2 * height, 2 * width];
+        let size = size.unwrap_or(doubled);
+        let enlarged = if size == doubled {
+            x.reshape([batch, channels * height, 1, width, 1])
+                .expand([batch, channels * height, 2, width, 2])
+                .reshape([batch, channels, size[0], size[1]])
+        } else {
+            let options = InterpolateOptions::new(InterpolateMode::Nearest);
+            interpolate(x, options.with_output_size(size))
+        };
+        self.conv.forward(enlarged)
+    }
+}
