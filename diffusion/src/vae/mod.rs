@@ -1,1 +1,29 @@
-//! vae.
+//! The variational autoencoder between pixels and latents, as diffusers' `AutoencoderKL`.
+
+mod attention;
+mod autoencoder;
+mod config;
+mod decoder;
+mod encoder;
+mod mid_block;
+mod resnet;
+
+pub use autoencoder::AutoencoderKL;
+pub use config::{AutoencoderConfig, AutoencoderConfigError};
+
+use crate::weights::NameTable;
+
+/// How an autoencoder's parameters are named in files.
+///
+/// Files of diffusers before 0.18 spell the attention projections `query`, `key`, `value` and
+/// `proj_attn`.
+pub const AUTOENCODER_NAMES: NameTable<'static> = NameTable {
+    rename: &[],
+    former: &[
+        ("to_q", "query"),
+        ("to_k", "key"),
+        ("to_v", "value"),
+        ("to_out.0", "proj_attn"),
+    ],
+    ignored: &[],
+};

@@ -1,1 +1,26 @@
-//! weights.
+//! Reads, checks and writes weights in the safetensors layout that diffusers uses.
+//!
+//! A module's parameter paths are the tensor names in a file, up to a small [`NameTable`].
+//! Loading is strict: a missing, unused, misshapen or non-finite tensor is an error that names it,
+//! because a model that is quietly half loaded still draws pictures.
+
+mod digest;
+mod error;
+mod file;
+mod folder;
+mod host_tensor;
+mod load;
+mod names;
+mod save;
+mod source;
+
+pub use digest::digest_tensors;
+pub use error::{LoadProblem, WeightsError};
+pub use file::{MAX_HEADER_BYTES, SafetensorsFile, TensorEntry};
+pub use folder::WeightsFolder;
+pub use host_tensor::HostTensor;
+pub use load::load_module;
+pub use names::NameTable;
+pub use safetensors::Dtype;
+pub use save::{encode_safetensors, module_tensors, write_safetensors};
+pub use source::{TensorMap, TensorSource};

@@ -1,0 +1,61 @@
+//! Self-attention over positions, with one head as wide as the channels.
+
+use burn::module::Module;
+use burn::nn::GroupNorm;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Tensor};
+
+use super::resnet::group_norm;
+use crate::linear::{Bias, Linear};
+
+/// diffusers' `Attention` as the autoencoder's middle blocks use it.
+#[derive(Module, Debug)]
+pub(super) struct SpatialAttention {
+    group_norm: GroupNorm,
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Vec<Linear>,
+}
+
+impl SpatialAttention {
+    pub(super) fn new(channels: usize, groups: usize, device: &Device) -> Self {
+        let projection = || Linear::new(channels, channels, Bias::Present, device);
+        Self {
+            group_norm: group_norm(groups, channels, device),
+            to_q: projection(),
+            to_k: projection(),
+            to_v: projection(),
+            to_out: vec![projection()],
+        }
+    }
+
+    /// # Shapes
+    /// - x and output: `[batch, channels, height, width]`
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let positions = height * width;
+        let sequence = self
+            .group_norm
+            .forward(x.clone())
+            .reshape([batch, channels, positions])
+            .swap_dims(1, 2);
+        let head = |linear: &Linear| linear.forward(sequence.clone()).unsqueeze_dim::<4>(1);
+        let attended = attention(
+            head(&self.to_q),
+            head(&self.to_k),
+            head(&self.to_v),
+            None,
+            None,
+            AttentionModuleOptions::default(),
+        );
+        let output = self
+            .to_out
+            .iter()
+            .fold(attended.reshape([batch, positions, channels]), |x, linear| {
+                linear.forward(x)
+            });
+        x + output.swap_dims(1, 2).reshape([batch, channels, height, width])
+    }
+}

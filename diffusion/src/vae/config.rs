@@ -1,0 +1,253 @@
+//! An autoencoder's `config.json`.
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of an [`AutoencoderKL`](super::AutoencoderKL), read from diffusers' `vae/config.json`.
+///
+/// Every field but `block_out_channels` has diffusers' default. Fields this does not know are
+/// ignored when they cannot change the result, such as `sample_size`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AutoencoderConfig {
+    /// Channels of an image.
+    #[serde(default = "three")]
+    pub in_channels: usize,
+    /// Channels of a decoded image.
+    #[serde(default = "three")]
+    pub out_channels: usize,
+    /// Kind of each encoder level, finest first.
+    #[serde(default = "one_down_block")]
+    pub down_block_types: Vec<String>,
+    /// Kind of each decoder level, coarsest first.
+    #[serde(default = "one_up_block")]
+    pub up_block_types: Vec<String>,
+    /// Channels of each level, finest first.
+    pub block_out_channels: Vec<usize>,
+    /// Residual blocks per encoder level; a decoder level has one more.
+    #[serde(default = "one")]
+    pub layers_per_block: usize,
+    /// Activation between convolutions.
+    #[serde(default = "silu")]
+    pub act_fn: String,
+    /// Channels of a latent.
+    #[serde(default = "four")]
+    pub latent_channels: usize,
+    /// Groups of each group normalization.
+    #[serde(default = "thirty_two")]
+    pub norm_num_groups: usize,
+    /// Pixels along an edge of the images it was trained on.
+    #[serde(default = "thirty_two")]
+    pub sample_size: usize,
+    /// Factor that brings latents to unit variance: the denoiser sees `latent * scaling_factor`.
+    #[serde(default = "default_scaling_factor")]
+    pub scaling_factor: f64,
+    /// Offset subtracted before scaling. Not supported: Stable Diffusion has none.
+    #[serde(default)]
+    pub shift_factor: Option<f64>,
+    /// Per-channel means of latents. Not supported: Stable Diffusion has none.
+    #[serde(default)]
+    pub latents_mean: Option<Vec<f64>>,
+    /// Per-channel deviations of latents. Not supported: Stable Diffusion has none.
+    #[serde(default)]
+    pub latents_std: Option<Vec<f64>>,
+    /// Whether half precision overflows in this autoencoder.
+    #[serde(default = "yes")]
+    pub force_upcast: bool,
+    /// Whether a 1 x 1 convolution follows the encoder.
+    #[serde(default = "yes")]
+    pub use_quant_conv: bool,
+    /// Whether a 1 x 1 convolution precedes the decoder.
+    #[serde(default = "yes")]
+    pub use_post_quant_conv: bool,
+    /// Whether the middle blocks attend over positions.
+    #[serde(default = "yes")]
+    pub mid_block_add_attention: bool,
+}
+
+/// An autoencoder configuration that cannot be built.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AutoencoderConfigError {
+    /// A field holds a value that is not supported.
+    #[error("Unsupported `{field}` `{found}`, expected {expected}")]
+    Unsupported {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What is supported.
+        expected: &'static str,
+    },
+    /// The lists of levels differ in length, or are empty.
+    #[error(
+        "`block_out_channels` has {channels} levels, `down_block_types` {down} and `up_block_types` {up}, expected the same number, at least 1"
+    )]
+    Levels {
+        /// Length of `block_out_channels`.
+        channels: usize,
+        /// Length of `down_block_types`.
+        down: usize,
+        /// Length of `up_block_types`.
+        up: usize,
+    },
+    /// A level's channels cannot be split into groups.
+    #[error(
+        "`block_out_channels` holds {channels}, which is not a positive multiple of `norm_num_groups` {groups}"
+    )]
+    Groups {
+        /// The level's channels.
+        channels: usize,
+        /// The number of groups.
+        groups: usize,
+    },
+}
+
+impl AutoencoderConfig {
+    /// A configuration of diffusers' defaults with the given levels, finest first.
+    pub fn new(block_out_channels: Vec<usize>) -> Self {
+        let levels = block_out_channels.len();
+        Self {
+            in_channels: 3,
+            out_channels: 3,
+            down_block_types: vec!["DownEncoderBlock2D".to_owned(); levels],
+            up_block_types: vec!["UpDecoderBlock2D".to_owned(); levels],
+            block_out_channels,
+            layers_per_block: 1,
+            act_fn: silu(),
+            latent_channels: 4,
+            norm_num_groups: 32,
+            sample_size: 32,
+            scaling_factor: default_scaling_factor(),
+            shift_factor: None,
+            latents_mean: None,
+            latents_std: None,
+            force_upcast: true,
+            use_quant_conv: true,
+            use_post_quant_conv: true,
+            mid_block_add_attention: true,
+        }
+    }
+
+    /// Pixels per latent position along one axis: 2 to the power of the number of downsamplings.
+    pub fn downscale(&self) -> usize {
+        1 << self.block_out_channels.len().saturating_sub(1)
+    }
+
+    /// Checks that an autoencoder of this configuration can be built.
+    ///
+    /// # Errors
+    /// The first field that is unsupported or inconsistent.
+    pub fn validate(&self) -> Result<(), AutoencoderConfigError> {
+        let levels = self.block_out_channels.len();
+        if levels == 0 || self.down_block_types.len() != levels || self.up_block_types.len() != levels {
+            return Err(AutoencoderConfigError::Levels {
+                channels: levels,
+                down: self.down_block_types.len(),
+                up: self.up_block_types.len(),
+            });
+        }
+        expect_all("down_block_types", &self.down_block_types, "DownEncoderBlock2D")?;
+        expect_all("up_block_types", &self.up_block_types, "UpDecoderBlock2D")?;
+        expect_all("act_fn", std::slice::from_ref(&self.act_fn), "silu")?;
+        let groups = self.norm_num_groups;
+        let uneven = |channels: &&usize| groups == 0 || **channels == 0 || !channels.is_multiple_of(groups);
+        if let Some(channels) = self.block_out_channels.iter().find(uneven) {
+            return Err(AutoencoderConfigError::Groups {
+                channels: *channels,
+                groups,
+            });
+        }
+        let sizes = [
+            ("in_channels", self.in_channels),
+            ("out_channels", self.out_channels),
+            ("latent_channels", self.latent_channels),
+            ("layers_per_block", self.layers_per_block),
+        ];
+        for (field, size) in sizes {
+            if size == 0 {
+                return Err(AutoencoderConfigError::Unsupported {
+                    field,
+                    found: "0".to_owned(),
+                    expected: "at least 1",
+                });
+            }
+        }
+        if !self.scaling_factor.is_finite() || self.scaling_factor <= 0.0 {
+            return Err(AutoencoderConfigError::Unsupported {
+                field: "scaling_factor",
+                found: self.scaling_factor.to_string(),
+                expected: "a positive number",
+            });
+        }
+        let offsets = [
+            ("shift_factor", self.shift_factor.map(|shift| shift.to_string())),
+            (
+                "latents_mean",
+                self.latents_mean.as_ref().map(|mean| format!("{mean:?}")),
+            ),
+            (
+                "latents_std",
+                self.latents_std.as_ref().map(|std| format!("{std:?}")),
+            ),
+        ];
+        for (field, value) in offsets {
+            if let Some(found) = value {
+                return Err(AutoencoderConfigError::Unsupported {
+                    field,
+                    found,
+                    expected: "null",
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn expect_all(
+    field: &'static str,
+    found: &[String],
+    expected: &'static str,
+) -> Result<(), AutoencoderConfigError> {
+    match found.iter().find(|kind| *kind != expected) {
+        Some(found) => Err(AutoencoderConfigError::Unsupported {
+            field,
+            found: found.clone(),
+            expected,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn three() -> usize {
+    3
+}
+
+fn four() -> usize {
+    4
+}
+
+fn thirty_two() -> usize {
+    32
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn silu() -> String {
+    "silu".to_owned()
+}
+
+fn default_scaling_factor() -> f64 {
+    0.18215
+}
+
+fn one_down_block() -> Vec<String> {
+    vec!["DownEncoderBlock2D".to_owned()]
+}
+
+fn one_up_block() -> Vec<String> {
+    vec!["UpDecoderBlock2D".to_owned()]
+}

@@ -1,0 +1,94 @@
+//! From a latent to pixels.
+
+use burn::module::Module;
+use burn::nn::GroupNorm;
+use burn::nn::conv::Conv2d;
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+
+use super::config::AutoencoderConfig;
+use super::mid_block::MidBlock;
+use super::resnet::{ResnetBlock, conv3x3, group_norm};
+
+/// diffusers' `Decoder`.
+#[derive(Module, Debug)]
+pub(super) struct Decoder {
+    conv_in: Conv2d,
+    up_blocks: Vec<UpBlock>,
+    mid_block: MidBlock,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+#[derive(Module, Debug)]
+struct UpBlock {
+    resnets: Vec<ResnetBlock>,
+    upsamplers: Vec<Upsampler>,
+}
+
+#[derive(Module, Debug)]
+struct Upsampler {
+    conv: Conv2d,
+}
+
+impl Decoder {
+    pub(super) fn new(config: &AutoencoderConfig, device: &Device) -> Self {
+        let coarsest_first: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
+        let last = coarsest_first.len() - 1;
+        let up_blocks = (0..coarsest_first.len())
+            .map(|level| {
+                let input = coarsest_first[level.saturating_sub(1)];
+                UpBlock::new([input, coarsest_first[level]], config, level < last, device)
+            })
+            .collect();
+        Self {
+            conv_in: conv3x3(config.latent_channels, coarsest_first[0], device),
+            up_blocks,
+            mid_block: MidBlock::new(config, coarsest_first[0], device),
+            conv_norm_out: group_norm(config.norm_num_groups, coarsest_first[last], device),
+            conv_out: conv3x3(coarsest_first[last], config.out_channels, device),
+        }
+    }
+
+    /// # Shapes
+    /// - latent: `[batch, latent_channels, height, width]`
+    /// - output: `[batch, out_channels, height * downscale, width * downscale]`
+    pub(super) fn forward(&self, latent: Tensor<4>) -> Tensor<4> {
+        let mut x = self.mid_block.forward(self.conv_in.forward(latent));
+        for block in &self.up_blocks {
+            x = block.forward(x);
+        }
+        self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
+    }
+}
+
+impl UpBlock {
+    fn new(channels: [usize; 2], config: &AutoencoderConfig, upsample: bool, device: &Device) -> Self {
+        let [input, output] = channels;
+        let resnets = (0..=config.layers_per_block)
+            .map(|layer| if layer == 0 { input } else { output })
+            .map(|input| ResnetBlock::new([input, output], config.norm_num_groups, device))
+            .collect();
+        let upsamplers = (0..usize::from(upsample))
+            .map(|_| Upsampler {
+                conv: conv3x3(output, output, device),
+            })
+            .collect();
+        Self { resnets, upsamplers }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
+        self.upsamplers
+            .iter()
+            .fold(x, |x, upsampler| upsampler.conv.forward(doubled(x)))
+    }
+}
+
+/// Repeats every position twice along both axes: nearest-neighbour upsampling.
+fn doubled(x: Tensor<4>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch * channels, height, 1, width, 1])
+        .expand([batch * channels, height, 2, width, 2])
+        .reshape([batch, channels, 2 * height, 2 * width])
+}

@@ -1,0 +1,161 @@
+//! The weights of one component folder: one file, or shards behind an index.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::Dtype;
+use serde::Deserialize;
+
+use super::{HostTensor, SafetensorsFile, TensorSource, WeightsError};
+
+/// The weights in a component's folder, however they are spread over files.
+///
+/// Looked for in this order: `STEM.safetensors`, `STEM.safetensors.index.json`, then the half
+/// precision variants `STEM.fp16.safetensors` and `STEM.safetensors.index.fp16.json`. Full
+/// precision comes first because it can be narrowed on load, and the reverse loses bits.
+#[derive(Debug, Clone)]
+pub struct WeightsFolder {
+    path: PathBuf,
+    files: Vec<SafetensorsFile>,
+    tensors: BTreeMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl WeightsFolder {
+    /// Finds, opens and checks a component's files.
+    ///
+    /// `stem` is `diffusion_pytorch_model` for diffusers' models and `model` for transformers'.
+    ///
+    /// # Errors
+    /// When no file is there, one is malformed, or an index disagrees with its shards.
+    pub fn open(folder: &Path, stem: &str) -> Result<Self, WeightsError> {
+        let candidates = [
+            (format!("{stem}.safetensors"), false),
+            (format!("{stem}.safetensors.index.json"), true),
+            (format!("{stem}.fp16.safetensors"), false),
+            (format!("{stem}.safetensors.index.fp16.json"), true),
+            (format!("{stem}.fp16.safetensors.index.json"), true),
+        ];
+        for (name, is_index) in candidates {
+            let path = folder.join(name);
+            if path.exists() {
+                return if is_index {
+                    Self::open_index(&path)
+                } else {
+                    Self::open_file(&path)
+                };
+            }
+        }
+        Err(WeightsError::NoFile {
+            folder: folder.to_owned(),
+            stem: stem.to_owned(),
+        })
+    }
+
+    /// Opens a single file.
+    ///
+    /// # Errors
+    /// When the file is malformed.
+    pub fn open_file(path: &Path) -> Result<Self, WeightsError> {
+        let file = SafetensorsFile::open(path)?;
+        let tensors = file.entries().keys().map(|name| (name.clone(), 0)).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            files: vec![file],
+            tensors,
+        })
+    }
+
+    /// Opens the shards that an index names.
+    ///
+    /// # Errors
+    /// When a shard is missing or malformed, or index and shards disagree about any tensor.
+    pub fn open_index(path: &Path) -> Result<Self, WeightsError> {
+        let text = std::fs::read(path).map_err(|source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let index: Index = serde_json::from_slice(&text).map_err(|source| WeightsError::Index {
+            path: path.to_owned(),
+            source,
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut shards: Vec<&str> = Vec::new();
+        for (tensor, shard) in &index.weight_map {
+            if Path::new(shard).file_name() != Some(shard.as_ref()) {
+                return Err(WeightsError::ShardName {
+                    path: path.to_owned(),
+                    tensor: tensor.clone(),
+                    shard: shard.clone(),
+                });
+            }
+            if !shards.contains(&shard.as_str()) {
+                shards.push(shard);
+            }
+        }
+        let mut files = Vec::with_capacity(shards.len());
+        let mut tensors = BTreeMap::new();
+        let mismatch = |tensor: &str, expected: &str, found: &str| WeightsError::IndexMismatch {
+            path: path.to_owned(),
+            tensor: tensor.to_owned(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        };
+        for shard in &shards {
+            let file = SafetensorsFile::open(&folder.join(shard))?;
+            for name in file.entries().keys() {
+                let expected = index.weight_map.get(name).map_or("no shard", String::as_str);
+                if expected != *shard {
+                    return Err(mismatch(name, expected, shard));
+                }
+                tensors.insert(name.clone(), files.len());
+            }
+            files.push(file);
+        }
+        if let Some((name, shard)) = index
+            .weight_map
+            .iter()
+            .find(|(name, _)| !tensors.contains_key(*name))
+        {
+            return Err(mismatch(name, shard, "no shard"));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            files,
+            tensors,
+        })
+    }
+
+    /// The file or index that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl TensorSource for WeightsFolder {
+    fn origin(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.tensors.keys().cloned().collect()
+    }
+
+    fn describe(&self, name: &str) -> Option<(Dtype, Vec<usize>)> {
+        self.tensors
+            .get(name)
+            .and_then(|file| self.files[*file].describe(name))
+    }
+
+    fn read(&self, name: &str) -> Result<HostTensor, WeightsError> {
+        let file = self.tensors.get(name).ok_or_else(|| WeightsError::NoTensor {
+            tensor: name.to_owned(),
+            origin: self.origin(),
+        })?;
+        self.files[*file].read(name)
+    }
+}
