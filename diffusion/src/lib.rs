@@ -5,6 +5,7 @@ pub mod adapter;
 pub mod clip;
 pub mod device;
 pub mod forward_scores;
+pub mod gaussian;
 pub mod guidance;
 pub mod image;
 pub mod linear;

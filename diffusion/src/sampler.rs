@@ -1,1 +1,363 @@
-//! sampler.
+//! The denoising loop: from noise to candidates, with their mutual information on the way.
+//!
+//! One batched call per step gives the conditional and the unconditional output; guidance, the
+//! scheduler step and the squared difference that mutual information needs all come from it, so
+//! the score costs no further evaluation. Squared differences stay on the device until the end.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::guidance::{Denoiser, Guidance, squared_norms};
+use crate::mutual_information::{Estimator, MiMode, MutualInformationError};
+use crate::noise::{ContentKey, NoiseSource, START};
+use crate::schedule::ScheduleError;
+use crate::scheduler::{ReverseStep, SchedulerConfig, StepError, ddim, ddpm};
+
+/// A run that cannot be set up or did not end well.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SamplerError {
+    /// A setting outside its range.
+    #[error("Sampler setting `{name}` is `{value}`; it must be {range}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The values that would work.
+        range: &'static str,
+    },
+    /// The schedule cannot serve the run.
+    #[error("The noise schedule cannot serve this run")]
+    Schedule(#[from] ScheduleError),
+    /// The steps cannot be built.
+    #[error("The scheduler steps cannot be built")]
+    Step(#[from] StepError),
+    /// The score cannot be built.
+    #[error("Mutual information cannot be estimated along this run")]
+    MutualInformation(#[from] MutualInformationError),
+    /// Two contexts differ in shape.
+    #[error("A context has the shape `{found:?}` where `{expected:?}` is needed")]
+    Context {
+        /// The shape needed.
+        expected: [usize; 3],
+        /// The shape found.
+        found: [usize; 3],
+    },
+    /// A candidate holds a value that is not a number.
+    #[error("The candidate of seed index `{seed_index}` is not finite")]
+    NotFinite {
+        /// The candidate's seed index.
+        seed_index: u32,
+    },
+    /// The device failed to hand back a result.
+    #[error("The device failed: {reason}")]
+    Device {
+        /// What the device said.
+        reason: String,
+    },
+    /// The caller asked to stop.
+    #[error("The run was cancelled")]
+    Cancelled,
+}
+
+/// The family of reverse steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulerKind {
+    /// Ancestral sampling, as MI-TUNE generates its training images; the default.
+    #[default]
+    Ddpm,
+    /// Implicit sampling, as MI-TUNE evaluates.
+    Ddim,
+}
+
+/// How candidates are made. The defaults are those of the paper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerSettings {
+    /// The family of steps.
+    pub scheduler: SchedulerKind,
+    /// The noise of DDIM steps, from 0 to 1; DDPM does not look at it. By default, 0.
+    pub eta: f64,
+    /// The number of denoising steps. By default, 50.
+    pub steps: usize,
+    /// The guidance scale; 1 is no guidance. By default, 7.5.
+    pub guidance: f64,
+    /// The seed all noise derives from. By default, 42.
+    pub seed: u64,
+    /// Whose estimator of mutual information. By default, the paper's.
+    pub mi_mode: MiMode,
+    /// The smallest timestep that counts. By default, the mode's.
+    pub mi_min_timestep: Option<usize>,
+    /// Whether raw outputs stand for noise in the score even when they are not, as in the
+    /// reference code. By default, false.
+    pub mi_raw_outputs: bool,
+}
+
+impl Default for SamplerSettings {
+    fn default() -> Self {
+        Self {
+            scheduler: SchedulerKind::Ddpm,
+            eta: 0.0,
+            steps: 50,
+            guidance: 7.5,
+            seed: 42,
+            mi_mode: MiMode::Paper,
+            mi_min_timestep: None,
+            mi_raw_outputs: false,
+        }
+    }
+}
+
+/// One image to make.
+#[derive(Debug, Clone)]
+pub struct CandidateRequest<'a> {
+    /// What the prompt's noise is named by.
+    pub prompt: &'a ContentKey,
+    /// Which of the prompt's candidates.
+    pub seed_index: u32,
+    /// The prompt's text embedding, `[1, tokens, features]`.
+    pub context: &'a Tensor<3>,
+}
+
+/// A finished image, still a latent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Which of the prompt's candidates.
+    pub seed_index: u32,
+    /// The latent as the network sees it (not divided by the autoencoder's scaling factor),
+    /// channels first.
+    pub latent: Vec<f32>,
+    /// Mutual information with the prompt, in nats, summed over the latent's elements.
+    pub mi: f64,
+    /// The weighted term of every step, counted or not.
+    pub mi_trace: Vec<f32>,
+    /// The timestep of every step.
+    pub timesteps: Vec<i32>,
+}
+
+/// What the loop tells after each step; returning `Break` cancels the run.
+pub type OnStep<'a> = dyn FnMut(StepProgress) -> ControlFlow<()> + 'a;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepProgress {
+    /// Steps done.
+    pub done: usize,
+    /// Steps of the run.
+    pub total: usize,
+}
+
+/// A run with all its numbers worked out.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    steps: Vec<ReverseStep>,
+    estimator: Estimator,
+    noise: NoiseSource,
+    guidance: f64,
+    seed: u64,
+}
+
+impl Sampler {
+    /// Works out the steps and weights of a run.
+    ///
+    /// # Errors
+    /// Fails when a setting is out of range or does not go with the model's scheduler file.
+    pub fn new(config: &SchedulerConfig, settings: &SamplerSettings) -> Result<Self, SamplerError> {
+        if !settings.guidance.is_finite() {
+            return Err(out_of_range("guidance", settings.guidance, "finite"));
+        }
+        if !(0.0..=1.0).contains(&settings.eta) {
+            return Err(out_of_range("eta", settings.eta, "between 0 and 1"));
+        }
+        let schedule = config.schedule()?;
+        let timesteps = config.timesteps(settings.steps)?;
+        let steps = match settings.scheduler {
+            SchedulerKind::Ddpm => ddpm::reverse_steps(&schedule, config, &timesteps)?,
+            SchedulerKind::Ddim => {
+                ddim::reverse_steps(&schedule, config, &timesteps, settings.eta)?
+            }
+        };
+        let estimator = Estimator::new(
+            &schedule,
+            config.prediction_type,
+            settings.mi_mode,
+            settings.mi_min_timestep,
+            settings.mi_raw_outputs,
+            &timesteps,
+        )?;
+        Ok(Self {
+            steps,
+            estimator,
+            noise: NoiseSource::sampling(),
+            guidance: settings.guidance,
+            seed: settings.seed,
+        })
+    }
+
+    /// Returns the timesteps of the run, descending.
+    pub fn timesteps(&self) -> impl Iterator<Item = usize> {
+        self.steps.iter().map(|step| step.timestep)
+    }
+
+    /// Makes candidates of one prompt.
+    ///
+    /// # Shapes
+    /// Contexts are `[1, tokens, features]`; `latent_shape` is channels, height, width.
+    ///
+    /// # Errors
+    /// Fails when contexts differ in shape, a result is not finite, the device fails, or `on_step`
+    /// says stop.
+    #[expect(clippy::too_many_arguments, reason = "each one is a different thing")]
+    pub fn generate_candidates(
+        &self,
+        denoiser: &dyn Denoiser,
+        conditional: &Tensor<3>,
+        unconditional: &Tensor<3>,
+        prompt: &ContentKey,
+        seed_indices: &[u32],
+        latent_shape: [usize; 3],
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Vec<Candidate>, SamplerError> {
+        let requests: Vec<CandidateRequest<'_>> = seed_indices
+            .iter()
+            .map(|&seed_index| CandidateRequest {
+                prompt,
+                seed_index,
+                context: conditional,
+            })
+            .collect();
+        self.generate(denoiser, &requests, unconditional, latent_shape, on_step)
+    }
+
+    /// Makes candidates of any prompts in one batch; a candidate does not depend on its company.
+    ///
+    /// # Shapes
+    /// `unconditional` is `[1, tokens, features]`; `latent_shape` is channels, height, width.
+    ///
+    /// # Errors
+    /// As for [`Self::generate_candidates`].
+    pub fn generate(
+        &self,
+        denoiser: &dyn Denoiser,
+        requests: &[CandidateRequest<'_>],
+        unconditional: &Tensor<3>,
+        latent_shape: [usize; 3],
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Vec<Candidate>, SamplerError> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let guidance = Guidance::new(
+            denoiser,
+            contexts(requests, unconditional)?,
+            unconditional.clone(),
+        );
+        let device = unconditional.device();
+        let draw = |step| self.draw(requests, latent_shape, step, &device);
+        let mut latents = draw(START);
+        let mut squares = Vec::with_capacity(self.steps.len());
+        for (index, step) in self.steps.iter().enumerate() {
+            let predictions = guidance.predict(&latents, step.timestep);
+            let difference = predictions.difference();
+            squares.push(squared_norms(difference.clone()));
+            let output = predictions.guided(difference, self.guidance);
+            let noise = (step.noise > 0.0).then(|| draw(index as u32));
+            latents = step.apply(latents, output, noise);
+            let progress = StepProgress {
+                done: index + 1,
+                total: self.steps.len(),
+            };
+            if on_step(progress).is_break() {
+                return Err(SamplerError::Cancelled);
+            }
+        }
+        self.collect(requests, latents, Tensor::cat(squares, 1))
+    }
+
+    fn draw(
+        &self,
+        requests: &[CandidateRequest<'_>],
+        [channels, height, width]: [usize; 3],
+        step: u32,
+        device: &Device,
+    ) -> Tensor<4> {
+        let size = channels * height * width;
+        let mut values = vec![0.0; requests.len() * size];
+        values
+            .par_chunks_mut(size.max(1))
+            .zip(requests)
+            .for_each(|(values, request)| {
+                let CandidateRequest { prompt, seed_index, .. } = request;
+                self.noise.normal(self.seed, prompt, *seed_index, step, values);
+            });
+        let shape = [requests.len(), channels, height, width];
+        Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+    }
+
+    fn collect(
+        &self,
+        requests: &[CandidateRequest<'_>],
+        latents: Tensor<4>,
+        squares: Tensor<2>,
+    ) -> Result<Vec<Candidate>, SamplerError> {
+        let squares = read(squares)?;
+        let latents = read(latents)?;
+        let timesteps: Vec<i32> = self.timesteps().map(|t| t as i32).collect();
+        requests
+            .iter()
+            .zip(squares.chunks(self.steps.len()))
+            .zip(latents.chunks(latents.len() / requests.len()))
+            .map(|((request, squares), latent)| {
+                let squares: Vec<f64> = squares.iter().map(|&s| f64::from(s)).collect();
+                let terms = self.estimator.terms(&squares);
+                let mi = self.estimator.mean(&terms);
+                let seed_index = request.seed_index;
+                if !mi.is_finite() || latent.iter().any(|v| !v.is_finite()) {
+                    return Err(SamplerError::NotFinite { seed_index });
+                }
+                Ok(Candidate {
+                    seed_index,
+                    latent: latent.to_vec(),
+                    mi,
+                    mi_trace: terms.iter().map(|&term| term as f32).collect(),
+                    timesteps: timesteps.clone(),
+                })
+            })
+            .collect()
+    }
+}
+
+fn contexts(
+    requests: &[CandidateRequest<'_>],
+    unconditional: &Tensor<3>,
+) -> Result<Tensor<3>, SamplerError> {
+    let expected = unconditional.dims();
+    let rows = requests
+        .iter()
+        .map(|request| {
+            let found = request.context.dims();
+            match found == expected && found[0] == 1 {
+                true => Ok(request.context.clone()),
+                false => Err(SamplerError::Context { expected, found }),
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Tensor::cat(rows, 0))
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {
+    tensor
+        .try_into_vec_as()
+        .map_err(|error| SamplerError::Device {
+            reason: error.to_string(),
+        })
+}
+
+fn out_of_range(name: &'static str, value: f64, range: &'static str) -> SamplerError {
+    SamplerError::Setting { name, value, range }
+}

@@ -1,0 +1,54 @@
+//! The exact denoiser of Gaussian data: the closed form that samplers and scores are checked with.
+//!
+//! Every element of the data is standard normal, and with a prompt of value `p` it is normal with
+//! mean `rho * p` and variance `1 - rho^2`, so prompt and element have correlation `rho` and
+//! mutual information `-ln(1 - rho^2) / 2`. The best possible prediction of the noise is then a
+//! line in the noisy latent.
+
+use burn::tensor::{Device, Tensor};
+
+use crate::guidance::Denoiser;
+use crate::prediction::PredictionType;
+use crate::schedule::NoiseSchedule;
+
+/// The optimal denoiser of correlated Gaussian prompts and latents.
+#[derive(Debug, Clone)]
+pub struct GaussianDenoiser {
+    /// The noise schedule it answers for.
+    pub schedule: NoiseSchedule,
+    /// What it outputs.
+    pub prediction: PredictionType,
+    /// The correlation of the prompt with each element, inside (-1, 1).
+    pub correlation: f64,
+}
+
+impl GaussianDenoiser {
+    /// Encodes a prompt of the given value as a context of shape `[1, 1, 2]`.
+    pub fn conditional(value: f32, device: &Device) -> Tensor<3> {
+        Tensor::from_floats([[[1.0, value]]], device)
+    }
+
+    /// Encodes the absence of a prompt as a context of shape `[1, 1, 2]`.
+    pub fn unconditional(device: &Device) -> Tensor<3> {
+        Tensor::from_floats([[[0.0, 0.0]]], device)
+    }
+}
+
+impl Denoiser for GaussianDenoiser {
+    /// Predicts from `context` rows of (1 with a prompt, else 0; the prompt's value).
+    ///
+    /// The timestep must be inside the schedule.
+    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4> {
+        let left = self.schedule.alphas_cumprod()[timestep];
+        let batch = latents.dims()[0];
+        let column = |i| context.clone().narrow(2, i, 1).reshape([batch, 1, 1, 1]);
+        let mean = column(0) * column(1).mul_scalar(self.correlation);
+        let variance = column(0)
+            .mul_scalar(-left * self.correlation * self.correlation)
+            .add_scalar(1.0);
+        let distance = latents.clone() - mean.mul_scalar(left.sqrt());
+        let epsilon = distance.mul_scalar((1.0 - left).sqrt()) / variance;
+        let mix = self.prediction.epsilon(left);
+        (epsilon - latents.clone().mul_scalar(mix.sample)).div_scalar(mix.output)
+    }
+}
