@@ -35,11 +35,7 @@ impl<'a> Guidance<'a> {
     ///
     /// # Shapes
     /// `conditional` is `[batch, tokens, features]`, `unconditional` `[1, tokens, features]`.
-    pub fn new(
-        denoiser: &'a dyn Denoiser,
-        conditional: Tensor<3>,
-        unconditional: Tensor<3>,
-    ) -> Self {
+    pub fn new(denoiser: &'a dyn Denoiser, conditional: Tensor<3>, unconditional: Tensor<3>) -> Self {
         let batch = conditional.dims()[0];
         let unconditional = unconditional.repeat_dim(0, batch);
         let context = Tensor::cat(vec![unconditional, conditional], 0);

@@ -123,11 +123,7 @@ impl Estimator {
 
     /// Weighs the squared output differences of a run, one per timestep, counted or not.
     pub fn terms(&self, squares: &[f64]) -> Vec<f64> {
-        self.weights
-            .iter()
-            .zip(squares)
-            .map(|(w, s)| w * s)
-            .collect()
+        self.weights.iter().zip(squares).map(|(w, s)| w * s).collect()
     }
 
     /// Averages the terms of the timesteps that count.
@@ -214,9 +210,8 @@ mod tests {
     fn velocity_and_noise_models_score_alike_and_raw_velocity_does_not() {
         let schedule = schedule();
         let timesteps = [991, 501, 51];
-        let build = |kind, raw| {
-            Estimator::new(&schedule, kind, MiMode::Reference, None, raw, &timesteps).unwrap()
-        };
+        let build =
+            |kind, raw| Estimator::new(&schedule, kind, MiMode::Reference, None, raw, &timesteps).unwrap();
         let squares = [3.0, 5.0, 7.0];
         let of_velocity: Vec<f64> = timesteps
             .iter()
@@ -237,7 +232,14 @@ mod tests {
     fn a_run_without_counted_timesteps_or_finite_weights_is_refused() {
         let schedule = schedule();
         let build = |schedule: &NoiseSchedule, mode, timesteps: &[usize]| {
-            Estimator::new(schedule, PredictionType::VPrediction, mode, None, false, timesteps)
+            Estimator::new(
+                schedule,
+                PredictionType::VPrediction,
+                mode,
+                None,
+                false,
+                timesteps,
+            )
         };
         let refused = build(&schedule, MiMode::Reference, &[50, 1]).unwrap_err();
         assert_eq!(refused, MutualInformationError::NoTimestep { min_timestep: 51 });

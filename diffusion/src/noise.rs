@@ -42,14 +42,7 @@ impl NoiseSource {
     /// Fills `out` with the noise of one step of one candidate; [`START`] is its start latent.
     ///
     /// A longer `out` begins with the values of a shorter one.
-    pub fn normal(
-        &self,
-        seed: u64,
-        content: &ContentKey,
-        seed_index: u32,
-        step: u32,
-        out: &mut [f32],
-    ) {
+    pub fn normal(&self, seed: u64, content: &ContentKey, seed_index: u32, step: u32, out: &mut [f32]) {
         let mut hasher = self.base.clone();
         hasher.update(&seed.to_le_bytes());
         hasher.update(content);
@@ -148,8 +141,12 @@ mod tests {
     /// The bits come from `tools/goldens/export_noise.py`, an independent BLAKE3 and libm.
     #[test]
     fn values_never_change() {
-        let sampling = [1059998041, 3205231637, 1075457088, 3200200487, 1061874911, 3205101031];
-        let forward = [3207405507, 3199589765, 1040489538, 1069438650, 3197151382, 1068600061];
+        let sampling = [
+            1059998041, 3205231637, 1075457088, 3200200487, 1061874911, 3205101031,
+        ];
+        let forward = [
+            3207405507, 3199589765, 1040489538, 1069438650, 3197151382, 1068600061,
+        ];
         for (source, expected) in [
             (NoiseSource::sampling(), sampling),
             (NoiseSource::forward(), forward),
@@ -212,7 +209,11 @@ mod tests {
     fn different_names_are_uncorrelated() {
         let count = 100_000;
         let a = draw(1, &KEY, 0, 0, count);
-        for b in [draw(1, &KEY, 1, 0, count), draw(1, &KEY, 0, 1, count), draw(2, &KEY, 0, 0, count)] {
+        for b in [
+            draw(1, &KEY, 1, 0, count),
+            draw(1, &KEY, 0, 1, count),
+            draw(2, &KEY, 0, 0, count),
+        ] {
             let sum: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(a * b)).sum();
             assert!((sum / (count as f64).sqrt()).abs() < 4.5);
         }

@@ -178,9 +178,7 @@ impl Sampler {
         let timesteps = config.timesteps(settings.steps)?;
         let steps = match settings.scheduler {
             SchedulerKind::Ddpm => ddpm::reverse_steps(&schedule, config, &timesteps)?,
-            SchedulerKind::Ddim => {
-                ddim::reverse_steps(&schedule, config, &timesteps, settings.eta)?
-            }
+            SchedulerKind::Ddim => ddim::reverse_steps(&schedule, config, &timesteps, settings.eta)?,
         };
         let estimator = Estimator::new(
             &schedule,
@@ -292,7 +290,9 @@ impl Sampler {
             .par_chunks_mut(size.max(1))
             .zip(requests)
             .for_each(|(values, request)| {
-                let CandidateRequest { prompt, seed_index, .. } = request;
+                let CandidateRequest {
+                    prompt, seed_index, ..
+                } = request;
                 self.noise.normal(self.seed, prompt, *seed_index, step, values);
             });
         let shape = [requests.len(), channels, height, width];
@@ -332,10 +332,7 @@ impl Sampler {
     }
 }
 
-fn contexts(
-    requests: &[CandidateRequest<'_>],
-    unconditional: &Tensor<3>,
-) -> Result<Tensor<3>, SamplerError> {
+fn contexts(requests: &[CandidateRequest<'_>], unconditional: &Tensor<3>) -> Result<Tensor<3>, SamplerError> {
     let expected = unconditional.dims();
     let rows = requests
         .iter()
@@ -351,11 +348,9 @@ fn contexts(
 }
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {
-    tensor
-        .try_into_vec_as()
-        .map_err(|error| SamplerError::Device {
-            reason: error.to_string(),
-        })
+    tensor.try_into_vec_as().map_err(|error| SamplerError::Device {
+        reason: error.to_string(),
+    })
 }
 
 fn out_of_range(name: &'static str, value: f64, range: &'static str) -> SamplerError {

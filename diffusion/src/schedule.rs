@@ -158,10 +158,7 @@ impl NoiseSchedule {
     }
 
     /// Counts the training timesteps.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "an empty schedule cannot be built"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "an empty schedule cannot be built")]
     pub fn len(&self) -> usize {
         self.betas.len()
     }
@@ -250,11 +247,7 @@ mod tests {
         let betas = BetaSchedule::SquaredcosCapV2.betas(0.0, 0.0, length);
         assert_eq!(betas[length - 1], COSINE_MAX_BETA);
         let schedule = NoiseSchedule::from_betas(betas).unwrap();
-        let curve = |t: f64| {
-            ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2)
-                .cos()
-                .powi(2)
-        };
+        let curve = |t: f64| ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
         for t in [0, 10, 499, 900, 998] {
             let expected = curve((t + 1) as f64 / length as f64) / curve(0.0);
             let found = schedule.alphas_cumprod()[t];
@@ -286,10 +279,7 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_is_refused() {
-        assert_eq!(
-            NoiseSchedule::from_betas(vec![]),
-            Err(ScheduleError::Empty)
-        );
+        assert_eq!(NoiseSchedule::from_betas(vec![]), Err(ScheduleError::Empty));
         for bad in [-0.1, 0.0, 1.1, f64::NAN] {
             let refused = NoiseSchedule::from_betas(vec![0.1, bad]);
             assert!(matches!(refused, Err(ScheduleError::Beta { timestep: 1, .. })));

@@ -40,9 +40,7 @@ fn step(config: &SchedulerConfig, timestep: usize, now: f64, previous: f64) -> R
     let alpha = now / previous;
     let beta = 1.0 - alpha;
     let variance = match config.variance_type {
-        VarianceType::FixedSmall | VarianceType::FixedSmallLog => {
-            (1.0 - previous) / (1.0 - now) * beta
-        }
+        VarianceType::FixedSmall | VarianceType::FixedSmallLog => (1.0 - previous) / (1.0 - now) * beta,
         VarianceType::FixedLarge => beta,
     };
     let draws = timestep > 0 && variance > SMALLEST_VARIANCE;
@@ -77,7 +75,10 @@ mod tests {
             let exact = |z: f64| (z - now.sqrt() * point) / (1.0 - now).sqrt();
             let at_zero = step.apply_scalar(0.0, exact(0.0), 0.0);
             let slope = step.apply_scalar(1.0, exact(1.0), 0.0) - at_zero;
-            (mean, variance) = (at_zero + slope * mean, slope.powi(2) * variance + step.noise.powi(2));
+            (mean, variance) = (
+                at_zero + slope * mean,
+                slope.powi(2) * variance + step.noise.powi(2),
+            );
             if i == 30 {
                 let previous = schedule.alpha_cumprod(timesteps[31]).unwrap();
                 assert!((mean / (previous.sqrt() * point) - 1.0).abs() < 1e-2);

@@ -71,9 +71,7 @@ fn combine<const D: usize>(
     let (device, dtype) = (original.device(), original.dtype());
     let mut shape = [1; D];
     shape[0] = batch;
-    let column = |values: Vec<f32>| {
-        Tensor::<D>::from_data(TensorData::new(values, shape), (&device, dtype))
-    };
+    let column = |values: Vec<f32>| Tensor::<D>::from_data(TensorData::new(values, shape), (&device, dtype));
     let of_original = column(factors.iter().map(|f| f.0 as f32).collect());
     let of_noise = column(factors.iter().map(|f| f.1 as f32).collect());
     Ok(original * of_original + noise * of_noise)
@@ -101,8 +99,7 @@ mod tests {
             PredictionType::Sample,
         ] {
             let target =
-                training_target(&schedule, kind, tensor(original), tensor(noise), &timesteps)
-                    .unwrap();
+                training_target(&schedule, kind, tensor(original), tensor(noise), &timesteps).unwrap();
             let target: Vec<f32> = target.try_into_vec_as().unwrap();
             for row in 0..3 {
                 let a = schedule.alpha_cumprod(timesteps[row]).unwrap();

@@ -85,9 +85,7 @@ impl ReverseStep {
     /// Evaluates the step on numbers, in `f64`.
     pub fn apply_scalar(&self, sample: f64, output: f64, noise: f64) -> f64 {
         let original = self.prediction.apply_scalar(sample, output);
-        let original = self
-            .clip
-            .map_or(original, |range| original.clamp(-range, range));
+        let original = self.clip.map_or(original, |range| original.clamp(-range, range));
         self.original * original + self.sample * sample + self.output * output + self.noise * noise
     }
 

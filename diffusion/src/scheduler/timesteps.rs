@@ -27,12 +27,7 @@ impl TimestepSpacing {
     /// # Errors
     /// Fails when `steps` is 0 or more than `length`, or when the offset leads past the last
     /// timestep, where diffusers would fail with an index error in the middle of sampling.
-    pub fn timesteps(
-        self,
-        length: usize,
-        steps: usize,
-        offset: usize,
-    ) -> Result<Vec<usize>, ScheduleError> {
+    pub fn timesteps(self, length: usize, steps: usize, offset: usize) -> Result<Vec<usize>, ScheduleError> {
         if steps == 0 || steps > length {
             return Err(ScheduleError::Steps { steps, length });
         }
@@ -56,9 +51,7 @@ impl TimestepSpacing {
             }
         };
         match timesteps.first() {
-            Some(&timestep) if timestep >= length => {
-                Err(ScheduleError::Timestep { timestep, length })
-            }
+            Some(&timestep) if timestep >= length => Err(ScheduleError::Timestep { timestep, length }),
             _ => Ok(timesteps),
         }
     }
