@@ -1,6 +1,7 @@
 //! The stages of a pipeline, one file each, and the tables they exchange.
 #![recursion_limit = "256"]
 
+pub mod draws;
 pub mod prompts;
 pub mod shapes;
 pub mod stage;
