@@ -120,7 +120,7 @@ mod tests {
         }
         assert_eq!(
             hasher.finalize().to_hex().as_str(),
-            "GOLDEN_DRAWS"
+            "4289ee794524b54d1aec9c8cc31081fdb9422cfba7c256f59de816cbad6b8326"
         );
     }
 

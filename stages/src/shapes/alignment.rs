@@ -70,12 +70,19 @@ impl Alignment {
             wanted.map(|object| object.colour).to_vec(),
         );
         let shapes = same_members(
-            read.iter().map(|object| object.shape).collect::<Vec<Option<Shape>>>(),
+            read.iter()
+                .map(|object| object.shape)
+                .collect::<Vec<Option<Shape>>>(),
             wanted.map(|object| Some(object.shape)).to_vec(),
         );
         let bound = || {
             read.iter().all(|object| {
-                object.shape.is_some_and(|shape| wanted.contains(&Object { colour: object.colour, shape }))
+                object.shape.is_some_and(|shape| {
+                    wanted.contains(&Object {
+                        colour: object.colour,
+                        shape,
+                    })
+                })
             })
         };
         Self {
@@ -97,7 +104,11 @@ impl Alignment {
     pub fn failure(self, reading: &Reading) -> Option<Failure> {
         if !self.objects {
             let too_few = reading.objects.len() < 2;
-            return Some(if too_few { Failure::MissingObject } else { Failure::ExtraObject });
+            return Some(if too_few {
+                Failure::MissingObject
+            } else {
+                Failure::ExtraObject
+            });
         }
         match (self.colours, self.shapes, self.binding) {
             (_, _, Some(true)) => None,
@@ -129,7 +140,10 @@ mod tests {
             area: 80.0,
             overlap: 0.9,
         };
-        Reading { objects: objects.iter().map(object).collect(), specks: 0 }
+        Reading {
+            objects: objects.iter().map(object).collect(),
+            specks: 0,
+        }
     }
 
     fn compared(objects: &[(Colour, Option<Shape>)]) -> (Alignment, Option<Failure>) {
@@ -146,7 +160,12 @@ mod tests {
     fn an_image_that_shows_the_prompt_is_aligned_in_any_order() {
         for objects in [[RED_CIRCLE, BLUE_SQUARE], [BLUE_SQUARE, RED_CIRCLE]] {
             let (alignment, failure) = compared(&objects);
-            let expected = Alignment { objects: true, colours: true, shapes: true, binding: Some(true) };
+            let expected = Alignment {
+                objects: true,
+                colours: true,
+                shapes: true,
+                binding: Some(true),
+            };
             assert_eq!((alignment, failure), (expected, None));
             assert!(alignment.aligned());
         }
@@ -157,14 +176,47 @@ mod tests {
         let cases: [(&[(Colour, Option<Shape>)], Failure, [bool; 3], Option<bool>); 9] = [
             (&[], Failure::MissingObject, [false, false, false], None),
             (&[RED_CIRCLE], Failure::MissingObject, [false, false, false], None),
-            (&[RED_CIRCLE, BLUE_SQUARE, BLUE_SQUARE], Failure::ExtraObject, [false, false, false], None),
-            (&[(Colour::Green, Some(Shape::Circle)), BLUE_SQUARE], Failure::Colour, [true, false, true], None),
-            (&[(Colour::Blue, Some(Shape::Circle)), BLUE_SQUARE], Failure::Colour, [true, false, true], None),
-            (&[(Colour::Red, Some(Shape::Cross)), BLUE_SQUARE], Failure::Shape, [true, true, false], None),
-            (&[(Colour::Red, None), BLUE_SQUARE], Failure::Shape, [true, true, false], None),
-            (&[BLUE_SQUARE, BLUE_SQUARE], Failure::ColourAndShape, [true, false, false], None),
             (
-                &[(Colour::Blue, Some(Shape::Circle)), (Colour::Red, Some(Shape::Square))],
+                &[RED_CIRCLE, BLUE_SQUARE, BLUE_SQUARE],
+                Failure::ExtraObject,
+                [false, false, false],
+                None,
+            ),
+            (
+                &[(Colour::Green, Some(Shape::Circle)), BLUE_SQUARE],
+                Failure::Colour,
+                [true, false, true],
+                None,
+            ),
+            (
+                &[(Colour::Blue, Some(Shape::Circle)), BLUE_SQUARE],
+                Failure::Colour,
+                [true, false, true],
+                None,
+            ),
+            (
+                &[(Colour::Red, Some(Shape::Cross)), BLUE_SQUARE],
+                Failure::Shape,
+                [true, true, false],
+                None,
+            ),
+            (
+                &[(Colour::Red, None), BLUE_SQUARE],
+                Failure::Shape,
+                [true, true, false],
+                None,
+            ),
+            (
+                &[BLUE_SQUARE, BLUE_SQUARE],
+                Failure::ColourAndShape,
+                [true, false, false],
+                None,
+            ),
+            (
+                &[
+                    (Colour::Blue, Some(Shape::Circle)),
+                    (Colour::Red, Some(Shape::Square)),
+                ],
                 Failure::Binding,
                 [true, true, true],
                 Some(false),
@@ -172,7 +224,12 @@ mod tests {
         ];
         for (objects, failure, [objects_ok, colours, shapes], binding) in cases {
             let (alignment, found) = compared(objects);
-            let expected = Alignment { objects: objects_ok, colours, shapes, binding };
+            let expected = Alignment {
+                objects: objects_ok,
+                colours,
+                shapes,
+                binding,
+            };
             assert_eq!((alignment, found), (expected, Some(failure)), "{objects:?}");
             assert!(!alignment.aligned());
         }

@@ -107,7 +107,8 @@ impl CaptionKind {
             }
             CaptionKind::ReplacedColour => {
                 let same_shapes = named_first.shape == first.shape && named_second.shape == second.shape;
-                let foreign = |object: Object| object.colour != first.colour && object.colour != second.colour;
+                let foreign =
+                    |object: Object| object.colour != first.colour && object.colour != second.colour;
                 same_shapes
                     && ((named_first == first && foreign(named_second))
                         || (named_second == second && foreign(named_first)))
@@ -143,7 +144,11 @@ mod tests {
         let prompt: Prompt = prompt.parse().expect("valid");
         let mut draws = Draws::new("caption test", 0, 0);
         let mut texts: Vec<String> = (0..3000)
-            .map(|_| kind.caption(prompt, &Prompt::all(), &mut draws).expect("available").text)
+            .map(|_| {
+                kind.caption(prompt, &Prompt::all(), &mut draws)
+                    .expect("available")
+                    .text
+            })
             .collect();
         texts.sort_unstable();
         texts.dedup();
@@ -155,12 +160,18 @@ mod tests {
         let prompt = "a red circle and a blue square";
         assert_eq!(drawn(CaptionKind::Faithful, prompt), [prompt]);
         assert_eq!(drawn(CaptionKind::Empty, prompt), [""]);
-        assert_eq!(drawn(CaptionKind::MissingObject, prompt), ["a blue square", "a red circle"]);
+        assert_eq!(
+            drawn(CaptionKind::MissingObject, prompt),
+            ["a blue square", "a red circle"]
+        );
         assert_eq!(
             drawn(CaptionKind::MissingColour, prompt),
             ["a circle and a blue square", "a red circle and a square"]
         );
-        assert_eq!(drawn(CaptionKind::SwappedColours, prompt), ["a blue circle and a red square"]);
+        assert_eq!(
+            drawn(CaptionKind::SwappedColours, prompt),
+            ["a blue circle and a red square"]
+        );
         assert_eq!(
             drawn(CaptionKind::ReplacedColour, prompt),
             [
@@ -177,9 +188,17 @@ mod tests {
         // One object stays; the other takes one of 2 other shapes and one of 5 colours.
         let replaced = drawn(CaptionKind::ReplacedObject, prompt);
         assert_eq!(replaced.len(), 2 * 2 * 5);
-        assert!(replaced.iter().all(|text| text.contains("a red circle") != text.contains("a blue square")));
+        assert!(
+            replaced
+                .iter()
+                .all(|text| text.contains("a red circle") != text.contains("a blue square"))
+        );
         let unrelated = drawn(CaptionKind::Unrelated, prompt);
-        assert!(unrelated.iter().all(|text| !text.contains("red circle") && !text.contains("blue square")));
+        assert!(
+            unrelated
+                .iter()
+                .all(|text| !text.contains("red circle") && !text.contains("blue square"))
+        );
         assert!(!unrelated.contains(&"a blue circle and a red square".to_owned()));
         // 360 minus those with the first object (2 x 15), with the second (30), plus both (2), minus swapped (2).
         assert_eq!(unrelated.len(), 360 - 30 - 30 + 2 - 2);
@@ -190,7 +209,9 @@ mod tests {
         let prompts = Prompt::all();
         for prompt in &prompts[..60] {
             for caption in &prompts {
-                let kinds = CaptionKind::ALL.iter().filter(|kind| kind.relates(*prompt, *caption));
+                let kinds = CaptionKind::ALL
+                    .iter()
+                    .filter(|kind| kind.relates(*prompt, *caption));
                 assert!(kinds.count() <= 1, "{prompt} / {caption}");
             }
         }
@@ -204,13 +225,22 @@ mod tests {
             for kind in CaptionKind::ALL {
                 for _ in 0..5 {
                     let Some(caption) = kind.caption(*prompt, &split.train, &mut draws) else {
-                        assert_ne!(kind, CaptionKind::SwappedColours, "swapped twins are on the same side");
+                        assert_ne!(
+                            kind,
+                            CaptionKind::SwappedColours,
+                            "swapped twins are on the same side"
+                        );
                         continue;
                     };
                     if let Ok(named) = caption.text.parse::<Prompt>() {
                         assert!(split.train.contains(&named));
                     }
-                    assert!(caption.text.split_whitespace().all(|word| words().contains(&word)));
+                    assert!(
+                        caption
+                            .text
+                            .split_whitespace()
+                            .all(|word| words().contains(&word))
+                    );
                 }
             }
         }

@@ -47,10 +47,17 @@ impl ShapesData {
             if probability > 0.0
                 && let Some(prompt) = prompts.iter().find(impossible)
             {
-                return Err(DataError::NoCaption { kind: kind.name(), prompt: prompt.to_string() });
+                return Err(DataError::NoCaption {
+                    kind: kind.name(),
+                    prompt: prompt.to_string(),
+                });
             }
         }
-        Ok(Self { seed, prompts, mixture })
+        Ok(Self {
+            seed,
+            prompts,
+            mixture,
+        })
     }
 
     /// Returns sample `index`.
@@ -59,7 +66,11 @@ impl ShapesData {
         let count = u32::try_from(self.prompts.len()).unwrap_or(u32::MAX);
         let prompt = self.prompts[draws.below(count) as usize];
         let scene = Scene::draw(prompt, &mut draws);
-        Sample { prompt, scene, caption: self.caption(prompt, index) }
+        Sample {
+            prompt,
+            scene,
+            caption: self.caption(prompt, index),
+        }
     }
 
     /// Returns the prompts.
@@ -69,7 +80,10 @@ impl ShapesData {
 
     fn caption(&self, prompt: Prompt, index: u64) -> Caption {
         let mut draws = Draws::new("shapes caption", self.seed, index);
-        let faithful = || Caption { kind: CaptionKind::Faithful, text: prompt.to_string() };
+        let faithful = || Caption {
+            kind: CaptionKind::Faithful,
+            text: prompt.to_string(),
+        };
         // `new` has made sure that every kind of the mixture can be made for every prompt.
         self.mixture
             .draw(&mut draws)
@@ -111,7 +125,10 @@ mod tests {
 
     #[test]
     fn a_sample_depends_on_seed_and_index_only() {
-        let (one, other) = (data(5, CaptionMixture::default()), data(6, CaptionMixture::default()));
+        let (one, other) = (
+            data(5, CaptionMixture::default()),
+            data(6, CaptionMixture::default()),
+        );
         let forwards: Vec<_> = (0..50).map(|index| one.sample(index)).collect();
         let backwards: Vec<_> = (0..50).rev().map(|index| one.sample(index)).collect();
         assert!(forwards.iter().eq(backwards.iter().rev()));
@@ -120,10 +137,16 @@ mod tests {
 
     #[test]
     fn another_mixture_leaves_the_images_as_they_were() {
-        let (noisy, clean) = (data(5, CaptionMixture::default()), data(5, CaptionMixture::faithful()));
+        let (noisy, clean) = (
+            data(5, CaptionMixture::default()),
+            data(5, CaptionMixture::faithful()),
+        );
         for index in 0..100 {
             assert_eq!(noisy.sample(index).scene, clean.sample(index).scene);
-            assert_eq!(clean.sample(index).caption.text, clean.sample(index).prompt.to_string());
+            assert_eq!(
+                clean.sample(index).caption.text,
+                clean.sample(index).prompt.to_string()
+            );
         }
     }
 
@@ -141,20 +164,35 @@ mod tests {
             hasher.update(sample.caption.kind.name().as_bytes());
             hasher.update(sample.caption.text.as_bytes());
         }
-        assert_eq!(hasher.finalize().to_hex().as_str(), "GOLDEN_DATA");
+        assert_eq!(
+            hasher.finalize().to_hex().as_str(),
+            "4724636f35a1613ab1404f9318a190ec42d840a59807fe5d9fb6701c8d89a46a"
+        );
     }
 
     #[test]
     fn sets_without_prompts_or_with_impossible_captions_are_refused() {
         let mixture = CaptionMixture::default();
-        assert_eq!(ShapesData::new(0, Vec::new(), mixture).err(), Some(DataError::NoPrompts));
+        assert_eq!(
+            ShapesData::new(0, Vec::new(), mixture).err(),
+            Some(DataError::NoPrompts)
+        );
         let single = vec![Prompt::all()[0]];
         assert!(matches!(
             ShapesData::new(0, single.clone(), mixture),
-            Err(DataError::NoCaption { kind: "unrelated", .. })
+            Err(DataError::NoCaption {
+                kind: "unrelated",
+                ..
+            })
         ));
         assert!(ShapesData::new(0, single.clone(), CaptionMixture::faithful()).is_ok());
-        let broken = CaptionMixture { empty: -1.0, ..mixture };
-        assert!(matches!(ShapesData::new(0, single, broken), Err(DataError::Mixture(_))));
+        let broken = CaptionMixture {
+            empty: -1.0,
+            ..mixture
+        };
+        assert!(matches!(
+            ShapesData::new(0, single, broken),
+            Err(DataError::Mixture(_))
+        ));
     }
 }

@@ -69,7 +69,10 @@ impl CaptionMixture {
     pub fn check(&self) -> Result<(), MixtureError> {
         for (kind, weight) in self.weights() {
             if !weight.is_finite() || weight < 0.0 {
-                return Err(MixtureError::Weight { kind: kind.name(), weight });
+                return Err(MixtureError::Weight {
+                    kind: kind.name(),
+                    weight,
+                });
             }
         }
         if !self.total().is_finite() || self.total() <= 0.0 {
@@ -148,7 +151,10 @@ mod tests {
 
     #[test]
     fn kinds_come_with_their_probabilities() {
-        let mixture = CaptionMixture { faithful: 3.0, ..CaptionMixture::default() };
+        let mixture = CaptionMixture {
+            faithful: 3.0,
+            ..CaptionMixture::default()
+        };
         let mut counts = BTreeMap::new();
         let total = 100_000;
         let mut draws = Draws::new("mixture test", 0, 0);
@@ -161,14 +167,21 @@ mod tests {
             let expected = probability * f64::from(total);
             let deviation = (expected * (1.0 - probability)).sqrt();
             let drawn = f64::from(counts.get(&kind).copied().unwrap_or(0));
-            assert!((drawn - expected).abs() < 4.5 * deviation, "{kind:?}: {drawn} against {expected}");
+            assert!(
+                (drawn - expected).abs() < 4.5 * deviation,
+                "{kind:?}: {drawn} against {expected}"
+            );
         }
     }
 
     #[test]
     fn kinds_of_zero_weight_never_come() {
         let mut draws = Draws::new("mixture test", 1, 0);
-        let only = CaptionMixture { faithful: 0.0, unrelated: 1e-300, ..CaptionMixture::faithful() };
+        let only = CaptionMixture {
+            faithful: 0.0,
+            unrelated: 1e-300,
+            ..CaptionMixture::faithful()
+        };
         assert!((0..1000).all(|_| only.draw(&mut draws).name() == "unrelated"));
     }
 
@@ -176,12 +189,30 @@ mod tests {
     fn numbers_that_are_no_weights_are_refused() {
         let base = CaptionMixture::default();
         assert_eq!(base.check(), Ok(()));
-        let negative = CaptionMixture { missing_colour: -0.1, ..base };
-        assert!(matches!(negative.check(), Err(MixtureError::Weight { kind: "missing_colour", .. })));
-        let not_a_number = CaptionMixture { faithful: f64::NAN, ..base };
+        let negative = CaptionMixture {
+            missing_colour: -0.1,
+            ..base
+        };
+        assert!(matches!(
+            negative.check(),
+            Err(MixtureError::Weight {
+                kind: "missing_colour",
+                ..
+            })
+        ));
+        let not_a_number = CaptionMixture {
+            faithful: f64::NAN,
+            ..base
+        };
         assert!(matches!(not_a_number.check(), Err(MixtureError::Weight { .. })));
-        let nothing = CaptionMixture { faithful: 0.0, ..CaptionMixture::faithful() };
+        let nothing = CaptionMixture {
+            faithful: 0.0,
+            ..CaptionMixture::faithful()
+        };
         assert_eq!(nothing.check(), Err(MixtureError::NoWeight));
-        assert_eq!(CaptionMixture { empty: 1.5, ..base }.check(), Err(MixtureError::Empty(1.5)));
+        assert_eq!(
+            CaptionMixture { empty: 1.5, ..base }.check(),
+            Err(MixtureError::Empty(1.5))
+        );
     }
 }

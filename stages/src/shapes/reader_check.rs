@@ -55,7 +55,11 @@ impl ReaderAccuracy {
 
     /// Returns the share of right readings; 1 when nothing was read.
     pub fn share(&self) -> f64 {
-        if self.images == 0 { 1.0 } else { self.right as f64 / self.images as f64 }
+        if self.images == 0 {
+            1.0
+        } else {
+            self.right as f64 / self.images as f64
+        }
     }
 }
 
@@ -81,7 +85,9 @@ fn blurred(values: &[f32; VALUES], deviation: f32) -> Vec<f32> {
     let reach = (3.0 * deviation).ceil() as i64;
     let weight = |offset: i64| (-0.5 * (offset as f32 / deviation).powi(2)).exp();
     let total: f32 = (-reach..=reach).map(weight).sum();
-    let kernel: Vec<(i64, f32)> = (-reach..=reach).map(|offset| (offset, weight(offset) / total)).collect();
+    let kernel: Vec<(i64, f32)> = (-reach..=reach)
+        .map(|offset| (offset, weight(offset) / total))
+        .collect();
     let pass = |source: &[f32], along_rows: bool| -> Vec<f32> {
         (0..VALUES)
             .map(|place| {
@@ -113,13 +119,23 @@ mod tests {
     fn fresh_renders_are_read_rightly_in_at_least_995_of_1000() {
         for (blur, noise) in [(0.0, 0.0), (0.0, 0.03), (0.5, 0.0), (0.5, 0.03), (0.7, 0.03)] {
             let accuracy = ReaderAccuracy::measure(20, 2000, Disturbance { blur, noise });
-            assert!(accuracy.share() >= 0.995, "blur {blur}, noise {noise}: {accuracy:?}");
+            assert!(
+                accuracy.share() >= 0.995,
+                "blur {blur}, noise {noise}: {accuracy:?}"
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_read_counts_as_an_error() {
-        let accuracy = ReaderAccuracy::measure(21, 200, Disturbance { blur: 6.0, noise: 0.0 });
+        let accuracy = ReaderAccuracy::measure(
+            21,
+            200,
+            Disturbance {
+                blur: 6.0,
+                noise: 0.0,
+            },
+        );
         assert!(accuracy.share() < 0.5, "{accuracy:?}");
         assert_eq!(accuracy.misread.len(), 10);
     }
@@ -140,8 +156,16 @@ mod tests {
     #[test]
     fn noise_stays_within_its_bound() {
         let grey = Image::from_values(&[0.5; VALUES]).expect("right size");
-        let noisy = Disturbance { blur: 0.0, noise: 0.03 }.apply(&grey, &mut Draws::new("noise test", 0, 0));
-        let farthest = noisy.values().iter().map(|value| (value - 0.5).abs()).fold(0.0, f32::max);
+        let noisy = Disturbance {
+            blur: 0.0,
+            noise: 0.03,
+        }
+        .apply(&grey, &mut Draws::new("noise test", 0, 0));
+        let farthest = noisy
+            .values()
+            .iter()
+            .map(|value| (value - 0.5).abs())
+            .fold(0.0, f32::max);
         assert!((0.029..=0.0301).contains(&farthest), "{farthest}");
     }
 }

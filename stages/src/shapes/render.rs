@@ -46,7 +46,9 @@ impl Image {
     /// Takes values in [0, 1], row by row with the channels side by side; none when their number is wrong.
     pub fn from_values(values: &[f32]) -> Option<Self> {
         let values: [f32; VALUES] = values.try_into().ok()?;
-        Some(Self { values: Box::new(values) })
+        Some(Self {
+            values: Box::new(values),
+        })
     }
 
     /// Returns the values in [0, 1], row by row with the channels side by side.
@@ -65,7 +67,12 @@ impl Image {
     /// Appends the image as three planes (red, green, blue) in [-1, 1], as an autoencoder takes it.
     pub fn append_planes(&self, planes: &mut Vec<f32>) {
         for channel in 0..3 {
-            planes.extend(self.values[channel..].iter().step_by(3).map(|value| value * 2.0 - 1.0));
+            planes.extend(
+                self.values[channel..]
+                    .iter()
+                    .step_by(3)
+                    .map(|value| value * 2.0 - 1.0),
+            );
         }
     }
 }
@@ -77,10 +84,18 @@ mod tests {
     use crate::shapes::world::{Colour, Object, Shape};
 
     fn one_square() -> Scene {
-        let object = Object { colour: Colour::Blue, shape: Shape::Square };
+        let object = Object {
+            colour: Colour::Blue,
+            shape: Shape::Square,
+        };
         Scene {
             ground: 0.95,
-            objects: vec![PlacedObject { object, centre: [10.5, 20.5], radius: 6.0, rgb: object.colour.rgb() }],
+            objects: vec![PlacedObject {
+                object,
+                centre: [10.5, 20.5],
+                radius: 6.0,
+                rgb: object.colour.rgb(),
+            }],
         }
     }
 
@@ -88,7 +103,13 @@ mod tests {
     fn a_square_has_full_coverage_inside_and_partial_coverage_at_its_edge() {
         let image = Image::render(&one_square());
         let at = |row: usize, column: usize| &image.values()[(row * SIDE + column) * 3..][..3];
-        assert_eq!(at(20, 10), [0.12, 0.24, 0.92]);
+        let near = |values: &[f32], expected: [f32; 3]| {
+            values
+                .iter()
+                .zip(expected)
+                .all(|(value, wanted)| (value - wanted).abs() < 1e-6)
+        };
+        assert!(near(at(20, 10), [0.12, 0.24, 0.92]));
         assert_eq!(at(0, 0), [0.95; 3]);
         // The square spans 5.4 to 15.6 horizontally, so column 5 is covered by 0.6.
         let expected = 0.95 + (0.12 - 0.95) * 0.6;

@@ -55,10 +55,18 @@ impl Scene {
                 let radius = draws.between(RADIUS[0], RADIUS[1]);
                 let mut coordinate = || draws.between(radius + MARGIN, SIDE - radius - MARGIN);
                 let centre = [coordinate(), coordinate()];
-                PlacedObject { object, centre, radius, rgb }
+                PlacedObject {
+                    object,
+                    centre,
+                    radius,
+                    rgb,
+                }
             });
             if clear_of_each_other(&objects[0], &objects[1]) {
-                return Self { ground, objects: objects.to_vec() };
+                return Self {
+                    ground,
+                    objects: objects.to_vec(),
+                };
             }
         }
     }

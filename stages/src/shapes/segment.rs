@@ -164,7 +164,10 @@ fn neighbours(pixel: usize) -> [Option<usize>; 4] {
 
 fn median(image: &Image, pixels: impl Iterator<Item = usize> + Clone) -> [f32; 3] {
     [0, 1, 2].map(|channel| {
-        let mut values: Vec<f32> = pixels.clone().map(|pixel| image.values()[pixel * 3 + channel]).collect();
+        let mut values: Vec<f32> = pixels
+            .clone()
+            .map(|pixel| image.values()[pixel * 3 + channel])
+            .collect();
         let middle = values.len() / 2;
         *values.select_nth_unstable_by(middle, f32::total_cmp).1
     })
@@ -197,7 +200,10 @@ mod tests {
             radius: 6.0,
             rgb: colour.rgb(),
         };
-        Image::render(&Scene { ground: 0.95, objects: objects.iter().map(place).collect() })
+        Image::render(&Scene {
+            ground: 0.95,
+            objects: objects.iter().map(place).collect(),
+        })
     }
 
     #[test]
@@ -225,8 +231,15 @@ mod tests {
 
     #[test]
     fn touching_objects_are_told_apart_by_colour() {
-        for (left, right) in [(Colour::Yellow, Colour::Orange), (Colour::Red, Colour::Blue), (Colour::Green, Colour::Purple)] {
-            let image = scene(&[(left, Shape::Cross, [9.0, 16.0]), (right, Shape::Circle, [20.5, 16.0])]);
+        for (left, right) in [
+            (Colour::Yellow, Colour::Orange),
+            (Colour::Red, Colour::Blue),
+            (Colour::Green, Colour::Purple),
+        ] {
+            let image = scene(&[
+                (left, Shape::Cross, [9.0, 16.0]),
+                (right, Shape::Circle, [20.5, 16.0]),
+            ]);
             let (found, _) = regions(&image, ground(&image));
             let mut colours: Vec<Colour> = found.iter().map(|region| nearest_colour(region.rgb).0).collect();
             colours.sort_unstable();

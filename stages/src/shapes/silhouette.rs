@@ -82,7 +82,10 @@ pub(super) fn cover(shape: Shape, x: f32, y: f32, radius: f32, mut visit: impl F
         }
         for column in first..last {
             if coverage[column] > 0.0 {
-                visit(row * SIDE + column, (coverage[column] / SCANLINES as f32).min(1.0));
+                visit(
+                    row * SIDE + column,
+                    (coverage[column] / SCANLINES as f32).min(1.0),
+                );
             }
         }
     }
@@ -103,10 +106,16 @@ mod tests {
                     moment_y += share * ((pixel / SIDE) as f32 + 0.5);
                 });
                 let exact = shape.area() * radius * radius;
-                assert!((area / exact - 1.0).abs() < 0.03, "{shape:?}: {area} against {exact}");
+                assert!(
+                    (area / exact - 1.0).abs() < 0.03,
+                    "{shape:?}: {area} against {exact}"
+                );
                 assert!((moment_x / area - x).abs() < 0.01, "{shape:?}");
                 let below = (moment_y / area - y) / radius;
-                assert!((below - shape.centroid_below_centre()).abs() < 0.02, "{shape:?}: {below}");
+                assert!(
+                    (below - shape.centroid_below_centre()).abs() < 0.02,
+                    "{shape:?}: {below}"
+                );
             }
         }
     }

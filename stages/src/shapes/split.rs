@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn an_empty_side_is_refused() {
         assert_eq!(Split::draw(0, 0), Err(SplitError::EmptySide { test_groups: 0 }));
-        assert_eq!(Split::draw(0, GROUPS), Err(SplitError::EmptySide { test_groups: GROUPS }));
+        assert_eq!(
+            Split::draw(0, GROUPS),
+            Err(SplitError::EmptySide { test_groups: GROUPS })
+        );
         assert!(Split::draw(0, GROUPS - 1).is_ok());
     }
 }

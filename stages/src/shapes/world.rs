@@ -157,8 +157,14 @@ impl Prompt {
     pub fn with_swapped_colours(self) -> Self {
         let [first, second] = self.objects();
         Self {
-            first: Object { colour: second.colour, ..first },
-            second: Object { colour: first.colour, ..second },
+            first: Object {
+                colour: second.colour,
+                ..first
+            },
+            second: Object {
+                colour: first.colour,
+                ..second
+            },
         }
     }
 }
@@ -178,8 +184,14 @@ impl FromStr for Prompt {
             return Err(PromptError::NotATemplate(text.to_owned()));
         };
         Prompt::new(
-            Object { colour: colour_1.parse()?, shape: shape_1.parse()? },
-            Object { colour: colour_2.parse()?, shape: shape_2.parse()? },
+            Object {
+                colour: colour_1.parse()?,
+                shape: shape_1.parse()?,
+            },
+            Object {
+                colour: colour_2.parse()?,
+                shape: shape_2.parse()?,
+            },
         )
     }
 }
@@ -245,7 +257,10 @@ mod tests {
     fn reversing_and_swapping_colours_are_their_own_inverse() {
         let prompt: Prompt = "a red circle and a blue square".parse().expect("valid");
         assert_eq!(prompt.reversed().to_string(), "a blue square and a red circle");
-        assert_eq!(prompt.with_swapped_colours().to_string(), "a blue circle and a red square");
+        assert_eq!(
+            prompt.with_swapped_colours().to_string(),
+            "a blue circle and a red square"
+        );
         for prompt in Prompt::all() {
             assert_eq!(prompt.reversed().reversed(), prompt);
             assert_eq!(prompt.with_swapped_colours().with_swapped_colours(), prompt);
@@ -257,9 +272,21 @@ mod tests {
         let error = |text: &str| text.parse::<Prompt>().expect_err("refused");
         assert!(matches!(error(""), PromptError::NotATemplate(_)));
         assert!(matches!(error("a red circle"), PromptError::NotATemplate(_)));
-        assert!(matches!(error("a red circle and a pink square"), PromptError::UnknownColour(_)));
-        assert!(matches!(error("a red circle and a blue star"), PromptError::UnknownShape(_)));
-        assert!(matches!(error("a red circle and a red square"), PromptError::SameColour("red")));
-        assert!(matches!(error("a red cross and a blue cross"), PromptError::SameShape("cross")));
+        assert!(matches!(
+            error("a red circle and a pink square"),
+            PromptError::UnknownColour(_)
+        ));
+        assert!(matches!(
+            error("a red circle and a blue star"),
+            PromptError::UnknownShape(_)
+        ));
+        assert!(matches!(
+            error("a red circle and a red square"),
+            PromptError::SameColour("red")
+        ));
+        assert!(matches!(
+            error("a red cross and a blue cross"),
+            PromptError::SameShape("cross")
+        ));
     }
 }

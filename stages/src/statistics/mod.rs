@@ -1,1 +1,6 @@
-//! statistics.
+//! Estimates with intervals and the power of a score to rank; pure functions over slices, in f64.
+
+pub mod bootstrap;
+pub mod kendall;
+pub mod paired;
+pub mod ranking;
