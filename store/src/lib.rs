@@ -1,1 +1,83 @@
 //! Content-addressed artifact store: blobs, tables, action records, shards, checkpoints and run logs.
+//!
+//! Files are the truth. A blob is named by the hash of its bytes, a result by the hash of everything that determined
+//! it, and both are written once and never changed, so any number of processes on any number of hosts may share one
+//! store without a lock. Whatever cannot be read back exactly as it was written is set aside and counts as absent:
+//! losing a file costs the time to compute it again, never a wrong result.
+//!
+//! The store knows nothing of stages or tensors beyond their bytes. `docs/store-format.md` describes the bytes on
+//! disk, the steps of a commit and every crash case.
+//!
+//! ```
+//! use mitune_store::{Lookup, Store, Value};
+//! # let directory = tempfile::tempdir()?;
+//! let store = Store::open(directory.path().join("store"))?;
+//! let digest = store.put_bytes(b"a red circle")?;
+//! assert_eq!(store.read(&digest)?, b"a red circle");
+//!
+//! let key = mitune_store::StageKey::derive(&Value::from_serialize(&("generate", 7))?)?;
+//! assert!(matches!(store.lookup(&key), Lookup::Miss(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod actions;
+mod artifact;
+mod batch;
+mod blob;
+mod canonical;
+mod checkpoint;
+mod digest;
+mod directory;
+mod error;
+mod export;
+mod format;
+mod id;
+mod identity;
+mod items;
+mod json;
+mod key;
+mod layout;
+mod listing;
+mod logical_name;
+mod lookup;
+mod nearest;
+mod path_error;
+mod publish;
+mod quarantine;
+mod record;
+mod run;
+mod sealed;
+mod shard;
+mod staging;
+mod store;
+mod table;
+mod tensors;
+mod timestamp;
+mod verify;
+
+pub use crate::actions::Published;
+pub use crate::artifact::{Artifact, ArtifactKind};
+pub use crate::batch::Batch;
+pub use crate::blob::BlobWriter;
+pub use crate::canonical::{CanonicalError, Difference, Value, differences, encode};
+pub use crate::checkpoint::Checkpoint;
+pub use crate::digest::{Digest, DigestError};
+pub use crate::directory::{DirectoryEntry, DirectoryFile};
+pub use crate::error::StoreError;
+pub use crate::format::{Format, FormatError};
+pub use crate::id::{ContentDigest, FamilyKey, FileDigest, ItemKey, RowDigest, StageKey};
+pub use crate::items::{ItemRow, index_items};
+pub use crate::listing::{BlobEntry, ListedArtifact};
+pub use crate::logical_name::NameError;
+pub use crate::lookup::{Lookup, MissReason};
+pub use crate::path_error::PathError;
+pub use crate::record::{ActionRecord, InputRecord, Producer};
+pub use crate::run::{RunEvent, RunId, RunLog, RunRecord, RunStatus};
+pub use crate::shard::{ShardItem, ShardRecord};
+pub use crate::store::Store;
+pub use crate::table::{Part, TableError, TableReader, row_digests};
+pub use crate::tensors::{TensorBytes, TensorError, tensors_content};
+pub use crate::timestamp::Timestamp;
+pub use crate::verify::{VerifyDepth, VerifyFinding, VerifyReport};

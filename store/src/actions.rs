@@ -1,0 +1,126 @@
+//! Publishing action records.
+
+use crate::blob::{Doubt, Look};
+use crate::canonical::Value;
+use crate::error::StoreError;
+use crate::id::{FileDigest, StageKey};
+use crate::identity::Identity;
+use crate::key::domain;
+use crate::publish::{Placed, publish};
+use crate::quarantine::move_if_same;
+use crate::record::{self, ActionRecord};
+use crate::sealed::{self, Sealed};
+use crate::store::Store;
+
+/// Whose result a key has after publishing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Published {
+    /// The one just published.
+    Won(ActionRecord),
+    /// One that was there before. If it differs, the loser was kept under `divergent/`.
+    Adopted(ActionRecord),
+}
+
+impl Published {
+    /// Returns the record that everybody uses from now on.
+    pub fn into_record(self) -> ActionRecord {
+        match self {
+            Self::Won(record) | Self::Adopted(record) => record,
+        }
+    }
+}
+
+impl Store {
+    /// Stores the value a key was derived from, as readable JSON.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the value has no canonical encoding or the store cannot be written.
+    pub fn put_preimage(&self, preimage: &Value) -> Result<FileDigest, StoreError> {
+        let json = serde_json::to_vec_pretty(preimage).map_err(|source| StoreError::Json {
+            action: "write",
+            source,
+        })?;
+        self.put_bytes(&json)
+    }
+
+    /// Reads the value a key was derived from.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the blob is missing, damaged or not such a value.
+    pub fn read_preimage(&self, preimage: &FileDigest) -> Result<Value, StoreError> {
+        let bytes = self.read(preimage)?;
+        serde_json::from_slice(&bytes).map_err(|source| StoreError::Json {
+            action: "read",
+            source,
+        })
+    }
+
+    /// Publishes the validated result of a stage: the first one wins and everybody adopts it.
+    ///
+    /// A later result with other contents is kept under `divergent/`; use [`ActionRecord::same_results`] to tell. A
+    /// record whose blobs are gone or damaged does not stand in the way.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingBlob`] if the record names a blob the store lacks, [`StoreError::Preimage`] if its key
+    /// does not follow from its preimage, [`StoreError::RecordSize`], or [`StoreError::Path`].
+    pub fn publish(&self, record: ActionRecord) -> Result<Published, StoreError> {
+        let derived = StageKey::derive(&self.read_preimage(&record.preimage)?)?;
+        if derived != record.key {
+            return Err(StoreError::Preimage {
+                derived,
+                recorded: record.key,
+            });
+        }
+        self.inspect_results(&record, Look::Size)?;
+        let bytes = sealed::seal(domain::ACTION_RECORD, &record)?;
+        if bytes.len() > record::SIZE_LIMIT {
+            return Err(StoreError::RecordSize {
+                size: bytes.len(),
+                limit: record::SIZE_LIMIT,
+            });
+        }
+        let staged = self.stage_bytes(&bytes)?;
+        let path = self.layout().action(&record.key);
+        for _ in 0..8 {
+            if publish(&staged, &path)? == Placed::New {
+                return Ok(Published::Won(record));
+            }
+            let judged = path.symlink_metadata().map(|metadata| Identity::of(&metadata));
+            match self.read_action(&record.key)? {
+                Sealed::Good(winner) => match self.inspect_results(&winner, Look::Once) {
+                    Ok(()) => {
+                        if !winner.same_results(&record) {
+                            let name = FileDigest::of(&bytes);
+                            publish(&staged, &self.layout().divergent(&record.key, &name))?;
+                        }
+                        return Ok(Published::Adopted(winner));
+                    }
+                    Err(Doubt::Unreadable(error)) => return Err(error.into()),
+                    Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) => {
+                        if let Ok(judged) = judged {
+                            self.displace(&winner, &judged)?;
+                        }
+                    }
+                },
+                Sealed::Newer { version } => {
+                    let name = format!("{}.json", record.key);
+                    return Err(StoreError::NewerRecord {
+                        name,
+                        version,
+                        known: record::VERSION,
+                    });
+                }
+                Sealed::Absent | Sealed::Corrupt { .. } => {}
+            }
+        }
+        Err(StoreError::Contention(path.display().to_string()))
+    }
+
+    /// Moves a record whose blobs are gone out of the way, keeping it as history.
+    fn displace(&self, record: &ActionRecord, judged: &Identity) -> Result<(), StoreError> {
+        let name = FileDigest::of(&sealed::seal(domain::ACTION_RECORD, record)?);
+        let aside = self.layout().divergent(&record.key, &name);
+        move_if_same(&self.layout().action(&record.key), &aside, judged);
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Checkpoints: where a long stage can go on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blob::{Doubt, Look};
+use crate::error::StoreError;
+use crate::id::{FileDigest, StageKey};
+use crate::identity::Identity;
+use crate::key::domain;
+use crate::path_error::{AtPath, PathError};
+use crate::publish::{Placed, publish};
+use crate::sealed::{self, Sealed};
+use crate::store::Store;
+
+const VERSION: u32 = 1;
+
+/// Checkpoints kept besides those marked to keep.
+const KEPT: usize = 2;
+
+/// A state a stage can be resumed from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Steps done.
+    pub step: u64,
+    /// Blobs by name, such as weights and optimizer state.
+    pub blobs: BTreeMap<String, FileDigest>,
+    /// Everything small, such as positions and seeds.
+    pub state: serde_json::Value,
+    /// Whether it outlives newer ones; by default false.
+    #[serde(default)]
+    pub keep: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CheckpointRecord {
+    v: u32,
+    key: StageKey,
+    checkpoint: Checkpoint,
+}
+
+impl Store {
+    /// Publishes a checkpoint whose blobs are in the store, then drops all but the last two and those to keep.
+    ///
+    /// A checkpoint of the same step that is there already stays.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingBlob`] if a blob is not in the store, or [`StoreError::Path`].
+    pub fn publish_checkpoint(&self, key: &StageKey, checkpoint: Checkpoint) -> Result<(), StoreError> {
+        for file in checkpoint.blobs.values() {
+            self.inspect(file, None, Look::Size)?;
+        }
+        let step = checkpoint.step;
+        let path = self.layout().checkpoint(key, step);
+        let record = CheckpointRecord {
+            v: VERSION,
+            key: *key,
+            checkpoint,
+        };
+        let staged = self.stage_bytes(&sealed::seal(domain::CHECKPOINT, &record)?)?;
+        for _ in 0..8 {
+            if publish(&staged, &path)? == Placed::New || self.good_checkpoint(key, step).is_some() {
+                self.drop_old_checkpoints(key)?;
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contention(path.display().to_string()))
+    }
+
+    /// Returns the checkpoint with the most steps whose blobs are good; damaged ones are set aside.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the checkpoints cannot be listed.
+    pub fn latest_checkpoint(&self, key: &StageKey) -> Result<Option<Checkpoint>, StoreError> {
+        let steps = self.checkpoint_steps(key)?;
+        Ok(steps
+            .into_iter()
+            .rev()
+            .find_map(|step| self.good_checkpoint(key, step)))
+    }
+
+    /// Lists the steps of a stage that have a checkpoint, in rising order.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the checkpoints cannot be listed.
+    pub fn checkpoint_steps(&self, key: &StageKey) -> Result<Vec<u64>, StoreError> {
+        let directory = self.layout().checkpoints(key);
+        let entries = match std::fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Ok(Err(error).at("list", &directory)?),
+        };
+        let mut steps = Vec::new();
+        for entry in entries {
+            let name = entry.at("list", &directory)?.file_name();
+            let step = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".json")?.parse::<u64>().ok());
+            steps.extend(step.filter(|step| self.layout().checkpoint(key, *step).ends_with(&name)));
+        }
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    pub(crate) fn good_checkpoint(&self, key: &StageKey, step: u64) -> Option<Checkpoint> {
+        let path = self.layout().checkpoint(key, step);
+        let judged = path
+            .symlink_metadata()
+            .ok()
+            .map(|metadata| Identity::of(&metadata))?;
+        let record = match sealed::read::<CheckpointRecord>(&path, domain::CHECKPOINT, VERSION).ok()? {
+            Sealed::Good(record) => record,
+            Sealed::Corrupt { identity, .. } => {
+                self.set_aside("checkpoint", &path, &identity);
+                return None;
+            }
+            Sealed::Absent | Sealed::Newer { .. } => return None,
+        };
+        let CheckpointRecord {
+            key: recorded,
+            checkpoint,
+            ..
+        } = record;
+        let mut doubt = recorded != *key || checkpoint.step != step;
+        for file in checkpoint.blobs.values() {
+            match self.inspect(file, None, Look::Once) {
+                Ok(_) => {}
+                Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) => doubt = true,
+                Err(Doubt::Unreadable(_)) => return None,
+            }
+        }
+        if doubt {
+            self.set_aside("checkpoint", &path, &judged);
+            return None;
+        }
+        Some(checkpoint)
+    }
+
+    /// Drops records only: blobs are the collector's business.
+    fn drop_old_checkpoints(&self, key: &StageKey) -> Result<(), StoreError> {
+        let steps = self.checkpoint_steps(key)?;
+        let Some(old) = steps.len().checked_sub(KEPT) else {
+            return Ok(());
+        };
+        for step in &steps[..old] {
+            let path = self.layout().checkpoint(key, *step);
+            let sealed = sealed::read::<CheckpointRecord>(&path, domain::CHECKPOINT, VERSION)?;
+            if matches!(sealed, Sealed::Good(record) if !record.checkpoint.keep) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove(path: &std::path::Path) -> Result<(), PathError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
+        _ => Ok(()),
+    }
+}

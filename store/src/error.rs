@@ -1,0 +1,102 @@
+//! What can go wrong at the surface of the store.
+
+use crate::canonical::CanonicalError;
+use crate::format::FormatError;
+use crate::id::{FileDigest, StageKey};
+use crate::logical_name::NameError;
+use crate::path_error::PathError;
+use crate::table::TableError;
+use crate::tensors::TensorError;
+
+/// A failed operation of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An I/O error with its path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A store of another format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A value without a canonical encoding.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// A table that cannot be written or read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Tensors that cannot be written or read.
+    #[error(transparent)]
+    Tensors(#[from] TensorError),
+    /// A name that may not become a path.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A blob that is not there.
+    #[error("Blob `{0}` is not in the store")]
+    MissingBlob(FileDigest),
+    /// A blob whose bytes are not those that were written; it was set aside.
+    #[error("Blob `{file}` is damaged and was set aside: {reason}")]
+    CorruptBlob {
+        /// The name of the blob.
+        file: FileDigest,
+        /// How it was told.
+        reason: String,
+    },
+    /// JSON that cannot be written or does not have the expected shape.
+    #[error("Cannot {action} JSON")]
+    Json {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: serde_json::Error,
+    },
+    /// The artifact is of another kind than the operation takes.
+    #[error("Artifact is a {found}, expected a {expected}")]
+    Kind {
+        /// The kind of the artifact.
+        found: &'static str,
+        /// The kind that is needed.
+        expected: &'static str,
+    },
+    /// A record is larger than a record may be.
+    #[error("Record takes {size} bytes, at most {limit} are allowed: put large values into an artifact")]
+    RecordSize {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A record whose key does not follow from its preimage.
+    #[error("Preimage derives the key `{derived}`, the record says `{recorded}`")]
+    Preimage {
+        /// The key derived from the preimage.
+        derived: StageKey,
+        /// The key in the record.
+        recorded: StageKey,
+    },
+    /// A shard with another number of rows than items.
+    #[error("Shard has {rows} rows for {items} item keys")]
+    ShardRows {
+        /// Rows of the batch.
+        rows: usize,
+        /// Item keys.
+        items: usize,
+    },
+    /// A shard that names an item twice.
+    #[error("Shard names the item `{0}` twice")]
+    RepeatedItem(crate::id::ItemKey),
+    /// Export would replace a directory that holds something.
+    #[error("`{0}` exists and is not an empty directory")]
+    ExportExists(String),
+    /// Other processes kept changing the same record.
+    #[error("Record `{0}` keeps changing under this process")]
+    Contention(String),
+    /// A record written by a newer program.
+    #[error("Record `{name}` has version {version}, this program knows {known}")]
+    NewerRecord {
+        /// The file name of the record.
+        name: String,
+        /// Its version.
+        version: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+}

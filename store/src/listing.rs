@@ -1,0 +1,152 @@
+//! What is in the store.
+
+use std::path::PathBuf;
+
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::id::{FileDigest, StageKey};
+use crate::path_error::AtPath;
+use crate::record::ActionRecord;
+use crate::sealed::Sealed;
+use crate::store::Store;
+use crate::timestamp::Timestamp;
+
+/// One blob of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobEntry {
+    /// Its name.
+    pub file: FileDigest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// An artifact and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedArtifact {
+    /// The artifact.
+    pub artifact: Artifact,
+    /// Kind of the stage that made it.
+    pub stage: String,
+    /// The port it came out of.
+    pub port: String,
+    /// The key of the stage.
+    pub key: StageKey,
+    /// When the stage ended.
+    pub created: Timestamp,
+}
+
+impl Store {
+    /// Goes through all action records; damaged ones are set aside and left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the records cannot be listed.
+    pub fn actions(&self) -> Result<impl Iterator<Item = ActionRecord>, StoreError> {
+        let keys = self.action_keys()?;
+        let store = self.clone();
+        Ok(keys
+            .into_iter()
+            .filter_map(move |key| match store.read_action(&key) {
+                Ok(Sealed::Good(record)) => Some(record),
+                _ => None,
+            }))
+    }
+
+    /// Lists the artifacts of all action records, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the records cannot be listed.
+    pub fn artifacts(&self) -> Result<Vec<ListedArtifact>, StoreError> {
+        let mut artifacts = Vec::new();
+        for record in self.actions()? {
+            let ActionRecord {
+                key,
+                stage,
+                ended,
+                outputs,
+                ..
+            } = record;
+            artifacts.extend(outputs.into_iter().map(|(port, artifact)| ListedArtifact {
+                artifact,
+                stage: stage.clone(),
+                port,
+                key,
+                created: ended,
+            }));
+        }
+        artifacts.sort_by(|a, b| {
+            b.created
+                .cmp(&a.created)
+                .then_with(|| a.key.cmp(&b.key))
+                .then_with(|| a.port.cmp(&b.port))
+        });
+        Ok(artifacts)
+    }
+
+    /// Finds the artifacts whose file or content digest begins with the given digits, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the records cannot be listed.
+    pub fn find_artifacts(&self, digits: &str) -> Result<Vec<ListedArtifact>, StoreError> {
+        let mut found = self.artifacts()?;
+        found.retain(|listed| {
+            let artifact = &listed.artifact;
+            artifact.file.to_string().starts_with(digits) || artifact.content.to_string().starts_with(digits)
+        });
+        Ok(found)
+    }
+
+    /// Lists all blobs in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the directories cannot be listed.
+    pub fn blobs(&self) -> Result<Vec<BlobEntry>, StoreError> {
+        let mut blobs = Vec::new();
+        for (path, digest) in self.fanned("blobs", "")? {
+            let metadata = path.symlink_metadata().at("read", &path)?;
+            blobs.push(BlobEntry {
+                file: FileDigest::new(digest),
+                bytes: metadata.len(),
+            });
+        }
+        Ok(blobs)
+    }
+
+    pub(crate) fn action_keys(&self) -> Result<Vec<StageKey>, StoreError> {
+        Ok(self
+            .fanned("actions", ".json")?
+            .into_iter()
+            .map(|(_, digest)| StageKey::new(digest))
+            .collect())
+    }
+
+    /// Lists the entries two levels below a directory whose names are digests with the given ending.
+    pub(crate) fn fanned(
+        &self,
+        name: &'static str,
+        ending: &str,
+    ) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
+        let directory = self.layout().directory(name);
+        let mut found = Vec::new();
+        for fan in std::fs::read_dir(&directory).at("list", &directory)? {
+            let fan = fan.at("list", &directory)?.path();
+            if !fan.is_dir() {
+                continue;
+            }
+            for entry in std::fs::read_dir(&fan).at("list", &fan)? {
+                let entry = entry.at("list", &fan)?;
+                let name = entry.file_name();
+                let digest = name
+                    .to_str()
+                    .and_then(|name| name.strip_suffix(ending)?.parse::<Digest>().ok());
+                found.extend(
+                    digest
+                        .filter(|digest| fan.ends_with(digest.fan()))
+                        .map(|digest| (entry.path(), digest)),
+                );
+            }
+        }
+        found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        Ok(found)
+    }
+}

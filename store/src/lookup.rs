@@ -1,0 +1,128 @@
+//! Looking up the result of a stage key.
+
+use crate::blob::{Doubt, Look};
+use crate::id::{FileDigest, StageKey};
+use crate::key::domain;
+use crate::path_error::PathError;
+use crate::record::{self, ActionRecord};
+use crate::sealed::{self, Sealed};
+use crate::store::Store;
+
+/// Whether the result of a stage is there.
+#[derive(Debug)]
+pub enum Lookup {
+    /// The result, every blob of it present and good.
+    Hit(Box<ActionRecord>),
+    /// No result that can be relied on.
+    Miss(MissReason),
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum MissReason {
+    /// Nobody published a result.
+    #[error("Never computed")]
+    NotRecorded,
+    /// The record or a blob was damaged; it was set aside where the store may be written.
+    #[error("{what} is damaged: {reason}")]
+    Corrupt {
+        /// What was damaged.
+        what: String,
+        /// How it was told.
+        reason: String,
+    },
+    /// A blob of the result is gone, as after a collection.
+    #[error("Blob `{file}` of the result is gone")]
+    MissingBlob {
+        /// The name of the blob.
+        file: FileDigest,
+    },
+    /// A file could not be read at all.
+    #[error("The result cannot be read")]
+    Unreadable {
+        /// Why.
+        source: PathError,
+    },
+    /// A newer program wrote the record.
+    #[error("The record has version {version}, this program knows {known}")]
+    NewerRecord {
+        /// Its version.
+        version: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+}
+
+impl Store {
+    /// Looks up the result of a stage and checks every blob of it, hashing each once per process.
+    ///
+    /// Never fails: any doubt is a miss, and what is damaged is set aside so that a new result can take its place.
+    pub fn lookup(&self, key: &StageKey) -> Lookup {
+        self.look_up(key, Look::Once)
+    }
+
+    /// Looks up the result of a stage by existence and size of its blobs only, for plans and listings.
+    pub fn peek(&self, key: &StageKey) -> Lookup {
+        self.look_up(key, Look::Size)
+    }
+
+    fn look_up(&self, key: &StageKey, look: Look) -> Lookup {
+        let reason = match self.read_action(key) {
+            Err(source) => MissReason::Unreadable { source },
+            Ok(Sealed::Absent) => MissReason::NotRecorded,
+            Ok(Sealed::Newer { version }) => MissReason::NewerRecord {
+                version,
+                known: record::VERSION,
+            },
+            Ok(Sealed::Corrupt { reason, .. }) => MissReason::Corrupt {
+                what: format!("Action record `{}`", key.short()),
+                reason,
+            },
+            Ok(Sealed::Good(record)) => match self.inspect_results(&record, look) {
+                Ok(()) => return Lookup::Hit(Box::new(record)),
+                Err(doubt) => doubt.into(),
+            },
+        };
+        Lookup::Miss(reason)
+    }
+
+    /// Reads an action record without looking at its blobs; a damaged one is set aside.
+    pub(crate) fn read_action(&self, key: &StageKey) -> Result<Sealed<ActionRecord>, PathError> {
+        let path = self.layout().action(key);
+        let mut sealed = sealed::read::<ActionRecord>(&path, domain::ACTION_RECORD, record::VERSION)?;
+        if let Sealed::Good(record) = &sealed
+            && record.key != *key
+            && let Ok(metadata) = path.symlink_metadata()
+        {
+            let reason = format!("it holds the key `{}`", record.key.short());
+            sealed = Sealed::Corrupt {
+                identity: crate::identity::Identity::of(&metadata),
+                reason,
+            };
+        }
+        if let Sealed::Corrupt { identity, .. } = &sealed {
+            self.set_aside("action", &path, identity);
+        }
+        Ok(sealed)
+    }
+
+    pub(crate) fn inspect_results(&self, record: &ActionRecord, look: Look) -> Result<(), Doubt> {
+        record
+            .outputs
+            .values()
+            .try_for_each(|artifact| self.inspect_artifact(artifact, look))
+    }
+}
+
+impl From<Doubt> for MissReason {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::Missing(file) => Self::MissingBlob { file },
+            Doubt::Corrupt { file, reason } => Self::Corrupt {
+                what: format!("Blob `{}`", file.short()),
+                reason,
+            },
+            Doubt::Unreadable(source) => Self::Unreadable { source },
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Setting doubtful files aside, so that their names are free for a good one.
+
+use std::path::Path;
+
+use ulid::Ulid;
+
+use crate::identity::Identity;
+use crate::publish::ensure_directory;
+use crate::store::Store;
+
+impl Store {
+    /// Moves a file that was judged bad to `quarantine/`; returns whether it is gone from its name.
+    ///
+    /// Never fails: what cannot be moved, as in a read-only store, stays and is judged again by the next reader.
+    pub(crate) fn set_aside(&self, kind: &str, path: &Path, judged: &Identity) -> bool {
+        if !self.writable() {
+            return false;
+        }
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy())
+            .unwrap_or_default();
+        let aside = self
+            .layout()
+            .quarantine(&format!("{kind}.{}.{name}", Ulid::generate()));
+        move_if_same(path, &aside, judged)
+    }
+}
+
+/// Moves a file unless another one has taken its name since it was judged.
+pub(crate) fn move_if_same(path: &Path, aside: &Path, judged: &Identity) -> bool {
+    if let Some(directory) = aside.parent()
+        && ensure_directory(directory).is_err()
+    {
+        return false;
+    }
+    match std::fs::rename(path, aside) {
+        Ok(()) => {}
+        Err(error) => return error.kind() == std::io::ErrorKind::NotFound,
+    }
+    // Somebody may have put a good file there between the judgement and the move: give it its name back.
+    let moved = aside.symlink_metadata().map(|metadata| Identity::of(&metadata));
+    if matches!(moved, Ok(moved) if !moved.same_file(judged)) && std::fs::hard_link(aside, path).is_ok() {
+        let _ = std::fs::remove_file(aside);
+        return false;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_came_after_the_judgement_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("record");
+        let aside = root.path().join("quarantine/record");
+        std::fs::write(&path, "bad").unwrap();
+        let judged = Identity::of(&path.symlink_metadata().unwrap());
+        std::fs::write(root.path().join("new"), "good").unwrap();
+        std::fs::rename(root.path().join("new"), &path).unwrap();
+        assert!(!move_if_same(&path, &aside, &judged));
+        assert_eq!(std::fs::read(&path).unwrap(), b"good");
+        assert!(!aside.exists());
+
+        let judged = Identity::of(&path.symlink_metadata().unwrap());
+        assert!(move_if_same(&path, &aside, &judged));
+        assert!(!path.exists() && aside.exists());
+        assert!(
+            move_if_same(&path, &aside, &judged),
+            "a file that is gone already is gone"
+        );
+    }
+}

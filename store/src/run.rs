@@ -1,0 +1,270 @@
+//! Runs: one execution of a pipeline, with its record and its events.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ulid::Ulid;
+
+use crate::error::StoreError;
+use crate::id::StageKey;
+use crate::key::domain;
+use crate::path_error::AtPath;
+use crate::publish::{ensure_directory, replace};
+use crate::sealed::{self, Sealed};
+use crate::staging::host_name;
+use crate::store::Store;
+use crate::timestamp::Timestamp;
+
+const VERSION: u32 = 1;
+
+/// Identifies a run; sorts by the time it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(Ulid);
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It began and did not end; its process may be dead.
+    Running,
+    /// Every stage has its result.
+    Succeeded,
+    /// A stage failed.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// The record of a run, written by the one process that owns it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Version of the record, 1.
+    pub v: u32,
+    /// The run.
+    pub id: RunId,
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, `None` while it runs or if it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// Name of the host.
+    pub host: String,
+    /// Process number on that host.
+    pub process: u32,
+    /// Keys of the stages by name, as far as they are known.
+    #[serde(default)]
+    pub stages: BTreeMap<String, StageKey>,
+    /// Whatever else the program wants to remember, such as its version or the device.
+    #[serde(default)]
+    pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// One line of a run's event log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEvent {
+    /// When it happened.
+    pub time: Timestamp,
+    /// What happened, such as `stage_finished`.
+    pub event: String,
+    /// The particulars.
+    #[serde(default)]
+    pub fields: BTreeMap<String, serde_json::Value>,
+}
+
+/// The log of a run in progress; clones write to the same files.
+#[derive(Debug, Clone)]
+pub struct RunLog {
+    store: Store,
+    path: PathBuf,
+    state: Arc<Mutex<LogState>>,
+}
+
+#[derive(Debug)]
+struct LogState {
+    record: RunRecord,
+    events: File,
+}
+
+impl RunId {
+    /// Makes a new identifier from the time and chance.
+    pub fn generate() -> Self {
+        Self(Ulid::generate())
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = ulid::DecodeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ulid::from_string(text).map(Self)
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl RunLog {
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be written.
+    pub fn create(store: &Store, pipeline: &str) -> Result<Self, StoreError> {
+        let record = RunRecord {
+            v: VERSION,
+            id: RunId::generate(),
+            pipeline: pipeline.to_owned(),
+            status: RunStatus::Running,
+            started: Timestamp::now(),
+            ended: None,
+            host: host_name(),
+            process: std::process::id(),
+            stages: BTreeMap::new(),
+            details: BTreeMap::new(),
+        };
+        ensure_directory(&store.layout().run(&record.id))?;
+        write_record(store, &record)?;
+        let path = store
+            .layout()
+            .run_events(&record.id, &record.host, record.process);
+        let events = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .at("create", &path)?;
+        Ok(Self {
+            store: store.clone(),
+            path,
+            state: Arc::new(Mutex::new(LogState { record, events })),
+        })
+    }
+
+    /// Returns the run.
+    pub fn id(&self) -> RunId {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .record
+            .id
+    }
+
+    /// Changes the record of the run and writes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be written; the change stays for the next write.
+    pub fn update(&self, change: impl FnOnce(&mut RunRecord)) -> Result<(), StoreError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state.record);
+        write_record(&self.store, &state.record)
+    }
+
+    /// Appends an event with the time of now; it survives the process, not a power cut.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the log cannot be written.
+    pub fn event(&self, event: &str, fields: BTreeMap<String, serde_json::Value>) -> Result<(), StoreError> {
+        let event = RunEvent {
+            time: Timestamp::now(),
+            event: event.to_owned(),
+            fields,
+        };
+        let mut line = serde_json::to_vec(&event).map_err(|source| StoreError::Json {
+            action: "write",
+            source,
+        })?;
+        line.push(b'\n');
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.events.write_all(&line).at("write", &self.path)?)
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be written.
+    pub fn finish(&self, status: RunStatus) -> Result<(), StoreError> {
+        self.update(|record| {
+            record.status = status;
+            record.ended = Some(Timestamp::now());
+        })
+    }
+}
+
+impl Store {
+    /// Lists the runs, newest first; those whose record is damaged are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the runs cannot be listed.
+    pub fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
+        let mut ids = self.run_ids()?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids.iter().filter_map(|id| self.read_run(id)).collect())
+    }
+
+    /// Reads the record of a run, `None` if it is absent or damaged.
+    pub fn read_run(&self, id: &RunId) -> Option<RunRecord> {
+        match sealed::read(&self.layout().run_record(id), domain::RUN, VERSION) {
+            Ok(Sealed::Good(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// Reads the events of a run in the order of their times; lines cut off by a crash are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the logs cannot be read.
+    pub fn events(&self, id: &RunId) -> Result<Vec<RunEvent>, StoreError> {
+        let directory = self.layout().run(id);
+        let mut events: Vec<RunEvent> = Vec::new();
+        for entry in std::fs::read_dir(&directory).at("list", &directory)? {
+            let path = entry.at("list", &directory)?.path();
+            if path.extension().is_some_and(|extension| extension == "ndjson") {
+                let bytes = std::fs::read(&path).at("read", &path)?;
+                let lines = bytes.split(|byte| *byte == b'\n');
+                events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
+            }
+        }
+        events.sort_by_key(|event| event.time);
+        Ok(events)
+    }
+
+    fn run_ids(&self) -> Result<Vec<RunId>, StoreError> {
+        let directory = self.layout().directory("runs");
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(&directory).at("list", &directory)? {
+            let name = entry.at("list", &directory)?.file_name();
+            ids.extend(name.to_str().and_then(|name| name.parse::<RunId>().ok()));
+        }
+        Ok(ids)
+    }
+}
+
+fn write_record(store: &Store, record: &RunRecord) -> Result<(), StoreError> {
+    let staged = store.stage_bytes(&sealed::seal(domain::RUN, record)?)?;
+    Ok(replace(&staged, &store.layout().run_record(&record.id))?)
+}

@@ -1,0 +1,231 @@
+//! Opening a store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ulid::Ulid;
+
+use crate::error::StoreError;
+use crate::format::{Format, FormatError};
+use crate::identity::Verified;
+use crate::layout::{DIRECTORIES, Layout};
+use crate::path_error::AtPath;
+use crate::publish::{ensure_directory, publish};
+use crate::staging::{StagedFile, Staging};
+
+/// An open store; clones share it, and any number of processes may open the same directory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    format: Format,
+    staging: Staging,
+    verified: Verified,
+}
+
+impl Store {
+    /// Opens the store in a directory, creating it if the directory is absent or empty.
+    ///
+    /// A store of a newer format whose readers this program satisfies opens read-only.
+    ///
+    /// # Errors
+    /// [`StoreError::Format`] if the directory holds something else or needs a newer program, [`StoreError::Path`] if
+    /// it cannot be read or created.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let root = std::path::absolute(path.as_ref()).at("resolve", path.as_ref())?;
+        let layout = Layout::new(root);
+        let staging = Staging::new(layout.staging(&Staging::owner()));
+        let format = match read_format(&layout)? {
+            Some(format) => format,
+            None => create(&layout, &staging)?,
+        };
+        format.check_readable()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                layout,
+                format,
+                staging,
+                verified: Verified::default(),
+            }),
+        })
+    }
+
+    /// Returns the directory of the store.
+    pub fn root(&self) -> &Path {
+        self.layout().root()
+    }
+
+    /// Returns the description in `FORMAT`.
+    pub fn format(&self) -> &Format {
+        &self.shared.format
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    pub(crate) fn verified(&self) -> &Verified {
+        &self.shared.verified
+    }
+
+    pub(crate) fn writable(&self) -> bool {
+        self.shared.format.check_writable().is_ok()
+    }
+
+    /// Begins a file that is to become part of the store.
+    pub(crate) fn stage(&self, size: Option<u64>) -> Result<StagedFile, StoreError> {
+        self.shared.format.check_writable()?;
+        Ok(StagedFile::create(&self.shared.staging, size)?)
+    }
+
+    /// Stages a whole file.
+    pub(crate) fn stage_bytes(&self, bytes: &[u8]) -> Result<StagedFile, StoreError> {
+        let mut staged = self.stage(None)?;
+        staged.write_all(bytes)?;
+        Ok(staged)
+    }
+}
+
+fn read_format(layout: &Layout) -> Result<Option<Format>, StoreError> {
+    let path = layout.format();
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| {
+            FormatError::Unreadable {
+                path: path.display().to_string(),
+                source,
+            }
+            .into()
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Ok(Err(error).at("read", &path)?),
+    }
+}
+
+/// Creates the directories, then `FORMAT` last, so that a directory with `FORMAT` is a whole store.
+fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
+    ensure_directory(layout.root())?;
+    refuse_foreign_entries(layout)?;
+    for name in DIRECTORIES {
+        ensure_directory(&layout.directory(name))?;
+    }
+    place(staging, &layout.ignore_file(), b"*\n")?;
+    let format = Format::new(Ulid::generate().to_string());
+    let text = serde_json::to_vec(&format).map_err(|source| StoreError::Json {
+        action: "write",
+        source,
+    })?;
+    place(staging, &layout.format(), &text)?;
+    // Another process may have been first.
+    Ok(read_format(layout)?.unwrap_or(format))
+}
+
+fn place(staging: &Staging, destination: &PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut staged = StagedFile::create(staging, None)?;
+    staged.write_all(bytes)?;
+    publish(&staged, destination)?;
+    Ok(())
+}
+
+/// Refuses a directory in use for something else; what an interrupted creation left is welcome.
+fn refuse_foreign_entries(layout: &Layout) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(layout.root()).at("list", layout.root())? {
+        let name = entry.at("list", layout.root())?.file_name();
+        let ours = name.to_str().is_some_and(|name| {
+            DIRECTORIES.contains(&name)
+                || [layout.ignore_file(), layout.format()]
+                    .iter()
+                    .any(|own| own.ends_with(name))
+        });
+        if !ours {
+            let path = layout.root().display().to_string();
+            return Err(FormatError::NotAStore {
+                path,
+                found: name.to_string_lossy().into_owned(),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_twice_gives_the_same_store() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("deep/store");
+        let first = Store::open(&path).unwrap();
+        let second = Store::open(&path).unwrap();
+        assert_eq!(first.format(), second.format());
+        assert_eq!(first.root(), path);
+        for name in DIRECTORIES {
+            assert!(path.join(name).is_dir(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_interrupted_creation_is_finished() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("blobs")).unwrap();
+        std::fs::create_dir_all(root.path().join("tmp/dead")).unwrap();
+        Store::open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_something_else_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("thesis.tex"), "x").unwrap();
+        let error = Store::open(root.path()).unwrap_err();
+        assert!(error.to_string().contains("`thesis.tex`"), "{error}");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn newer_formats_are_read_only_or_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let blob = store.put_bytes(b"old").unwrap();
+        let write = |format: &Format| {
+            std::fs::remove_file(root.path().join("FORMAT")).unwrap();
+            std::fs::write(root.path().join("FORMAT"), serde_json::to_vec(format).unwrap()).unwrap();
+        };
+        let mut format = store.format().clone();
+        format.min_writer = 2;
+        write(&format);
+        let newer = Store::open(root.path()).unwrap();
+        assert_eq!(newer.read(&blob).unwrap(), b"old");
+        let error = newer.put_bytes(b"new").unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::Format(FormatError::NeedsNewerWriter { needed: 2 })
+            ),
+            "{error}"
+        );
+
+        format.min_reader = 2;
+        write(&format);
+        let error = Store::open(root.path()).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::Format(FormatError::NeedsNewerReader { needed: 2 })
+            ),
+            "{error}"
+        );
+
+        format.min_reader = 1;
+        format.hash = "md5".to_owned();
+        write(&format);
+        assert!(matches!(
+            Store::open(root.path()),
+            Err(StoreError::Format(FormatError::Hash(_)))
+        ));
+    }
+}

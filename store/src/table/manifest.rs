@@ -1,0 +1,93 @@
+//! The list of rows that make up a table of parts.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::TableError;
+use super::parts::Part;
+use crate::artifact::{Artifact, ArtifactKind};
+use crate::error::StoreError;
+use crate::id::FileDigest;
+use crate::store::Store;
+
+/// The rows of a table in order, as runs of rows of one blob each.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) v: u32,
+    /// A Parquet file without rows that holds the schema and its metadata.
+    pub(crate) schema: Member,
+    /// The blobs, each once.
+    pub(crate) blobs: Vec<Member>,
+    /// Index of the blob and rows in it.
+    pub(crate) runs: Vec<(usize, Vec<u32>)>,
+}
+
+/// A blob of a manifest.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) file: FileDigest,
+    pub(crate) bytes: u64,
+}
+
+impl Manifest {
+    pub(crate) fn members(&self) -> Vec<(FileDigest, u64)> {
+        std::iter::once(&self.schema)
+            .chain(&self.blobs)
+            .map(|member| (member.file, member.bytes))
+            .collect()
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.runs.iter().map(|(_, rows)| rows.len() as u64).sum()
+    }
+
+    /// Lists blob index and row in the order of the table.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.runs
+            .iter()
+            .flat_map(|(blob, rows)| rows.iter().map(|row| (*blob, *row)))
+    }
+
+    /// Joins neighbouring parts of one blob and lists each blob once.
+    pub(crate) fn from_parts(schema: Member, parts: &[Part], bytes: impl Fn(&FileDigest) -> u64) -> Self {
+        let mut index = std::collections::HashMap::new();
+        let mut blobs = Vec::new();
+        let mut runs: Vec<(usize, Vec<u32>)> = Vec::new();
+        for part in parts.iter().filter(|part| !part.rows.is_empty()) {
+            let blob = *index.entry(part.blob).or_insert_with(|| {
+                blobs.push(Member {
+                    file: part.blob,
+                    bytes: bytes(&part.blob),
+                });
+                blobs.len() - 1
+            });
+            match runs.last_mut() {
+                Some((last, rows)) if *last == blob => rows.extend_from_slice(&part.rows),
+                _ => runs.push((blob, part.rows.clone())),
+            }
+        }
+        Self {
+            v: 1,
+            schema,
+            blobs,
+            runs,
+        }
+    }
+}
+
+/// Reads and checks the manifest of a table of parts.
+pub(crate) fn read_manifest(store: &Store, artifact: &Artifact) -> Result<Manifest, StoreError> {
+    artifact.expect(ArtifactKind::Parts)?;
+    let manifest: Manifest =
+        serde_json::from_slice(&store.read(&artifact.file)?).map_err(TableError::Manifest)?;
+    if manifest
+        .runs
+        .iter()
+        .any(|(blob, _)| *blob >= manifest.blobs.len())
+    {
+        return Err(TableError::ManifestContent("a run names a blob that is not listed").into());
+    }
+    if artifact.rows.is_some_and(|rows| rows != manifest.rows()) {
+        return Err(TableError::ManifestContent("it has another number of rows than its artifact").into());
+    }
+    Ok(manifest)
+}

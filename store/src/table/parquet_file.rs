@@ -1,0 +1,142 @@
+//! One Parquet file of the store, opened for reading some columns and rows.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    RowSelection,
+};
+
+use super::error::TableError;
+
+/// Batches aim at this many bytes in memory.
+pub(crate) const BATCH_BYTES: u64 = 32 << 20;
+
+/// Batches have at most this many rows.
+const BATCH_ROWS: u64 = 4096;
+
+/// An open file with its footer, cheap to keep.
+#[derive(Debug, Clone)]
+pub(crate) struct ParquetFile {
+    file: Arc<File>,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    pub(crate) fn open(file: File) -> Result<Self, TableError> {
+        let metadata =
+            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(TableError::read)?;
+        Ok(Self {
+            file: Arc::new(file),
+            metadata,
+        })
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Returns the number of rows whose columns take about [`BATCH_BYTES`].
+    pub(crate) fn batch_rows(&self, columns: &[usize]) -> usize {
+        let groups = self.metadata.metadata().row_groups().iter();
+        let leaves = groups.flat_map(|group| group.columns());
+        let bytes: i64 = leaves
+            .filter(|leaf| {
+                let root = leaf.column_path().parts().first();
+                columns
+                    .iter()
+                    .any(|column| Some(self.schema().field(*column).name()) == root)
+            })
+            .map(|leaf| leaf.uncompressed_size())
+            .sum();
+        batch_rows(u64::try_from(bytes).unwrap_or(0), self.rows())
+    }
+
+    /// Reads some columns, of all rows or of a selection.
+    pub(crate) fn read(
+        &self,
+        columns: &[usize],
+        batch_rows: usize,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader, TableError> {
+        let file = self
+            .file
+            .try_clone()
+            .map_err(|error| TableError::read(error.into()))?;
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            .with_batch_size(batch_rows)
+            .with_projection(mask);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        builder.build().map_err(TableError::read)
+    }
+}
+
+/// Returns the number of rows that take about [`BATCH_BYTES`] if `rows` of them take `bytes`.
+pub(crate) fn batch_rows(bytes: u64, rows: u64) -> usize {
+    let per_row = (bytes / rows.max(1)).max(1);
+    usize::try_from((BATCH_BYTES / per_row).clamp(1, BATCH_ROWS)).unwrap_or(1)
+}
+
+/// Finds columns by name, all of them if none are named.
+pub(crate) fn find_columns(schema: &SchemaRef, names: Option<&[&str]>) -> Result<Vec<usize>, TableError> {
+    let Some(names) = names else {
+        return Ok((0..schema.fields().len()).collect());
+    };
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let index = schema
+            .fields()
+            .iter()
+            .position(|field| field.name() == name)
+            .ok_or_else(|| {
+                let columns: Vec<_> = schema
+                    .fields()
+                    .iter()
+                    .map(|field| format!("`{}`", field.name()))
+                    .collect();
+                TableError::NoColumn {
+                    name: (*name).to_owned(),
+                    columns: columns.join(", "),
+                }
+            })?;
+        if columns.contains(&index) {
+            return Err(TableError::RepeatedColumn((*name).to_owned()));
+        }
+        columns.push(index);
+    }
+    Ok(columns)
+}
+
+/// Puts the columns of a batch, which come in file order, into the order of the projected schema.
+pub(crate) fn order_columns(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, TableError> {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            batch
+                .column_by_name(field.name())
+                .cloned()
+                .ok_or_else(|| TableError::NoColumn {
+                    name: field.name().clone(),
+                    columns: super::schema::describe(&batch.schema()),
+                })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns,
+        &options,
+    )?)
+}
