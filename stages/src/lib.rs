@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 
 pub mod draws;
+pub mod evaluation;
 pub mod prompts;
 pub mod shapes;
 pub mod stage;
