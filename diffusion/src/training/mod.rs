@@ -2,6 +2,7 @@
 
 mod adamw;
 mod average;
+mod draws;
 mod error;
 mod gradients;
 mod learning_rate;
@@ -10,6 +11,7 @@ mod trainer;
 
 pub use adamw::AdamW;
 pub use average::WeightAverage;
+pub use draws::Draws;
 pub use error::TrainingError;
 pub use learning_rate::{Decay, LearningRate};
 pub use parameters::{TrainableParameter, train_only, trainable_parameters};
