@@ -73,11 +73,7 @@ impl LowRankAdapter {
     /// # Shapes
     /// - weight: `[out, in]`, output: `[out]` in f32, outside any gradient
     pub fn row_norms(&self, weight: &Tensor<2>) -> Tensor<1> {
-        self.direction(weight)
-            .square()
-            .sum_dim(1)
-            .sqrt()
-            .squeeze_dim(1)
+        self.direction(weight).square().sum_dim(1).sqrt().squeeze_dim(1)
     }
 
     fn update<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {

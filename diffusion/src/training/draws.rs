@@ -1,9 +1,14 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-const CONTEXT: &str = "mitune training draws v1";
+use rayon::prelude::*;
 
-/// What is random in training beside noise: order of the data, timesteps, dropped prompts.
+use crate::noise::NoiseSource;
+
+const CONTEXT: &str = "mitune training draws v1";
+const NOISE_CONTEXT: &str = "mitune training noise v1";
+
+/// What is random in training: order of the data, timesteps, noise, dropped prompts.
 ///
 /// Every value is a function of (seed, purpose, position) and no generator has a state, so the
 /// position of a resumed training is all there is to restore, and the size of micro-batches
@@ -53,6 +58,22 @@ impl Draws {
         positions
             .map(|position| unit(self.word("drop", position)) < probability)
             .collect()
+    }
+
+    /// Standard normal noise for the samples at these positions, `elements` values each.
+    pub fn noise(&self, positions: Range<u64>, elements: usize) -> Vec<f32> {
+        let source = NoiseSource::forward();
+        let count = (positions.end.saturating_sub(positions.start)) as usize;
+        let mut noise = vec![0.0; count * elements];
+        noise
+            .par_chunks_mut(elements.max(1))
+            .enumerate()
+            .for_each(|(index, sample)| {
+                let position = positions.start + index as u64;
+                let content = blake3::derive_key(NOISE_CONTEXT, &position.to_le_bytes());
+                source.normal(self.seed, &content, 0, 0, sample);
+            });
+        noise
     }
 
     fn permutation(&self, pass: u64, items: usize) -> Vec<usize> {
@@ -113,6 +134,9 @@ mod tests {
     #[test]
     fn a_walk_may_be_cut_anywhere() {
         let draws = Draws::new(4);
+        let mut noise = draws.noise(2..5, 3);
+        noise.extend(draws.noise(5..6, 3));
+        assert_eq!(draws.noise(2..6, 3), noise);
         let items = NonZeroUsize::new(7).unwrap();
         let whole = draws.items(0..40, items);
         let mut parts = draws.items(0..5, items);
@@ -152,6 +176,9 @@ mod tests {
             *counts.entry(Draws::new(seed).items(0..3, items)).or_insert(0) += 1;
         }
         assert_eq!(counts.len(), 6);
-        assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert!(
+            counts.values().all(|count| (850..1150).contains(count)),
+            "{counts:?}"
+        );
     }
 }

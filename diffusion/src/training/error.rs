@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::weights::WeightsError;
+
 /// Why a training step was refused; the weights and the optimizer are as before it.
 #[derive(Debug, Error)]
 pub enum TrainingError {
@@ -52,5 +54,41 @@ pub enum TrainingError {
         /// What the device reported.
         #[source]
         source: burn::tensor::TensorReadError,
+    },
+}
+
+/// Why a checkpoint does not belong to a training.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// A trainable parameter has no such tensor in the checkpoint.
+    #[error("Checkpoint lacks tensor `{tensor}`")]
+    Missing {
+        /// Name in the checkpoint.
+        tensor: String,
+    },
+    /// The checkpoint holds something that the training has no place for.
+    #[error("Checkpoint holds `{name}`, which the training does not have")]
+    Unused {
+        /// Name in the checkpoint.
+        name: String,
+    },
+    /// A tensor does not fit its parameter.
+    #[error("Checkpoint tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// Name in the checkpoint.
+        tensor: String,
+        /// Shape of the parameter.
+        expected: Vec<usize>,
+        /// Shape in the checkpoint.
+        found: Vec<usize>,
+    },
+    /// A tensor is not of a float type.
+    #[error("Checkpoint tensor `{tensor}` cannot be read as f32")]
+    NotFloat {
+        /// Name in the checkpoint.
+        tensor: String,
+        /// What is wrong with it.
+        #[source]
+        source: WeightsError,
     },
 }

@@ -2,6 +2,8 @@
 
 mod adamw;
 mod average;
+mod checkpoint;
+mod denoising;
 mod draws;
 mod error;
 mod gradients;
@@ -11,8 +13,10 @@ mod trainer;
 
 pub use adamw::AdamW;
 pub use average::WeightAverage;
+pub use checkpoint::{Checkpoint, CheckpointState};
+pub use denoising::{DenoisingBatch, mean_squared_error};
 pub use draws::Draws;
-pub use error::TrainingError;
+pub use error::{CheckpointError, TrainingError};
 pub use learning_rate::{Decay, LearningRate};
 pub use parameters::{TrainableParameter, train_only, trainable_parameters};
 pub use trainer::{Trainer, TrainerSettings, UpdateReport};

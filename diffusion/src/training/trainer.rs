@@ -11,6 +11,8 @@ use super::gradients::{Gradients, clip_factor};
 use super::learning_rate::LearningRate;
 use super::parameters::{rewrite_trainable, trainable_parameters, trainable_values};
 
+const PUT_BACK: &str = "an update always puts the module back";
+
 /// How a module is optimized.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainerSettings {
@@ -89,14 +91,12 @@ impl<M: Module> Trainer<M> {
 
     /// The module with its current weights.
     pub fn module(&self) -> &M {
-        self.module
-            .as_ref()
-            .expect("an update always puts the module back")
+        self.module.as_ref().expect(PUT_BACK)
     }
 
     /// Ends the training and returns the module with its last weights.
     pub fn into_module(self) -> M {
-        self.module.expect("an update always puts the module back")
+        self.module.expect(PUT_BACK)
     }
 
     /// A copy of the module with the averaged weights, or the last ones if no average is kept.
@@ -147,9 +147,7 @@ impl<M: Module> Trainer<M> {
                     value,
                 });
             }
-            gradients
-                .add(self.module(), backward)
-                .map_err(read_error)?;
+            gradients.add(self.module(), backward).map_err(read_error)?;
             total += f64::from(value);
             count += 1;
         }
@@ -164,10 +162,7 @@ impl<M: Module> Trainer<M> {
             .norm()
             .map_err(|parameter| TrainingError::NonFiniteGradient { update, parameter })?
             * share;
-        let clip = self
-            .settings
-            .clip_norm
-            .map_or(1.0, |max| clip_factor(norm, max));
+        let clip = self.settings.clip_norm.map_or(1.0, |max| clip_factor(norm, max));
         let learning_rate = self.settings.learning_rate.at(update);
         self.apply(&gradients, (share * clip) as f32, learning_rate);
         Ok(UpdateReport {
@@ -178,11 +173,13 @@ impl<M: Module> Trainer<M> {
         })
     }
 
+    pub(super) fn map_module(&mut self, change: impl FnOnce(M) -> M) {
+        let module = self.module.take().expect(PUT_BACK);
+        self.module = Some(change(module));
+    }
+
     fn apply(&mut self, gradients: &Gradients, gradient_scale: f32, learning_rate: f64) {
-        let module = self
-            .module
-            .take()
-            .expect("an update always puts the module back");
+        let module = self.module.take().expect(PUT_BACK);
         let Self {
             settings,
             moments,
@@ -204,6 +201,6 @@ impl<M: Module> Trainer<M> {
     }
 }
 
-fn read_error((parameter, source): (String, TensorReadError)) -> TrainingError {
+pub(super) fn read_error((parameter, source): (String, TensorReadError)) -> TrainingError {
     TrainingError::Read { parameter, source }
 }

@@ -1,0 +1,127 @@
+use std::collections::BTreeMap;
+
+use safetensors::SafeTensors;
+use serde_json::{Map, Value, json};
+
+use super::parts::{Part, Parts, parse_name, read_values};
+use super::saved::SavedLayer;
+use super::settings::{METADATA, Settings, settings_json};
+use super::{AdapterError, AdapterMethod, SavedAdapter};
+
+impl SavedAdapter {
+    /// Lays the adapter out as the bytes of a safetensors file that diffusers loads.
+    ///
+    /// Tensors are named `<component>.<layer>.lora_A.weight`, `.lora_B.weight` and
+    /// `.lora_magnitude_vector`; rank, alpha and method are in the metadata. The same adapter
+    /// always gives the same bytes.
+    pub fn to_bytes(&self, component: &str) -> Vec<u8> {
+        let mut header = Map::new();
+        let metadata = json!({ "format": "pt", METADATA: settings_json(self, component).to_string() });
+        header.insert("__metadata__".to_owned(), metadata);
+        let mut data: Vec<u8> = Vec::new();
+        for (name, (shape, values)) in self.tensors(component) {
+            let start = data.len();
+            data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
+            header.insert(name, entry);
+        }
+        let mut header = Value::Object(header).to_string().into_bytes();
+        // The format wants the data to start at a multiple of eight.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header);
+        bytes.extend(data);
+        bytes
+    }
+
+    /// Reads the adapter of one component from the bytes of a safetensors file.
+    ///
+    /// Takes what diffusers and PEFT write. Without metadata, the rank is that of the tensors and
+    /// alpha equals it, as in diffusers.
+    ///
+    /// # Errors
+    /// A tensor that is not a part of an adapter of this component, incomplete or misshapen
+    /// layers, values that are not finite, or settings that change the meaning of the tensors.
+    pub fn from_bytes(bytes: &[u8], component: &str) -> Result<Self, AdapterError> {
+        let unreadable = |source| AdapterError::Safetensors { source };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let mut layers: BTreeMap<String, Parts> = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let (layer, part) = parse_name(&name, component)?;
+            let values = read_values(&name, view.dtype(), view.data())?;
+            let slot = layers.entry(layer).or_default().slot(part);
+            if slot.replace((view.shape().to_vec(), values)).is_some() {
+                return Err(AdapterError::UnknownTensor {
+                    tensor: name,
+                    reason: Some("its layer has that part under another name too"),
+                });
+            }
+        }
+        let layers = layers
+            .into_iter()
+            .map(|(name, parts)| parts.assemble(&name).map(|layer| (name, layer)))
+            .collect::<Result<BTreeMap<_, _>, _>>()?;
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(METADATA));
+        let settings = Settings::parse(text.map(String::as_str), component)?;
+        Self::from_layers(layers, &settings)
+    }
+
+    fn from_layers(layers: BTreeMap<String, SavedLayer>, settings: &Settings) -> Result<Self, AdapterError> {
+        let first = layers.values().next().ok_or(AdapterError::NotAdapted)?;
+        let method = match first.magnitude {
+            Some(_) => AdapterMethod::Dora,
+            None => AdapterMethod::Lora,
+        };
+        let rank = settings.rank.unwrap_or(first.rank());
+        for (name, layer) in &layers {
+            if layer.rank() != rank {
+                return Err(AdapterError::Rank {
+                    layer: name.clone(),
+                    expected: rank,
+                    found: layer.rank(),
+                });
+            }
+            if layer.magnitude.is_some() != (method == AdapterMethod::Dora) {
+                return Err(AdapterError::Mixed { layer: name.clone() });
+            }
+        }
+        if settings
+            .dora
+            .is_some_and(|dora| dora != (method == AdapterMethod::Dora))
+        {
+            return Err(AdapterError::Setting {
+                key: "use_dora".to_owned(),
+                found: (method != AdapterMethod::Dora).to_string(),
+                expected: "to agree with the tensors",
+            });
+        }
+        Ok(Self {
+            method,
+            rank,
+            alpha: settings.alpha.unwrap_or(rank as f64),
+            layers,
+        })
+    }
+
+    fn tensors(&self, component: &str) -> BTreeMap<String, (Vec<usize>, &[f32])> {
+        let mut tensors = BTreeMap::new();
+        for (name, layer) in &self.layers {
+            let a = (vec![self.rank, layer.inputs], layer.lora_a.as_slice());
+            let b = (vec![layer.outputs, self.rank], layer.lora_b.as_slice());
+            tensors.insert(format!("{component}.{name}.{}", Part::A.written_name()), a);
+            tensors.insert(format!("{component}.{name}.{}", Part::B.written_name()), b);
+            if let Some(magnitude) = &layer.magnitude {
+                let magnitude = (vec![layer.outputs], magnitude.as_slice());
+                tensors.insert(
+                    format!("{component}.{name}.{}", Part::Magnitude.written_name()),
+                    magnitude,
+                );
+            }
+        }
+        tensors
+    }
+}
