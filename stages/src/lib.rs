@@ -4,6 +4,7 @@
 pub mod draws;
 pub mod evaluation;
 pub mod prompts;
+pub mod schema;
 pub mod shapes;
 pub mod stage;
 pub mod statistics;

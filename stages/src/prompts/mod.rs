@@ -1,1 +1,44 @@
-//! prompts.
+//! Prompts: what the images of a pipeline are made from.
+//!
+//! [`ingest`] reads a [`PromptSource`] into the table `prompts` ([`crate::schema::prompts`]) and reports what became
+//! of every row. Files are streamed, so that the two million rows of DiffusionDB fit in little memory; samples and
+//! splits depend on what a prompt is rather than on where it stands, so that they hardly change when prompts are added.
+//! [`pairs`] reads images together with their prompts.
+
+mod clean;
+mod collector;
+mod config;
+mod csv_file;
+mod diffusiondb;
+mod error;
+mod identity;
+mod ingest;
+mod json_lines;
+mod limits;
+mod lines;
+pub mod pairs;
+mod parquet_column;
+mod parquet_file;
+mod report;
+mod sample;
+mod source;
+mod split;
+mod t2i_compbench;
+mod table;
+mod text;
+
+pub use clean::{InvalidPrompt, MAX_PROMPT_BYTES};
+pub use config::{InvalidPrompts, PromptsConfig};
+pub use csv_file::CsvSource;
+pub use diffusiondb::DiffusionDbSource;
+pub use error::PromptsError;
+pub use identity::PromptIdentity;
+pub use ingest::{Ingested, SourceFile, ingest, source_files};
+pub use json_lines::JsonLinesSource;
+pub use parquet_column::ParquetSource;
+pub use report::IngestReport;
+pub use sample::{Sample, SampleConfig};
+pub use source::PromptSource;
+pub use split::{SplitConfig, TEST, TRAIN, TestShare, held_out};
+pub use t2i_compbench::{CATEGORIES, T2iCompBenchParquetSource, T2iCompBenchSource};
+pub use text::TextSource;

@@ -1,0 +1,87 @@
+//! The configuration of the stage that ingests prompts.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::PromptsError;
+use super::sample::SampleConfig;
+use super::source::PromptSource;
+use super::split::SplitConfig;
+
+/// Which prompts a pipeline works on.
+///
+/// Rows are read, filtered by their source, cleaned, freed from duplicates, sampled and split, in this order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromptsConfig {
+    /// Where the prompts come from.
+    pub source: PromptSource,
+    /// Keep only the first row of each prompt. By default, repeated prompts are kept, each with its own line number.
+    #[serde(default)]
+    pub deduplicate: bool,
+    /// What to do with prompts that are not UTF-8, hold a NUL character or are longer than 64 KiB. By default, `error`.
+    #[serde(default)]
+    pub invalid_prompts: InvalidPrompts,
+    /// Keep a random choice of this many prompts. By default, all are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<SampleConfig>,
+    /// Hold prompts out for tests. By default, the split is what the source says, or unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitConfig>,
+}
+
+/// What to do with prompts that cannot be used; prompts that are only white space are always left out and counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InvalidPrompts {
+    /// Stop at the first one and name its place.
+    #[default]
+    Error,
+    /// Leave them out and count them in the report.
+    Skip,
+}
+
+impl PromptsConfig {
+    /// The configuration of a source with every default.
+    #[must_use]
+    pub fn new(source: PromptSource) -> Self {
+        Self { source, deduplicate: false, invalid_prompts: InvalidPrompts::Error, sample: None, split: None }
+    }
+
+    /// The same configuration with every path shortened to the name by which rows call their source.
+    ///
+    /// This form belongs in a stage key: the table depends on these names and on the content of the files, not on the
+    /// directories they lie in.
+    #[must_use]
+    pub fn without_directories(&self) -> Self {
+        let mut config = self.clone();
+        let named = config.source.named();
+        for path in config.source.paths_mut() {
+            *path = PathBuf::from(named(path));
+        }
+        config
+    }
+
+    /// Checks all that can be checked without reading a file.
+    ///
+    /// # Errors
+    /// The setting that is out of its range, or a file that is listed twice.
+    pub fn validate(&self) -> Result<(), PromptsError> {
+        if let Some(sample) = &self.sample {
+            sample.validate()?;
+        }
+        if let Some(split) = &self.split {
+            split.validate()?;
+        }
+        let paths = self.source.paths();
+        let distinct: BTreeSet<&Path> = paths.iter().copied().collect();
+        if distinct.len() < paths.len() {
+            let problem = "lists a file twice; each row would count twice".to_owned();
+            return Err(PromptsError::Setting { setting: "source.paths", problem });
+        }
+        self.source.validate()
+    }
+}

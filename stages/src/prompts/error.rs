@@ -1,0 +1,230 @@
+//! What can go wrong while prompts are read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use arrow_schema::ArrowError;
+use parquet::errors::ParquetError;
+
+use super::clean::InvalidPrompt;
+use super::report::IngestReport;
+
+/// A failure to read prompts or image-prompt pairs, with the file and the place in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromptsError {
+    /// A file cannot be opened or read.
+    #[error("Cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is not valid Parquet, is damaged, or uses a codec that is not built in.
+    #[error("Cannot read `{}` as Parquet", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ParquetError,
+    },
+    /// The values of a Parquet file cannot be decoded.
+    #[error("Cannot decode the values of `{}`", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ArrowError,
+    },
+    /// A column is not in the file.
+    #[error("No column `{column}` in `{}`; found {found}", path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was asked for.
+        column: String,
+        /// The columns that are there, each in backticks.
+        found: String,
+    },
+    /// A column holds another type than it must.
+    #[error("Column `{column}` of `{}` must hold {expected}, found `{found}`", path.display())]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The type it must have, in words.
+        expected: &'static str,
+        /// The Arrow type it has.
+        found: String,
+    },
+    /// A CSV record cannot be parsed.
+    #[error("Cannot read `{}` as CSV", path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// Why, with the line.
+        #[source]
+        source: csv::Error,
+    },
+    /// A line is not a JSON object.
+    #[error("Line {line} of `{}` is not a JSON object", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A JSON object lacks a field, or the field is no string.
+    #[error("Field `{field}` on line {line} of `{}` must be a string, found {found}", path.display())]
+    JsonField {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The field.
+        field: String,
+        /// What is there instead.
+        found: &'static str,
+    },
+    /// A line is longer than a line of this format may be.
+    #[error("Line {line} of `{}` is longer than {limit} bytes", path.display())]
+    LineTooLong {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The greatest length.
+        limit: usize,
+    },
+    /// A prompt cannot be used, and the configuration does not allow to leave it out.
+    #[error("The prompt on line {line} of `{origin}` {problem}; `invalid_prompts: skip` leaves such prompts out")]
+    InvalidPrompt {
+        /// The file name or kind of the source.
+        origin: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: InvalidPrompt,
+    },
+    /// Nothing is left.
+    #[error("No prompts left of {} read from {origin}: {}", report.read, report.losses())]
+    NoPrompts {
+        /// The files, or the kind of the source.
+        origin: String,
+        /// What was filtered out, and why.
+        report: Box<IngestReport>,
+    },
+    /// A split was asked for that leaves one side empty.
+    #[error("The split leaves no {side} prompt: {distinct} distinct prompts, of which {test} are test prompts")]
+    EmptySplit {
+        /// `train` or `test`.
+        side: &'static str,
+        /// Distinct prompts in all.
+        distinct: usize,
+        /// Distinct test prompts.
+        test: usize,
+    },
+    /// A file name does not tell the category and none is given.
+    #[error(
+        "Cannot tell the T2I-CompBench category of `{}` from its name; expected one of {expected}, or `category` in the source",
+        path.display()
+    )]
+    UnknownCategory {
+        /// The file.
+        path: PathBuf,
+        /// The known categories.
+        expected: String,
+    },
+    /// A setting has a value that makes no sense.
+    #[error("Setting `{setting}` {problem}")]
+    Setting {
+        /// The path of the setting within the stage.
+        setting: &'static str,
+        /// What it must be, and what was found.
+        problem: String,
+    },
+    /// The file has more lines than the column `line` can count.
+    #[error("`{}` has more than {} lines", path.display(), u32::MAX)]
+    TooManyLines {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file changed between the beginning and the end of the ingestion.
+    #[error("`{}` changed while it was read", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The prompt of a pair cannot be used.
+    #[error("The prompt in row {row} of `{}` {problem}", path.display())]
+    InvalidPair {
+        /// The file of pairs.
+        path: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// What is wrong with it.
+        problem: InvalidPrompt,
+    },
+    /// A pair names an image that cannot be found in its row.
+    #[error("Row {row} of `{}` has no image: {problem}", path.display())]
+    NoImage {
+        /// The file of pairs.
+        path: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// An image that a pair names cannot be read.
+    #[error("Cannot read the image `{}` of row {row} of `{}`", image.display(), path.display())]
+    ReadImage {
+        /// The file of pairs.
+        path: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// The image.
+        image: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The rows do not form a table; a defect of this program.
+    #[error("Cannot build the table of prompts")]
+    Table(#[source] ArrowError),
+}
+
+impl PromptsError {
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    pub(super) fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Parquet { path, source }
+    }
+
+    pub(super) fn decode(path: &Path) -> impl FnOnce(ArrowError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Decode { path, source }
+    }
+
+    pub(super) fn csv(path: &Path) -> impl FnOnce(csv::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Csv { path, source }
+    }
+
+    pub(super) fn missing_column<'a>(path: &Path, column: &str, found: impl Iterator<Item = &'a str>) -> Self {
+        let found: Vec<String> = found.map(|name| format!("`{name}`")).collect();
+        let found = if found.is_empty() { "no columns".to_owned() } else { found.join(", ") };
+        Self::MissingColumn { path: path.to_owned(), column: column.to_owned(), found }
+    }
+}

@@ -1,0 +1,135 @@
+//! From a configuration to the table `prompts`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arrow_array::RecordBatch;
+
+use super::collector::{Collector, PromptRow, RawPrompt};
+use super::config::PromptsConfig;
+use super::error::PromptsError;
+use super::report::IngestReport;
+use super::source::PromptSource;
+use super::split::{SplitConfig, TEST, TRAIN, held_out};
+use super::table;
+
+/// The prompts of a pipeline.
+#[derive(Debug, Clone)]
+pub struct Ingested {
+    /// The table, at least one row, with the schema [`crate::schema::prompts`].
+    pub batches: Vec<RecordBatch>,
+    /// The files it was read from.
+    pub files: Vec<SourceFile>,
+    /// What became of every row.
+    pub report: IngestReport,
+}
+
+/// A file that prompts are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The name by which rows call it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The BLAKE3 hash of its bytes, for the key of the stage.
+    pub digest: blake3::Hash,
+    /// Its size in bytes and the time of its last change, by which a change during reading is noticed.
+    stamp: (u64, Option<SystemTime>),
+}
+
+/// Hashes the files of a source, in their order; relative paths start at `base`.
+///
+/// # Errors
+/// A setting out of range, or a file that cannot be read.
+pub fn source_files(config: &PromptsConfig, base: &Path) -> Result<Vec<SourceFile>, PromptsError> {
+    config.validate()?;
+    let named = config.source.named();
+    config.source.paths().into_iter().map(|path| source_file(named(path), base.join(path))).collect()
+}
+
+/// Reads, filters, samples and splits the prompts of a source; relative paths start at `base`.
+///
+/// Memory grows with the sample and with the number of distinct prompts (some 50 bytes each), not with the files.
+///
+/// # Errors
+/// An invalid setting; a file that is missing, damaged, lacks a column or has another type in it; a prompt that cannot
+/// be used, unless those are left out; a file that changes while it is read; no prompts left, with the reasons.
+pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsError> {
+    let files = source_files(config, base)?;
+    let (mut rows, mut report) = read(config, &files)?;
+    for file in &files {
+        if stamp(&file.path)? != file.stamp {
+            return Err(PromptsError::Changed { path: file.path.clone() });
+        }
+    }
+    if rows.is_empty() {
+        return Err(PromptsError::NoPrompts { origin: origin(&files), report: Box::new(report) });
+    }
+    if let Some(split) = &config.split {
+        assign(split, &mut rows)?;
+    }
+    report.kept = rows.len() as u64;
+    for split in rows.iter().filter_map(|row| row.split.as_deref()) {
+        *report.splits.entry(split.to_owned()).or_insert(0) += 1;
+    }
+    Ok(Ingested { batches: table::batches(rows)?, files, report })
+}
+
+fn read(config: &PromptsConfig, files: &[SourceFile]) -> Result<(Vec<PromptRow>, IngestReport), PromptsError> {
+    if let (PromptSource::Diffusiondb(source), [file]) = (&config.source, files) {
+        return source.read(&file.path, &file.name, config);
+    }
+    let mut collector = Collector::new(config);
+    if let PromptSource::Inline(prompts) = &config.source {
+        collector.begin("inline");
+        for (line, text) in (1..).zip(prompts) {
+            let raw = RawPrompt { text: text.as_bytes(), cut: false, category: None, split: None, line };
+            collector.offer(Path::new("inline"), raw)?;
+        }
+    }
+    for file in files {
+        collector.begin(&file.name);
+        match &config.source {
+            PromptSource::T2iCompbench(source) => source.read(&file.path, &mut collector)?,
+            PromptSource::T2iCompbenchParquet(source) => source.read(&file.path, &mut collector)?,
+            PromptSource::Csv(source) => source.read(&file.path, &mut collector)?,
+            PromptSource::Jsonl(source) => source.read(&file.path, &mut collector)?,
+            PromptSource::Text(source) => source.read(&file.path, &mut collector)?,
+            PromptSource::Parquet(source) => source.read(&file.path, &mut collector)?,
+            PromptSource::Diffusiondb(_) | PromptSource::Inline(_) => {}
+        }
+    }
+    Ok(collector.finish())
+}
+
+fn assign(config: &SplitConfig, rows: &mut [PromptRow]) -> Result<(), PromptsError> {
+    let held_out = held_out(config, rows.iter().map(|row| &*row.text))?;
+    let (train, test): (Arc<str>, Arc<str>) = (Arc::from(TRAIN), Arc::from(TEST));
+    for (row, held_out) in rows.iter_mut().zip(held_out) {
+        row.split = Some(Arc::clone(if held_out { &test } else { &train }));
+    }
+    Ok(())
+}
+
+fn source_file(name: String, path: PathBuf) -> Result<SourceFile, PromptsError> {
+    let stamp = stamp(&path)?;
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(&path).map_err(PromptsError::read(&path))?;
+    hasher.update_reader(file).map_err(PromptsError::read(&path))?;
+    Ok(SourceFile { name, digest: hasher.finalize(), stamp, path })
+}
+
+fn stamp(path: &Path) -> Result<(u64, Option<SystemTime>), PromptsError> {
+    let metadata = std::fs::metadata(path).map_err(PromptsError::read(path))?;
+    Ok((metadata.len(), metadata.modified().ok()))
+}
+
+fn origin(files: &[SourceFile]) -> String {
+    if files.is_empty() {
+        return "the inline list".to_owned();
+    }
+    let names: Vec<String> = files.iter().map(|file| format!("`{}`", file.path.display())).collect();
+    names.join(", ")
+}

@@ -1,0 +1,158 @@
+//! Columns of a Parquet file, streamed in small batches.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+
+use super::error::PromptsError;
+
+/// Rows decoded at a time: few, so that even rows of a megabyte fit in memory.
+const BATCH_ROWS: usize = 1024;
+
+/// A Parquet file whose footer has been read.
+#[derive(Debug)]
+pub(super) struct ParquetFile {
+    path: PathBuf,
+    batch_rows: usize,
+    builder: ParquetRecordBatchReaderBuilder<File>,
+}
+
+impl ParquetFile {
+    pub(super) fn open(path: &Path) -> Result<Self, PromptsError> {
+        let file = File::open(path).map_err(PromptsError::read(path))?;
+        // Without the stored Arrow schema every kind of string column is read as one and the same type.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+            .map_err(PromptsError::parquet(path))?;
+        Ok(Self { path: path.to_owned(), batch_rows: BATCH_ROWS, builder })
+    }
+
+    /// The same file, decoded in batches of another size.
+    pub(super) fn with_batch_rows(self, batch_rows: usize) -> Self {
+        Self { batch_rows, ..self }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.builder.schema().index_of(column).is_ok()
+    }
+
+    /// The type of a column.
+    pub(super) fn column_type(&self, column: &str) -> Result<&DataType, PromptsError> {
+        Ok(self.builder.schema().field(self.index(column)?).data_type())
+    }
+
+    /// Reads these columns alone; with a selection, these rows alone.
+    pub(super) fn read(self, columns: &[&str], selection: Option<RowSelection>) -> Result<Batches, PromptsError> {
+        let indices = columns.iter().map(|column| self.index(column)).collect::<Result<Vec<_>, _>>()?;
+        let mask = ProjectionMask::roots(self.builder.parquet_schema(), indices);
+        let mut builder = self.builder.with_projection(mask).with_batch_size(self.batch_rows);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let reader = builder.build().map_err(PromptsError::parquet(&self.path))?;
+        Ok(Batches { path: self.path, reader })
+    }
+
+    fn index(&self, column: &str) -> Result<usize, PromptsError> {
+        let schema: &SchemaRef = self.builder.schema();
+        schema.index_of(column).map_err(|_| {
+            PromptsError::missing_column(&self.path, column, schema.fields().iter().map(|field| field.name().as_str()))
+        })
+    }
+}
+
+/// The batches of the columns of a file.
+pub(super) struct Batches {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+}
+
+impl Batches {
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, PromptsError> {
+        self.reader.next().transpose().map_err(PromptsError::decode(&self.path))
+    }
+
+    /// A text column of one of the batches.
+    pub(super) fn text<'b>(&self, batch: &'b RecordBatch, column: &str) -> Result<&'b StringArray, PromptsError> {
+        let array = self.column(batch, column)?;
+        array.as_string_opt::<i32>().ok_or_else(|| column_type(&self.path, column, "text", array.data_type()))
+    }
+
+    /// A column of numbers of one of the batches.
+    pub(super) fn numbers(&self, batch: &RecordBatch, column: &str) -> Result<Numbers, PromptsError> {
+        let array = self.column(batch, column)?;
+        Numbers::new(array).ok_or_else(|| column_type(&self.path, column, "numbers", array.data_type()))
+    }
+
+    fn column<'b>(&self, batch: &'b RecordBatch, column: &str) -> Result<&'b ArrayRef, PromptsError> {
+        batch.column_by_name(column).ok_or_else(|| {
+            let schema = batch.schema();
+            PromptsError::missing_column(&self.path, column, schema.fields().iter().map(|field| field.name().as_str()))
+        })
+    }
+}
+
+pub(super) fn column_type(path: &Path, column: &str, expected: &'static str, found: &DataType) -> PromptsError {
+    PromptsError::ColumnType {
+        path: path.to_owned(),
+        column: column.to_owned(),
+        expected,
+        found: found.to_string(),
+    }
+}
+
+/// A column of numbers of any width.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    values: Vec<f64>,
+    array: ArrayRef,
+    single_precision: bool,
+}
+
+impl Numbers {
+    fn new(array: &ArrayRef) -> Option<Self> {
+        macro_rules! widen {
+            ($kind:ty) => {
+                array.as_primitive::<$kind>().values().iter().map(|value| *value as f64).collect()
+            };
+        }
+        let values = match array.data_type() {
+            DataType::Int8 => widen!(Int8Type),
+            DataType::Int16 => widen!(Int16Type),
+            DataType::Int32 => widen!(Int32Type),
+            DataType::Int64 => widen!(Int64Type),
+            DataType::UInt8 => widen!(UInt8Type),
+            DataType::UInt16 => widen!(UInt16Type),
+            DataType::UInt32 => widen!(UInt32Type),
+            DataType::UInt64 => widen!(UInt64Type),
+            DataType::Float32 => widen!(Float32Type),
+            DataType::Float64 => widen!(Float64Type),
+            _ => return None,
+        };
+        let single_precision = array.data_type() == &DataType::Float32;
+        Some(Self { values, array: array.clone(), single_precision })
+    }
+
+    pub(super) fn value(&self, row: usize) -> Option<f64> {
+        self.array.is_valid(row).then(|| self.values[row])
+    }
+
+    /// A limit as this column would store it: 0.1 in single precision is a little more than 0.1.
+    pub(super) fn as_stored(&self, limit: f64) -> f64 {
+        if self.single_precision { f64::from(limit as f32) } else { limit }
+    }
+}

@@ -1,0 +1,106 @@
+//! The sources of prompts, as they are written in a pipeline.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::csv_file::CsvSource;
+use super::diffusiondb::DiffusionDbSource;
+use super::error::PromptsError;
+use super::json_lines::JsonLinesSource;
+use super::parquet_column::ParquetSource;
+use super::t2i_compbench::{T2iCompBenchParquetSource, T2iCompBenchSource};
+use super::text::TextSource;
+
+/// Where prompts come from; exactly one of these. Relative paths start at the working directory of the pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptSource {
+    /// Text files of T2I-CompBench, one prompt on each line.
+    T2iCompbench(T2iCompBenchSource),
+    /// T2I-CompBench as Parquet files in directories such as `color_train`.
+    T2iCompbenchParquet(T2iCompBenchParquetSource),
+    /// The table `metadata.parquet` of DiffusionDB, one row for each image.
+    Diffusiondb(DiffusionDbSource),
+    /// A column of CSV files.
+    Csv(CsvSource),
+    /// A field of files with one JSON object on each line.
+    Jsonl(JsonLinesSource),
+    /// Text files with one prompt on each line.
+    Text(TextSource),
+    /// A column of Parquet files.
+    Parquet(ParquetSource),
+    /// Prompts written in the pipeline itself.
+    Inline(Vec<String>),
+}
+
+impl PromptSource {
+    /// The files, in the order in which they are read.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        match self {
+            Self::T2iCompbench(source) => source.paths.iter().map(PathBuf::as_path).collect(),
+            Self::T2iCompbenchParquet(source) => source.paths.iter().map(PathBuf::as_path).collect(),
+            Self::Diffusiondb(source) => vec![source.metadata.as_path()],
+            Self::Csv(source) => source.paths.iter().map(PathBuf::as_path).collect(),
+            Self::Jsonl(source) => source.paths.iter().map(PathBuf::as_path).collect(),
+            Self::Text(source) => source.paths.iter().map(PathBuf::as_path).collect(),
+            Self::Parquet(source) => source.paths.iter().map(PathBuf::as_path).collect(),
+            Self::Inline(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::T2iCompbench(source) => source.paths.iter_mut().collect(),
+            Self::T2iCompbenchParquet(source) => source.paths.iter_mut().collect(),
+            Self::Diffusiondb(source) => vec![&mut source.metadata],
+            Self::Csv(source) => source.paths.iter_mut().collect(),
+            Self::Jsonl(source) => source.paths.iter_mut().collect(),
+            Self::Text(source) => source.paths.iter_mut().collect(),
+            Self::Parquet(source) => source.paths.iter_mut().collect(),
+            Self::Inline(_) => Vec::new(),
+        }
+    }
+
+    /// How a path of this source becomes the value of the column `source`.
+    pub(super) fn named(&self) -> fn(&Path) -> String {
+        match self {
+            // The category is in the name of the directory, and the files are all called alike.
+            Self::T2iCompbenchParquet(_) => |path| last_components(path, 2),
+            _ => |path| last_components(path, 1),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), PromptsError> {
+        match self {
+            Self::Inline(_) => Ok(()),
+            Self::Diffusiondb(source) => source.validate(),
+            Self::Csv(source) => source.validate(),
+            _ if self.paths().is_empty() => {
+                let problem = "must list at least one file, found none".to_owned();
+                Err(PromptsError::Setting { setting: "source.paths", problem })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The last `count` components of a path, joined by `/` on every system.
+fn last_components(path: &Path, count: usize) -> String {
+    let components: Vec<_> = path.iter().map(|component| component.to_string_lossy()).collect();
+    components[components.len().saturating_sub(count)..].join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_called_by_the_end_of_its_path() {
+        assert_eq!(last_components(Path::new("/data/color_train/part.parquet"), 2), "color_train/part.parquet");
+        assert_eq!(last_components(Path::new("color.txt"), 2), "color.txt");
+        assert_eq!(last_components(Path::new("data/color.txt"), 1), "color.txt");
+    }
+}

@@ -1,0 +1,195 @@
+//! The tables that stages exchange, as Arrow schemas.
+//!
+//! Every table is written as Parquet that pyarrow, DuckDB, polars and Hugging Face `datasets` open as it is. List
+//! elements keep Arrow's default element field (`item`, nullable), which those readers expect.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+
+/// The key of the Arrow schema metadata in which Hugging Face `datasets` looks for column features.
+pub const HUGGINGFACE_METADATA_KEY: &str = "huggingface";
+
+/// The features that make the column `image` decode to an image; all other columns are inferred from their type.
+///
+/// It must be in the metadata of the *Arrow schema*: in the Parquet footer alone it is ignored as soon as an Arrow
+/// schema is stored too.
+pub const HUGGINGFACE_IMAGE_FEATURES: &str = r#"{"info": {"features": {"image": {"_type": "Image"}}}}"#;
+
+/// The table `prompts`: one row for each prompt, in the order of the sources.
+///
+/// `prompt_id` is unique even where texts repeat; `category` and `split` are null where the source does not know them;
+/// `source` is a file name without directories, or the kind of the source; `line` counts from 1 within it.
+#[must_use]
+pub fn prompts() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("category", DataType::Utf8, true),
+        Field::new("split", DataType::Utf8, true),
+        Field::new("source", DataType::Utf8, false),
+        Field::new("line", DataType::UInt32, false),
+    ])
+}
+
+/// The table `candidates`: one row for each generated image of a prompt.
+///
+/// `mi_trace` holds one term per denoising step and `timesteps` the timestep of each; `latent` is the final latent,
+/// row-major in `latent_shape` (channels, height, width) and still multiplied by the scaling factor of the VAE; `image`
+/// is null where the latent was not decoded.
+#[must_use]
+pub fn candidates() -> SchemaRef {
+    table_with_image(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed", DataType::UInt64, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("mi", DataType::Float64, false),
+        Field::new("mi_trace", list(DataType::Float32), false),
+        Field::new("timesteps", list(DataType::Int32), false),
+        Field::new("latent", list(DataType::Float32), false),
+        Field::new("latent_shape", list(DataType::Int32), false),
+        image_field(),
+    ])
+}
+
+/// The table `scores`: one row for each candidate, with one column for each name in `columns`, in that order.
+#[must_use]
+pub fn scores(columns: &[&str]) -> SchemaRef {
+    let mut fields = vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+    ];
+    fields.extend(columns.iter().map(|name| Field::new(*name, DataType::Float64, false)));
+    table(fields)
+}
+
+/// The table `selection`: the chosen candidates, with all that fine-tuning needs of them.
+///
+/// `score` is the value of the column by which they were chosen and `rank` their place among the candidates of their
+/// prompt, from 0 for the best; `latent` and `latent_shape` are copied from the candidates.
+#[must_use]
+pub fn selection() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("score", DataType::Float64, false),
+        Field::new("rank", DataType::UInt32, false),
+        Field::new("latent", list(DataType::Float32), false),
+        Field::new("latent_shape", list(DataType::Int32), false),
+    ])
+}
+
+/// The table `evaluation`: what each generated image really shows, compared with its prompt.
+///
+/// `aligned` holds where every other check holds; `read_out` describes in words what was read off the pixels.
+#[must_use]
+pub fn evaluation() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("aligned", DataType::Boolean, false),
+        Field::new("objects_ok", DataType::Boolean, false),
+        Field::new("colours_ok", DataType::Boolean, false),
+        Field::new("shapes_ok", DataType::Boolean, false),
+        Field::new("binding_ok", DataType::Boolean, false),
+        Field::new("read_out", DataType::Utf8, false),
+    ])
+}
+
+/// The fields of an image value: the encoded `bytes` of the file and its `path`.
+///
+/// Names, order, types and nullability are those of the Hugging Face image feature; with any other, images are
+/// silently read as plain structs.
+#[must_use]
+pub fn image_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("bytes", DataType::Binary, true),
+        Field::new("path", DataType::Utf8, true),
+    ])
+}
+
+/// The nullable column `image`.
+#[must_use]
+pub fn image_field() -> Field {
+    Field::new("image", DataType::Struct(image_fields()), true)
+}
+
+/// A schema whose column `image` is an image for Hugging Face `datasets`.
+#[must_use]
+pub fn table_with_image(fields: Vec<Field>) -> SchemaRef {
+    let features = (HUGGINGFACE_METADATA_KEY.to_owned(), HUGGINGFACE_IMAGE_FEATURES.to_owned());
+    Arc::new(Schema::new_with_metadata(fields, HashMap::from([features])))
+}
+
+fn table(fields: Vec<Field>) -> SchemaRef {
+    Arc::new(Schema::new(fields))
+}
+
+fn list(element: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(element, true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn describe(schema: &Schema) -> Vec<String> {
+        let describe = |field: &Arc<Field>| {
+            let null = if field.is_nullable() { "?" } else { "" };
+            format!("{}{null}: {}", field.name(), field.data_type())
+        };
+        schema.fields().iter().map(describe).collect()
+    }
+
+    #[test]
+    fn the_candidates_table_is_the_published_one() {
+        assert_eq!(
+            describe(&candidates()),
+            [
+                "prompt_id: Utf8",
+                "prompt: Utf8",
+                "seed: UInt64",
+                "seed_index: UInt32",
+                "mi: Float64",
+                "mi_trace: List(Float32)",
+                "timesteps: List(Int32)",
+                "latent: List(Float32)",
+                "latent_shape: List(Int32)",
+                "image?: Struct(\"bytes\": Binary, \"path\": Utf8)",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_prompts_table_is_the_published_one() {
+        assert_eq!(
+            describe(&prompts()),
+            ["prompt_id: Utf8", "prompt: Utf8", "category?: Utf8", "split?: Utf8", "source: Utf8", "line: UInt32"]
+        );
+    }
+
+    #[test]
+    fn the_image_feature_names_a_column_that_exists() {
+        let schema = candidates();
+        let metadata: serde_json::Value =
+            serde_json::from_str(&schema.metadata()[HUGGINGFACE_METADATA_KEY]).expect("valid JSON");
+        let features = metadata["info"]["features"].as_object().expect("features");
+        for (name, feature) in features {
+            assert!(schema.field_with_name(name).is_ok(), "no column {name}");
+            assert_eq!(feature["_type"], "Image");
+        }
+    }
+
+    #[test]
+    fn score_columns_keep_their_order() {
+        let schema = scores(&["mi_signed", "itm"]);
+        assert_eq!(
+            describe(&schema),
+            ["prompt_id: Utf8", "seed_index: UInt32", "mi_signed: Float64", "itm: Float64"]
+        );
+    }
+}
