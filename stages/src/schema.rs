@@ -20,7 +20,8 @@ pub const HUGGINGFACE_IMAGE_FEATURES: &str = r#"{"info": {"features": {"image": 
 /// The table `prompts`: one row for each prompt, in the order of the sources.
 ///
 /// `prompt_id` is unique even where texts repeat; `category` and `split` are null where the source does not know them;
-/// `source` is a file name without directories, or the kind of the source; `line` counts from 1 within it.
+/// `source` is a file name without directories, or the kind of the source; `line` counts its lines, or the rows of a
+/// table, from 1.
 #[must_use]
 pub fn prompts() -> SchemaRef {
     table(vec![
@@ -61,7 +62,11 @@ pub fn scores(columns: &[&str]) -> SchemaRef {
         Field::new("prompt_id", DataType::Utf8, false),
         Field::new("seed_index", DataType::UInt32, false),
     ];
-    fields.extend(columns.iter().map(|name| Field::new(*name, DataType::Float64, false)));
+    fields.extend(
+        columns
+            .iter()
+            .map(|name| Field::new(*name, DataType::Float64, false)),
+    );
     table(fields)
 }
 
@@ -121,7 +126,10 @@ pub fn image_field() -> Field {
 /// A schema whose column `image` is an image for Hugging Face `datasets`.
 #[must_use]
 pub fn table_with_image(fields: Vec<Field>) -> SchemaRef {
-    let features = (HUGGINGFACE_METADATA_KEY.to_owned(), HUGGINGFACE_IMAGE_FEATURES.to_owned());
+    let features = (
+        HUGGINGFACE_METADATA_KEY.to_owned(),
+        HUGGINGFACE_IMAGE_FEATURES.to_owned(),
+    );
     Arc::new(Schema::new_with_metadata(fields, HashMap::from([features])))
 }
 
@@ -168,7 +176,14 @@ mod tests {
     fn the_prompts_table_is_the_published_one() {
         assert_eq!(
             describe(&prompts()),
-            ["prompt_id: Utf8", "prompt: Utf8", "category?: Utf8", "split?: Utf8", "source: Utf8", "line: UInt32"]
+            [
+                "prompt_id: Utf8",
+                "prompt: Utf8",
+                "category?: Utf8",
+                "split?: Utf8",
+                "source: Utf8",
+                "line: UInt32"
+            ]
         );
     }
 
@@ -189,7 +204,12 @@ mod tests {
         let schema = scores(&["mi_signed", "itm"]);
         assert_eq!(
             describe(&schema),
-            ["prompt_id: Utf8", "seed_index: UInt32", "mi_signed: Float64", "itm: Float64"]
+            [
+                "prompt_id: Utf8",
+                "seed_index: UInt32",
+                "mi_signed: Float64",
+                "itm: Float64"
+            ]
         );
     }
 }

@@ -73,7 +73,13 @@ mod tests {
     fn damage_is_named() {
         assert_eq!(clean(b"a \xff car"), Err(InvalidPrompt::NotUtf8));
         assert_eq!(clean(b"a \0 car"), Err(InvalidPrompt::Nul));
-        assert_eq!(clean(&vec![b'a'; MAX_PROMPT_BYTES + 1]), Err(InvalidPrompt::TooLong));
-        assert_eq!(clean(&vec![b'a'; MAX_PROMPT_BYTES]).map(str::len), Ok(MAX_PROMPT_BYTES));
+        assert_eq!(
+            clean(&vec![b'a'; MAX_PROMPT_BYTES + 1]),
+            Err(InvalidPrompt::TooLong)
+        );
+        assert_eq!(
+            clean(&vec![b'a'; MAX_PROMPT_BYTES]).map(str::len),
+            Ok(MAX_PROMPT_BYTES)
+        );
     }
 }

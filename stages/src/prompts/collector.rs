@@ -67,9 +67,15 @@ impl<'a> Collector<'a> {
     pub(super) fn offer(&mut self, path: &Path, raw: RawPrompt<'_>) -> Result<(), PromptsError> {
         self.report.read += 1;
         let Ok(line) = u32::try_from(raw.line) else {
-            return Err(PromptsError::TooManyLines { path: path.to_owned() });
+            return Err(PromptsError::TooManyLines {
+                path: path.to_owned(),
+            });
         };
-        let text = if raw.cut { Err(InvalidPrompt::TooLong) } else { clean(raw.text) };
+        let text = if raw.cut {
+            Err(InvalidPrompt::TooLong)
+        } else {
+            clean(raw.text)
+        };
         let Some(text) = usable(self.config, &self.source, raw.line, text, &mut self.report)? else {
             return Ok(());
         };
@@ -129,9 +135,13 @@ pub(super) fn usable<'t>(
         Ok(text) => Ok(Some(text)),
         Err(problem) if config.invalid_prompts == InvalidPrompts::Skip => {
             report.reject(problem.reason(), 1);
-            report.note_damage(format!("`{source}` line {line}: {problem}"));
+            report.note_damage(format!("`{source}:{line}` {problem}"));
             Ok(None)
         }
-        Err(problem) => Err(PromptsError::InvalidPrompt { origin: source.to_owned(), line, problem }),
+        Err(problem) => Err(PromptsError::InvalidPrompt {
+            origin: source.to_owned(),
+            line,
+            problem,
+        }),
     }
 }

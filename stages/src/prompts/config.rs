@@ -48,7 +48,13 @@ impl PromptsConfig {
     /// The configuration of a source with every default.
     #[must_use]
     pub fn new(source: PromptSource) -> Self {
-        Self { source, deduplicate: false, invalid_prompts: InvalidPrompts::Error, sample: None, split: None }
+        Self {
+            source,
+            deduplicate: false,
+            invalid_prompts: InvalidPrompts::Error,
+            sample: None,
+            split: None,
+        }
     }
 
     /// The same configuration with every path shortened to the name by which rows call their source.
@@ -80,7 +86,10 @@ impl PromptsConfig {
         let distinct: BTreeSet<&Path> = paths.iter().copied().collect();
         if distinct.len() < paths.len() {
             let problem = "lists a file twice; each row would count twice".to_owned();
-            return Err(PromptsError::Setting { setting: "source.paths", problem });
+            return Err(PromptsError::Setting {
+                setting: "source.paths",
+                problem,
+            });
         }
         self.source.validate()
     }

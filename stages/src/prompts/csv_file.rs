@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::collector::{Collector, RawPrompt};
 use super::error::PromptsError;
 
-/// A column of CSV files; their first record names the columns.
+/// A column of CSV files; their first record names the columns, and `line` counts the records after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSource {
@@ -41,11 +41,20 @@ impl CsvSource {
     pub(super) fn validate(&self) -> Result<(), PromptsError> {
         if self.paths.is_empty() {
             let problem = "must list at least one file, found none".to_owned();
-            return Err(PromptsError::Setting { setting: "source.csv.paths", problem });
+            return Err(PromptsError::Setting {
+                setting: "source.csv.paths",
+                problem,
+            });
         }
         if !self.delimiter.is_ascii() || ['"', '\r', '\n'].contains(&self.delimiter) {
-            let problem = format!("must be an ASCII character that is no quote or line ending, found {:?}", self.delimiter);
-            return Err(PromptsError::Setting { setting: "source.csv.delimiter", problem });
+            let problem = format!(
+                "must be an ASCII character that is no quote or line ending, found {:?}",
+                self.delimiter
+            );
+            return Err(PromptsError::Setting {
+                setting: "source.csv.delimiter",
+                problem,
+            });
         }
         Ok(())
     }
@@ -55,11 +64,20 @@ impl CsvSource {
         let header = records.byte_headers().map_err(PromptsError::csv(path))?.clone();
         let prompt = column_index(path, &header, &self.column)?;
         let label = |column: &Option<String>| {
-            column.as_deref().map(|column| column_index(path, &header, column)).transpose()
+            column
+                .as_deref()
+                .map(|column| column_index(path, &header, column))
+                .transpose()
         };
         let (category, split) = (label(&self.category_column)?, label(&self.split_column)?);
         let mut record = csv::ByteRecord::new();
-        while records.read_byte_record(&mut record).map_err(PromptsError::csv(path))? {
+        // Records are counted, because the parser's own line numbers are off after CRLF and blank lines.
+        let mut number = 0;
+        while records
+            .read_byte_record(&mut record)
+            .map_err(PromptsError::csv(path))?
+        {
+            number += 1;
             let text = |index: Option<usize>| {
                 let bytes = index.and_then(|index| record.get(index))?.trim_ascii();
                 (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes))
@@ -70,7 +88,7 @@ impl CsvSource {
                 cut: false,
                 category: category.as_deref(),
                 split: split.as_deref(),
-                line: record.position().map_or(0, csv::Position::line),
+                line: number,
             };
             collector.offer(path, raw)?;
         }
@@ -86,9 +104,104 @@ pub(super) fn open_records(path: &Path, delimiter: char) -> Result<csv::Reader<F
 }
 
 /// The place of a column in the header.
-pub(super) fn column_index(path: &Path, header: &csv::ByteRecord, column: &str) -> Result<usize, PromptsError> {
-    header.iter().position(|name| name.trim_ascii() == column.as_bytes()).ok_or_else(|| {
-        let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
-        PromptsError::missing_column(path, column, names.iter().map(AsRef::as_ref))
-    })
+pub(super) fn column_index(
+    path: &Path,
+    header: &csv::ByteRecord,
+    column: &str,
+) -> Result<usize, PromptsError> {
+    header
+        .iter()
+        .position(|name| name.trim_ascii() == column.as_bytes())
+        .ok_or_else(|| {
+            let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+            PromptsError::missing_column(path, column, names.iter().map(AsRef::as_ref))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Files, message, rows};
+    use super::super::{Ingested, PromptSource};
+    use super::*;
+
+    fn source(paths: Vec<PathBuf>) -> CsvSource {
+        CsvSource {
+            paths,
+            column: default_column(),
+            category_column: None,
+            split_column: None,
+            delimiter: default_delimiter(),
+        }
+    }
+
+    fn read(files: &Files, source: CsvSource) -> Result<Ingested, PromptsError> {
+        files.ingest(PromptSource::Csv(source))
+    }
+
+    #[test]
+    fn quotes_labels_and_line_numbers_are_read() {
+        let files = Files::new();
+        let paths = files.write(
+            "table.csv",
+            "\u{feff}id;kind; prompt ;part\r\n1;cars;\"a \"\"red\"\"; old\ncar\";\r\n2;;a boat;dev\r\n",
+        );
+        let source = CsvSource {
+            category_column: Some("kind".to_owned()),
+            split_column: Some("part".to_owned()),
+            delimiter: ';',
+            ..source(paths)
+        };
+        let name = "table.csv".to_owned();
+        assert_eq!(
+            rows(&read(&files, source).expect("prompts")),
+            [
+                (
+                    "a \"red\"; old\ncar".to_owned(),
+                    Some("cars".to_owned()),
+                    None,
+                    name.clone(),
+                    1
+                ),
+                ("a boat".to_owned(), None, Some("dev".to_owned()), name, 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let files = Files::new();
+        let missing = message(read(&files, source(files.write("a.csv", "id,text\n1,a car\n"))));
+        assert!(missing.starts_with("No column `prompt` in `"), "{missing}");
+        assert!(missing.ends_with("a.csv`; found `id`, `text`"), "{missing}");
+        let ragged = message(read(&files, source(files.write("b.csv", "id,prompt\n1,a,car\n"))));
+        assert!(
+            ragged.contains("b.csv` as CSV: CSV error") && ragged.contains("line: 2"),
+            "{ragged}"
+        );
+        let bytes = message(read(
+            &files,
+            source(files.write("c.csv", b"prompt\na \xff car\n")),
+        ));
+        assert!(
+            bytes.starts_with("The prompt at `c.csv:1` is not UTF-8"),
+            "{bytes}"
+        );
+        let empty = message(read(&files, source(files.write("d.csv", ""))));
+        assert!(empty.starts_with("No column `prompt` in `"), "{empty}");
+        let none = message(read(&files, source(files.write("e.csv", "prompt\n\n\"\"\n"))));
+        assert!(none.starts_with("No prompts left of"), "{none}");
+        for delimiter in ['\u{e9}', '"', '\n'] {
+            let refused = message(read(
+                &files,
+                CsvSource {
+                    delimiter,
+                    ..source(vec![PathBuf::from("a.csv")])
+                },
+            ));
+            assert!(
+                refused.starts_with("Setting `source.csv.delimiter` must be an ASCII character"),
+                "{refused}"
+            );
+        }
+    }
 }

@@ -90,11 +90,17 @@ impl DiffusionDbSource {
             && min > max
         {
             let problem = format!("must be at least `min_characters`, found `{max}` below `{min}`");
-            return Err(PromptsError::Setting { setting: "source.diffusiondb.max_characters", problem });
+            return Err(PromptsError::Setting {
+                setting: "source.diffusiondb.max_characters",
+                problem,
+            });
         }
         if self.min_images == 0 {
             let problem = "must be at least 1, found `0`".to_owned();
-            return Err(PromptsError::Setting { setting: "source.diffusiondb.min_images", problem });
+            return Err(PromptsError::Setting {
+                setting: "source.diffusiondb.min_images",
+                problem,
+            });
         }
         Ok(())
     }
@@ -115,7 +121,9 @@ impl DiffusionDbSource {
                 continue;
             }
             report.duplicates_dropped += u64::from(group.images - 1);
-            let left_out = sample.offer(&identity, u64::from(group.first_row), || (identity, group.first_row));
+            let left_out = sample.offer(&identity, u64::from(group.first_row), || {
+                (identity, group.first_row)
+            });
             report.not_sampled += u64::from(left_out);
         }
         let rows = texts(path, source, &sample.into_chosen())?;
@@ -124,11 +132,31 @@ impl DiffusionDbSource {
 
     fn limits(&self) -> Limits {
         Limits::new(&[
-            ("prompt_nsfw", None, self.max_prompt_nsfw.map(|max| ("max_prompt_nsfw", max))),
-            ("image_nsfw", None, self.max_image_nsfw.map(|max| ("max_image_nsfw", max))),
-            ("width", self.min_width.map(|min| ("min_width", min)), self.max_width.map(|max| ("max_width", max))),
-            ("height", self.min_height.map(|min| ("min_height", min)), self.max_height.map(|max| ("max_height", max))),
-            ("step", self.min_steps.map(|min| ("min_steps", min)), self.max_steps.map(|max| ("max_steps", max))),
+            (
+                "prompt_nsfw",
+                None,
+                self.max_prompt_nsfw.map(|max| ("max_prompt_nsfw", max)),
+            ),
+            (
+                "image_nsfw",
+                None,
+                self.max_image_nsfw.map(|max| ("max_image_nsfw", max)),
+            ),
+            (
+                "width",
+                self.min_width.map(|min| ("min_width", min)),
+                self.max_width.map(|max| ("max_width", max)),
+            ),
+            (
+                "height",
+                self.min_height.map(|min| ("min_height", min)),
+                self.max_height.map(|max| ("max_height", max)),
+            ),
+            (
+                "step",
+                self.min_steps.map(|min| ("min_steps", min)),
+                self.max_steps.map(|max| ("max_steps", max)),
+            ),
             (
                 "cfg",
                 self.min_guidance.map(|min| ("min_guidance", min)),
@@ -155,14 +183,20 @@ impl DiffusionDbSource {
             let numbers = limits.numbers(&batches, &batch)?;
             for row in 0..batch.num_rows() {
                 let Ok(first_row) = u32::try_from(report.read) else {
-                    return Err(PromptsError::TooManyLines { path: path.to_owned() });
+                    return Err(PromptsError::TooManyLines {
+                        path: path.to_owned(),
+                    });
                 };
                 report.read += 1;
                 if let Some(reason) = limits.broken(&numbers, row) {
                     report.reject(reason, 1);
                     continue;
                 }
-                let text = if prompts.is_valid(row) { prompts.value(row) } else { "" };
+                let text = if prompts.is_valid(row) {
+                    prompts.value(row)
+                } else {
+                    ""
+                };
                 let text = clean(text.as_bytes());
                 let Some(text) = usable(config, source, report.read, text, report)? else {
                     continue;
@@ -172,7 +206,10 @@ impl DiffusionDbSource {
                     continue;
                 }
                 let identity = PromptIdentity::new(None, None, source, text, 0);
-                groups.entry(identity).or_insert(Group { first_row, images: 0 }).images += 1;
+                groups
+                    .entry(identity)
+                    .or_insert(Group { first_row, images: 0 })
+                    .images += 1;
             }
         }
         Ok(groups)
@@ -192,7 +229,11 @@ impl DiffusionDbSource {
 }
 
 /// The second pass: the texts of the chosen rows, which are in order.
-fn texts(path: &Path, source: &str, chosen: &[(PromptIdentity, u32)]) -> Result<Vec<PromptRow>, PromptsError> {
+fn texts(
+    path: &Path,
+    source: &str,
+    chosen: &[(PromptIdentity, u32)],
+) -> Result<Vec<PromptRow>, PromptsError> {
     let source: Arc<str> = Arc::from(source);
     let mut batches = ParquetFile::open(path)?.read(&[PROMPT], Some(selection(chosen)))?;
     let mut rows = Vec::with_capacity(chosen.len());
@@ -201,7 +242,9 @@ fn texts(path: &Path, source: &str, chosen: &[(PromptIdentity, u32)]) -> Result<
         append_texts(&batches, &batch, path, &source, &mut next, &mut rows)?;
     }
     if rows.len() < chosen.len() {
-        return Err(PromptsError::Changed { path: path.to_owned() });
+        return Err(PromptsError::Changed {
+            path: path.to_owned(),
+        });
     }
     Ok(rows)
 }
@@ -216,10 +259,14 @@ fn append_texts<'c>(
 ) -> Result<(), PromptsError> {
     let prompts = batches.text(batch, PROMPT)?;
     for (text, (identity, row)) in prompts.iter().zip(chosen) {
-        let text = text.and_then(|text| clean(text.as_bytes()).ok()).unwrap_or_default();
+        let text = text
+            .and_then(|text| clean(text.as_bytes()).ok())
+            .unwrap_or_default();
         // The first pass saw this text in this row, unless somebody else writes to the file.
         if PromptIdentity::new(None, None, source, text, 0) != *identity {
-            return Err(PromptsError::Changed { path: path.to_owned() });
+            return Err(PromptsError::Changed {
+                path: path.to_owned(),
+            });
         }
         rows.push(PromptRow {
             identity: *identity,
@@ -246,3 +293,6 @@ fn selection(chosen: &[(PromptIdentity, u32)]) -> RowSelection {
     }
     RowSelection::from(selectors)
 }
+
+#[cfg(test)]
+mod tests;

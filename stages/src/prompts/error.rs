@@ -105,7 +105,7 @@ pub enum PromptsError {
         limit: usize,
     },
     /// A prompt cannot be used, and the configuration does not allow to leave it out.
-    #[error("The prompt on line {line} of `{origin}` {problem}; `invalid_prompts: skip` leaves such prompts out")]
+    #[error("The prompt at `{origin}:{line}` {problem}; `invalid_prompts: skip` leaves such prompts out")]
     InvalidPrompt {
         /// The file name or kind of the source.
         origin: String,
@@ -123,7 +123,9 @@ pub enum PromptsError {
         report: Box<IngestReport>,
     },
     /// A split was asked for that leaves one side empty.
-    #[error("The split leaves no {side} prompt: {distinct} distinct prompts, of which {test} are test prompts")]
+    #[error(
+        "The split leaves no {side} prompt: {distinct} distinct prompts, of which {test} are test prompts"
+    )]
     EmptySplit {
         /// `train` or `test`.
         side: &'static str,
@@ -222,9 +224,21 @@ impl PromptsError {
         move |source| Self::Csv { path, source }
     }
 
-    pub(super) fn missing_column<'a>(path: &Path, column: &str, found: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn missing_column<'a>(
+        path: &Path,
+        column: &str,
+        found: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let found: Vec<String> = found.map(|name| format!("`{name}`")).collect();
-        let found = if found.is_empty() { "no columns".to_owned() } else { found.join(", ") };
-        Self::MissingColumn { path: path.to_owned(), column: column.to_owned(), found }
+        let found = if found.is_empty() {
+            "no columns".to_owned()
+        } else {
+            found.join(", ")
+        };
+        Self::MissingColumn {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            found,
+        }
     }
 }

@@ -46,7 +46,12 @@ pub struct SourceFile {
 pub fn source_files(config: &PromptsConfig, base: &Path) -> Result<Vec<SourceFile>, PromptsError> {
     config.validate()?;
     let named = config.source.named();
-    config.source.paths().into_iter().map(|path| source_file(named(path), base.join(path))).collect()
+    config
+        .source
+        .paths()
+        .into_iter()
+        .map(|path| source_file(named(path), base.join(path)))
+        .collect()
 }
 
 /// Reads, filters, samples and splits the prompts of a source; relative paths start at `base`.
@@ -61,11 +66,16 @@ pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsEr
     let (mut rows, mut report) = read(config, &files)?;
     for file in &files {
         if stamp(&file.path)? != file.stamp {
-            return Err(PromptsError::Changed { path: file.path.clone() });
+            return Err(PromptsError::Changed {
+                path: file.path.clone(),
+            });
         }
     }
     if rows.is_empty() {
-        return Err(PromptsError::NoPrompts { origin: origin(&files), report: Box::new(report) });
+        return Err(PromptsError::NoPrompts {
+            origin: origin(&files),
+            report: Box::new(report),
+        });
     }
     if let Some(split) = &config.split {
         assign(split, &mut rows)?;
@@ -74,10 +84,17 @@ pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsEr
     for split in rows.iter().filter_map(|row| row.split.as_deref()) {
         *report.splits.entry(split.to_owned()).or_insert(0) += 1;
     }
-    Ok(Ingested { batches: table::batches(rows)?, files, report })
+    Ok(Ingested {
+        batches: table::batches(rows)?,
+        files,
+        report,
+    })
 }
 
-fn read(config: &PromptsConfig, files: &[SourceFile]) -> Result<(Vec<PromptRow>, IngestReport), PromptsError> {
+fn read(
+    config: &PromptsConfig,
+    files: &[SourceFile],
+) -> Result<(Vec<PromptRow>, IngestReport), PromptsError> {
     if let (PromptSource::Diffusiondb(source), [file]) = (&config.source, files) {
         return source.read(&file.path, &file.name, config);
     }
@@ -85,7 +102,13 @@ fn read(config: &PromptsConfig, files: &[SourceFile]) -> Result<(Vec<PromptRow>,
     if let PromptSource::Inline(prompts) = &config.source {
         collector.begin("inline");
         for (line, text) in (1..).zip(prompts) {
-            let raw = RawPrompt { text: text.as_bytes(), cut: false, category: None, split: None, line };
+            let raw = RawPrompt {
+                text: text.as_bytes(),
+                cut: false,
+                category: None,
+                split: None,
+                line,
+            };
             collector.offer(Path::new("inline"), raw)?;
         }
     }
@@ -118,7 +141,12 @@ fn source_file(name: String, path: PathBuf) -> Result<SourceFile, PromptsError> 
     let mut hasher = blake3::Hasher::new();
     let file = File::open(&path).map_err(PromptsError::read(&path))?;
     hasher.update_reader(file).map_err(PromptsError::read(&path))?;
-    Ok(SourceFile { name, digest: hasher.finalize(), stamp, path })
+    Ok(SourceFile {
+        name,
+        digest: hasher.finalize(),
+        stamp,
+        path,
+    })
 }
 
 fn stamp(path: &Path) -> Result<(u64, Option<SystemTime>), PromptsError> {
@@ -130,6 +158,12 @@ fn origin(files: &[SourceFile]) -> String {
     if files.is_empty() {
         return "the inline list".to_owned();
     }
-    let names: Vec<String> = files.iter().map(|file| format!("`{}`", file.path.display())).collect();
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| format!("`{}`", file.path.display()))
+        .collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,10 +22,17 @@ struct Limit {
 
 impl Limits {
     pub(super) fn new(limits: &[(&'static str, Option<Named>, Option<Named>)]) -> Self {
-        let limited = limits.iter().filter(|(_, min, max)| min.is_some() || max.is_some());
+        let limited = limits
+            .iter()
+            .filter(|(_, min, max)| min.is_some() || max.is_some());
         Self(
             limited
-                .map(|&(column, min, max)| Limit { column, min, max, missing: format!("missing_{column}") })
+                .map(|&(column, min, max)| Limit {
+                    column,
+                    min,
+                    max,
+                    missing: format!("missing_{column}"),
+                })
                 .collect(),
         )
     }
@@ -53,8 +60,15 @@ impl Limits {
     }
 
     /// The limited columns of a batch, in the order of the limits.
-    pub(super) fn numbers(&self, batches: &Batches, batch: &RecordBatch) -> Result<Vec<Numbers>, PromptsError> {
-        self.0.iter().map(|limit| batches.numbers(batch, limit.column)).collect()
+    pub(super) fn numbers(
+        &self,
+        batches: &Batches,
+        batch: &RecordBatch,
+    ) -> Result<Vec<Numbers>, PromptsError> {
+        self.0
+            .iter()
+            .map(|limit| batches.numbers(batch, limit.column))
+            .collect()
     }
 
     /// The name of the first limit that a row breaks; a missing value breaks every limit, and so does not-a-number.

@@ -29,7 +29,12 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<R: BufRead> LineReader<R> {
     pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, number: 0, buffer: Vec::new() }
+        Self {
+            reader,
+            limit,
+            number: 0,
+            buffer: Vec::new(),
+        }
     }
 
     pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
@@ -73,7 +78,11 @@ impl<R: BufRead> LineReader<R> {
             bytes = &bytes[..self.limit];
             cut = true;
         }
-        Ok(Some(Line { number: self.number, bytes, cut }))
+        Ok(Some(Line {
+            number: self.number,
+            bytes,
+            cut,
+        }))
     }
 }
 
@@ -96,7 +105,11 @@ mod tests {
 
     #[test]
     fn endings_and_the_mark_are_no_content() {
-        let expected = vec![(1, b"a".to_vec(), false), (2, b"".to_vec(), false), (3, b"b\rc".to_vec(), false)];
+        let expected = vec![
+            (1, b"a".to_vec(), false),
+            (2, b"".to_vec(), false),
+            (3, b"b\rc".to_vec(), false),
+        ];
         for text in ["a\r\n\r\nb\rc", "a\n\nb\rc\n", "\u{feff}a\r\n\nb\rc\r\n"] {
             for capacity in [1, 2, 3, 64] {
                 assert_eq!(lines(text.as_bytes(), 10, capacity), expected, "{text:?}");

@@ -11,6 +11,8 @@ mod config;
 mod csv_file;
 mod diffusiondb;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod identity;
 mod ingest;
 mod json_lines;

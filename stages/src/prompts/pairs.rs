@@ -33,8 +33,15 @@ pub struct Pairs {
 }
 
 enum Rows {
-    Csv { records: Box<csv::Reader<File>>, image: usize, prompt: usize },
-    Parquet { batches: Box<Batches>, batch: Option<(RecordBatch, usize)> },
+    Csv {
+        records: Box<csv::Reader<File>>,
+        image: usize,
+        prompt: usize,
+    },
+    Parquet {
+        batches: Box<Batches>,
+        batch: Option<(RecordBatch, usize)>,
+    },
 }
 
 /// Where the image of a row is.
@@ -55,9 +62,19 @@ impl Pairs {
     /// # Errors
     /// A file that cannot be read, lacks one of the columns or has another type in it.
     pub fn open(path: &Path) -> Result<Self, PromptsError> {
-        let is_parquet = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
-        let rows = if is_parquet { open_parquet(path)? } else { open_csv(path)? };
-        Ok(Self { path: path.to_owned(), row: 0, rows })
+        let is_parquet = path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
+        let rows = if is_parquet {
+            open_parquet(path)?
+        } else {
+            open_csv(path)?
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            row: 0,
+            rows,
+        })
     }
 
     fn next_pair(&mut self) -> Result<Option<Pair>, PromptsError> {
@@ -74,14 +91,26 @@ impl Pairs {
             Image::Bytes(bytes, path) => (bytes, path),
             Image::Path(path) => (self.read_image(&path)?, Some(path)),
         };
-        Ok(Some(Pair { row: self.row, path, image, prompt: prompt.to_owned() }))
+        Ok(Some(Pair {
+            row: self.row,
+            path,
+            image,
+            prompt: prompt.to_owned(),
+        }))
     }
 
     fn next_row(&mut self) -> Result<Option<(Image, Vec<u8>)>, PromptsError> {
         match &mut self.rows {
-            Rows::Csv { records, image, prompt } => {
+            Rows::Csv {
+                records,
+                image,
+                prompt,
+            } => {
                 let mut record = csv::ByteRecord::new();
-                if !records.read_byte_record(&mut record).map_err(PromptsError::csv(&self.path))? {
+                if !records
+                    .read_byte_record(&mut record)
+                    .map_err(PromptsError::csv(&self.path))?
+                {
                     return Ok(None);
                 }
                 let field = |index: usize| record.get(index).unwrap_or_default();
@@ -95,12 +124,18 @@ impl Pairs {
                     let row = *next;
                     *next += 1;
                     let prompts = batches.text(rows, PROMPT)?;
-                    let prompt = if prompts.is_valid(row) { prompts.value(row) } else { "" };
+                    let prompt = if prompts.is_valid(row) {
+                        prompts.value(row)
+                    } else {
+                        ""
+                    };
                     let column = rows.column_by_name(IMAGE);
-                    let image = column.and_then(|column| image(column, row)).ok_or_else(|| PromptsError::NoImage {
-                        path: self.path.clone(),
-                        row: self.row,
-                        problem: "neither bytes nor a path",
+                    let image = column.and_then(|column| image(column, row)).ok_or_else(|| {
+                        PromptsError::NoImage {
+                            path: self.path.clone(),
+                            row: self.row,
+                            problem: "neither bytes nor a path",
+                        }
                     })?;
                     return Ok(Some((image, prompt.as_bytes().to_vec())));
                 }
@@ -115,7 +150,11 @@ impl Pairs {
     fn read_image(&self, image: &str) -> Result<Vec<u8>, PromptsError> {
         if image.is_empty() {
             let problem = "the path is empty";
-            return Err(PromptsError::NoImage { path: self.path.clone(), row: self.row, problem });
+            return Err(PromptsError::NoImage {
+                path: self.path.clone(),
+                row: self.row,
+                problem,
+            });
         }
         let image = self.path.parent().unwrap_or(Path::new("")).join(image);
         std::fs::read(&image).map_err(|source| PromptsError::ReadImage {
@@ -138,8 +177,15 @@ impl Iterator for Pairs {
 fn open_csv(path: &Path) -> Result<Rows, PromptsError> {
     let mut records = open_records(path, ',')?;
     let header = records.byte_headers().map_err(PromptsError::csv(path))?;
-    let (image, prompt) = (column_index(path, header, IMAGE)?, column_index(path, header, PROMPT)?);
-    Ok(Rows::Csv { records: Box::new(records), image, prompt })
+    let (image, prompt) = (
+        column_index(path, header, IMAGE)?,
+        column_index(path, header, PROMPT)?,
+    );
+    Ok(Rows::Csv {
+        records: Box::new(records),
+        image,
+        prompt,
+    })
 }
 
 fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
@@ -148,17 +194,29 @@ fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
     let accepted = match found {
         DataType::Utf8 | DataType::Binary => true,
         DataType::Struct(fields) => {
-            let has = |name, kind| fields.find(name).is_none_or(|(_, field)| field.data_type() == &kind);
+            let has = |name, kind| {
+                fields
+                    .find(name)
+                    .is_none_or(|(_, field)| field.data_type() == &kind)
+            };
             fields.len() > 0 && has("bytes", DataType::Binary) && has("path", DataType::Utf8)
         }
         _ => false,
     };
     if !accepted {
-        return Err(column_type(path, IMAGE, "an image: a struct of bytes and path, bytes or a path", found));
+        return Err(column_type(
+            path,
+            IMAGE,
+            "an image: a struct of bytes and path, bytes or a path",
+            found,
+        ));
     }
     // Few rows at a time: a batch of large images would fill the memory.
     let batches = file.with_batch_rows(16).read(&[IMAGE, PROMPT], None)?;
-    Ok(Rows::Parquet { batches: Box::new(batches), batch: None })
+    Ok(Rows::Parquet {
+        batches: Box::new(batches),
+        batch: None,
+    })
 }
 
 fn image(column: &ArrayRef, row: usize) -> Option<Image> {
@@ -172,11 +230,20 @@ fn image(column: &ArrayRef, row: usize) -> Option<Image> {
         return Some(Image::Bytes(bytes.value(row).to_vec(), None));
     }
     let image = column.as_struct_opt()?;
-    let path = image.column_by_name("path").and_then(|paths| paths.as_string_opt::<i32>());
-    let path = path.filter(|paths| paths.is_valid(row)).map(|paths| paths.value(row).to_owned());
-    let bytes = image.column_by_name("bytes").and_then(|bytes| bytes.as_binary_opt::<i32>());
+    let path = image
+        .column_by_name("path")
+        .and_then(|paths| paths.as_string_opt::<i32>());
+    let path = path
+        .filter(|paths| paths.is_valid(row))
+        .map(|paths| paths.value(row).to_owned());
+    let bytes = image
+        .column_by_name("bytes")
+        .and_then(|bytes| bytes.as_binary_opt::<i32>());
     match bytes.filter(|bytes| bytes.is_valid(row)) {
         Some(bytes) => Some(Image::Bytes(bytes.value(row).to_vec(), path)),
         None => path.map(Image::Path),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, SchemaRef};
@@ -34,7 +35,11 @@ impl ParquetFile {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
             .map_err(PromptsError::parquet(path))?;
-        Ok(Self { path: path.to_owned(), batch_rows: BATCH_ROWS, builder })
+        Ok(Self {
+            path: path.to_owned(),
+            batch_rows: BATCH_ROWS,
+            builder,
+        })
     }
 
     /// The same file, decoded in batches of another size.
@@ -56,21 +61,38 @@ impl ParquetFile {
     }
 
     /// Reads these columns alone; with a selection, these rows alone.
-    pub(super) fn read(self, columns: &[&str], selection: Option<RowSelection>) -> Result<Batches, PromptsError> {
-        let indices = columns.iter().map(|column| self.index(column)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn read(
+        self,
+        columns: &[&str],
+        selection: Option<RowSelection>,
+    ) -> Result<Batches, PromptsError> {
+        let indices = columns
+            .iter()
+            .map(|column| self.index(column))
+            .collect::<Result<Vec<_>, _>>()?;
         let mask = ProjectionMask::roots(self.builder.parquet_schema(), indices);
-        let mut builder = self.builder.with_projection(mask).with_batch_size(self.batch_rows);
+        let mut builder = self
+            .builder
+            .with_projection(mask)
+            .with_batch_size(self.batch_rows);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
         let reader = builder.build().map_err(PromptsError::parquet(&self.path))?;
-        Ok(Batches { path: self.path, reader })
+        Ok(Batches {
+            path: self.path,
+            reader,
+        })
     }
 
     fn index(&self, column: &str) -> Result<usize, PromptsError> {
         let schema: &SchemaRef = self.builder.schema();
         schema.index_of(column).map_err(|_| {
-            PromptsError::missing_column(&self.path, column, schema.fields().iter().map(|field| field.name().as_str()))
+            PromptsError::missing_column(
+                &self.path,
+                column,
+                schema.fields().iter().map(|field| field.name().as_str()),
+            )
         })
     }
 }
@@ -83,13 +105,22 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, PromptsError> {
-        self.reader.next().transpose().map_err(PromptsError::decode(&self.path))
+        self.reader
+            .next()
+            .transpose()
+            .map_err(PromptsError::decode(&self.path))
     }
 
     /// A text column of one of the batches.
-    pub(super) fn text<'b>(&self, batch: &'b RecordBatch, column: &str) -> Result<&'b StringArray, PromptsError> {
+    pub(super) fn text<'b>(
+        &self,
+        batch: &'b RecordBatch,
+        column: &str,
+    ) -> Result<&'b StringArray, PromptsError> {
         let array = self.column(batch, column)?;
-        array.as_string_opt::<i32>().ok_or_else(|| column_type(&self.path, column, "text", array.data_type()))
+        array
+            .as_string_opt::<i32>()
+            .ok_or_else(|| column_type(&self.path, column, "text", array.data_type()))
     }
 
     /// A column of numbers of one of the batches.
@@ -101,12 +132,21 @@ impl Batches {
     fn column<'b>(&self, batch: &'b RecordBatch, column: &str) -> Result<&'b ArrayRef, PromptsError> {
         batch.column_by_name(column).ok_or_else(|| {
             let schema = batch.schema();
-            PromptsError::missing_column(&self.path, column, schema.fields().iter().map(|field| field.name().as_str()))
+            PromptsError::missing_column(
+                &self.path,
+                column,
+                schema.fields().iter().map(|field| field.name().as_str()),
+            )
         })
     }
 }
 
-pub(super) fn column_type(path: &Path, column: &str, expected: &'static str, found: &DataType) -> PromptsError {
+pub(super) fn column_type(
+    path: &Path,
+    column: &str,
+    expected: &'static str,
+    found: &DataType,
+) -> PromptsError {
     PromptsError::ColumnType {
         path: path.to_owned(),
         column: column.to_owned(),
@@ -127,7 +167,12 @@ impl Numbers {
     fn new(array: &ArrayRef) -> Option<Self> {
         macro_rules! widen {
             ($kind:ty) => {
-                array.as_primitive::<$kind>().values().iter().map(|value| *value as f64).collect()
+                array
+                    .as_primitive::<$kind>()
+                    .values()
+                    .iter()
+                    .map(|value| *value as f64)
+                    .collect()
             };
         }
         let values = match array.data_type() {
@@ -144,7 +189,11 @@ impl Numbers {
             _ => return None,
         };
         let single_precision = array.data_type() == &DataType::Float32;
-        Some(Self { values, array: array.clone(), single_precision })
+        Some(Self {
+            values,
+            array: array.clone(),
+            single_precision,
+        })
     }
 
     pub(super) fn value(&self, row: usize) -> Option<f64> {
@@ -153,6 +202,10 @@ impl Numbers {
 
     /// A limit as this column would store it: 0.1 in single precision is a little more than 0.1.
     pub(super) fn as_stored(&self, limit: f64) -> f64 {
-        if self.single_precision { f64::from(limit as f32) } else { limit }
+        if self.single_precision {
+            f64::from(limit as f32)
+        } else {
+            limit
+        }
     }
 }

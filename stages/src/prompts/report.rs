@@ -33,15 +33,22 @@ impl IngestReport {
     /// The reasons why rows are missing, in words.
     #[must_use]
     pub fn losses(&self) -> String {
-        let mut losses: Vec<String> =
-            self.rejected.iter().map(|(reason, count)| format!("{count} rejected by `{reason}`")).collect();
+        let mut losses: Vec<String> = self
+            .rejected
+            .iter()
+            .map(|(reason, count)| format!("{count} rejected by `{reason}`"))
+            .collect();
         if self.duplicates_dropped > 0 {
             losses.push(format!("{} duplicates", self.duplicates_dropped));
         }
         if self.not_sampled > 0 {
             losses.push(format!("{} not sampled", self.not_sampled));
         }
-        if losses.is_empty() { "the source is empty".to_owned() } else { losses.join(", ") }
+        if losses.is_empty() {
+            "the source is empty".to_owned()
+        } else {
+            losses.join(", ")
+        }
     }
 
     pub(super) fn reject(&mut self, reason: &str, rows: u64) {
@@ -66,7 +73,11 @@ mod tests {
 
     #[test]
     fn losses_name_every_reason() {
-        let mut report = IngestReport { duplicates_dropped: 3, not_sampled: 4, ..IngestReport::default() };
+        let mut report = IngestReport {
+            duplicates_dropped: 3,
+            not_sampled: 4,
+            ..IngestReport::default()
+        };
         assert_eq!(IngestReport::default().losses(), "the source is empty");
         report.reject("empty", 1);
         report.reject("max_prompt_nsfw", 2);

@@ -23,7 +23,10 @@ impl SampleConfig {
     pub(super) fn validate(&self) -> Result<(), PromptsError> {
         if self.count == 0 {
             let problem = "must be at least 1, found `0`".to_owned();
-            return Err(PromptsError::Setting { setting: "sample.count", problem });
+            return Err(PromptsError::Setting {
+                setting: "sample.count",
+                problem,
+            });
         }
         Ok(())
     }
@@ -44,17 +47,26 @@ impl<T> Sample<T> {
     /// An empty sample; without a configuration it keeps everything.
     #[must_use]
     pub fn new(config: Option<&SampleConfig>) -> Self {
-        let limit = config.map_or(usize::MAX, |config| usize::try_from(config.count).unwrap_or(usize::MAX));
+        let limit = config.map_or(usize::MAX, |config| {
+            usize::try_from(config.count).unwrap_or(usize::MAX)
+        });
         let seed = config.map_or(0, |config| config.seed);
         let key = blake3::derive_key("mitune v1 prompt sample", &seed.to_le_bytes());
-        Self { limit, key, chosen: BinaryHeap::new() }
+        Self {
+            limit,
+            key,
+            chosen: BinaryHeap::new(),
+        }
     }
 
     /// Offers the item at the place `order` of its source; `make` is called only where it is chosen for now.
     ///
     /// Returns whether one item, this or another, had to be left out.
     pub fn offer(&mut self, identity: &PromptIdentity, order: u64, make: impl FnOnce() -> T) -> bool {
-        let rank = (first_half(&blake3::keyed_hash(&self.key, identity.as_bytes())), order);
+        let rank = (
+            first_half(&blake3::keyed_hash(&self.key, identity.as_bytes())),
+            order,
+        );
         let full = self.chosen.len() >= self.limit;
         if full && self.chosen.peek().is_none_or(|last| last.rank <= rank) {
             return true;

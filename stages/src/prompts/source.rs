@@ -80,7 +80,10 @@ impl PromptSource {
             Self::Csv(source) => source.validate(),
             _ if self.paths().is_empty() => {
                 let problem = "must list at least one file, found none".to_owned();
-                Err(PromptsError::Setting { setting: "source.paths", problem })
+                Err(PromptsError::Setting {
+                    setting: "source.paths",
+                    problem,
+                })
             }
             _ => Ok(()),
         }
@@ -99,7 +102,10 @@ mod tests {
 
     #[test]
     fn a_source_is_called_by_the_end_of_its_path() {
-        assert_eq!(last_components(Path::new("/data/color_train/part.parquet"), 2), "color_train/part.parquet");
+        assert_eq!(
+            last_components(Path::new("/data/color_train/part.parquet"), 2),
+            "color_train/part.parquet"
+        );
         assert_eq!(last_components(Path::new("color.txt"), 2), "color.txt");
         assert_eq!(last_components(Path::new("data/color.txt"), 1), "color.txt");
     }

@@ -41,9 +41,10 @@ impl SplitConfig {
         let refuse = |setting, problem| Err(PromptsError::Setting { setting, problem });
         match self.test {
             TestShare::Count(0) => refuse("split.test.count", "must be at least 1, found `0`".to_owned()),
-            TestShare::Fraction(share) if !(share > 0.0 && share < 1.0) => {
-                refuse("split.test.fraction", format!("must be above 0 and below 1, found `{share}`"))
-            }
+            TestShare::Fraction(share) if !(share > 0.0 && share < 1.0) => refuse(
+                "split.test.fraction",
+                format!("must be above 0 and below 1, found `{share}`"),
+            ),
             TestShare::Count(_) | TestShare::Fraction(_) => Ok(()),
         }
     }
@@ -61,16 +62,24 @@ pub fn held_out<'a>(
     let draws: Vec<u128> = texts.map(|text| draw(&key, text)).collect();
     let distinct: BTreeSet<u128> = draws.iter().copied().collect();
     let test: BTreeSet<u128> = match config.test {
-        TestShare::Count(count) => {
-            distinct.iter().copied().take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
-        }
-        TestShare::Fraction(share) => {
-            distinct.iter().copied().filter(|draw| unit_interval(*draw) < share).collect()
-        }
+        TestShare::Count(count) => distinct
+            .iter()
+            .copied()
+            .take(usize::try_from(count).unwrap_or(usize::MAX))
+            .collect(),
+        TestShare::Fraction(share) => distinct
+            .iter()
+            .copied()
+            .filter(|draw| unit_interval(*draw) < share)
+            .collect(),
     };
     for (side, size) in [(TEST, test.len()), (TRAIN, distinct.len() - test.len())] {
         if size == 0 && !distinct.is_empty() {
-            return Err(PromptsError::EmptySplit { side, distinct: distinct.len(), test: test.len() });
+            return Err(PromptsError::EmptySplit {
+                side,
+                distinct: distinct.len(),
+                test: test.len(),
+            });
         }
     }
     Ok(draws.iter().map(|draw| test.contains(draw)).collect())
@@ -102,11 +111,17 @@ mod tests {
     }
 
     fn share() -> impl Strategy<Value = TestShare> {
-        prop_oneof![(1_u64..40).prop_map(TestShare::Count), (0.05..0.95).prop_map(TestShare::Fraction)]
+        prop_oneof![
+            (1_u64..40).prop_map(TestShare::Count),
+            (0.05..0.95).prop_map(TestShare::Fraction)
+        ]
     }
 
     fn words(text: &str) -> String {
-        text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+        text.to_lowercase()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     proptest! {
@@ -154,16 +169,32 @@ mod tests {
     #[test]
     fn another_seed_holds_out_others() {
         let texts: Vec<String> = (0..100).map(|number| format!("prompt {number}")).collect();
-        let splits: BTreeSet<Vec<bool>> =
-            (0..20).map(|seed| split(TestShare::Count(20), seed, &texts).expect("a split")).collect();
+        let splits: BTreeSet<Vec<bool>> = (0..20)
+            .map(|seed| split(TestShare::Count(20), seed, &texts).expect("a split"))
+            .collect();
         assert_eq!(splits.len(), 20);
     }
 
     #[test]
     fn shares_outside_their_range_are_refused() {
-        for test in [TestShare::Count(0), TestShare::Fraction(0.0), TestShare::Fraction(1.0), TestShare::Fraction(f64::NAN)] {
-            assert!(matches!(SplitConfig { test, seed: 0 }.validate(), Err(PromptsError::Setting { .. })));
+        for test in [
+            TestShare::Count(0),
+            TestShare::Fraction(0.0),
+            TestShare::Fraction(1.0),
+            TestShare::Fraction(f64::NAN),
+        ] {
+            assert!(matches!(
+                SplitConfig { test, seed: 0 }.validate(),
+                Err(PromptsError::Setting { .. })
+            ));
         }
-        assert!(SplitConfig { test: TestShare::Fraction(0.5), seed: 0 }.validate().is_ok());
+        assert!(
+            SplitConfig {
+                test: TestShare::Fraction(0.5),
+                seed: 0
+            }
+            .validate()
+            .is_ok()
+        );
     }
 }

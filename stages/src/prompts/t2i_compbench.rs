@@ -45,12 +45,22 @@ pub struct T2iCompBenchParquetSource {
 }
 
 /// The categories of T2I-CompBench and T2I-CompBench++.
-pub const CATEGORIES: [&str; 8] =
-    ["3d_spatial", "color", "complex", "non_spatial", "numeracy", "shape", "spatial", "texture"];
+pub const CATEGORIES: [&str; 8] = [
+    "3d_spatial",
+    "color",
+    "complex",
+    "non_spatial",
+    "numeracy",
+    "shape",
+    "spatial",
+    "texture",
+];
 
 impl T2iCompBenchSource {
     pub(super) fn read(&self, path: &Path, collector: &mut Collector<'_>) -> Result<(), PromptsError> {
-        let known = path.file_stem().and_then(|stem| category_and_split(&stem.to_string_lossy()));
+        let known = path
+            .file_stem()
+            .and_then(|stem| category_and_split(&stem.to_string_lossy()));
         let (category, split) = labels(path, &self.category, &self.split, known)?;
         read_lines(path, (Some(&category), split.as_deref()), before_tab, collector)
     }
@@ -70,7 +80,11 @@ impl T2iCompBenchParquetSource {
             None if !file.has("text") && file.has("prompt") => "prompt",
             None => "text",
         };
-        let labels = Labels { category: Some(&category), split: split.as_deref(), ..Labels::default() };
+        let labels = Labels {
+            category: Some(&category),
+            split: split.as_deref(),
+            ..Labels::default()
+        };
         read_column(file, column, labels, collector)
     }
 }
@@ -86,12 +100,19 @@ fn labels(
     split: &Option<String>,
     known: Option<(&'static str, Option<&'static str>)>,
 ) -> Result<(String, Option<String>), PromptsError> {
-    let category = category.clone().or_else(|| known.map(|(category, _)| category.to_owned()));
+    let category = category
+        .clone()
+        .or_else(|| known.map(|(category, _)| category.to_owned()));
     let Some(category) = category else {
         let expected = CATEGORIES.map(|category| format!("`{category}`")).join(", ");
-        return Err(PromptsError::UnknownCategory { path: path.to_owned(), expected });
+        return Err(PromptsError::UnknownCategory {
+            path: path.to_owned(),
+            expected,
+        });
     };
-    let split = split.clone().or_else(|| known.and_then(|(_, split)| split).map(str::to_owned));
+    let split = split
+        .clone()
+        .or_else(|| known.and_then(|(_, split)| split).map(str::to_owned));
     Ok((category, split))
 }
 
@@ -104,13 +125,17 @@ fn category_and_split(name: &str) -> Option<(&'static str, Option<&'static str>)
         if words.next() != Some("") {
             return None;
         }
-        let split = words.next().and_then(|word| ["train", "val"].into_iter().find(|split| *split == word));
+        let split = words
+            .next()
+            .and_then(|word| ["train", "val"].into_iter().find(|split| *split == word));
         Some((category, split))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{Files, message, rows, strings};
+    use super::super::{Ingested, PromptSource, PromptsConfig, ingest};
     use super::*;
 
     #[test]
@@ -131,6 +156,142 @@ mod tests {
         ];
         for (name, labels) in expected {
             assert_eq!(category_and_split(name), labels, "{name}");
+        }
+    }
+
+    fn read(files: &Files, paths: Vec<PathBuf>) -> Result<Ingested, PromptsError> {
+        files.ingest(PromptSource::T2iCompbench(T2iCompBenchSource {
+            paths,
+            category: None,
+            split: None,
+        }))
+    }
+
+    #[test]
+    fn duplicates_are_kept_with_their_line_and_text_after_a_tab_is_not() {
+        let files = Files::new();
+        let mut paths = files.write(
+            "color_train.txt",
+            "a red car\r\na blue car\ttwo\tthree\r\na red car",
+        );
+        paths.extend(files.write("data/complex_val_spatial.txt", "\u{feff}a car\n"));
+        let ingested = read(&files, paths).expect("prompts");
+        let row = |text: &str, category: &str, split: &str, source: &str, line| {
+            (
+                text.to_owned(),
+                Some(category.to_owned()),
+                Some(split.to_owned()),
+                source.to_owned(),
+                line,
+            )
+        };
+        assert_eq!(
+            rows(&ingested),
+            [
+                row("a red car", "color", "train", "color_train.txt", 1),
+                row("a blue car", "color", "train", "color_train.txt", 2),
+                row("a red car", "color", "train", "color_train.txt", 3),
+                row("a car", "complex", "val", "complex_val_spatial.txt", 1),
+            ]
+        );
+        assert_eq!(
+            ingested.report.splits.into_iter().collect::<Vec<_>>(),
+            [("train".to_owned(), 3), ("val".to_owned(), 1)]
+        );
+    }
+
+    #[test]
+    fn a_category_must_be_known() {
+        let files = Files::new();
+        let paths = files.write("mine.txt", "a red car");
+        let problem = message(read(&files, paths.clone()));
+        assert!(
+            problem.starts_with("Cannot tell the T2I-CompBench category of `"),
+            "{problem}"
+        );
+        assert!(
+            problem.contains("mine.txt` from its name; expected one of `3d_spatial`, `color`"),
+            "{problem}"
+        );
+        let source = T2iCompBenchSource {
+            paths,
+            category: Some("color".to_owned()),
+            split: None,
+        };
+        let ingested = files.ingest(PromptSource::T2iCompbench(source)).expect("prompts");
+        assert_eq!(rows(&ingested)[0].1.as_deref(), Some("color"));
+        assert_eq!(rows(&ingested)[0].2, None);
+    }
+
+    #[test]
+    fn the_parquet_form_is_known_by_its_directory() {
+        let files = Files::new();
+        let name = "non_spatial_val/train-00000-of-00001.parquet";
+        for (column, given) in [
+            ("text", None),
+            ("prompt", None),
+            ("caption", Some("caption".to_owned())),
+        ] {
+            let paths = files.write_parquet(name, vec![(column, strings(&["a man runs", "a man runs"]))]);
+            let source = T2iCompBenchParquetSource {
+                paths,
+                column: given,
+                category: None,
+                split: None,
+            };
+            let ingested = files
+                .ingest(PromptSource::T2iCompbenchParquet(source))
+                .expect("prompts");
+            let row = |line| {
+                let label = |text: &str| Some(text.to_owned());
+                (
+                    "a man runs".to_owned(),
+                    label("non_spatial"),
+                    label("val"),
+                    name.to_owned(),
+                    line,
+                )
+            };
+            assert_eq!(rows(&ingested), [row(1), row(2)]);
+        }
+    }
+
+    #[test]
+    fn the_published_files_are_read_completely() {
+        // They are not part of the repository; a checkout may stand beside them.
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let places = manifest
+            .ancestors()
+            .map(|place| place.join("shared/data/t2i-compbench"));
+        let Some(directory) = places.into_iter().find(|place| place.is_dir()) else {
+            return;
+        };
+        // Distinct lines, counted with `tr -d '\r' | sort -u | wc -l`.
+        let expected = [
+            ("color_train", 700, 679),
+            ("color_val", 300, 300),
+            ("complex_train", 700, 700),
+            ("non_spatial_train", 700, 700),
+            ("shape_train", 700, 685),
+            ("spatial_val", 300, 300),
+            ("texture_train", 700, 695),
+        ];
+        for (name, lines, distinct) in expected {
+            let source = T2iCompBenchSource {
+                paths: vec![PathBuf::from(format!("{name}.txt"))],
+                category: None,
+                split: None,
+            };
+            let mut config = PromptsConfig::new(PromptSource::T2iCompbench(source));
+            let all = ingest(&config, &directory).expect("prompts");
+            assert_eq!(
+                (rows(&all).len(), all.report.duplicates_kept),
+                (lines, (lines - distinct) as u64),
+                "{name}"
+            );
+            config.deduplicate = true;
+            let once = ingest(&config, &directory).expect("prompts");
+            assert_eq!(rows(&once).len(), distinct, "{name}");
         }
     }
 }

@@ -34,7 +34,10 @@ fn batch(rows: impl Iterator<Item = PromptRow>) -> Result<RecordBatch, arrow_sch
         source.append_value(&row.source);
         lines.append_value(row.line);
     }
-    let mut columns: Vec<ArrayRef> = texts.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
+    let mut columns: Vec<ArrayRef> = texts
+        .iter_mut()
+        .map(|builder| Arc::new(builder.finish()) as ArrayRef)
+        .collect();
     columns.push(Arc::new(lines.finish()));
     RecordBatch::try_new(schema::prompts(), columns)
 }

@@ -47,7 +47,115 @@ pub(super) fn read_lines(
     while let Some(line) = lines.next_line().map_err(PromptsError::read(path))? {
         let text = content(line.bytes);
         let cut = line.cut && text.len() == line.bytes.len();
-        collector.offer(path, RawPrompt { text, cut, category, split, line: line.number })?;
+        collector.offer(
+            path,
+            RawPrompt {
+                text,
+                cut,
+                category,
+                split,
+                line: line.number,
+            },
+        )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Files, message, prompts, rows};
+    use super::super::{InvalidPrompts, PromptSource, PromptsConfig, ingest};
+    use super::*;
+
+    fn source(paths: Vec<PathBuf>) -> PromptSource {
+        PromptSource::Text(TextSource {
+            paths,
+            category: None,
+            split: None,
+        })
+    }
+
+    #[test]
+    fn lines_keep_their_number_and_their_tabs() {
+        let files = Files::new();
+        let paths = files.write("words.txt", "\u{feff} a red car\r\n\r\na\tb\r\na red car");
+        let ingested = files.ingest(source(paths)).expect("prompts");
+        let row = |text: &str, line| (text.to_owned(), None, None, "words.txt".to_owned(), line);
+        assert_eq!(
+            rows(&ingested),
+            [row("a red car", 1), row("a\tb", 3), row("a red car", 4)]
+        );
+        assert_eq!(ingested.report.rejected["empty"], 1);
+        assert_eq!(ingested.report.duplicates_kept, 1);
+    }
+
+    #[test]
+    fn category_and_split_may_be_given() {
+        let files = Files::new();
+        let paths = files.write("words.txt", "a car");
+        let source = TextSource {
+            paths,
+            category: Some("cars".to_owned()),
+            split: Some("dev".to_owned()),
+        };
+        let ingested = files.ingest(PromptSource::Text(source)).expect("prompts");
+        let expected = (
+            "a car".to_owned(),
+            Some("cars".to_owned()),
+            Some("dev".to_owned()),
+            "words.txt".to_owned(),
+            1,
+        );
+        assert_eq!(rows(&ingested), [expected]);
+    }
+
+    #[test]
+    fn damaged_lines_stop_or_are_left_out() {
+        let huge = vec![b'x'; 1 << 20];
+        let cases: [(&str, &[u8], &str, &str); 4] = [
+            ("utf8.txt", b"a \xff car", "is not UTF-8", "not_utf8"),
+            ("nul.txt", b"a \0 car", "holds a NUL character", "nul_character"),
+            ("huge.txt", &huge, "is longer than 65536 bytes", "too_long"),
+            // The white space in the middle must not make the cut line look short.
+            (
+                "wide.txt",
+                &[b"x".as_slice(), &[b' '; 1 << 20], b"x"].concat(),
+                "is longer than 65536 bytes",
+                "too_long",
+            ),
+        ];
+        for (name, line, problem, reason) in cases {
+            let files = Files::new();
+            let paths = files.write(name, [b"a car\n".as_slice(), line, b"\na boat\n"].concat());
+            let mut config = PromptsConfig::new(source(paths));
+            assert_eq!(
+                message(ingest(&config, files.path())),
+                format!(
+                    "The prompt at `{name}:2` {problem}; `invalid_prompts: skip` leaves such prompts out"
+                )
+            );
+            config.invalid_prompts = InvalidPrompts::Skip;
+            let ingested = ingest(&config, files.path()).expect("the other prompts");
+            assert_eq!(prompts(&ingested), ["a car", "a boat"]);
+            assert_eq!(ingested.report.rejected[reason], 1);
+            assert_eq!(ingested.report.damaged, [format!("`{name}:2` {problem}")]);
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named() {
+        let files = Files::new();
+        let missing = message(files.ingest(source(vec![PathBuf::from("none.txt")])));
+        let path = files.path().join("none.txt");
+        assert!(
+            missing.starts_with(&format!("Cannot read `{}`: No such file", path.display())),
+            "{missing}"
+        );
+        std::fs::create_dir(files.path().join("folder")).expect("a directory");
+        let folder = message(files.ingest(source(vec![PathBuf::from("folder")])));
+        assert!(
+            folder.starts_with("Cannot read `") && folder.contains("folder`: "),
+            "{folder}"
+        );
+    }
 }
