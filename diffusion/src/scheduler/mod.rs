@@ -3,6 +3,9 @@
 pub mod config;
 pub mod ddim;
 pub mod ddpm;
+#[cfg(test)]
+mod diffusers_tests;
+mod file;
 pub mod forward_process;
 pub mod reverse_step;
 pub mod timesteps;

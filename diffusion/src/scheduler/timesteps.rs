@@ -22,7 +22,8 @@ pub enum TimestepSpacing {
 impl TimestepSpacing {
     /// Returns `steps` descending timesteps of a schedule of `length`.
     ///
-    /// `offset` is diffusers' `steps_offset` and is used by `leading` alone.
+    /// `offset` is diffusers' `steps_offset` and is used by `leading` alone. Where rounding makes
+    /// diffusers append timestep -1 to a `trailing` list (61 steps of 1000, say), this does not.
     ///
     /// # Errors
     /// Fails when `steps` is 0 or more than `length`, or when the offset leads past the last

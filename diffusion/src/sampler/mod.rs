@@ -4,114 +4,23 @@
 //! scheduler step and the squared difference that mutual information needs all come from it, so
 //! the score costs no further evaluation. Squared differences stay on the device until the end.
 
+mod error;
+mod settings;
+#[cfg(test)]
+mod tests;
+
 use std::ops::ControlFlow;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::guidance::{Denoiser, Guidance, squared_norms};
-use crate::mutual_information::{Estimator, MiMode, MutualInformationError};
+use crate::mutual_information::Estimator;
 use crate::noise::{ContentKey, NoiseSource, START};
-use crate::schedule::ScheduleError;
-use crate::scheduler::{ReverseStep, SchedulerConfig, StepError, ddim, ddpm};
+use crate::scheduler::{ReverseStep, SchedulerConfig, ddim, ddpm};
 
-/// A run that cannot be set up or did not end well.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum SamplerError {
-    /// A setting outside its range.
-    #[error("Sampler setting `{name}` is `{value}`; it must be {range}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: f64,
-        /// The values that would work.
-        range: &'static str,
-    },
-    /// The schedule cannot serve the run.
-    #[error("The noise schedule cannot serve this run")]
-    Schedule(#[from] ScheduleError),
-    /// The steps cannot be built.
-    #[error("The scheduler steps cannot be built")]
-    Step(#[from] StepError),
-    /// The score cannot be built.
-    #[error("Mutual information cannot be estimated along this run")]
-    MutualInformation(#[from] MutualInformationError),
-    /// Two contexts differ in shape.
-    #[error("A context has the shape `{found:?}` where `{expected:?}` is needed")]
-    Context {
-        /// The shape needed.
-        expected: [usize; 3],
-        /// The shape found.
-        found: [usize; 3],
-    },
-    /// A candidate holds a value that is not a number.
-    #[error("The candidate of seed index `{seed_index}` is not finite")]
-    NotFinite {
-        /// The candidate's seed index.
-        seed_index: u32,
-    },
-    /// The device failed to hand back a result.
-    #[error("The device failed: {reason}")]
-    Device {
-        /// What the device said.
-        reason: String,
-    },
-    /// The caller asked to stop.
-    #[error("The run was cancelled")]
-    Cancelled,
-}
-
-/// The family of reverse steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SchedulerKind {
-    /// Ancestral sampling, as MI-TUNE generates its training images; the default.
-    #[default]
-    Ddpm,
-    /// Implicit sampling, as MI-TUNE evaluates.
-    Ddim,
-}
-
-/// How candidates are made. The defaults are those of the paper.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SamplerSettings {
-    /// The family of steps.
-    pub scheduler: SchedulerKind,
-    /// The noise of DDIM steps, from 0 to 1; DDPM does not look at it. By default, 0.
-    pub eta: f64,
-    /// The number of denoising steps. By default, 50.
-    pub steps: usize,
-    /// The guidance scale; 1 is no guidance. By default, 7.5.
-    pub guidance: f64,
-    /// The seed all noise derives from. By default, 42.
-    pub seed: u64,
-    /// Whose estimator of mutual information. By default, the paper's.
-    pub mi_mode: MiMode,
-    /// The smallest timestep that counts. By default, the mode's.
-    pub mi_min_timestep: Option<usize>,
-    /// Whether raw outputs stand for noise in the score even when they are not, as in the
-    /// reference code. By default, false.
-    pub mi_raw_outputs: bool,
-}
-
-impl Default for SamplerSettings {
-    fn default() -> Self {
-        Self {
-            scheduler: SchedulerKind::Ddpm,
-            eta: 0.0,
-            steps: 50,
-            guidance: 7.5,
-            seed: 42,
-            mi_mode: MiMode::Paper,
-            mi_min_timestep: None,
-            mi_raw_outputs: false,
-        }
-    }
-}
+pub use error::SamplerError;
+pub use settings::{SamplerSettings, SchedulerKind};
 
 /// One image to make.
 #[derive(Debug, Clone)]
@@ -347,7 +256,7 @@ fn contexts(requests: &[CandidateRequest<'_>], unconditional: &Tensor<3>) -> Res
     Ok(Tensor::cat(rows, 0))
 }
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {
     tensor.try_into_vec_as().map_err(|error| SamplerError::Device {
         reason: error.to_string(),
     })

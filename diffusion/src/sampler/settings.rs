@@ -1,0 +1,54 @@
+//! How a sampling run is to be made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mutual_information::MiMode;
+
+/// The family of reverse steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulerKind {
+    /// Ancestral sampling, as MI-TUNE generates its training images; the default.
+    #[default]
+    Ddpm,
+    /// Implicit sampling, as MI-TUNE evaluates.
+    Ddim,
+}
+
+/// How candidates are made. The defaults are those of the paper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerSettings {
+    /// The family of steps.
+    pub scheduler: SchedulerKind,
+    /// The noise of DDIM steps, from 0 to 1; DDPM does not look at it. By default, 0.
+    pub eta: f64,
+    /// The number of denoising steps. By default, 50.
+    pub steps: usize,
+    /// The guidance scale; 1 is no guidance. By default, 7.5.
+    pub guidance: f64,
+    /// The seed all noise derives from. By default, 42.
+    pub seed: u64,
+    /// Whose estimator of mutual information. By default, the paper's.
+    pub mi_mode: MiMode,
+    /// The smallest timestep that counts. By default, the mode's.
+    pub mi_min_timestep: Option<usize>,
+    /// Whether raw outputs stand for noise in the score even when they are not, as in the
+    /// reference code. By default, false.
+    pub mi_raw_outputs: bool,
+}
+
+impl Default for SamplerSettings {
+    fn default() -> Self {
+        Self {
+            scheduler: SchedulerKind::Ddpm,
+            eta: 0.0,
+            steps: 50,
+            guidance: 7.5,
+            seed: 42,
+            mi_mode: MiMode::Paper,
+            mi_min_timestep: None,
+            mi_raw_outputs: false,
+        }
+    }
+}
