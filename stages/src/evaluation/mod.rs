@@ -2,7 +2,9 @@
 //!
 //! Pure functions from rows to rows and summaries; reading and writing tables is the stage's work.
 
+pub mod agreement;
 pub mod comparison;
 pub mod power;
 pub mod rows;
+pub mod scores;
 pub mod summary;

@@ -3,22 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::rows::EvaluationRow;
+use super::scores::{PowerError, ScoreColumn, check, pools};
 use crate::shapes::alignment::Failure;
-use crate::statistics::bootstrap::{BootstrapError, BootstrapSettings, Cluster, Estimate};
-use crate::statistics::kendall::PairAgreement;
-use crate::statistics::ranking::{RankedImage, RankingError, RankingPower, auc_difference};
-
-/// One score of every image, in the order of the evaluation rows.
-#[derive(Clone, Copy, Debug)]
-pub struct ScoreColumn<'a> {
-    /// The name of the column, such as `mi`.
-    pub name: &'a str,
-    /// The scores; higher is meant to be better.
-    pub values: &'a [f64],
-}
+use crate::statistics::bootstrap::BootstrapSettings;
+use crate::statistics::ranking::RankingPower;
 
 /// The power of one score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,19 +19,6 @@ pub struct ScorePower {
     pub overall: RankingPower,
     /// Aligned images against those of one failure, over prompts that have both; kinds that never occur are absent.
     pub by_failure: BTreeMap<Failure, RankingPower>,
-}
-
-/// How two scores relate, averaged over prompts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ScoreAgreement {
-    /// The name of one score.
-    pub first: String,
-    /// The name of the other score.
-    pub second: String,
-    /// Kendall's tau-b within a prompt, over prompts where neither score is constant.
-    pub tau_b: Option<Estimate>,
-    /// AUC of the second minus AUC of the first, paired by prompt.
-    pub auc_gain: Option<Estimate>,
 }
 
 impl ScorePower {
@@ -73,107 +50,9 @@ impl ScorePower {
     }
 }
 
-impl ScoreAgreement {
-    /// Compares two scores of the same images.
-    ///
-    /// # Errors
-    /// As `ScorePower::of`, for either score.
-    pub fn of(
-        rows: &[EvaluationRow],
-        first: &ScoreColumn<'_>,
-        second: &ScoreColumn<'_>,
-        settings: &BootstrapSettings,
-    ) -> Result<Self, PowerError> {
-        check(rows, first)?;
-        check(rows, second)?;
-        let (one, two) = (pools(rows, first, |_| true), pools(rows, second, |_| true));
-        let scores = |pool: &[RankedImage]| pool.iter().map(|image| image.score).collect::<Vec<f64>>();
-        let taus: Vec<Cluster> = one
-            .iter()
-            .zip(&two)
-            // Both pools hold the same images and no NaN, so that they can always be compared.
-            .filter_map(|(one, two)| PairAgreement::of(&scores(one), &scores(two)).ok()?.tau_b())
-            .map(|tau| Cluster::of([tau]))
-            .collect();
-        Ok(Self {
-            first: first.name.to_owned(),
-            second: second.name.to_owned(),
-            tau_b: settings.mean(&taus)?,
-            auc_gain: auc_difference(&two, &one, settings)?,
-        })
-    }
-}
-
-/// Why the power of a score could not be measured.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[expect(missing_docs, reason = "the messages say all")]
-pub enum PowerError {
-    #[error("Score `{score}` has `{values}` values, expected `{rows}`, one for each image")]
-    Length {
-        score: String,
-        values: usize,
-        rows: usize,
-    },
-    #[error("Score `{score}` of image `{seed_index}` of prompt `{prompt_id}` is not a number")]
-    NotANumber {
-        score: String,
-        prompt_id: String,
-        seed_index: u32,
-    },
-    #[error("Power of a score could not be measured")]
-    Ranking(#[from] RankingError),
-    #[error("Agreement of scores could not be estimated")]
-    Bootstrap(#[from] BootstrapError),
-}
-
-fn check(rows: &[EvaluationRow], column: &ScoreColumn<'_>) -> Result<(), PowerError> {
-    let score = || column.name.to_owned();
-    if rows.len() != column.values.len() {
-        return Err(PowerError::Length {
-            score: score(),
-            values: column.values.len(),
-            rows: rows.len(),
-        });
-    }
-    match rows.iter().zip(column.values).find(|(_, value)| value.is_nan()) {
-        Some((row, _)) => Err(PowerError::NotANumber {
-            score: score(),
-            prompt_id: row.prompt_id.clone(),
-            seed_index: row.seed_index,
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Returns the chosen images, one pool per prompt, prompts by id and images by seed index.
-fn pools(
-    rows: &[EvaluationRow],
-    column: &ScoreColumn<'_>,
-    chosen: impl Fn(&EvaluationRow) -> bool,
-) -> Vec<Vec<RankedImage>> {
-    let mut pools: BTreeMap<&str, Vec<(u32, RankedImage)>> = BTreeMap::new();
-    for (row, &score) in rows.iter().zip(column.values).filter(|(row, _)| chosen(row)) {
-        let image = RankedImage {
-            score,
-            aligned: row.aligned,
-        };
-        pools
-            .entry(&row.prompt_id)
-            .or_default()
-            .push((row.seed_index, image));
-    }
-    pools
-        .into_values()
-        .map(|mut pool| {
-            pool.sort_by_key(|(seed_index, _)| *seed_index);
-            pool.into_iter().map(|(_, image)| image).collect()
-        })
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{PowerError, ScoreAgreement, ScoreColumn, ScorePower};
+pub(super) mod tests {
+    use super::{PowerError, ScoreColumn, ScorePower};
     use crate::draws::Draws;
     use crate::evaluation::rows::EvaluationRow;
     use crate::evaluation::summary::tests::row;
@@ -181,7 +60,7 @@ mod tests {
     use crate::statistics::bootstrap::BootstrapSettings;
 
     /// A score that sees wrong colours and is blind to wrong bindings.
-    fn sample() -> (Vec<EvaluationRow>, Vec<f64>) {
+    pub(in crate::evaluation) fn sample() -> (Vec<EvaluationRow>, Vec<f64>) {
         let mut draws = Draws::new("score test", 0, 0);
         let mut rows = Vec::new();
         let mut scores = Vec::new();
@@ -257,39 +136,6 @@ mod tests {
             ),
             power
         );
-    }
-
-    #[test]
-    fn agreement_of_a_score_with_itself_and_its_negative() {
-        let (rows, scores) = sample();
-        let negative: Vec<f64> = scores.iter().map(|score| -score).collect();
-        let settings = BootstrapSettings {
-            replicates: 300,
-            ..BootstrapSettings::default()
-        };
-        let mi = ScoreColumn {
-            name: "mi",
-            values: &scores,
-        };
-        let inverse = ScoreColumn {
-            name: "inverse",
-            values: &negative,
-        };
-        let same = ScoreAgreement::of(&rows, &mi, &mi, &settings).expect("valid");
-        assert_eq!(same.tau_b.expect("defined").value, 1.0);
-        assert_eq!(same.auc_gain.expect("informative").value, 0.0);
-        let opposite = ScoreAgreement::of(&rows, &mi, &inverse, &settings).expect("valid");
-        assert_eq!(opposite.tau_b.expect("defined").value, -1.0);
-        let area = |column| {
-            ScorePower::of(&rows, column, &settings)
-                .expect("valid")
-                .overall
-                .auc
-                .expect("some")
-                .value
-        };
-        let gain = opposite.auc_gain.expect("informative").value;
-        assert!((gain - (area(&inverse) - area(&mi))).abs() < 1e-12);
     }
 
     #[test]

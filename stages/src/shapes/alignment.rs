@@ -132,8 +132,8 @@ mod tests {
     use crate::shapes::reader::{ReadObject, Reading};
     use crate::shapes::world::{Colour, Prompt, Shape};
 
-    fn reading(objects: &[(Colour, Option<Shape>)]) -> Reading {
-        let object = |&(colour, shape): &(Colour, Option<Shape>)| ReadObject {
+    fn reading(objects: &[Shown]) -> Reading {
+        let object = |&(colour, shape): &Shown| ReadObject {
             colour,
             shape,
             centroid: [16.0, 16.0],
@@ -146,15 +146,17 @@ mod tests {
         }
     }
 
-    fn compared(objects: &[(Colour, Option<Shape>)]) -> (Alignment, Option<Failure>) {
+    fn compared(objects: &[Shown]) -> (Alignment, Option<Failure>) {
         let prompt: Prompt = "a red circle and a blue square".parse().expect("valid");
         let reading = reading(objects);
         let alignment = Alignment::of(&reading, prompt);
         (alignment, alignment.failure(&reading))
     }
 
-    const RED_CIRCLE: (Colour, Option<Shape>) = (Colour::Red, Some(Shape::Circle));
-    const BLUE_SQUARE: (Colour, Option<Shape>) = (Colour::Blue, Some(Shape::Square));
+    type Shown = (Colour, Option<Shape>);
+
+    const RED_CIRCLE: Shown = (Colour::Red, Some(Shape::Circle));
+    const BLUE_SQUARE: Shown = (Colour::Blue, Some(Shape::Square));
 
     #[test]
     fn an_image_that_shows_the_prompt_is_aligned_in_any_order() {
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_kind() {
-        let cases: [(&[(Colour, Option<Shape>)], Failure, [bool; 3], Option<bool>); 9] = [
+        let cases: [(&[Shown], Failure, [bool; 3], Option<bool>); 9] = [
             (&[], Failure::MissingObject, [false, false, false], None),
             (&[RED_CIRCLE], Failure::MissingObject, [false, false, false], None),
             (

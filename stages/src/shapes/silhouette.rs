@@ -80,12 +80,9 @@ pub(super) fn cover(shape: Shape, x: f32, y: f32, radius: f32, mut visit: impl F
                 *share += overlap.max(0.0);
             }
         }
-        for column in first..last {
-            if coverage[column] > 0.0 {
-                visit(
-                    row * SIDE + column,
-                    (coverage[column] / SCANLINES as f32).min(1.0),
-                );
+        for (column, share) in coverage.into_iter().enumerate() {
+            if share > 0.0 {
+                visit(row * SIDE + column, (share / SCANLINES as f32).min(1.0));
             }
         }
     }

@@ -164,8 +164,12 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootstrapError, BootstrapSettings, Cluster, quantile};
+    use super::{BootstrapError, BootstrapSettings, Cluster, Estimate, quantile};
     use crate::draws::Draws;
+
+    fn estimated(settings: BootstrapSettings, clusters: &[Cluster]) -> Estimate {
+        settings.mean(clusters).expect("valid").expect("observed")
+    }
 
     #[test]
     fn quantiles_interpolate_linearly() {
@@ -185,10 +189,7 @@ mod tests {
             Cluster::of([0.0]),
             Cluster::of([1.0, 1.0]),
         ];
-        let estimate = BootstrapSettings::default()
-            .mean(&clusters)
-            .expect("valid")
-            .expect("observed");
+        let estimate = estimated(BootstrapSettings::default(), &clusters);
         assert_eq!(estimate.value, 4.0 / 6.0);
         assert_eq!((estimate.clusters, estimate.observations), (3, 6));
         assert!(estimate.low <= estimate.value && estimate.value <= estimate.high);
@@ -203,7 +204,7 @@ mod tests {
                 confidence,
                 ..BootstrapSettings::default()
             };
-            let estimate = settings.mean(&clusters).expect("valid").expect("observed");
+            let estimate = estimated(settings, &clusters);
             (estimate.low, estimate.high)
         };
         assert_eq!(ends(0.40), (0.5, 0.5));
@@ -228,7 +229,7 @@ mod tests {
                 seed: round,
                 ..BootstrapSettings::default()
             };
-            let estimate = settings.mean(&clusters).expect("valid").expect("observed");
+            let estimate = estimated(settings, &clusters);
             covered += u32::from(estimate.low <= truth && truth <= estimate.high);
         }
         // A binomial of 400 at 0.94 (percentile intervals run a little short) within 3.5 deviations.
@@ -245,10 +246,7 @@ mod tests {
         let mean = means.iter().sum::<f64>() / 400.0;
         let variance = means.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 400.0;
         let expected = 2.0 * 1.959964 * (variance / 400.0).sqrt();
-        let estimate = BootstrapSettings::default()
-            .mean(&clusters)
-            .expect("valid")
-            .expect("observed");
+        let estimate = estimated(BootstrapSettings::default(), &clusters);
         let width = estimate.high - estimate.low;
         assert!(
             (width / expected - 1.0).abs() < 0.04,

@@ -1,5 +1,6 @@
 //! Estimates with intervals and the power of a score to rank; pure functions over slices, in f64.
 
+pub mod auc;
 pub mod bootstrap;
 pub mod kendall;
 pub mod paired;

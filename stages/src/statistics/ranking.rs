@@ -3,18 +3,9 @@
 //! Scores are compared within a prompt only, as selection does: prompts differ in their level of score.
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::bootstrap::{BootstrapError, BootstrapSettings, Cluster, Estimate};
-
-/// A candidate as ranking sees it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RankedImage {
-    /// The score; higher is meant to be better.
-    pub score: f64,
-    /// Whether the image does what its prompt says.
-    pub aligned: bool,
-}
+use super::auc::{RankedImage, RankingError, auc};
+use super::bootstrap::{BootstrapSettings, Cluster, Estimate};
 
 /// The power of a score, averaged over prompts with equal weight, with intervals over prompts.
 ///
@@ -62,54 +53,6 @@ impl RankingPower {
     }
 }
 
-/// Returns the probability that an aligned image scores higher than one that is not, ties counting one half.
-///
-/// This is the Mann-Whitney statistic over the pairs of the prompt. None when all images are of one sort.
-///
-/// # Errors
-/// When a score is NaN.
-pub fn auc(images: &[RankedImage]) -> Result<Option<f64>, RankingError> {
-    if let Some(image) = images.iter().position(|image| image.score.is_nan()) {
-        return Err(RankingError::NotANumber { image });
-    }
-    let mut sorted = images.to_vec();
-    sorted.sort_unstable_by(|one, other| one.score.total_cmp(&other.score));
-    let (mut won, mut aligned, mut misaligned) = (0.0, 0.0, 0.0);
-    for tied in sorted.chunk_by(|one, other| one.score == other.score) {
-        let good = tied.iter().filter(|image| image.aligned).count() as f64;
-        let bad = tied.len() as f64 - good;
-        won += good * (misaligned + bad / 2.0);
-        aligned += good;
-        misaligned += bad;
-    }
-    let pairs = aligned * misaligned;
-    Ok((pairs > 0.0).then(|| won / pairs))
-}
-
-/// Estimates by how much the AUC of one score exceeds that of another, paired by prompt.
-///
-/// Both lists hold the same prompts and images in the same order; prompts of one sort of images are left out.
-///
-/// # Errors
-/// When the images differ, a score is NaN, or the bootstrap refuses.
-pub fn auc_difference(
-    score: &[Vec<RankedImage>],
-    other: &[Vec<RankedImage>],
-    settings: &BootstrapSettings,
-) -> Result<Option<Estimate>, RankingError> {
-    let labels = |images: &Vec<RankedImage>| images.iter().map(|image| image.aligned).collect::<Vec<bool>>();
-    if !score.iter().map(labels).eq(other.iter().map(labels)) {
-        return Err(RankingError::DifferentImages);
-    }
-    let mut differences = Vec::new();
-    for (one, two) in score.iter().zip(other) {
-        if let (Some(one), Some(two)) = (auc(one)?, auc(two)?) {
-            differences.push(Cluster::of([one - two]));
-        }
-    }
-    Ok(settings.mean(&differences)?)
-}
-
 /// Returns the share of aligned images among those of the highest score.
 ///
 /// That is 0 or 1 without a tie, and the expectation of a random choice among tied images; 0 for no image.
@@ -128,18 +71,6 @@ pub fn worst_1(images: &[RankedImage]) -> f64 {
         .map(|image| image.score)
         .fold(f64::INFINITY, f64::min);
     aligned_share_at(images, lowest)
-}
-
-/// Why a score could not be measured.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[expect(missing_docs, reason = "the messages say all")]
-pub enum RankingError {
-    #[error("Score of image `{image}` is not a number")]
-    NotANumber { image: usize },
-    #[error("Two scores hold different images, expected the same prompts and images in the same order")]
-    DifferentImages,
-    #[error("Power of a score could not be estimated")]
-    Bootstrap(#[from] BootstrapError),
 }
 
 fn aligned_share_at(images: &[RankedImage], score: f64) -> f64 {
@@ -162,8 +93,9 @@ fn aligned_share(images: &[RankedImage]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{RankedImage, RankingError, RankingPower, auc, auc_difference, top_1, worst_1};
+    use super::{RankedImage, RankingPower, top_1, worst_1};
     use crate::draws::Draws;
+    use crate::statistics::auc::auc_difference;
     use crate::statistics::bootstrap::BootstrapSettings;
 
     fn images(scored: &[(f64, bool)]) -> Vec<RankedImage> {
@@ -173,63 +105,15 @@ mod tests {
             .collect()
     }
 
-    fn random_images(draws: &mut Draws, levels: u32) -> Vec<RankedImage> {
-        let size = 1 + draws.below(15);
-        (0..size)
-            .map(|_| RankedImage {
-                score: f64::from(draws.below(levels)),
-                aligned: draws.chance(0.5),
-            })
-            .collect()
-    }
-
     #[test]
-    fn closed_forms() {
-        let perfect = images(&[(0.1, false), (0.9, true), (0.2, false), (0.5, true)]);
-        assert_eq!(
-            (auc(&perfect), top_1(&perfect), worst_1(&perfect)),
-            (Ok(Some(1.0)), 1.0, 0.0)
-        );
-        let inverse = images(&[(0.9, false), (0.1, true)]);
-        assert_eq!(
-            (auc(&inverse), top_1(&inverse), worst_1(&inverse)),
-            (Ok(Some(0.0)), 0.0, 1.0)
-        );
-        // Of the 4 pairs the aligned image wins 2, ties 1 and loses 1.
+    fn the_ends_of_a_ranking_share_out_ties() {
         let mixed = images(&[(1.0, true), (3.0, true), (1.0, false), (2.0, false)]);
-        assert_eq!(auc(&mixed), Ok(Some(2.5 / 4.0)));
         assert_eq!((top_1(&mixed), worst_1(&mixed)), (1.0, 0.5));
-        let constant = images(&[(1.0, true), (1.0, true), (1.0, false), (1.0, false)]);
-        assert_eq!(
-            (auc(&constant), top_1(&constant), worst_1(&constant)),
-            (Ok(Some(0.5)), 0.5, 0.5)
-        );
-        assert_eq!(auc(&images(&[(0.0, true), (1.0, true)])), Ok(None));
-        assert_eq!((auc(&[]), top_1(&[])), (Ok(None), 0.0));
-        assert_eq!(auc(&images(&[(-0.0, true), (0.0, false)])), Ok(Some(0.5)));
-    }
-
-    #[test]
-    fn auc_counts_the_pairs_that_are_ordered_rightly() {
-        for round in 0..300 {
-            let sample = random_images(&mut Draws::new("auc test", 0, round), 8);
-            let (mut won, mut pairs) = (0.0, 0.0);
-            for good in sample.iter().filter(|image| image.aligned) {
-                for bad in sample.iter().filter(|image| !image.aligned) {
-                    pairs += 1.0;
-                    won += if good.score > bad.score {
-                        1.0
-                    } else if good.score == bad.score {
-                        0.5
-                    } else {
-                        0.0
-                    };
-                }
-            }
-            let found = auc(&sample).expect("numbers");
-            assert_eq!(found.is_some(), pairs > 0.0);
-            assert!(found.is_none_or(|area| f64::abs(area - won / pairs) < 1e-12));
-        }
+        let inverse = images(&[(0.9, false), (0.1, true)]);
+        assert_eq!((top_1(&inverse), worst_1(&inverse)), (0.0, 1.0));
+        let constant = images(&[(1.0, true), (1.0, true), (1.0, false)]);
+        assert_eq!((top_1(&constant), worst_1(&constant)), (2.0 / 3.0, 2.0 / 3.0));
+        assert_eq!(top_1(&[]), 0.0);
     }
 
     #[test]
@@ -300,15 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn scores_that_are_no_numbers_and_unlike_images_are_refused() {
+    fn scores_that_are_no_numbers_are_refused() {
         let broken = images(&[(1.0, true), (f64::NAN, false)]);
-        assert_eq!(auc(&broken), Err(RankingError::NotANumber { image: 1 }));
-        let settings = BootstrapSettings::default();
-        assert!(RankingPower::of(&[broken], &settings).is_err());
-        let (one, other) = ([images(&[(1.0, true)])], [images(&[(1.0, false)])]);
-        assert_eq!(
-            auc_difference(&one, &other, &settings),
-            Err(RankingError::DifferentImages)
-        );
+        assert!(RankingPower::of(&[broken], &BootstrapSettings::default()).is_err());
     }
 }
