@@ -3,8 +3,16 @@
 
 pub mod draws;
 pub mod evaluation;
+mod lazy_device;
 pub mod prompts;
+pub mod reference;
+pub mod registry;
 pub mod schema;
 pub mod shapes;
 pub mod stage;
+mod stage_context;
+mod stage_error;
+mod stage_ports;
 pub mod statistics;
+
+pub use mitune_diffusion::device;

@@ -1,1 +1,179 @@
 //! The contract between the engine and a stage.
+//!
+//! The engine knows a stage only by what is here: what determines its result, what it reads, what it yields, and how
+//! to run it. A stage knows nothing of pipelines, rounds, runs or terminals.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mitune_store::{Artifact, ContentDigest, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::lazy_device::LazyDevice;
+pub use crate::stage_context::{Progress, Silent, StageContext, Work};
+pub use crate::stage_error::StageError;
+pub use crate::stage_ports::{Arity, Content, InputPort, OutputPort};
+
+/// A node of a pipeline, configured and ready to run.
+///
+/// Equal answers of [`kind`](Stage::kind), [`revision`](Stage::revision), [`config`](Stage::config),
+/// [`external`](Stage::external), [`dtype`](Stage::dtype), [`rng`](Stage::rng) and equal content on every input port
+/// promise an equal result: the engine derives the stage key from them and then reuses what the store holds. Whatever
+/// can change a result must therefore show in one of them, and whatever cannot (paths, device, thread count, shard
+/// size) must not.
+pub trait Stage: Send + Sync {
+    /// Names the kind of stage, as `kind:` does in a pipeline.
+    fn kind(&self) -> &'static str;
+
+    /// Counts changes of meaning: raised by hand whenever equal settings and inputs begin to give another result.
+    fn revision(&self) -> u32;
+
+    /// Returns the effective settings with every default filled in, without references, paths or devices.
+    ///
+    /// [`keyed_config`] builds it from a configuration struct.
+    ///
+    /// # Errors
+    /// [`StageError`] if a setting has no canonical form, such as NaN.
+    fn config(&self) -> Result<Value, StageError>;
+
+    /// Lists what the stage reads, in a fixed order, with the references of the pipeline file.
+    fn inputs(&self) -> Vec<InputPort>;
+
+    /// Lists what the stage yields. A reference without an output name means the first.
+    fn outputs(&self) -> &'static [OutputPort];
+
+    /// Digests what the stage reads outside the store: model components by name, prompt files.
+    ///
+    /// Called once per plan, so it must be quick when nothing changed: pass every file through `digests`.
+    /// By default, nothing.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if a file is missing or is not what the pipeline says.
+    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        let _ = digests;
+        Ok(BTreeMap::new())
+    }
+
+    /// Returns the number format of the computation. By default none: the stage computes with no tensors.
+    fn dtype(&self) -> Option<Dtype> {
+        None
+    }
+
+    /// Names the random number algorithm and the rule that makes its seeds, such as `philox4x32-10/1`. By default none.
+    fn rng(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Computes the outputs.
+    ///
+    /// Partial work is published to the store as it is done, so that a second call goes on where the first stopped.
+    /// When [`StageContext::cancelled`] turns true, the stage publishes what it has and returns
+    /// [`StageError::Interrupted`].
+    ///
+    /// # Errors
+    /// [`StageError`] if the result could not be computed; nothing is then recorded.
+    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError>;
+}
+
+/// What a stage has computed.
+#[derive(Clone, Debug, Default)]
+pub struct StageOutput {
+    /// One artifact per name of [`Stage::outputs`].
+    pub outputs: BTreeMap<String, Artifact>,
+    /// Small numbers and summaries, kept in the action record (at most 64 KiB together with the rest of it).
+    pub metrics: BTreeMap<String, serde_json::Value>,
+}
+
+impl StageOutput {
+    /// Makes the output of a stage that yields one artifact.
+    pub fn one(name: &str, artifact: Artifact) -> Self {
+        Self {
+            outputs: BTreeMap::from([(name.to_owned(), artifact)]),
+            metrics: BTreeMap::new(),
+        }
+    }
+
+    /// Adds one metric.
+    #[must_use]
+    pub fn with_metric(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.metrics.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// Digests of files outside the store, remembered from run to run by file identity.
+pub trait ExternalDigests {
+    /// Returns the digest of `files` for `purpose`, calling `compute` only if a file changed since the last time.
+    ///
+    /// The purpose names the way of hashing with its version, such as `tensors/1`, because one file may be digested
+    /// in several ways.
+    ///
+    /// # Errors
+    /// What `compute` returns, or [`StageError::Configuration`] if a file cannot be looked at.
+    fn digest(
+        &self,
+        purpose: &str,
+        files: &[&Path],
+        compute: &mut dyn FnMut() -> Result<ContentDigest, StageError>,
+    ) -> Result<ContentDigest, StageError>;
+}
+
+/// The number format of a computation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit IEEE floats: the reference every other format is measured against.
+    #[default]
+    F32,
+    /// 16-bit IEEE floats.
+    F16,
+    /// 16-bit floats with the exponent range of 32-bit ones.
+    Bf16,
+}
+
+impl Dtype {
+    /// Returns the name used in keys, options and pipelines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// What the pipeline says for all of its stages.
+#[derive(Clone, Debug)]
+pub struct StageDefaults {
+    /// Folder of the pipeline file; relative paths of settings start here.
+    pub directory: PathBuf,
+    /// Model directory of stages that name none.
+    pub model: Option<PathBuf>,
+    /// Seed of stages that name none.
+    pub seed: u64,
+    /// Number format of stages that compute with tensors.
+    pub dtype: Dtype,
+}
+
+impl StageDefaults {
+    /// Returns a path of the pipeline file as seen from the working directory.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
+    }
+}
+
+/// Turns a configuration struct into its keyed form, leaving out the named top-level fields.
+///
+/// References and paths are left out because their content is keyed instead: renaming a stage or moving a model must
+/// not rerun anything.
+///
+/// # Errors
+/// [`StageError::Canonical`] if the settings have no canonical form.
+pub fn keyed_config(config: &impl Serialize, omitted: &[&str]) -> Result<Value, StageError> {
+    let mut value = Value::from_serialize(config)?;
+    if let Value::Map(fields) = &mut value {
+        fields.retain(|name, _| !omitted.contains(&name.as_str()));
+    }
+    Ok(value)
+}

@@ -1,0 +1,3 @@
+//! mitune
+pub mod document;
+pub mod suggestion;

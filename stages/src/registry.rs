@@ -1,0 +1,73 @@
+//! The one list of stage kinds.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+
+use crate::stage::{Stage, StageDefaults, StageError};
+
+/// The settings of one kind of stage, as written in a pipeline.
+///
+/// Implementations deny unknown fields and use neither `flatten` nor `untagged`, so that every message can name the
+/// setting. Their doc comments become the descriptions in the JSON schema.
+pub trait StageConfig: DeserializeOwned + JsonSchema {
+    /// The name after `kind:`.
+    const KIND: &'static str;
+
+    /// Makes the stage, filling in what the pipeline says for all of its stages.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if settings contradict each other.
+    fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError>;
+}
+
+/// Declares [`StageSpec`] from the configuration types, so that a kind is listed once.
+macro_rules! stage_kinds {
+    ($($variant:ident($config:ty)),* $(,)?) => {
+        /// A stage as written in a pipeline: one variant per kind.
+        #[derive(Debug)]
+        pub enum StageSpec {
+            $(
+                #[doc = concat!("Settings of the kind [`", stringify!($config), "`].")]
+                $variant($config),
+            )*
+        }
+
+        impl StageSpec {
+            /// The names of all kinds, in the order of a typical pipeline.
+            pub const KINDS: &'static [&'static str] = &[$(<$config as StageConfig>::KIND),*];
+
+            /// Reads the settings of a stage of one kind.
+            ///
+            /// # Errors
+            /// An unknown variant if there is no such kind, else what the settings themselves refuse.
+            pub fn deserialize<'de, D: Deserializer<'de>>(kind: &str, settings: D) -> Result<Self, D::Error> {
+                $(
+                    if kind == <$config as StageConfig>::KIND {
+                        return serde::Deserialize::deserialize(settings).map(Self::$variant);
+                    }
+                )*
+                let _ = settings;
+                Err(D::Error::unknown_variant(kind, Self::KINDS))
+            }
+
+            /// Makes the stage, filling in what the pipeline says for all of its stages.
+            ///
+            /// # Errors
+            /// [`StageError::Configuration`] if settings contradict each other.
+            pub fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+                let _ = defaults;
+                match self {
+                    $(Self::$variant(config) => config.build(defaults),)*
+                }
+            }
+
+            /// Describes the settings of every kind, without the `kind` itself.
+            pub fn schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+                let _ = &generator;
+                vec![$((<$config as StageConfig>::KIND, <$config>::json_schema(generator))),*]
+            }
+        }
+    };
+}
+
+stage_kinds! {}

@@ -1,0 +1,138 @@
+//! What the engine hands to a running stage.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use mitune_store::{Artifact, StageKey, Store};
+
+use crate::lazy_device::LazyDevice;
+use crate::stage_error::StageError;
+
+/// What the engine hands to a running stage.
+pub struct StageContext<'a> {
+    store: &'a Store,
+    key: StageKey,
+    inputs: BTreeMap<&'static str, Vec<Artifact>>,
+    device: &'a LazyDevice,
+    progress: &'a dyn Progress,
+    cancelled: &'a AtomicBool,
+}
+
+impl<'a> StageContext<'a> {
+    /// Assembles the context of one stage; every declared port has an entry, an unconnected one an empty list.
+    pub fn new(
+        store: &'a Store,
+        key: StageKey,
+        inputs: BTreeMap<&'static str, Vec<Artifact>>,
+        device: &'a LazyDevice,
+        progress: &'a dyn Progress,
+        cancelled: &'a AtomicBool,
+    ) -> Self {
+        Self {
+            store,
+            key,
+            inputs,
+            device,
+            progress,
+            cancelled,
+        }
+    }
+
+    /// Returns the store that holds inputs and takes outputs.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// Returns the key of this stage, which names its checkpoints.
+    pub fn key(&self) -> &StageKey {
+        &self.key
+    }
+
+    /// Returns the artifact on a port that takes one.
+    ///
+    /// # Errors
+    /// [`StageError::MissingInput`] if nothing is connected.
+    pub fn input(&self, port: &str) -> Result<&Artifact, StageError> {
+        self.optional_input(port).ok_or_else(|| StageError::MissingInput {
+            port: port.to_owned(),
+        })
+    }
+
+    /// Returns the artifact on a port that may stay empty.
+    pub fn optional_input(&self, port: &str) -> Option<&Artifact> {
+        self.inputs(port).first()
+    }
+
+    /// Returns the artifacts on a port that takes a list, in the order of the pipeline.
+    pub fn inputs(&self, port: &str) -> &[Artifact] {
+        self.inputs.get(port).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the device to compute on, opening it on first use.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if the device that was asked for does not work.
+    pub fn device(&self) -> Result<&'a Device, StageError> {
+        Ok(&self.device.open().map_err(StageError::configuration)?.device)
+    }
+
+    /// Returns where progress is told.
+    pub fn progress(&self) -> &'a dyn Progress {
+        self.progress
+    }
+
+    /// Returns true once the run was asked to stop.
+    pub fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Stops here if the run was asked to stop. Call it after publishing what is done.
+    ///
+    /// # Errors
+    /// [`StageError::Interrupted`] once the run was asked to stop.
+    pub fn check_cancelled(&self) -> Result<(), StageError> {
+        if self.cancelled() {
+            Err(StageError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// How much a stage has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Units in all.
+    pub total: u64,
+    /// Units that the store already held; they count as done but not towards the speed.
+    pub reused: u64,
+    /// Plural noun of one unit, such as `candidates`.
+    pub unit: &'static str,
+}
+
+/// Where a stage tells how far it is.
+pub trait Progress: Send + Sync {
+    /// Starts counting, or starts again with other work.
+    fn begin(&self, work: Work);
+    /// Counts finished units.
+    fn advance(&self, units: u64);
+    /// Tells which shard of how many is being computed, from 1.
+    fn shard(&self, number: u64, count: u64);
+    /// Tells the user something worth a line in the log.
+    fn message(&self, text: &str);
+    /// Tells a number that changes over the work, such as the loss at a step.
+    fn metric(&self, name: &str, step: u64, value: f64);
+}
+
+/// Progress that nobody watches, for tests and library use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: Work) {}
+    fn advance(&self, _: u64) {}
+    fn shard(&self, _: u64, _: u64) {}
+    fn message(&self, _: &str) {}
+    fn metric(&self, _: &str, _: u64, _: f64) {}
+}
