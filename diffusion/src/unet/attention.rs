@@ -102,3 +102,39 @@ impl VisitLinears for Attention {
         self.to_out.visit_linears(&format!("{path}.to_out"), visit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Param;
+    use burn::tensor::TensorData;
+
+    /// One head whose query and key are both 300 x: the score 300 * 300 * 4 overflows f16.
+    #[test]
+    fn upcast_keeps_large_scores_finite() {
+        let device = Device::flex();
+        let shape = AttentionShape {
+            features: 4,
+            context_features: 4,
+            heads: 1,
+            head_features: 4,
+            upcast: true,
+        };
+        let identity = |scale: f64| {
+            let matrix = Tensor::<2>::eye(4, &device) * scale;
+            Param::from_tensor(matrix.cast(DType::F16))
+        };
+        let mut attention = Attention::new(&shape, &device);
+        attention.to_q.weight = identity(300.0);
+        attention.to_k.weight = identity(300.0);
+        attention.to_v.weight = identity(1.0);
+        attention.to_out[0].weight = identity(1.0);
+        attention.to_out[0].bias = None;
+        let tokens = TensorData::from([[[1.0f32, 1.0, 1.0, 1.0], [0.5, 0.5, 0.5, 0.5]]]);
+        let tokens = Tensor::<3>::from_data(tokens, (&device, DType::F16));
+        let attended = attention.forward(tokens.clone(), tokens);
+        assert_eq!(attended.dtype(), DType::F16);
+        let attended: Vec<f32> = attended.cast(DType::F32).into_data().try_to_vec().unwrap();
+        assert_eq!(attended, [1.0; 8]);
+    }
+}

@@ -252,3 +252,125 @@ fn number(value: f64) -> Value {
         false => value.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fields that Stable Diffusion 1.5 ships with.
+    const STABLE_DIFFUSION_1: &str = r#"{
+        "_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6.0", "act_fn": "silu",
+        "attention_head_dim": 8, "block_out_channels": [320, 640, 1280, 1280],
+        "center_input_sample": false, "cross_attention_dim": 768,
+        "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D",
+            "DownBlock2D"],
+        "downsample_padding": 1, "flip_sin_to_cos": true, "freq_shift": 0, "in_channels": 4,
+        "layers_per_block": 2, "mid_block_scale_factor": 1, "norm_eps": 1e-05,
+        "norm_num_groups": 32, "out_channels": 4, "sample_size": 64,
+        "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D",
+            "CrossAttnUpBlock2D"]
+    }"#;
+
+    fn parse(changes: Value) -> Result<UNet2DConditionConfig, String> {
+        let mut fields: Map<String, Value> = serde_json::from_str(STABLE_DIFFUSION_1).unwrap();
+        if let Value::Object(changes) = changes {
+            fields.extend(changes);
+        }
+        UNet2DConditionConfig::try_from(fields).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn stable_diffusion_1_is_diffusers_default_but_for_the_prompt() {
+        let shipped = parse(json!({})).unwrap();
+        let mut default = UNet2DConditionConfig::try_from(Map::new()).unwrap();
+        default.cross_attention_dim = vec![768; 4];
+        default.sample_size = Some(64);
+        assert_eq!(shipped, default);
+        assert_eq!(shipped.down_attention, [true, true, true, false]);
+        assert_eq!(shipped.up_attention, [true, true, true, false]);
+        assert_eq!(shipped.attention_heads, [8; 4]);
+        assert_eq!(shipped.time_features(), 1280);
+    }
+
+    #[test]
+    fn stable_diffusion_2_and_harmless_fields() {
+        let config = parse(json!({
+            "attention_head_dim": [5, 10, 20, 20], "cross_attention_dim": 1024,
+            "use_linear_projection": true, "upcast_attention": true, "dual_cross_attention": false,
+            "num_class_embeds": null, "only_cross_attention": false, "class_embed_type": null,
+            "resnet_time_scale_shift": "default", "cross_attention_norm": null,
+            "resnet_out_scale_factor": 1.0, "mid_block_type": "UNetMidBlock2DCrossAttn",
+        }))
+        .unwrap();
+        assert_eq!(config.attention_heads, [5, 10, 20, 20]);
+        assert!(config.use_linear_projection && config.upcast_attention);
+    }
+
+    #[test]
+    fn written_configuration_reads_back() {
+        let changes = [
+            json!({}),
+            json!({
+                "attention_head_dim": [1, 2, 4, 8], "mid_block_type": null, "freq_shift": 0.5,
+                "time_embedding_dim": 12, "only_cross_attention": [true, false, false, true],
+                "mid_block_scale_factor": 1.25, "layers_per_block": [1, 2, 3, 4],
+                "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D", "UpBlock2D"],
+            }),
+        ];
+        for changes in changes {
+            let config = parse(changes).unwrap();
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(
+                serde_json::from_str::<UNet2DConditionConfig>(&text).unwrap(),
+                config
+            );
+        }
+        let fields = Map::from(parse(json!({})).unwrap());
+        assert_eq!(fields["attention_head_dim"], json!(8));
+        assert_eq!(fields["freq_shift"], json!(0));
+    }
+
+    #[test]
+    fn what_would_change_the_result_is_refused_by_name() {
+        let off = "Field `addition_embed_type` is `\"text_time\"`, but only `null` is supported";
+        let up = "Field `up_block_types` is `[\"AttnUpBlock2D\"]`, but only a list of `UpBlock2D` \
+                  and `CrossAttnUpBlock2D` is supported";
+        let cases = [
+            (json!({"addition_embed_type": "text_time"}), off),
+            (json!({"up_block_types": ["AttnUpBlock2D"]}), up),
+            (
+                json!({"time_cond_proj_dim": 256}),
+                "Field `time_cond_proj_dim` is `256`, but only `null` is supported",
+            ),
+            (
+                json!({"transformer_layers_per_block": [1, 2, [1, 1], 1]}),
+                "Field `transformer_layers_per_block` is `[1,1]`, but only a number above 0 is \
+                 supported",
+            ),
+            (
+                json!({"new_feature": {"on": 1}}),
+                "Field `new_feature` is unknown, its value `{\"on\":1}` may change the result",
+            ),
+            (
+                json!({"attention_head_dim": [5, 10, 20]}),
+                "Field `attention_head_dim` has 3 entries, `block_out_channels` has 4",
+            ),
+            (
+                json!({"norm_num_groups": 48}),
+                "`norm_num_groups` is 48, which does not divide the 320 channels of a level",
+            ),
+            (
+                json!({"attention_head_dim": 400}),
+                "`attention_head_dim` asks for 400 heads on a level of 320 channels",
+            ),
+            (json!({"block_out_channels": []}), "`block_out_channels` is empty"),
+            (
+                json!({"conv_in_kernel": 2}),
+                "Field `conv_in_kernel` is `2`, but only an odd number is supported",
+            ),
+        ];
+        for (changes, message) in cases {
+            assert_eq!(parse(changes).unwrap_err(), message);
+        }
+    }
+}

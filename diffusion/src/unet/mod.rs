@@ -11,6 +11,8 @@ mod config_json;
 mod config_reader;
 mod conv;
 mod feed_forward;
+#[cfg(test)]
+mod golden_tests;
 mod linears;
 mod model;
 mod norm;
@@ -32,8 +34,9 @@ pub use resnet::{ResnetBlock2D, ResnetShape};
 pub use time_embedding::{TimestepEmbedding, Timesteps};
 pub use transformer::{BasicTransformerBlock, Transformer2DModel, TransformerShape};
 
-/// Parts of a parameter's path here, and what diffusers calls them.
+/// Parts of a parameter's path here, and what diffusers calls them, for a
+/// [`NameTable`](crate::weights::NameTable).
 ///
 /// diffusers numbers the layers of a feed-forward with a gap, because its dropout counts; a list
 /// of fields cannot.
-pub const PARAMETER_RENAMES: &[(&str, &str)] = &[(".net.gate.", ".net.0."), (".net.output.", ".net.2.")];
+pub const PARAMETER_RENAMES: &[(&str, &str)] = &[("net.gate", "net.0"), ("net.output", "net.2")];

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
 
+use super::PARAMETER_RENAMES;
 use super::blocks::{Condition, DownBlock, MidBlock, UpBlock};
 use super::config::UNet2DConditionConfig;
 use super::conv::Conv2d;
@@ -10,6 +11,7 @@ use super::linears::VisitLinears;
 use super::norm::GroupNorm;
 use super::time_embedding::{TimestepEmbedding, Timesteps};
 use crate::linear::Linear;
+use crate::weights::{NameTable, TensorMap, module_tensors};
 
 /// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
 /// the prompt; the class of the same name in diffusers, as Stable Diffusion 1.x and 2.x use it.
@@ -107,6 +109,19 @@ impl UNet2DConditionModel {
             x = block.forward(x, &condition, &mut skips);
         }
         self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+    }
+
+    /// Copies every weight to the host under its name and in its shape in diffusers' files.
+    pub fn stored_tensors(&self, config: &UNet2DConditionConfig) -> TensorMap {
+        let names = NameTable {
+            rename: PARAMETER_RENAMES,
+            ..NameTable::default()
+        };
+        let mut tensors = module_tensors(self, &names);
+        for (name, tensor) in &mut tensors {
+            tensor.shape = config.stored_shape(name, &tensor.shape);
+        }
+        tensors
     }
 
     /// Shows each linear layer to `visit` under its diffusers name, such as

@@ -28,8 +28,11 @@ impl Timesteps {
     /// - output: `[batch, features]`
     pub fn forward(&self, timesteps: Tensor<1>) -> Tensor<2> {
         let half = self.features / 2;
-        let step = -Self::MAX_PERIOD.ln() / (half as f64 - self.freq_shift);
-        let frequencies: Vec<f32> = (0..half).map(|i| (step * i as f64).exp() as f32).collect();
+        // In f32 from the start, as diffusers has it: at timestep 999 a frequency's last digit is
+        // the fifth digit of the result.
+        let exponent =
+            |i| -(Self::MAX_PERIOD.ln() as f32) * i as f32 / (half as f64 - self.freq_shift) as f32;
+        let frequencies: Vec<f32> = (0..half).map(|i| exponent(i).exp()).collect();
         let frequencies = TensorData::new(frequencies, [1, half]);
         let frequencies = Tensor::<2>::from_data(frequencies, (&timesteps.device(), DType::F32));
         let angles = timesteps.cast(DType::F32).unsqueeze_dim::<2>(1) * frequencies;
