@@ -156,8 +156,19 @@ impl Sampler {
         latent_shape: [usize; 3],
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Candidate>, SamplerError> {
-        let mut noise = CounterNoise { source: &self.noise, seed: self.seed, requests };
-        self.generate_with(denoiser, requests, unconditional, latent_shape, &mut noise, on_step)
+        let mut noise = CounterNoise {
+            source: &self.noise,
+            seed: self.seed,
+            requests,
+        };
+        self.generate_with(
+            denoiser,
+            requests,
+            unconditional,
+            latent_shape,
+            &mut noise,
+            on_step,
+        )
     }
 
     /// Makes candidates from noise of another source, which then names the images: neither the
@@ -256,9 +267,12 @@ struct CounterNoise<'a> {
 impl BatchNoise for CounterNoise<'_> {
     fn fill(&mut self, step: u32, out: &mut [f32]) {
         let size = out.len() / self.requests.len().max(1);
-        out.par_chunks_mut(size.max(1)).zip(self.requests).for_each(|(values, request)| {
-            self.source.normal(self.seed, request.prompt, request.seed_index, step, values);
-        });
+        out.par_chunks_mut(size.max(1))
+            .zip(self.requests)
+            .for_each(|(values, request)| {
+                self.source
+                    .normal(self.seed, request.prompt, request.seed_index, step, values);
+            });
     }
 }
 

@@ -335,12 +335,23 @@ fn noise_of_another_source_takes_the_place_of_the_counter() {
     let unconditional = GaussianDenoiser::unconditional(&device);
     let run = |count: u32, seed| {
         let requests: Vec<CandidateRequest<'_>> = (0..count)
-            .map(|seed_index| CandidateRequest { prompt: &PROMPT, seed_index, context: &context })
+            .map(|seed_index| CandidateRequest {
+                prompt: &PROMPT,
+                seed_index,
+                context: &context,
+            })
             .collect();
         let mut noise = crate::torch_noise::TorchNoise::new(seed);
         let shape = [4, 2, 2];
         sampler
-            .generate_with(&denoiser, &requests, &unconditional, shape, &mut noise, &mut go_on)
+            .generate_with(
+                &denoiser,
+                &requests,
+                &unconditional,
+                shape,
+                &mut noise,
+                &mut go_on,
+            )
             .unwrap()
     };
     let (one, two) = (run(1, 5), run(2, 5));
