@@ -2,9 +2,9 @@
 //!
 //! A Mersenne twister (MT19937, Matsumoto and Nishimura 1998) gives words, and the transform of
 //! `torch.randn` turns them into normal values, sixteen at a time, or one by one in draws of less
-//! than sixteen. The words are equal bit for bit. The values are those of PyTorch's plain code
-//! path to the last bit or two; its AVX2 path approximates sine and logarithm more coarsely, so
-//! PyTorch differs from itself, and from this, by up to 2e-6.
+//! than sixteen. The words are equal bit for bit. The values are those of PyTorch's vectorised
+//! path (AVX2 and AVX-512) to within 5e-7, five in six of them to the last bit: it approximates
+//! logarithm and sine, and PyTorch's plain path differs from it by up to 2e-6.
 
 use crate::noise::{BatchNoise, logarithm, sine_cosine};
 
@@ -108,7 +108,7 @@ fn transform(block: &mut [f32]) {
     let (lengths, turns) = block.split_at_mut(BLOCK / 2);
     for (length, turn) in lengths.iter_mut().zip(turns) {
         let radius = (-2.0 * logarithm(f64::from(1.0 - *length)) as f32).sqrt();
-        // The angle is rounded to `f32` before its sine is taken, as there.
+        // The product is rounded to `f32` before its sine is taken, as there.
         let angle = std::f32::consts::TAU * *turn;
         let (sine, cosine) = sine_cosine(f64::from(angle) / std::f64::consts::TAU);
         *length = radius * cosine as f32;
@@ -120,20 +120,20 @@ fn transform(block: &mut [f32]) {
 mod tests {
     use super::*;
 
-    /// Made by `tools/goldens/export_torch_noise.py` on the plain path: seed, how many values, the
-    /// bits of the first and last two, and the sum; draws follow one another in one generator.
+    /// Made by `tools/goldens/export_torch_noise.py` on the AVX2 path: seed, how many values, the bits
+    /// of the first and last two, and the sum; draws follow one another in one generator.
     const GOLDEN: [(u64, usize, [u32; 4], f64); 18] = [
         (
             0,
             16,
-            [3213892485, 3214114954, 1066332814, 3195876954],
-            -1.90911404,
+            [3213892485, 3214114954, 1066332814, 3195876988],
+            -1.90911431,
         ),
         (
             0,
             40,
-            [3215795138, 3218674759, 1055136301, 1068081819],
-            1.98745451,
+            [3215795138, 3218674758, 1055136300, 1068081819],
+            1.98745418,
         ),
         (
             0,
@@ -151,25 +151,25 @@ mod tests {
             0,
             1300,
             [3143140810, 3205026075, 1060260122, 3205695979],
-            18.083671,
+            18.0836916,
         ),
         (
             0,
             17,
-            [1062242643, 1055662880, 1069962529, 1045864460],
-            5.83202029,
+            [1062242642, 1055662880, 1069962529, 1045864448],
+            5.83201989,
         ),
         (
             42,
             16,
-            [1073128743, 1069440852, 3208958625, 1061367711],
-            -2.18766924,
+            [1073128745, 1069440851, 3208958624, 1061367711],
+            -2.18766829,
         ),
         (
             42,
             40,
-            [1070741361, 3189992827, 3202862745, 3209007932],
-            9.00074777,
+            [1070741361, 3189992837, 3202862743, 3209007932],
+            9.00075124,
         ),
         (
             42,
@@ -186,26 +186,26 @@ mod tests {
         (
             42,
             1300,
-            [1060791650, 3207982241, 1071861029, 3191712728],
-            41.1903173,
+            [1060791651, 3207982241, 1071861029, 3191712748],
+            41.1903312,
         ),
         (
             42,
             17,
-            [3206221278, 3209628314, 3202470701, 3209140825],
-            -1.23028395,
+            [3206221278, 3209628317, 3202470700, 3209140825],
+            -1.230284,
         ),
         (
             4294967303,
             16,
-            [3209819222, 1053462563, 1047260456, 1066109578],
-            -0.517582431,
+            [3209819222, 1053462571, 1047260456, 1066109576],
+            -0.517581955,
         ),
         (
             4294967303,
             40,
-            [3217724609, 3198561691, 3179291434, 1055270425],
-            -5.82683653,
+            [3217724609, 3198561689, 3179291478, 1055270425],
+            -5.8268349,
         ),
         (
             4294967303,
@@ -222,14 +222,14 @@ mod tests {
         (
             4294967303,
             1300,
-            [1053961648, 1071791444, 3206628975, 3204674230],
-            -5.80317856,
+            [1053961648, 1071791450, 3206628963, 3204674229],
+            -5.80314697,
         ),
         (
             4294967303,
             17,
-            [3204798832, 3222137857, 1067138006, 1052451734],
-            -4.824485,
+            [3204798832, 3222137856, 1067138006, 1052451734],
+            -4.82448566,
         ),
     ];
 
@@ -258,7 +258,7 @@ mod tests {
                 "{seed} {size}: {found} {sum}"
             );
         }
-        assert!(exact >= 60, "{exact}");
+        assert!(exact >= 54, "{exact}");
     }
 
     #[test]
