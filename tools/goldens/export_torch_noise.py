@@ -1,4 +1,6 @@
-"""Prints the golden values of diffusion/src/torch_noise.rs: draws of PyTorch's CPU generator."""
+"""Prints the golden values of diffusion/src/torch_noise.rs: draws of PyTorch's CPU generator.
+
+The numbers kept are those of a processor with AVX2 (or ATEN_CPU_CAPABILITY=avx2)."""
 
 import torch
 
