@@ -1,1 +1,248 @@
-//! image.
+//! Images as tensors, as 8-bit RGB and as PNG files.
+
+use std::io::Cursor;
+
+use burn::tensor::{DType, Device, Tensor, TensorData, TensorReadError};
+
+/// An image of 8-bit red, green and blue, row by row from the top left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RgbImage {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+/// A failure to convert or decode an image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The number of bytes does not fit width and height.
+    #[error("Image of {width} x {height} has {found} bytes, expected {expected}")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Three per pixel.
+        expected: u64,
+        /// Bytes given.
+        found: u64,
+    },
+    /// A tensor is not an image.
+    #[error("Tensor has shape {found:?}, expected 3 channels and at least 1 x 1 pixels")]
+    Shape {
+        /// The tensor's shape.
+        found: [usize; 3],
+    },
+    /// A tensor holds values that are no colour.
+    #[error("Tensor holds {count} NaN or infinite values")]
+    NotFinite {
+        /// How many.
+        count: usize,
+    },
+    /// A tensor could not be read from its device.
+    #[error("Cannot read the tensor")]
+    Unreadable {
+        /// The device's reason.
+        source: TensorReadError,
+    },
+    /// Bytes are not a PNG file that can be read.
+    #[error("Cannot decode PNG")]
+    Decode {
+        /// The decoder's reason.
+        source: png::DecodingError,
+    },
+    /// An image could not be written as PNG.
+    #[error("Cannot encode PNG")]
+    Encode {
+        /// The encoder's reason.
+        source: png::EncodingError,
+    },
+}
+
+impl RgbImage {
+    /// Wraps pixels, three bytes each.
+    ///
+    /// # Errors
+    /// [`ImageError::Size`] when there are too few or too many bytes.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self, ImageError> {
+        let expected = 3 * u64::from(width) * u64::from(height);
+        let found = pixels.len() as u64;
+        match found == expected {
+            true => Ok(Self {
+                width,
+                height,
+                pixels,
+            }),
+            false => Err(ImageError::Size {
+                width,
+                height,
+                expected,
+                found,
+            }),
+        }
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Red, green and blue of each pixel, row by row from the top left.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// Converts a decoded image, `round(255 clamp(x / 2 + 1/2, 0, 1))` with ties to even, which is
+    /// what diffusers' image processor does.
+    ///
+    /// # Shapes
+    /// - image: `[3, height, width]`
+    ///
+    /// # Errors
+    /// When the tensor is no image or holds NaN or infinite values: a model that diverged must not
+    /// pass for one that draws black.
+    pub fn from_tensor(image: Tensor<3>) -> Result<Self, ImageError> {
+        let found = image.dims();
+        let [channels, height, width] = found;
+        let (Ok(wide), Ok(high)) = (u32::try_from(width), u32::try_from(height)) else {
+            return Err(ImageError::Shape { found });
+        };
+        if channels != 3 || wide == 0 || high == 0 {
+            return Err(ImageError::Shape { found });
+        }
+        let values = image
+            .try_into_data_dtype(DType::F32)
+            .and_then(|data| Ok(data.try_into_vec::<f32>()?))
+            .map_err(|source| ImageError::Unreadable { source })?;
+        let count = values.iter().filter(|value| !value.is_finite()).count();
+        if count > 0 {
+            return Err(ImageError::NotFinite { count });
+        }
+        let area = height * width;
+        let pixels = (0..area)
+            .flat_map(|position| [0, 1, 2].map(|channel| to_byte(values[channel * area + position])))
+            .collect();
+        Self::new(wide, high, pixels)
+    }
+
+    /// Converts to a tensor, `x / 127.5 - 1`.
+    ///
+    /// # Shapes
+    /// - output: `[3, height, width]` with values in -1..1
+    pub fn to_tensor(&self, device: &Device) -> Tensor<3> {
+        let (height, width) = (self.height as usize, self.width as usize);
+        let values: Vec<f32> = (0..3)
+            .flat_map(|channel| self.pixels.iter().skip(channel).step_by(3))
+            .map(|byte| f32::from(*byte) / 127.5 - 1.0)
+            .collect();
+        Tensor::from_data(TensorData::new(values, [3, height, width]), (device, DType::F32))
+    }
+
+    /// Encodes as PNG; the same pixels always give the same bytes.
+    ///
+    /// # Errors
+    /// When the image has no pixels.
+    pub fn to_png(&self) -> Result<Vec<u8>, ImageError> {
+        let encode = |source| ImageError::Encode { source };
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Balanced);
+        let mut writer = encoder.write_header().map_err(encode)?;
+        writer.write_image_data(&self.pixels).map_err(encode)?;
+        writer.finish().map_err(encode)?;
+        Ok(bytes)
+    }
+
+    /// Decodes any PNG: palettes and greys become RGB, 16 bits become 8, transparency is dropped.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole PNG.
+    pub fn from_png(bytes: &[u8]) -> Result<Self, ImageError> {
+        let decode = |source| ImageError::Decode { source };
+        let mut decoder = png::Decoder::new(Cursor::new(bytes));
+        decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
+        let mut reader = decoder.read_info().map_err(decode)?;
+        let too_large = || decode(png::DecodingError::LimitsExceeded);
+        let mut buffer = vec![0; reader.output_buffer_size().ok_or_else(too_large)?];
+        let frame = reader.next_frame(&mut buffer).map_err(decode)?;
+        buffer.truncate(frame.buffer_size());
+        let pixels = match frame.color_type {
+            png::ColorType::Grayscale => buffer.iter().flat_map(|grey| [*grey; 3]).collect(),
+            png::ColorType::GrayscaleAlpha => buffer.iter().step_by(2).flat_map(|grey| [*grey; 3]).collect(),
+            png::ColorType::Rgba => {
+                let (pixels, _) = buffer.as_chunks::<4>();
+                pixels
+                    .iter()
+                    .flat_map(|[red, green, blue, _]| [*red, *green, *blue])
+                    .collect()
+            }
+            png::ColorType::Rgb | png::ColorType::Indexed => buffer,
+        };
+        Self::new(frame.width, frame.height, pixels)
+    }
+}
+
+fn to_byte(value: f32) -> u8 {
+    ((value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradient() -> RgbImage {
+        let pixels = (0..5 * 7 * 3).map(|index| (index * 37 % 256) as u8).collect();
+        RgbImage::new(5, 7, pixels).unwrap()
+    }
+
+    #[test]
+    fn tensors_and_png_round_trip() {
+        let device = Device::flex();
+        let every_byte = RgbImage::new(256, 1, (0..256).flat_map(|byte| [byte as u8; 3]).collect()).unwrap();
+        for image in [gradient(), every_byte] {
+            assert_eq!(RgbImage::from_tensor(image.to_tensor(&device)).unwrap(), image);
+            let png = image.to_png().unwrap();
+            assert_eq!(png, image.to_png().unwrap());
+            assert_eq!(RgbImage::from_png(&png).unwrap(), image);
+        }
+    }
+
+    #[test]
+    fn channels_are_planes_and_values_are_clamped() {
+        let values = [-1.0, 1.0, -3.0, 3.0, 0.0, 1.0 / 255.0];
+        let data = TensorData::new(values.map(|value: f64| value as f32).to_vec(), [3, 1, 2]);
+        let image = RgbImage::from_tensor(Tensor::from_data(data, &Device::flex())).unwrap();
+        // 0 is 127.5, which rounds to the even 128; 1/255 is 128.
+        assert_eq!(image.pixels(), [0, 0, 128, 255, 255, 128]);
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        let device = Device::flex();
+        let nan = Tensor::<3>::full([3, 1, 1], f32::NAN, &device);
+        assert!(matches!(
+            RgbImage::from_tensor(nan),
+            Err(ImageError::NotFinite { count: 3 })
+        ));
+        let grey = Tensor::<3>::zeros([1, 2, 2], &device);
+        assert!(matches!(
+            RgbImage::from_tensor(grey),
+            Err(ImageError::Shape { .. })
+        ));
+        assert!(matches!(
+            RgbImage::new(2, 2, vec![0; 11]),
+            Err(ImageError::Size { expected: 12, .. })
+        ));
+        let png = gradient().to_png().unwrap();
+        for cut in [0, 7, 40, png.len() - 13] {
+            assert!(RgbImage::from_png(&png[..cut]).is_err(), "{cut}");
+        }
+    }
+}

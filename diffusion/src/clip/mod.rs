@@ -3,6 +3,8 @@
 mod attention;
 mod config;
 mod layer;
+#[cfg(test)]
+mod tests;
 mod text_model;
 
 pub use config::{ClipTextConfig, ClipTextConfigError, HiddenActivation};

@@ -1,13 +1,13 @@
 //! Self-attention over positions, with one head as wide as the channels.
 
 use burn::module::Module;
-use burn::nn::GroupNorm;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::resnet::group_norm;
 use crate::linear::{Bias, Linear};
+use crate::unet::GroupNorm;
 
 /// diffusers' `Attention` as the autoencoder's middle blocks use it.
 #[derive(Module, Debug)]

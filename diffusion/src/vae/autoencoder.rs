@@ -1,13 +1,12 @@
 //! The autoencoder as a whole.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
 use super::config::{AutoencoderConfig, AutoencoderConfigError};
 use super::decoder::Decoder;
 use super::encoder::Encoder;
-use super::resnet::conv1x1;
+use crate::unet::Conv2d;
 
 /// diffusers' `AutoencoderKL`.
 ///
@@ -34,10 +33,10 @@ impl AutoencoderKL {
             decoder: Decoder::new(config, device),
             quant_conv: config
                 .use_quant_conv
-                .then(|| conv1x1(2 * latent, 2 * latent, device)),
+                .then(|| Conv2d::same([2 * latent, 2 * latent], 1, device)),
             post_quant_conv: config
                 .use_post_quant_conv
-                .then(|| conv1x1(latent, latent, device)),
+                .then(|| Conv2d::same([latent, latent], 1, device)),
         })
     }
 

@@ -1,14 +1,12 @@
 //! From a latent to pixels.
 
 use burn::module::Module;
-use burn::nn::GroupNorm;
-use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::config::AutoencoderConfig;
 use super::mid_block::MidBlock;
-use super::resnet::{ResnetBlock, conv3x3, group_norm};
+use super::resnet::{ResnetBlock, group_norm};
+use crate::unet::{Conv2d, GroupNorm, Upsample2D};
 
 /// diffusers' `Decoder`.
 #[derive(Module, Debug)]
@@ -23,12 +21,7 @@ pub(super) struct Decoder {
 #[derive(Module, Debug)]
 struct UpBlock {
     resnets: Vec<ResnetBlock>,
-    upsamplers: Vec<Upsampler>,
-}
-
-#[derive(Module, Debug)]
-struct Upsampler {
-    conv: Conv2d,
+    upsamplers: Vec<Upsample2D>,
 }
 
 impl Decoder {
@@ -42,11 +35,11 @@ impl Decoder {
             })
             .collect();
         Self {
-            conv_in: conv3x3(config.latent_channels, coarsest_first[0], device),
+            conv_in: Conv2d::same([config.latent_channels, coarsest_first[0]], 3, device),
             up_blocks,
             mid_block: MidBlock::new(config, coarsest_first[0], device),
             conv_norm_out: group_norm(config.norm_num_groups, coarsest_first[last], device),
-            conv_out: conv3x3(coarsest_first[last], config.out_channels, device),
+            conv_out: Conv2d::same([coarsest_first[last], config.out_channels], 3, device),
         }
     }
 
@@ -58,7 +51,7 @@ impl Decoder {
         for block in &self.up_blocks {
             x = block.forward(x);
         }
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
     }
 }
 
@@ -70,9 +63,7 @@ impl UpBlock {
             .map(|input| ResnetBlock::new([input, output], config.norm_num_groups, device))
             .collect();
         let upsamplers = (0..usize::from(upsample))
-            .map(|_| Upsampler {
-                conv: conv3x3(output, output, device),
-            })
+            .map(|_| Upsample2D::new(output, device))
             .collect();
         Self { resnets, upsamplers }
     }
@@ -81,14 +72,6 @@ impl UpBlock {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
         self.upsamplers
             .iter()
-            .fold(x, |x, upsampler| upsampler.conv.forward(doubled(x)))
+            .fold(x, |x, upsampler| upsampler.forward(x, None))
     }
-}
-
-/// Repeats every position twice along both axes: nearest-neighbour upsampling.
-fn doubled(x: Tensor<4>) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    x.reshape([batch * channels, height, 1, width, 1])
-        .expand([batch * channels, height, 2, width, 2])
-        .reshape([batch, channels, 2 * height, 2 * width])
 }

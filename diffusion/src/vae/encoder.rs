@@ -1,14 +1,12 @@
 //! From pixels to the moments of a latent.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, PaddingConfig2d};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::config::AutoencoderConfig;
 use super::mid_block::MidBlock;
-use super::resnet::{ResnetBlock, conv3x3, group_norm};
+use super::resnet::{ResnetBlock, group_norm};
+use crate::unet::{Conv2d, Downsample2D, GroupNorm};
 
 /// diffusers' `Encoder`.
 #[derive(Module, Debug)]
@@ -23,12 +21,7 @@ pub(super) struct Encoder {
 #[derive(Module, Debug)]
 struct DownBlock {
     resnets: Vec<ResnetBlock>,
-    downsamplers: Vec<Downsampler>,
-}
-
-#[derive(Module, Debug)]
-struct Downsampler {
-    conv: Conv2d,
+    downsamplers: Vec<Downsample2D>,
 }
 
 impl Encoder {
@@ -43,11 +36,11 @@ impl Encoder {
             })
             .collect();
         Self {
-            conv_in: conv3x3(config.in_channels, channels[0], device),
+            conv_in: Conv2d::same([config.in_channels, channels[0]], 3, device),
             down_blocks,
             mid_block: MidBlock::new(config, channels[last], device),
             conv_norm_out: group_norm(groups, channels[last], device),
-            conv_out: conv3x3(channels[last], 2 * config.latent_channels, device),
+            conv_out: Conv2d::same([channels[last], 2 * config.latent_channels], 3, device),
         }
     }
 
@@ -60,7 +53,7 @@ impl Encoder {
             x = block.forward(x);
         }
         let x = self.mid_block.forward(x);
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
     }
 }
 
@@ -71,15 +64,9 @@ impl DownBlock {
             .map(|layer| if layer == 0 { input } else { output })
             .map(|input| ResnetBlock::new([input, output], config.norm_num_groups, device))
             .collect();
-        // One row below and one column to the right only, so that position 0 stays position 0.
-        let conv = || {
-            Conv2dConfig::new([output, output], [3, 3])
-                .with_stride([2, 2])
-                .with_padding(PaddingConfig2d::Explicit(0, 0, 1, 1))
-                .init(device)
-        };
+        // Padding 0 pads below and to the right only, so that position 0 stays position 0.
         let downsamplers = (0..usize::from(downsample))
-            .map(|_| Downsampler { conv: conv() })
+            .map(|_| Downsample2D::new(output, 0, device))
             .collect();
         Self {
             resnets,
@@ -91,6 +78,6 @@ impl DownBlock {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x));
         self.downsamplers
             .iter()
-            .fold(x, |x, downsampler| downsampler.conv.forward(x))
+            .fold(x, |x, downsampler| downsampler.forward(x))
     }
 }

@@ -7,6 +7,8 @@ mod decoder;
 mod encoder;
 mod mid_block;
 mod resnet;
+#[cfg(test)]
+mod tests;
 
 pub use autoencoder::AutoencoderKL;
 pub use config::{AutoencoderConfig, AutoencoderConfigError};

@@ -1,10 +1,9 @@
 //! A residual block of two convolutions, without a time embedding.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
+
+use crate::unet::{Conv2d, GroupNorm};
 
 /// diffusers' `ResnetBlock2D` as its autoencoder uses it.
 #[derive(Module, Debug)]
@@ -21,18 +20,18 @@ impl ResnetBlock {
         let [input, output] = channels;
         Self {
             norm1: group_norm(groups, input, device),
-            conv1: conv3x3(input, output, device),
+            conv1: Conv2d::same([input, output], 3, device),
             norm2: group_norm(groups, output, device),
-            conv2: conv3x3(output, output, device),
-            conv_shortcut: (input != output).then(|| conv1x1(input, output, device)),
+            conv2: Conv2d::same([output, output], 3, device),
+            conv_shortcut: (input != output).then(|| Conv2d::same([input, output], 1, device)),
         }
     }
 
     /// # Shapes
     /// - x: `[batch, in, height, width]`, output: `[batch, out, height, width]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let hidden = self.conv1.forward(silu(self.norm1.forward(x.clone())));
-        let hidden = self.conv2.forward(silu(self.norm2.forward(hidden)));
+        let hidden = self.conv1.forward(self.norm1.forward_silu(x.clone()));
+        let hidden = self.conv2.forward(self.norm2.forward_silu(hidden));
         match &self.conv_shortcut {
             Some(shortcut) => shortcut.forward(x) + hidden,
             None => x + hidden,
@@ -42,17 +41,5 @@ impl ResnetBlock {
 
 /// A group normalization with the autoencoder's epsilon, 1e-6.
 pub(super) fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
-    GroupNormConfig::new(groups, channels)
-        .with_epsilon(1e-6)
-        .init(device)
-}
-
-pub(super) fn conv3x3(input: usize, output: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([input, output], [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init(device)
-}
-
-pub(super) fn conv1x1(input: usize, output: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([input, output], [1, 1]).init(device)
+    GroupNorm::new(groups, channels, 1e-6, device)
 }

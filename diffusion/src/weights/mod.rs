@@ -8,11 +8,15 @@ mod digest;
 mod error;
 mod file;
 mod folder;
+#[cfg(test)]
+pub(crate) mod golden;
 mod host_tensor;
 mod load;
 mod names;
 mod save;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use digest::digest_tensors;
 pub use error::{LoadProblem, WeightsError};

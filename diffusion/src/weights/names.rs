@@ -6,7 +6,8 @@
 /// dots, so that `query` never matches inside `query_norm`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NameTable<'a> {
-    /// Parts of parameter paths, and how files spell them. Applied in order, on load and on save.
+    /// Parts of parameter paths, and how files spell them. Applied in order, on load and on save;
+    /// dots around a part do not count.
     pub rename: &'a [(&'a str, &'a str)],
     /// Parts of file names, and a spelling that other versions use. Tried on load, all together,
     /// when the file lacks the first spelling; an empty spelling drops the part.
@@ -42,6 +43,7 @@ fn replace_all(name: &str, pairs: &[(&str, &str)]) -> String {
 }
 
 fn replace_part(name: &str, from: &str, to: &str) -> String {
+    let (from, to) = (from.trim_matches('.'), to.trim_matches('.'));
     let dotted = format!(".{name}.");
     let replacement = if to.is_empty() {
         ".".to_owned()

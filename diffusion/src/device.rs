@@ -1,0 +1,333 @@
+//! Devices: from the user's word to one that has really computed something.
+//!
+//! Burn opens devices lazily and panics, sometimes on a thread of its own, when a driver is
+//! missing. So a device counts as there only after a small product on it came back right, and a
+//! panic on the way is an error like any other.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use thiserror::Error;
+
+/// A device that cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeviceError {
+    /// A word that names no device.
+    #[error("Unknown device `{text}`; use `auto`, `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`")]
+    Unknown {
+        /// The word.
+        text: String,
+    },
+    /// A family this build was made without.
+    #[error("This build cannot use `{family}` devices; build it with `--features {family}`")]
+    NotCompiled {
+        /// The family asked for.
+        family: DeviceFamily,
+    },
+    /// A device this machine does not have.
+    #[error("There is no device `{family}:{index}`; `{found}` of this kind found")]
+    Missing {
+        /// The family asked for.
+        family: DeviceFamily,
+        /// The position asked for.
+        index: usize,
+        /// How many devices of the family there are.
+        found: usize,
+    },
+    /// A device that is listed and does not work.
+    #[error("Device `{family}:{index}` does not work: {reason}")]
+    Broken {
+        /// The family asked for.
+        family: DeviceFamily,
+        /// The position asked for.
+        index: usize,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// A kind of device, named as its cargo feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceFamily {
+    /// Burn's flex on the processor; always there.
+    Cpu,
+    /// Any graphics card, through Vulkan.
+    Wgpu,
+    /// NVIDIA cards.
+    Cuda,
+}
+
+/// What the user asked for: `auto`, `cpu`, `wgpu[:N]` or `cuda[:N]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceSelection {
+    /// The best that works: CUDA, then a graphics card, then the processor; the default.
+    #[default]
+    Auto,
+    /// One device of a family; positions count from 0.
+    Exact(DeviceFamily, usize),
+}
+
+/// A device that has passed the probe.
+#[derive(Debug, Clone)]
+pub struct OpenDevice {
+    /// The handle tensors are made with.
+    pub device: Device,
+    /// Its family.
+    pub family: DeviceFamily,
+    /// Its position in the family.
+    pub index: usize,
+}
+
+/// One line of the list of devices.
+#[derive(Debug, Clone)]
+pub struct DeviceReport {
+    /// The family.
+    pub family: DeviceFamily,
+    /// The position in the family; none when the family has no device here.
+    pub index: Option<usize>,
+    /// The float types it computes in, or why it does not work.
+    pub float_types: Result<Vec<&'static str>, DeviceError>,
+}
+
+impl DeviceSelection {
+    /// Opens the device and makes it compute.
+    ///
+    /// # Errors
+    /// Fails when the family is not in this build, or the device is missing or broken. `auto`
+    /// never fails while the processor works, and never takes a graphics card that is software.
+    pub fn open(self) -> Result<OpenDevice, DeviceError> {
+        match self {
+            Self::Exact(family, index) => open(family, index),
+            Self::Auto => [DeviceFamily::Cuda, DeviceFamily::Wgpu]
+                .into_iter()
+                .filter(|&family| !enumerate_hardware(family).is_empty())
+                .find_map(|family| open(family, 0).ok())
+                .map_or_else(|| open(DeviceFamily::Cpu, 0), Ok),
+        }
+    }
+}
+
+/// Lists every device of every family and whether it works.
+pub fn list_devices() -> Vec<DeviceReport> {
+    let families = [DeviceFamily::Cpu, DeviceFamily::Wgpu, DeviceFamily::Cuda];
+    let mut reports = Vec::new();
+    for family in families {
+        let count = quietly(|| enumerate(family)).map_or(0, |found| found.map_or(0, |d| d.len()));
+        reports.extend((0..count.max(1)).map(|index| {
+            let opened = open(family, index);
+            DeviceReport {
+                family,
+                index: (count > 0).then_some(index),
+                float_types: opened.map(|open| float_types(&open.device)),
+            }
+        }));
+    }
+    reports
+}
+
+/// Names the float types a device stores, converts and computes in.
+pub fn float_types(device: &Device) -> Vec<&'static str> {
+    let types = [
+        (FloatDType::F64, "f64"),
+        (FloatDType::F32, "f32"),
+        (FloatDType::F16, "f16"),
+        (FloatDType::BF16, "bf16"),
+    ];
+    let supported = |float: FloatDType| quietly(|| device.supports_dtype(float)) == Ok(true);
+    types
+        .into_iter()
+        .filter(|&(float, _)| supported(float))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+fn open(family: DeviceFamily, index: usize) -> Result<OpenDevice, DeviceError> {
+    let broken = |reason| DeviceError::Broken {
+        family,
+        index,
+        reason,
+    };
+    let devices = quietly(|| enumerate(family)).map_err(broken)??;
+    let found = devices.len();
+    let device = devices
+        .into_iter()
+        .nth(index)
+        .ok_or(DeviceError::Missing { family, index, found })?;
+    quietly(|| probe(&device))
+        .and_then(|result| result)
+        .map_err(broken)?;
+    Ok(OpenDevice {
+        device,
+        family,
+        index,
+    })
+}
+
+/// Lists a family, or says that this build lacks it.
+fn enumerate(family: DeviceFamily) -> Result<Vec<Device>, DeviceError> {
+    match family {
+        DeviceFamily::Cpu => Ok(vec![Device::flex()]),
+        #[cfg(feature = "wgpu")]
+        DeviceFamily::Wgpu => Ok(Device::enumerate(burn::tensor::DeviceType::Vulkan).into_vec()),
+        #[cfg(feature = "cuda")]
+        DeviceFamily::Cuda => Ok(Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()),
+        #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
+        family => Err(DeviceError::NotCompiled { family }),
+    }
+}
+
+/// Lists a family without adapters that are software, which the processor's own kernels outrun.
+fn enumerate_hardware(family: DeviceFamily) -> Vec<Device> {
+    let devices = quietly(|| enumerate(family))
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or_default();
+    #[cfg(feature = "wgpu")]
+    let devices = {
+        let software = Device::vulkan(burn::tensor::DeviceKind::Cpu);
+        devices
+            .into_iter()
+            .take_while(|device| *device != software)
+            .collect()
+    };
+    devices
+}
+
+/// Multiplies two small matrices and compares the product.
+fn probe(device: &Device) -> Result<(), String> {
+    let square = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], device);
+    let product = square.clone().matmul(square);
+    let found: Vec<f32> = product.try_into_vec_as().map_err(|error| error.to_string())?;
+    match found == [7.0, 10.0, 15.0, 22.0] {
+        true => Ok(()),
+        false => Err(format!("a product of matrices came out as `{found:?}`")),
+    }
+}
+
+/// Runs something that may panic and turns the panic into its message.
+///
+/// Panic messages are not printed meanwhile, not even those of device threads: the caller reports
+/// the failure.
+fn quietly<T>(action: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Mutex<()> = Mutex::new(());
+    let guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(action));
+    set_hook(hook);
+    drop(guard);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "the driver panicked".to_owned())
+    })
+}
+
+impl fmt::Display for DeviceFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
+impl fmt::Display for DeviceSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Exact(DeviceFamily::Cpu, _) => f.write_str("cpu"),
+            Self::Exact(family, index) => write!(f, "{family}:{index}"),
+        }
+    }
+}
+
+impl FromStr for DeviceSelection {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || DeviceError::Unknown {
+            text: text.to_owned(),
+        };
+        let (word, index) = match text.split_once(':') {
+            None => (text, None),
+            Some((word, digits)) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                (word, Some(digits.parse().map_err(|_| unknown())?))
+            }
+            Some(_) => return Err(unknown()),
+        };
+        match (word, index) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Exact(DeviceFamily::Cpu, 0)),
+            ("wgpu", index) => Ok(Self::Exact(DeviceFamily::Wgpu, index.unwrap_or(0))),
+            ("cuda", index) => Ok(Self::Exact(DeviceFamily::Cuda, index.unwrap_or(0))),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_devices_round_trip() {
+        for text in ["auto", "cpu", "wgpu:0", "wgpu:3", "cuda:0", "cuda:12"] {
+            assert_eq!(text.parse::<DeviceSelection>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceSelection::Exact(DeviceFamily::Cuda, 0)));
+        for text in [
+            "", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cpu:0", "auto:1", "cuda:x", "CPU",
+        ] {
+            let unknown = DeviceError::Unknown {
+                text: text.to_owned(),
+            };
+            assert_eq!(text.parse::<DeviceSelection>(), Err(unknown));
+        }
+    }
+
+    #[test]
+    fn the_processor_opens_and_reports_its_types() {
+        let open = "cpu".parse::<DeviceSelection>().unwrap().open().unwrap();
+        assert_eq!((open.family, open.index), (DeviceFamily::Cpu, 0));
+        assert!(float_types(&open.device).contains(&"f32"));
+        assert!(DeviceSelection::Auto.open().is_ok());
+        let reports = list_devices();
+        assert!(reports[0].float_types.as_ref().unwrap().contains(&"f32"));
+        assert!(reports.iter().any(|report| report.family == DeviceFamily::Cuda));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_an_error() {
+        let missing = DeviceSelection::Exact(DeviceFamily::Cpu, 7).open().unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "There is no device `cpu:7`; `1` of this kind found"
+        );
+        for family in [DeviceFamily::Wgpu, DeviceFamily::Cuda] {
+            let refused = DeviceSelection::Exact(family, 99).open().unwrap_err();
+            let compiled = match family {
+                DeviceFamily::Wgpu => cfg!(feature = "wgpu"),
+                _ => cfg!(feature = "cuda"),
+            };
+            assert_eq!(refused != DeviceError::NotCompiled { family }, compiled);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_message() {
+        assert_eq!(
+            quietly(|| -> u8 { panic!("no driver {}", 5) }),
+            Err("no driver 5".to_owned())
+        );
+        assert_eq!(
+            quietly(|| -> u8 { panic!("no driver") }),
+            Err("no driver".to_owned())
+        );
+        assert_eq!(quietly(|| 3), Ok(3));
+    }
+}

@@ -1,0 +1,113 @@
+//! What can be wrong with a model folder.
+
+use std::path::PathBuf;
+
+use crate::clip::ClipTextConfigError;
+use crate::tokenizer::TokenizerError;
+use crate::vae::AutoencoderConfigError;
+use crate::weights::WeightsError;
+
+/// A failure to open, load, use or write a model.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The folder holds no model.
+    #[error("`{}` is not a model folder: it has no `model_index.json`", path.display())]
+    NotAModel {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file could not be read.
+    #[error("Cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("Cannot write `{}`", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A model is to be written where something is already.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A configuration is malformed or holds a setting that is not supported.
+    #[error("Cannot use `{}`", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason.
+        source: serde_json::Error,
+    },
+    /// The index lacks a component.
+    #[error("`{}` lists no `{component}`", path.display())]
+    NoComponent {
+        /// The index.
+        path: PathBuf,
+        /// The component.
+        component: &'static str,
+    },
+    /// The model or a component is of a class that is not supported.
+    #[error("`{}` says `{component}` is a `{found}`, expected `{expected}`", path.display())]
+    Class {
+        /// The index.
+        path: PathBuf,
+        /// The component, or `_class_name` for the model itself.
+        component: &'static str,
+        /// The class found.
+        found: String,
+        /// The class supported.
+        expected: &'static str,
+    },
+    /// The autoencoder's configuration is not supported.
+    #[error("Cannot use `{}`", path.display())]
+    Autoencoder {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: AutoencoderConfigError,
+    },
+    /// The text encoder's configuration is not supported.
+    #[error("Cannot use `{}`", path.display())]
+    TextModel {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: ClipTextConfigError,
+    },
+    /// Two components do not fit each other.
+    #[error("In `{}`, {left} is {left_value} but {right} is {right_value}", path.display())]
+    Disagreement {
+        /// The model folder.
+        path: PathBuf,
+        /// What the one component says.
+        left: &'static str,
+        /// Its value.
+        left_value: usize,
+        /// What the other component says.
+        right: &'static str,
+        /// Its value.
+        right_value: usize,
+    },
+    /// The tokenizer cannot be read or used.
+    #[error("Cannot use the tokenizer")]
+    Tokenizer {
+        /// The reason.
+        source: TokenizerError,
+    },
+    /// Weights cannot be read, written or do not fit.
+    #[error("Cannot use the weights of `{component}`")]
+    Weights {
+        /// The component.
+        component: &'static str,
+        /// The reason.
+        source: WeightsError,
+    },
+}

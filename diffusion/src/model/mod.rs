@@ -1,0 +1,86 @@
+//! Whole models in diffusers' folder layout.
+
+mod digests;
+mod directory;
+mod error;
+mod index;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+pub use digests::ModelDigests;
+pub use directory::ModelDirectory;
+pub use error::ModelError;
+
+use crate::clip::{ClipTextConfig, ClipTextModel};
+use crate::scheduler::SchedulerConfig;
+use crate::tokenizer::Tokenizer;
+use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
+use crate::vae::{AutoencoderConfig, AutoencoderKL};
+
+/// The parts of a text-to-image model, on one device.
+#[derive(Debug, Clone)]
+pub struct DiffusionModel {
+    /// The denoiser.
+    pub unet: UNet2DConditionModel,
+    /// The autoencoder between pixels and latents.
+    pub vae: AutoencoderKL,
+    /// The text encoder.
+    pub text_encoder: ClipTextModel,
+    /// Prompts to token ids.
+    pub tokenizer: Tokenizer,
+    /// The denoiser's shape.
+    pub unet_config: UNet2DConditionConfig,
+    /// The autoencoder's shape.
+    pub vae_config: AutoencoderConfig,
+    /// The text encoder's shape.
+    pub text_config: ClipTextConfig,
+    /// The noise schedule that the denoiser was trained with.
+    pub scheduler_config: SchedulerConfig,
+}
+
+/// Prompts as the denoiser reads them.
+#[derive(Debug, Clone)]
+pub struct EncodedPrompts {
+    /// One hidden state per token, `[prompts, tokens, width]`.
+    pub context: Tensor<3>,
+    /// Whether each prompt was too long and its end was cut off.
+    pub truncated: Vec<bool>,
+}
+
+impl DiffusionModel {
+    /// Encodes prompts; the empty prompt is the unconditional one.
+    ///
+    /// # Errors
+    /// When a prompt cannot be encoded.
+    pub fn encode_prompts(&self, prompts: &[&str], device: &Device) -> Result<EncodedPrompts, ModelError> {
+        let encoded = prompts
+            .iter()
+            .map(|prompt| self.tokenizer.encode(prompt))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| ModelError::Tokenizer { source })?;
+        let tokens = encoded.first().map_or(0, |prompt| prompt.ids.len());
+        let ids: Vec<i32> = encoded
+            .iter()
+            .flat_map(|prompt| &prompt.ids)
+            .map(|id| *id as i32)
+            .collect();
+        let data = TensorData::new(ids, [prompts.len(), tokens]);
+        let ids = Tensor::<2, Int>::from_data(data, (device, DType::I32));
+        Ok(EncodedPrompts {
+            context: self.text_encoder.forward(ids).last_hidden_state,
+            truncated: encoded.iter().map(|prompt| prompt.truncated).collect(),
+        })
+    }
+
+    /// Decodes latents as the denoiser knows them, that is multiplied by the scaling factor.
+    ///
+    /// # Shapes
+    /// - latents: `[batch, latent channels, height, width]`
+    /// - output: `[batch, 3, height * downscale, width * downscale]`, about -1..1
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        self.vae.decode(latents / self.vae_config.scaling_factor)
+    }
+}

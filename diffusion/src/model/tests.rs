@@ -1,0 +1,193 @@
+use std::path::Path;
+
+use burn::tensor::FloatDType;
+
+use super::*;
+use crate::tokenizer::VocabularyBuilder;
+use crate::weights::{Dtype, module_tensors};
+
+/// A whole model of a few thousand random weights.
+fn tiny(folder: &Path) -> DiffusionModel {
+    let device = Device::flex();
+    let vocabulary = VocabularyBuilder::new(["a", "red", "blue", "circle", "square", "and"]).unwrap();
+    vocabulary.write(&folder.join("tokenizer-source"), 16).unwrap();
+    let tokenizer = Tokenizer::from_directory(&folder.join("tokenizer-source")).unwrap();
+    let end = vocabulary.vocabulary()["<|endoftext|>"];
+    let text_config = ClipTextConfig {
+        vocab_size: tokenizer.vocabulary_size(),
+        hidden_size: 16,
+        intermediate_size: 32,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        max_position_embeddings: 16,
+        bos_token_id: Some(i64::from(end) - 1),
+        eos_token_id: Some(i64::from(end)),
+        pad_token_id: Some(i64::from(end)),
+        ..Default::default()
+    };
+    let unet = serde_json::json!({
+        "sample_size": 8, "block_out_channels": [8, 16], "layers_per_block": 1, "cross_attention_dim": 16,
+        "attention_head_dim": 2, "norm_num_groups": 4,
+        "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+        "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+    });
+    let unet_config: UNet2DConditionConfig = serde_json::from_value(unet).unwrap();
+    let vae_config = AutoencoderConfig {
+        norm_num_groups: 4,
+        ..AutoencoderConfig::new(vec![8, 16, 16])
+    };
+    DiffusionModel {
+        unet: UNet2DConditionModel::new(&unet_config, &device),
+        vae: AutoencoderKL::new(&vae_config, &device).unwrap(),
+        text_encoder: ClipTextModel::new(&text_config, &device).unwrap(),
+        tokenizer,
+        unet_config,
+        vae_config,
+        text_config,
+        scheduler_config: SchedulerConfig::stable_diffusion(),
+    }
+}
+
+fn outputs(model: &DiffusionModel) -> Vec<f32> {
+    let device = Device::flex();
+    let encoded = model.encode_prompts(&["a red circle", ""], &device).unwrap();
+    assert_eq!(encoded.context.dims(), [2, 16, 16]);
+    let latents = Tensor::<4>::ones([2, 4, 8, 8], &device) * 0.1;
+    let noise = model
+        .unet
+        .forward(latents, Tensor::from_data([3.0, 500.0], &device), encoded.context);
+    model.decode(noise).into_data().try_to_vec().unwrap()
+}
+
+#[test]
+fn written_models_load_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny(folder.path());
+    let path = folder.path().join("model");
+    model.write(&path, None).unwrap();
+    let directory = ModelDirectory::open(&path).unwrap();
+    let loaded = directory.load(&Device::flex(), FloatDType::F32).unwrap();
+    assert_eq!(outputs(&loaded), outputs(&model));
+    assert_eq!(loaded.unet_config, model.unet_config);
+    assert_eq!(loaded.vae_config, model.vae_config);
+    assert_eq!(loaded.text_config, model.text_config);
+    assert_eq!(loaded.scheduler_config, model.scheduler_config);
+    assert!(matches!(model.write(&path, None), Err(ModelError::Exists { .. })));
+    // Left for tools/check_model.py, which loads it in diffusers.
+    if let Some(kept) = std::env::var_os("MITUNE_KEEP_MODEL") {
+        model.write(Path::new(&kept), None).unwrap();
+    }
+}
+
+#[test]
+fn digests_follow_content_not_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = tiny(folder.path());
+    let digests = |name: &str| {
+        ModelDirectory::open(&folder.path().join(name))
+            .unwrap()
+            .digests()
+            .unwrap()
+    };
+    model.write(&folder.path().join("first"), None).unwrap();
+    let loaded = ModelDirectory::open(&folder.path().join("first")).unwrap();
+    loaded
+        .load(&Device::flex(), FloatDType::F32)
+        .unwrap()
+        .write(&folder.path().join("copy"), None)
+        .unwrap();
+    assert_eq!(digests("first"), digests("copy"));
+    model
+        .write(&folder.path().join("half"), Some(Dtype::F16))
+        .unwrap();
+    assert_ne!(digests("first").unet, digests("half").unet);
+    assert_eq!(digests("first").tokenizer, digests("half").tokenizer);
+    model.scheduler_config.steps_offset = 0;
+    model.vae_config.scaling_factor = 1.0;
+    model.write(&folder.path().join("changed"), None).unwrap();
+    let (first, changed) = (digests("first"), digests("changed"));
+    assert_eq!(
+        (first.unet, first.text_encoder),
+        (changed.unet, changed.text_encoder)
+    );
+    assert_ne!(first.scheduler, changed.scheduler);
+    assert_ne!(first.vae, changed.vae);
+    assert_ne!(first.whole(), changed.whole());
+}
+
+#[test]
+fn prompts_that_are_too_long_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny(folder.path());
+    let long = "red ".repeat(15);
+    let encoded = model
+        .encode_prompts(&["a red circle", &long], &Device::flex())
+        .unwrap();
+    assert_eq!(encoded.truncated, [false, true]);
+    let tensors = module_tensors(&model.text_encoder, &crate::clip::TEXT_MODEL_NAMES);
+    assert!(tensors.contains_key("text_model.final_layer_norm.weight"));
+}
+
+#[test]
+fn broken_models_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let open = || ModelDirectory::open(&path).map(|_| ()).unwrap_err();
+    assert!(matches!(open(), ModelError::NotAModel { .. }));
+    tiny(folder.path()).write(&path, None).unwrap();
+    let edit = |file: &str, from: &str, to: &str| {
+        let file = path.join(file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let error = open();
+        std::fs::write(&file, text).unwrap();
+        error
+    };
+    let error = edit("model_index.json", "StableDiffusionPipeline", "FluxPipeline");
+    assert!(matches!(
+        error,
+        ModelError::Class {
+            component: "_class_name",
+            ..
+        }
+    ));
+    let error = edit("model_index.json", "AutoencoderKL", "AutoencoderTiny");
+    assert!(matches!(error, ModelError::Class { component: "vae", .. }));
+    let error = edit("model_index.json", "\"unet\"", "\"net\"");
+    assert!(matches!(
+        error,
+        ModelError::NoComponent {
+            component: "unet",
+            ..
+        }
+    ));
+    let error = edit("vae/config.json", "\"silu\"", "\"relu\"");
+    assert!(matches!(error, ModelError::Autoencoder { .. }));
+    let error = edit("tokenizer/tokenizer_config.json", "16", "17");
+    assert!(matches!(
+        error,
+        ModelError::Disagreement {
+            left_value: 16,
+            right_value: 17,
+            ..
+        }
+    ));
+    let error = edit("unet/config.json", "\"in_channels\": 4", "\"in_channels\": 9");
+    assert!(matches!(
+        error,
+        ModelError::Disagreement {
+            left_value: 4,
+            right_value: 9,
+            ..
+        }
+    ));
+    let error = edit(
+        "scheduler/scheduler_config.json",
+        "scaled_linear",
+        "cosine_surprise",
+    );
+    assert!(matches!(error, ModelError::Config { .. }));
+    std::fs::remove_file(path.join("vae/diffusion_pytorch_model.safetensors")).unwrap();
+    assert!(matches!(open(), ModelError::Weights { component: "vae", .. }));
+}

@@ -1,0 +1,150 @@
+//! Writes a model in diffusers' folder layout.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::directory::UNET_NAMES;
+use super::{DiffusionModel, ModelError, index};
+use crate::clip::TEXT_MODEL_NAMES;
+use crate::vae::AUTOENCODER_NAMES;
+use crate::weights::{Dtype, TensorMap, module_tensors, write_safetensors};
+
+impl DiffusionModel {
+    /// Writes the model to a new folder that diffusers' `StableDiffusionPipeline` can load, with
+    /// the weights cast to `dtype`, or as they are.
+    ///
+    /// The folder appears complete or not at all. Adapters are not written: they have files of
+    /// their own.
+    ///
+    /// # Errors
+    /// When the folder exists or cannot be written.
+    pub fn write(&self, path: &Path, dtype: Option<Dtype>) -> Result<(), ModelError> {
+        if path.exists() {
+            return Err(ModelError::Exists {
+                path: path.to_owned(),
+            });
+        }
+        let draft = draft_of(path);
+        let written = self.write_into(&draft, dtype).and_then(|()| {
+            std::fs::rename(&draft, path).map_err(|source| ModelError::Write {
+                path: path.to_owned(),
+                source,
+            })
+        });
+        if written.is_err() {
+            // Nothing better can be done about a draft that cannot be removed.
+            let _ = std::fs::remove_dir_all(&draft);
+        }
+        written
+    }
+
+    fn write_into(&self, folder: &Path, dtype: Option<Dtype>) -> Result<(), ModelError> {
+        let scheduler = self.scheduler_class();
+        let text_class = match self.text_config.has_projection() {
+            true => "CLIPTextModelWithProjection",
+            false => "CLIPTextModel",
+        };
+        create(folder)?;
+        write_json(
+            &folder.join("model_index.json"),
+            &index::describe(scheduler, text_class),
+        )?;
+        let stored = "diffusion_pytorch_model.safetensors";
+        let config = with_fields(
+            &self.unet_config,
+            &[("_class_name", json!("UNet2DConditionModel"))],
+        );
+        component(folder, "unet", "config.json", &config)?;
+        let mut tensors = module_tensors(&self.unet, &UNET_NAMES);
+        for (name, tensor) in &mut tensors {
+            tensor.shape = self.unet_config.stored_shape(name, &tensor.shape);
+        }
+        weights(folder, "unet", stored, &tensors, dtype)?;
+        let config = with_fields(&self.vae_config, &[("_class_name", json!("AutoencoderKL"))]);
+        component(folder, "vae", "config.json", &config)?;
+        weights(
+            folder,
+            "vae",
+            stored,
+            &module_tensors(&self.vae, &AUTOENCODER_NAMES),
+            dtype,
+        )?;
+        let fields = [
+            ("model_type", json!("clip_text_model")),
+            ("architectures", json!([text_class])),
+        ];
+        component(
+            folder,
+            "text_encoder",
+            "config.json",
+            &with_fields(&self.text_config, &fields),
+        )?;
+        let tensors = module_tensors(&self.text_encoder, &TEXT_MODEL_NAMES);
+        weights(folder, "text_encoder", "model.safetensors", &tensors, dtype)?;
+        let config = with_fields(&self.scheduler_config, &[("_class_name", json!(scheduler))]);
+        component(folder, "scheduler", "scheduler_config.json", &config)?;
+        self.tokenizer
+            .write(&folder.join("tokenizer"))
+            .map_err(|source| ModelError::Tokenizer { source })
+    }
+
+    /// The scheduler named in the files: one whose every setting is known here.
+    fn scheduler_class(&self) -> &'static str {
+        match self.scheduler_config.class_name.as_str() {
+            "DDPMScheduler" => "DDPMScheduler",
+            _ => "DDIMScheduler",
+        }
+    }
+}
+
+/// A name beside `path` that no other process uses.
+fn draft_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".draft-{}", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn with_fields(config: &impl Serialize, fields: &[(&str, Value)]) -> Value {
+    let mut object = match serde_json::to_value(config) {
+        Ok(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    for (key, value) in fields {
+        object.insert((*key).to_owned(), value.clone());
+    }
+    Value::Object(object)
+}
+
+fn component(folder: &Path, name: &str, file: &str, config: &Value) -> Result<(), ModelError> {
+    create(&folder.join(name))?;
+    write_json(&folder.join(name).join(file), config)
+}
+
+fn weights(
+    folder: &Path,
+    component: &'static str,
+    file: &str,
+    tensors: &TensorMap,
+    dtype: Option<Dtype>,
+) -> Result<(), ModelError> {
+    write_safetensors(&folder.join(component).join(file), tensors, dtype)
+        .map_err(|source| ModelError::Weights { component, source })
+}
+
+fn create(folder: &Path) -> Result<(), ModelError> {
+    std::fs::create_dir_all(folder).map_err(|source| ModelError::Write {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
+    std::fs::write(path, format!("{value:#}\n")).map_err(|source| ModelError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}

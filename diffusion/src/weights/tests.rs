@@ -1,0 +1,339 @@
+use std::error::Error;
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Module, Debug)]
+struct Layer {
+    weight: Param<Tensor<2>>,
+    bias: Option<Param<Tensor<1>>>,
+}
+
+#[derive(Module, Debug)]
+struct Network {
+    layers: Vec<Layer>,
+}
+
+fn network() -> Network {
+    network_on(&Device::flex())
+}
+
+fn network_on(device: &Device) -> Network {
+    let layer = |input, output, bias: bool| Layer {
+        weight: Param::from_tensor(Tensor::zeros([output, input], device)),
+        bias: bias.then(|| Param::from_tensor(Tensor::zeros([output], device))),
+    };
+    Network {
+        layers: vec![layer(3, 2, true), layer(2, 4, false)],
+    }
+}
+
+fn numbered(count: usize, shape: Vec<usize>) -> HostTensor {
+    let values: Vec<f32> = (0..count).map(|index| index as f32 * 0.5 - 1.0).collect();
+    HostTensor::from_f32(&values, shape)
+}
+
+fn tensors() -> TensorMap {
+    TensorMap::from([
+        ("layers.0.weight".to_owned(), numbered(6, vec![2, 3])),
+        ("layers.0.bias".to_owned(), numbered(2, vec![2])),
+        ("layers.1.weight".to_owned(), numbered(8, vec![4, 2])),
+    ])
+}
+
+fn load(source: &dyn TensorSource) -> Result<Network, WeightsError> {
+    load_module(network(), source, &NameTable::default(), FloatDType::F32)
+}
+
+fn problems(tensors: &TensorMap) -> Vec<LoadProblem> {
+    match load(tensors) {
+        Err(WeightsError::Misfit { problems, .. }) => problems,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn round_trips_through_memory_file_and_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(
+        module_tensors(&load(&tensors()).unwrap(), &NameTable::default()),
+        tensors()
+    );
+    let path = folder.path().join("model.safetensors");
+    write_safetensors(&path, &tensors(), None).unwrap();
+    let whole = WeightsFolder::open(folder.path(), "model").unwrap();
+    assert_eq!(whole.read_all().unwrap(), tensors());
+    assert_eq!(
+        encode_safetensors(&tensors(), None).unwrap(),
+        std::fs::read(&path).unwrap()
+    );
+    std::fs::remove_file(&path).unwrap();
+    write_shards(folder.path());
+    let sharded = WeightsFolder::open(folder.path(), "model").unwrap();
+    assert_eq!(
+        module_tensors(&load(&sharded).unwrap(), &NameTable::default()),
+        tensors()
+    );
+    assert_eq!(
+        digest_tensors(&sharded).unwrap(),
+        digest_tensors(&tensors()).unwrap()
+    );
+}
+
+fn write_shards(folder: &Path) {
+    let (first, second): (TensorMap, TensorMap) = tensors()
+        .into_iter()
+        .partition(|(name, _)| name.starts_with("layers.0"));
+    write_safetensors(&folder.join("a.safetensors"), &first, None).unwrap();
+    write_safetensors(&folder.join("b.safetensors"), &second, None).unwrap();
+    let index = serde_json::json!({ "metadata": {}, "weight_map": {
+        "layers.0.bias": "a.safetensors", "layers.0.weight": "a.safetensors", "layers.1.weight": "b.safetensors",
+    } });
+    std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+}
+
+#[test]
+fn half_precision_variants_are_found_and_widened() {
+    let folder = tempfile::tempdir().unwrap();
+    write_safetensors(
+        &folder.path().join("model.fp16.safetensors"),
+        &tensors(),
+        Some(Dtype::F16),
+    )
+    .unwrap();
+    let source = WeightsFolder::open(folder.path(), "model").unwrap();
+    assert_eq!(source.describe("layers.0.bias").unwrap(), (Dtype::F16, vec![2]));
+    let module = load(&source).unwrap();
+    assert_eq!(module.layers[0].weight.val().dtype(), DType::F32);
+    assert_eq!(module_tensors(&module, &NameTable::default()), tensors());
+}
+
+#[test]
+fn every_problem_is_named() {
+    let mut wrong = tensors();
+    wrong.remove("layers.0.bias");
+    wrong.insert("layers.0.weight".to_owned(), numbered(6, vec![3, 2]));
+    wrong.insert("layers.2.weight".to_owned(), numbered(1, vec![1]));
+    wrong.insert(
+        "layers.1.weight".to_owned(),
+        HostTensor::from_f32(&[f32::NAN, f32::INFINITY, 0., 0., 0., 0., 0., 0.], vec![4, 2]),
+    );
+    assert_eq!(
+        problems(&wrong),
+        [
+            LoadProblem::Shape {
+                name: "layers.0.weight".into(),
+                expected: vec![2, 3],
+                found: vec![3, 2]
+            },
+            LoadProblem::Missing {
+                name: "layers.0.bias".into(),
+                expected: vec![2]
+            },
+            LoadProblem::NotFinite {
+                name: "layers.1.weight".into(),
+                count: 2
+            },
+            LoadProblem::Unused {
+                name: "layers.2.weight".into(),
+                found: vec![1]
+            },
+        ]
+    );
+    let text = load(&wrong).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "Weights `memory` do not fit: `layers.0.weight` has shape [3, 2], expected [2, 3]; missing \
+         `layers.0.bias`, expected shape [2]; `layers.1.weight` holds 2 NaN or infinite elements; unused \
+         `layers.2.weight` of shape [1]"
+    );
+}
+
+#[test]
+fn element_types_are_checked() {
+    let mut wrong = tensors();
+    wrong.insert(
+        "layers.0.bias".to_owned(),
+        HostTensor {
+            dtype: Dtype::I64,
+            shape: vec![2],
+            data: vec![0; 16],
+        },
+    );
+    assert_eq!(
+        problems(&wrong),
+        [LoadProblem::NotFloat {
+            name: "layers.0.bias".into(),
+            found: Dtype::I64
+        }]
+    );
+    let mut large = tensors();
+    large.insert(
+        "layers.0.bias".to_owned(),
+        HostTensor::from_f32(&[1e6, 1.0], vec![2]),
+    );
+    assert!(load(&large).is_ok());
+    let narrow = load_module(network(), &large, &NameTable::default(), FloatDType::F16).unwrap_err();
+    assert!(
+        narrow
+            .to_string()
+            .contains("`layers.0.bias` holds 1 elements beyond the range of f16")
+    );
+}
+
+#[test]
+fn ignored_tensors_and_unit_convolutions_are_accepted() {
+    let mut published = tensors();
+    published.insert(
+        "x.position_ids".to_owned(),
+        HostTensor {
+            dtype: Dtype::I64,
+            shape: vec![1],
+            data: vec![0; 8],
+        },
+    );
+    published.get_mut("layers.1.weight").unwrap().shape = vec![4, 2, 1, 1];
+    let names = NameTable {
+        ignored: &["position_ids"],
+        ..Default::default()
+    };
+    let module = load_module(network(), &published, &names, FloatDType::F32).unwrap();
+    assert_eq!(module_tensors(&module, &names), tensors());
+    published.get_mut("layers.1.weight").unwrap().shape = vec![4, 1, 2, 1];
+    assert!(load_module(network(), &published, &names, FloatDType::F32).is_err());
+}
+
+#[test]
+fn training_state_survives_loading() {
+    let device = Device::flex().autodiff();
+    let mut module = network_on(&device);
+    module.layers[0] = module.layers[0].clone().freeze();
+    let module = load_module(module, &tensors(), &NameTable::default(), FloatDType::F32).unwrap();
+    assert!(!module.layers[0].weight.val().is_require_grad());
+    assert!(module.layers[1].weight.val().is_require_grad());
+    assert!(module.layers[1].weight.val().device().is_autodiff());
+}
+
+fn open(bytes: &[u8]) -> WeightsError {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    SafetensorsFile::open(&path).unwrap_err()
+}
+
+fn with_header(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(vec![0; data]);
+    bytes
+}
+
+#[test]
+fn every_cut_of_a_file_is_refused() {
+    let bytes = encode_safetensors(&tensors(), None).unwrap();
+    for length in 0..bytes.len() {
+        let error = open(&bytes[..length]);
+        let WeightsError::Truncated { expected, found, .. } = error else {
+            panic!("{length}: {error:?}")
+        };
+        assert!(found == length as u64 && expected > found);
+    }
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert!(matches!(open(&longer), WeightsError::Trailing { .. }));
+}
+
+#[test]
+fn malformed_headers_are_refused() {
+    let huge = [(MAX_HEADER_BYTES + 1).to_le_bytes().as_slice(), b"{}"].concat();
+    assert!(matches!(
+        open(&huge),
+        WeightsError::HeaderTooLong {
+            limit: 100_000_000,
+            ..
+        }
+    ));
+    assert!(matches!(open(&with_header("{", 0)), WeightsError::Header { .. }));
+    assert!(open(&with_header("{", 0)).source().is_some());
+    let entry = |fields: &str| format!(r#"{{"a": {{{fields}}}}}"#);
+    let cases = [
+        (
+            r#""dtype": "F99", "shape": [1], "data_offsets": [0, 4]"#,
+            "Header",
+        ),
+        (
+            r#""dtype": "F32", "shape": [-1], "data_offsets": [0, 4]"#,
+            "Header",
+        ),
+        (r#""dtype": "F32", "shape": [2], "data_offsets": [0, 4]"#, "Size"),
+        (
+            r#""dtype": "F32", "shape": [1], "data_offsets": [4, 8]"#,
+            "Offsets",
+        ),
+        (
+            r#""dtype": "F32", "shape": [1], "data_offsets": [4, 0]"#,
+            "Offsets",
+        ),
+        (
+            r#""dtype": "F32", "shape": [9223372036854775807, 9], "data_offsets": [0, 4]"#,
+            "Size",
+        ),
+    ];
+    for (fields, expected) in cases {
+        let error = open(&with_header(&entry(fields), 8));
+        assert!(format!("{error:?}").starts_with(expected), "{fields}: {error:?}");
+    }
+    let overlapping = r#"{"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]},
+        "b": {"dtype": "U8", "shape": [4], "data_offsets": [2, 6]}}"#;
+    assert!(matches!(
+        open(&with_header(overlapping, 6)),
+        WeightsError::Offsets {
+            expected: 4,
+            begin: 2,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn an_index_must_agree_with_its_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    write_shards(folder.path());
+    let path = folder.path().join("model.safetensors.index.json");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let open = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        WeightsFolder::open(folder.path(), "model").unwrap_err()
+    };
+    let moved = open(&good.replace(r#""layers.1.weight":"b.s"#, r#""layers.1.weight":"a.s"#));
+    assert!(matches!(moved, WeightsError::IndexMismatch { .. }), "{moved:?}");
+    let more = open(&good.replace(
+        r#""layers.1.weight""#,
+        r#""layers.9.weight":"b.safetensors","layers.1.weight""#,
+    ));
+    assert!(matches!(more, WeightsError::IndexMismatch { ref tensor, .. } if tensor == "layers.9.weight"));
+    let outside = open(&good.replace("b.safetensors", "../b.safetensors"));
+    assert!(matches!(outside, WeightsError::ShardName { .. }));
+    let gone = open(&good.replace("b.safetensors", "c.safetensors"));
+    assert!(matches!(gone, WeightsError::Read { .. }));
+    let none = WeightsFolder::open(folder.path(), "other").unwrap_err();
+    assert!(matches!(none, WeightsError::NoFile { .. }));
+}
+
+proptest! {
+    #[test]
+    fn damaged_files_never_panic(position in 0usize..400, byte in any::<u8>()) {
+        let mut bytes = encode_safetensors(&tensors(), None).unwrap();
+        let position = position % bytes.len();
+        bytes[position] = byte;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        if let Ok(file) = SafetensorsFile::open(&path) {
+            let _ = file.read_all().map(|tensors| load(&tensors));
+        }
+    }
+}
