@@ -17,6 +17,7 @@ pub mod sampler;
 pub mod schedule;
 pub mod scheduler;
 pub mod tokenizer;
+pub mod torch_noise;
 pub mod training;
 pub mod unet;
 pub mod vae;

@@ -62,6 +62,13 @@ impl NoiseSource {
     }
 }
 
+/// Noise for the latents of a batch, step after step.
+pub trait BatchNoise {
+    /// Fills `out`, `[batch, ...]`, with the standard normal values of a step; [`START`] comes
+    /// first, then only the steps that draw.
+    fn fill(&mut self, step: u32, out: &mut [f32]);
+}
+
 /// Returns the key of a text, for callers that have no content hash of their own.
 pub fn text_key(text: &str) -> ContentKey {
     blake3::derive_key("mitune prompt text v1", text.as_bytes())
@@ -87,7 +94,7 @@ fn box_muller(first: u64, second: u64) -> [f64; 2] {
 /// Evaluates the natural logarithm for normal positive numbers, to about 1e-15.
 ///
 /// With `x = m * 2^e`, `m` near 1 and `s = (m - 1) / (m + 1)`: `ln m = 2 (s + s^3/3 + ...)`.
-fn logarithm(x: f64) -> f64 {
+pub(crate) fn logarithm(x: f64) -> f64 {
     const TERMS: u32 = 12;
     let bits = x.to_bits();
     let mut exponent = (bits >> 52) as i64 - 1023;
@@ -104,8 +111,8 @@ fn logarithm(x: f64) -> f64 {
     exponent as f64 * std::f64::consts::LN_2 + 2.0 * s * series
 }
 
-/// Evaluates sine and cosine of a fraction of a full turn in [0, 1), to about 1e-16.
-fn sine_cosine(turn: f64) -> (f64, f64) {
+/// Evaluates sine and cosine of a fraction of a full turn in [0, 1], to about 1e-16.
+pub(crate) fn sine_cosine(turn: f64) -> (f64, f64) {
     const TERMS: u32 = 9;
     let quarters = (turn * 4.0).round_ties_even();
     let angle = (turn * 4.0 - quarters) * std::f64::consts::FRAC_PI_2;

@@ -11,6 +11,8 @@ mod low_rank;
 mod parts;
 mod saved;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use attach::{AdaptTarget, attach, detach, merge, multiply_scale};
 pub use config::{AdapterConfig, AdapterMethod, AdapterTargets};

@@ -11,12 +11,12 @@ mod tests;
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::guidance::{Denoiser, Guidance, squared_norms};
 use crate::mutual_information::Estimator;
-use crate::noise::{ContentKey, NoiseSource, START};
+use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
 use crate::scheduler::{ReverseStep, SchedulerConfig, ddim, ddpm};
 
 pub use error::SamplerError;
@@ -156,6 +156,38 @@ impl Sampler {
         latent_shape: [usize; 3],
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Candidate>, SamplerError> {
+        let mut noise = CounterNoise {
+            source: &self.noise,
+            seed: self.seed,
+            requests,
+        };
+        self.generate_with(
+            denoiser,
+            requests,
+            unconditional,
+            latent_shape,
+            &mut noise,
+            on_step,
+        )
+    }
+
+    /// Makes candidates from noise of another source, which then names the images: neither the
+    /// seed of the settings nor prompts and seed indices have a part in it.
+    ///
+    /// # Shapes
+    /// As for [`Self::generate`].
+    ///
+    /// # Errors
+    /// As for [`Self::generate_candidates`].
+    pub fn generate_with(
+        &self,
+        denoiser: &dyn Denoiser,
+        requests: &[CandidateRequest<'_>],
+        unconditional: &Tensor<3>,
+        latent_shape: [usize; 3],
+        noise: &mut dyn BatchNoise,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Vec<Candidate>, SamplerError> {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
@@ -165,7 +197,13 @@ impl Sampler {
             unconditional.clone(),
         );
         let device = unconditional.device();
-        let draw = |step| self.draw(requests, latent_shape, step, &device);
+        let [channels, height, width] = latent_shape;
+        let shape = [requests.len(), channels, height, width];
+        let mut draw = |step| {
+            let mut values = vec![0.0; shape.iter().product()];
+            noise.fill(step, &mut values);
+            Tensor::<4>::from_data(TensorData::new(values, shape), (&device, DType::F32))
+        };
         let mut latents = draw(START);
         let mut squares = Vec::with_capacity(self.steps.len());
         for (index, step) in self.steps.iter().enumerate() {
@@ -184,28 +222,6 @@ impl Sampler {
             }
         }
         self.collect(requests, latents, Tensor::cat(squares, 1))
-    }
-
-    fn draw(
-        &self,
-        requests: &[CandidateRequest<'_>],
-        [channels, height, width]: [usize; 3],
-        step: u32,
-        device: &Device,
-    ) -> Tensor<4> {
-        let size = channels * height * width;
-        let mut values = vec![0.0; requests.len() * size];
-        values
-            .par_chunks_mut(size.max(1))
-            .zip(requests)
-            .for_each(|(values, request)| {
-                let CandidateRequest {
-                    prompt, seed_index, ..
-                } = request;
-                self.noise.normal(self.seed, prompt, *seed_index, step, values);
-            });
-        let shape = [requests.len(), channels, height, width];
-        Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
     }
 
     fn collect(
@@ -238,6 +254,25 @@ impl Sampler {
                 })
             })
             .collect()
+    }
+}
+
+/// Counter-based noise of a batch, each candidate's its own.
+struct CounterNoise<'a> {
+    source: &'a NoiseSource,
+    seed: u64,
+    requests: &'a [CandidateRequest<'a>],
+}
+
+impl BatchNoise for CounterNoise<'_> {
+    fn fill(&mut self, step: u32, out: &mut [f32]) {
+        let size = out.len() / self.requests.len().max(1);
+        out.par_chunks_mut(size.max(1))
+            .zip(self.requests)
+            .for_each(|(values, request)| {
+                self.source
+                    .normal(self.seed, request.prompt, request.seed_index, step, values);
+            });
     }
 }
 

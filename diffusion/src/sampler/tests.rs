@@ -316,3 +316,46 @@ fn contexts_of_different_shape_are_refused() {
     };
     assert_eq!(refused, Err(expected));
 }
+
+/// With a stateful generator the batch is one draw, and a run of one candidate is the first rows.
+#[test]
+fn noise_of_another_source_takes_the_place_of_the_counter() {
+    let device = Device::flex();
+    let denoiser = denoiser(PredictionType::Epsilon, 0.7);
+    let sampler = sampler(
+        PredictionType::Epsilon,
+        &SamplerSettings {
+            steps: 6,
+            scheduler: SchedulerKind::Ddim,
+            guidance: 1.0,
+            ..SamplerSettings::default()
+        },
+    );
+    let context = GaussianDenoiser::conditional(1.0, &device);
+    let unconditional = GaussianDenoiser::unconditional(&device);
+    let run = |count: u32, seed| {
+        let requests: Vec<CandidateRequest<'_>> = (0..count)
+            .map(|seed_index| CandidateRequest {
+                prompt: &PROMPT,
+                seed_index,
+                context: &context,
+            })
+            .collect();
+        let mut noise = crate::torch_noise::TorchNoise::new(seed);
+        let shape = [4, 2, 2];
+        sampler
+            .generate_with(
+                &denoiser,
+                &requests,
+                &unconditional,
+                shape,
+                &mut noise,
+                &mut go_on,
+            )
+            .unwrap()
+    };
+    let (one, two) = (run(1, 5), run(2, 5));
+    assert!(distance(&one[0].latent, &two[0].latent) < 1e-5);
+    assert!(distance(&two[0].latent, &two[1].latent) > 0.1);
+    assert!(distance(&run(1, 6)[0].latent, &one[0].latent) > 0.1);
+}

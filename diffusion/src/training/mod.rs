@@ -20,3 +20,6 @@ pub use error::{CheckpointError, TrainingError};
 pub use learning_rate::{Decay, LearningRate};
 pub use parameters::{TrainableParameter, train_only, trainable_parameters};
 pub use trainer::{Trainer, TrainerSettings, UpdateReport};
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,16 @@
 //! missing. So a device counts as there only after a small product on it came back right, and a
 //! panic on the way is an error like any other.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+mod probe;
+mod selection;
 
-use burn::tensor::{Device, FloatDType, Tensor};
+use std::fmt;
+
+use burn::tensor::{Device, FloatDType};
 use thiserror::Error;
+
+use probe::{probe, quietly};
+pub use selection::DeviceSelection;
 
 /// A device that cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -60,16 +63,6 @@ pub enum DeviceFamily {
     Cuda,
 }
 
-/// What the user asked for: `auto`, `cpu`, `wgpu[:N]` or `cuda[:N]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceSelection {
-    /// The best that works: CUDA, then a graphics card, then the processor; the default.
-    #[default]
-    Auto,
-    /// One device of a family; positions count from 0.
-    Exact(DeviceFamily, usize),
-}
-
 /// A device that has passed the probe.
 #[derive(Debug, Clone)]
 pub struct OpenDevice {
@@ -90,24 +83,6 @@ pub struct DeviceReport {
     pub index: Option<usize>,
     /// The float types it computes in, or why it does not work.
     pub float_types: Result<Vec<&'static str>, DeviceError>,
-}
-
-impl DeviceSelection {
-    /// Opens the device and makes it compute.
-    ///
-    /// # Errors
-    /// Fails when the family is not in this build, or the device is missing or broken. `auto`
-    /// never fails while the processor works, and never takes a graphics card that is software.
-    pub fn open(self) -> Result<OpenDevice, DeviceError> {
-        match self {
-            Self::Exact(family, index) => open(family, index),
-            Self::Auto => [DeviceFamily::Cuda, DeviceFamily::Wgpu]
-                .into_iter()
-                .filter(|&family| !enumerate_hardware(family).is_empty())
-                .find_map(|family| open(family, 0).ok())
-                .map_or_else(|| open(DeviceFamily::Cpu, 0), Ok),
-        }
-    }
 }
 
 /// Lists every device of every family and whether it works.
@@ -196,36 +171,6 @@ fn enumerate_hardware(family: DeviceFamily) -> Vec<Device> {
     devices
 }
 
-/// Multiplies two small matrices and compares the product.
-fn probe(device: &Device) -> Result<(), String> {
-    let square = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], device);
-    let product = square.clone().matmul(square);
-    let found: Vec<f32> = product.try_into_vec_as().map_err(|error| error.to_string())?;
-    match found == [7.0, 10.0, 15.0, 22.0] {
-        true => Ok(()),
-        false => Err(format!("a product of matrices came out as `{found:?}`")),
-    }
-}
-
-/// Runs something that may panic and turns the panic into its message.
-///
-/// Panic messages are not printed meanwhile, not even those of device threads: the caller reports
-/// the failure.
-fn quietly<T>(action: impl FnOnce() -> T) -> Result<T, String> {
-    static HOOK: Mutex<()> = Mutex::new(());
-    let guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    let hook = take_hook();
-    set_hook(Box::new(|_| {}));
-    let result = catch_unwind(AssertUnwindSafe(action));
-    set_hook(hook);
-    drop(guard);
-    result.map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "the driver panicked".to_owned())
-    })
-}
-
 impl fmt::Display for DeviceFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -236,59 +181,9 @@ impl fmt::Display for DeviceFamily {
     }
 }
 
-impl fmt::Display for DeviceSelection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Exact(DeviceFamily::Cpu, _) => f.write_str("cpu"),
-            Self::Exact(family, index) => write!(f, "{family}:{index}"),
-        }
-    }
-}
-
-impl FromStr for DeviceSelection {
-    type Err = DeviceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || DeviceError::Unknown {
-            text: text.to_owned(),
-        };
-        let (word, index) = match text.split_once(':') {
-            None => (text, None),
-            Some((word, digits)) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                (word, Some(digits.parse().map_err(|_| unknown())?))
-            }
-            Some(_) => return Err(unknown()),
-        };
-        match (word, index) {
-            ("auto", None) => Ok(Self::Auto),
-            ("cpu", None) => Ok(Self::Exact(DeviceFamily::Cpu, 0)),
-            ("wgpu", index) => Ok(Self::Exact(DeviceFamily::Wgpu, index.unwrap_or(0))),
-            ("cuda", index) => Ok(Self::Exact(DeviceFamily::Cuda, index.unwrap_or(0))),
-            _ => Err(unknown()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_and_devices_round_trip() {
-        for text in ["auto", "cpu", "wgpu:0", "wgpu:3", "cuda:0", "cuda:12"] {
-            assert_eq!(text.parse::<DeviceSelection>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse(), Ok(DeviceSelection::Exact(DeviceFamily::Cuda, 0)));
-        for text in [
-            "", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cpu:0", "auto:1", "cuda:x", "CPU",
-        ] {
-            let unknown = DeviceError::Unknown {
-                text: text.to_owned(),
-            };
-            assert_eq!(text.parse::<DeviceSelection>(), Err(unknown));
-        }
-    }
 
     #[test]
     fn the_processor_opens_and_reports_its_types() {
@@ -316,18 +211,5 @@ mod tests {
             };
             assert_eq!(refused != DeviceError::NotCompiled { family }, compiled);
         }
-    }
-
-    #[test]
-    fn a_panic_is_a_message() {
-        assert_eq!(
-            quietly(|| -> u8 { panic!("no driver {}", 5) }),
-            Err("no driver 5".to_owned())
-        );
-        assert_eq!(
-            quietly(|| -> u8 { panic!("no driver") }),
-            Err("no driver".to_owned())
-        );
-        assert_eq!(quietly(|| 3), Ok(3));
     }
 }
