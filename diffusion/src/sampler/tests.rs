@@ -359,3 +359,48 @@ fn noise_of_another_source_takes_the_place_of_the_counter() {
     assert!(distance(&two[0].latent, &two[1].latent) > 0.1);
     assert!(distance(&run(1, 6)[0].latent, &one[0].latent) > 0.1);
 }
+
+struct Network(crate::unet::UNet2DConditionModel);
+
+impl Denoiser for Network {
+    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4> {
+        let timesteps = Tensor::full([latents.dims()[0]], timestep as f32, &latents.device());
+        self.0.forward(latents.clone(), timesteps, context.clone())
+    }
+}
+
+/// The same with a network, whose matrix products may add in another order for another batch.
+#[test]
+fn a_candidate_of_a_network_does_not_depend_on_its_company() {
+    let device = Device::flex();
+    let config = r#"{"sample_size": 8, "block_out_channels": [32, 32], "layers_per_block": 1,
+        "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+        "cross_attention_dim": 16, "attention_head_dim": 4, "norm_num_groups": 8}"#;
+    let config = serde_json::from_str(config).unwrap();
+    let network = Network(crate::unet::UNet2DConditionModel::new(&config, &device));
+    let settings = SamplerSettings {
+        steps: 6,
+        guidance: 3.0,
+        ..SamplerSettings::default()
+    };
+    let sampler = sampler(PredictionType::Epsilon, &settings);
+    let mut values = vec![0.0; 2 * 5 * 16];
+    NoiseSource::forward().normal(0, &PROMPT, 0, 0, &mut values);
+    let contexts = Tensor::<3>::from_data(TensorData::new(values, [2, 5, 16]), &device);
+    let (with, without) = (contexts.clone().narrow(0, 0, 1), contexts.narrow(0, 1, 1));
+    let run = |indices: &[u32]| {
+        let shape = [4, 8, 8];
+        sampler
+            .generate_candidates(&network, &with, &without, &PROMPT, indices, shape, &mut go_on)
+            .unwrap()
+    };
+    let together = run(&[3, 1, 4]);
+    for candidate in &together {
+        let alone = &run(&[candidate.seed_index])[0];
+        let largest = candidate.latent.iter().fold(1.0_f32, |a, b| a.max(b.abs()));
+        let apart = distance(&alone.latent, &candidate.latent) / largest;
+        assert!(apart < 1e-5, "{apart}");
+        assert!((alone.mi / candidate.mi - 1.0).abs() < 1e-3);
+    }
+}
