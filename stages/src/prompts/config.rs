@@ -81,6 +81,15 @@ impl PromptsConfig {
         }
         if let Some(split) = &self.split {
             split.validate()?;
+            if matches!(self.source, PromptSource::Shapes(_)) {
+                // Its own split keeps prompts together that teach each other's answers; this one would not.
+                let problem =
+                    "cannot be combined with the source `shapes`, which has a split of its own".to_owned();
+                return Err(PromptsError::Setting {
+                    setting: "split",
+                    problem,
+                });
+            }
         }
         let paths = self.source.paths();
         let distinct: BTreeSet<&Path> = paths.iter().copied().collect();

@@ -112,6 +112,10 @@ fn read(
             collector.offer(Path::new("inline"), raw)?;
         }
     }
+    if let PromptSource::Shapes(source) = &config.source {
+        collector.begin("shapes");
+        source.read(&mut collector)?;
+    }
     for file in files {
         collector.begin(&file.name);
         match &config.source {
@@ -121,7 +125,7 @@ fn read(
             PromptSource::Jsonl(source) => source.read(&file.path, &mut collector)?,
             PromptSource::Text(source) => source.read(&file.path, &mut collector)?,
             PromptSource::Parquet(source) => source.read(&file.path, &mut collector)?,
-            PromptSource::Diffusiondb(_) | PromptSource::Inline(_) => {}
+            PromptSource::Diffusiondb(_) | PromptSource::Inline(_) | PromptSource::Shapes(_) => {}
         }
     }
     Ok(collector.finish())

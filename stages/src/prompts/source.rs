@@ -10,6 +10,7 @@ use super::diffusiondb::DiffusionDbSource;
 use super::error::PromptsError;
 use super::json_lines::JsonLinesSource;
 use super::parquet_column::ParquetSource;
+use super::shapes_world::ShapesSource;
 use super::t2i_compbench::{T2iCompBenchParquetSource, T2iCompBenchSource};
 use super::text::TextSource;
 
@@ -33,6 +34,8 @@ pub enum PromptSource {
     Parquet(ParquetSource),
     /// Prompts written in the pipeline itself.
     Inline(Vec<String>),
+    /// The prompts of the shapes world, the shipped model's own.
+    Shapes(ShapesSource),
 }
 
 impl PromptSource {
@@ -47,7 +50,7 @@ impl PromptSource {
             Self::Jsonl(source) => source.paths.iter().map(PathBuf::as_path).collect(),
             Self::Text(source) => source.paths.iter().map(PathBuf::as_path).collect(),
             Self::Parquet(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::Inline(_) => Vec::new(),
+            Self::Inline(_) | Self::Shapes(_) => Vec::new(),
         }
     }
 
@@ -60,7 +63,7 @@ impl PromptSource {
             Self::Jsonl(source) => source.paths.iter_mut().collect(),
             Self::Text(source) => source.paths.iter_mut().collect(),
             Self::Parquet(source) => source.paths.iter_mut().collect(),
-            Self::Inline(_) => Vec::new(),
+            Self::Inline(_) | Self::Shapes(_) => Vec::new(),
         }
     }
 
@@ -76,6 +79,7 @@ impl PromptSource {
     pub(super) fn validate(&self) -> Result<(), PromptsError> {
         match self {
             Self::Inline(_) => Ok(()),
+            Self::Shapes(source) => source.validate(),
             Self::Diffusiondb(source) => source.validate(),
             Self::Csv(source) => source.validate(),
             _ if self.paths().is_empty() => {

@@ -5,7 +5,7 @@ use arrow_array::{ArrayRef, Float32Array, Int64Array, StringArray, UInt16Array};
 use proptest::prelude::*;
 
 use super::super::fixture::{Files, Row, assert_balanced, message, prompts, rows};
-use super::super::{InvalidPrompts, PromptSource, PromptsConfig, SampleConfig, ingest};
+use super::super::{InvalidPrompts, PromptSource, PromptsConfig, PromptsError, SampleConfig, ingest};
 use super::*;
 
 /// An image: prompt, width, height, probability that the prompt is unsafe.
