@@ -1,0 +1,54 @@
+//! One step of training the denoiser together with its text encoder.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use mitune_diffusion::clip::ClipTextModel;
+use mitune_diffusion::unet::UNet2DConditionModel;
+
+use crate::draws::Draws;
+
+/// The two networks that learn together what a caption means for an image.
+#[derive(Module, Debug)]
+pub struct ConditionalDenoiser {
+    /// Predicts the noise.
+    pub unet: UNet2DConditionModel,
+    /// Reads the caption.
+    pub text_encoder: ClipTextModel,
+}
+
+/// Timesteps of one batch, uniform over the schedule: a function of the seed and the batch only.
+pub fn timestep_batch(seed: u64, index: u64, size: usize, timesteps: u32) -> Vec<usize> {
+    let mut draws = Draws::new("denoiser timesteps", seed, index);
+    (0..size).map(|_| draws.below(timesteps) as usize).collect()
+}
+
+/// Mean squared error of the predicted noise (Ho et al. 2020, equation 14), one element.
+///
+/// # Shapes
+/// - noised, target: `[batch, channels, height, width]`
+/// - ids: `[batch, tokens]`
+pub fn denoising_loss(
+    model: &ConditionalDenoiser,
+    noised: Tensor<4>,
+    timesteps: &[usize],
+    ids: Tensor<2, Int>,
+    target: Tensor<4>,
+) -> Tensor<1> {
+    let times = timesteps.iter().map(|&t| t as f32).collect::<Vec<_>>();
+    let times = Tensor::from_data(TensorData::new(times, [timesteps.len()]), &noised.device());
+    let context = model.text_encoder.forward(ids).last_hidden_state;
+    (model.unet.forward(noised, times, context) - target).square().mean()
+}
+
+/// Token ids of a batch as a tensor.
+pub fn token_tensor(ids: &[Vec<i64>], device: &Device) -> Tensor<2, Int> {
+    let tokens = ids.first().map_or(0, Vec::len);
+    let flat = ids.concat();
+    Tensor::from_data(TensorData::new(flat, [ids.len(), tokens]), device)
+}
+
+
+/// Noise of one batch of latents: a function of the seed and the batch only.
+pub fn denoiser_noise(shape: [usize; 4], seed: u64, index: u64, device: &Device) -> Tensor<4> {
+    super::autoencoder_training::standard_normal(shape, "denoiser noise", seed, index, device)
+}
