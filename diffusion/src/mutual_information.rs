@@ -41,7 +41,7 @@ impl From<ScheduleError> for MutualInformationError {
 }
 
 /// Whose estimator: the paper's text and its code differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MiMode {
     /// Division by `alpha_t`, all timesteps; the default.

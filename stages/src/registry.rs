@@ -70,4 +70,7 @@ macro_rules! stage_kinds {
     };
 }
 
-stage_kinds! {}
+stage_kinds! {
+    Generate(crate::generate::GenerateConfig),
+    Score(crate::score::ScoreConfig),
+}

@@ -77,6 +77,11 @@ impl<'a> StageContext<'a> {
         Ok(&self.device.open().map_err(StageError::configuration)?.device)
     }
 
+    /// Names the device that was opened, such as `cuda:0`; `None` before the first use.
+    pub fn device_name(&self) -> Option<String> {
+        self.device.name()
+    }
+
     /// Returns where progress is told.
     pub fn progress(&self) -> &'a dyn Progress {
         self.progress

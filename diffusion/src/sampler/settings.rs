@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::mutual_information::MiMode;
 
 /// The family of reverse steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SchedulerKind {
     /// Ancestral sampling, as MI-TUNE generates its training images; the default.

@@ -10,6 +10,7 @@ mod config;
 mod config_json;
 mod config_reader;
 mod conv;
+mod denoiser;
 mod feed_forward;
 #[cfg(test)]
 mod golden_tests;

@@ -1,0 +1,184 @@
+//! Settings of the stage, and the stage they make.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mitune_diffusion::sampler::SamplerSettings;
+use mitune_store::{ContentDigest, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model_source::{ADAPTER_PORT, ModelSource};
+use crate::reference::Reference;
+use crate::registry::StageConfig;
+use crate::sampling_config::{MutualInformationConfig, SamplerConfig};
+use crate::stage::{
+    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
+    StageOutput, keyed_config,
+};
+
+/// Generates candidates of every prompt and scores each by its mutual information with the prompt.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateConfig {
+    /// The prompts.
+    pub prompts: Reference,
+    /// Model directory, relative to the pipeline. By default, the pipeline's `model`.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// A model made by another stage, in place of `model`.
+    #[serde(default)]
+    pub model_from: Option<Reference>,
+    /// Adapter that the denoiser wears. By default none, the base model.
+    #[serde(default)]
+    pub adapter: Option<Reference>,
+    /// Candidates of each prompt (M of the paper). By default, 50. Raising it generates only the new ones.
+    #[serde(default = "fifty")]
+    pub candidates_per_prompt: u32,
+    /// Seed index of the first candidate. By default, 0.
+    #[serde(default)]
+    pub first_seed_index: u32,
+    /// Seed of all noise. By default, the pipeline's.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// How images are sampled.
+    #[serde(default)]
+    pub sampler: SamplerConfig,
+    /// How mutual information is estimated.
+    #[serde(default)]
+    pub mutual_information: MutualInformationConfig,
+    /// Text of the unconditional branch. By default empty.
+    #[serde(default)]
+    pub negative_prompt: String,
+    /// Height in pixels. By default, what the model was trained for.
+    #[serde(default)]
+    pub height: Option<usize>,
+    /// Width in pixels. By default, what the model was trained for.
+    #[serde(default)]
+    pub width: Option<usize>,
+    /// Whether to decode every candidate to pixels. By default false: later stages decode what they need.
+    #[serde(default)]
+    pub images: bool,
+    /// Candidates of one prompt that are computed together. By default, as many as fit 16,384 latent elements, at
+    /// least 1. It is part of the key, because the last digits depend on it.
+    #[serde(default)]
+    pub batch_size: Option<usize>,
+    /// Candidates to a shard, which is what a killed process can lose. By default, 64.
+    #[serde(default = "sixty_four")]
+    pub shard_size: usize,
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+fn sixty_four() -> usize {
+    64
+}
+
+/// A setting that no run can use.
+#[derive(Debug, thiserror::Error)]
+enum GenerateConfigError {
+    #[error("Setting `{setting}` is 0, expected at least 1")]
+    Zero { setting: &'static str },
+    #[error("Seed indices end at {last}, past the largest, {}", u32::MAX)]
+    SeedIndices { last: u64 },
+}
+
+impl StageConfig for GenerateConfig {
+    const KIND: &'static str = "generate";
+
+    fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        let zero = |setting| Err(StageError::configuration(GenerateConfigError::Zero { setting }));
+        if self.candidates_per_prompt == 0 {
+            return zero("candidates_per_prompt");
+        }
+        if self.batch_size == Some(0) {
+            return zero("batch_size");
+        }
+        if self.shard_size == 0 {
+            return zero("shard_size");
+        }
+        let last = u64::from(self.first_seed_index) + u64::from(self.candidates_per_prompt);
+        if last > u64::from(u32::MAX) {
+            return Err(StageError::configuration(GenerateConfigError::SeedIndices { last }));
+        }
+        let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
+        let seed = self.seed.unwrap_or(defaults.seed);
+        Ok(Box::new(Generate { config: Self { seed: Some(seed), ..self }, model, seed, dtype: defaults.dtype }))
+    }
+}
+
+/// The stage.
+pub(super) struct Generate {
+    pub(super) config: GenerateConfig,
+    pub(super) model: ModelSource,
+    pub(super) seed: u64,
+    pub(super) dtype: Dtype,
+}
+
+/// Counts changes of meaning of this stage.
+pub(super) const REVISION: u32 = 1;
+
+/// The noise algorithm and how it is seeded.
+pub(super) const RNG: &str = "blake3-xof box-muller, by (seed, prompt, seed index, step)/1";
+
+/// Settings that change no candidate.
+const NOT_KEYED: [&str; 5] = ["prompts", "model", "model_from", "adapter", "shard_size"];
+
+/// Settings that only say which candidates are wanted.
+const SELECTING: [&str; 2] = ["candidates_per_prompt", "first_seed_index"];
+
+impl Generate {
+    /// The settings that every candidate depends on: all that are keyed but the range of seed indices.
+    pub(super) fn item_config(&self) -> Result<Value, StageError> {
+        keyed_config(&self.config, &[NOT_KEYED.as_slice(), SELECTING.as_slice()].concat())
+    }
+
+    /// The settings of the sampler.
+    pub(super) fn sampler_settings(&self) -> SamplerSettings {
+        self.config.sampler.settings(&self.config.mutual_information, self.seed)
+    }
+}
+
+impl Stage for Generate {
+    fn kind(&self) -> &'static str {
+        GenerateConfig::KIND
+    }
+
+    fn revision(&self) -> u32 {
+        REVISION
+    }
+
+    fn config(&self) -> Result<Value, StageError> {
+        keyed_config(&self.config, &NOT_KEYED)
+    }
+
+    fn inputs(&self) -> Vec<InputPort> {
+        vec![
+            InputPort::one("prompts", &[Content::Prompts], &self.config.prompts),
+            InputPort::optional(ADAPTER_PORT, &[Content::Adapter], self.config.adapter.as_ref()),
+            self.model.port(),
+        ]
+    }
+
+    fn outputs(&self) -> &'static [OutputPort] {
+        &[OutputPort { name: "candidates", content: Content::Candidates }]
+    }
+
+    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        self.model.external(digests)
+    }
+
+    fn dtype(&self) -> Option<Dtype> {
+        Some(self.dtype)
+    }
+
+    fn rng(&self) -> Option<&'static str> {
+        Some(RNG)
+    }
+
+    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        self.generate(context)
+    }
+}

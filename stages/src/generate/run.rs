@@ -1,0 +1,234 @@
+//! The computation of the stage.
+
+use std::ops::ControlFlow;
+
+use arrow_array::{Array, RecordBatch};
+use burn::tensor::{Device, Tensor, TensorData};
+use mitune_diffusion::image::RgbImage;
+use mitune_diffusion::model::DiffusionModel;
+use mitune_diffusion::noise::text_key;
+use mitune_diffusion::sampler::{Candidate, Sampler, SamplerError};
+use mitune_store::{Artifact, FamilyKey, ItemKey, Value};
+
+use super::config::{Generate, REVISION, RNG};
+use super::rows::{CandidateRow, batch};
+use crate::columns::string_column;
+use crate::item_blocks::{Block, ItemTable};
+use crate::latent_shape::latent_shape;
+use crate::model_source::ADAPTER_PORT;
+use crate::producer::producer;
+use crate::schema;
+use crate::stage::{StageContext, StageError, StageOutput};
+
+/// Latent elements that the default batch holds.
+const BATCH_ELEMENTS: usize = 16_384;
+
+/// Candidates of one prompt that are computed together.
+struct Work {
+    prompt: usize,
+    /// First seed index of the batch; the batch always has its full size.
+    first: u32,
+    /// Seed indices of the batch that are wanted.
+    wanted: std::ops::Range<u32>,
+}
+
+/// A prompt of the table.
+struct Prompt {
+    id: String,
+    text: String,
+}
+
+/// Everything a batch needs.
+struct Worker<'a> {
+    stage: &'a Generate,
+    context: &'a StageContext<'a>,
+    model: &'a DiffusionModel,
+    device: &'a Device,
+    sampler: Sampler,
+    unconditional: Tensor<3>,
+    latent_shape: [usize; 3],
+    batch_size: u32,
+}
+
+impl Generate {
+    pub(super) fn generate(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        let prompts = read_prompts(context)?;
+        let open = self.model.open(context)?;
+        let device = context.device()?;
+        let adapter = context.optional_input(ADAPTER_PORT);
+        let model = open.load(context, adapter, device, self.dtype)?;
+        let latent_shape = latent_shape(&model, self.config.height, self.config.width)?;
+        let elements: usize = latent_shape.iter().product();
+        let batch_size = self.config.batch_size.unwrap_or((BATCH_ELEMENTS / elements.max(1)).max(1));
+        let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
+        let family = self.family(open.digest()?, adapter, batch_size)?;
+        let blocks = self.blocks(&family, &prompts, batch_size)?;
+        let sampler =
+            Sampler::new(&model.scheduler_config, &self.sampler_settings()).map_err(StageError::configuration)?;
+        let negative = [self.config.negative_prompt.as_str()];
+        let unconditional = model.encode_prompts(&negative, device).map_err(StageError::failed)?.context;
+        let truncated = report_truncated(context, &model, &prompts)?;
+        let worker =
+            Worker { stage: self, context, model: &model, device, sampler, unconditional, latent_shape, batch_size };
+        let schema = schema::candidates();
+        let table =
+            ItemTable { family, schema: &schema, shard_rows: self.config.shard_size, unit: "candidates" };
+        let artifact = table.complete(context, &producer(context, Some(self.dtype)), &blocks, |work| {
+            worker.compute(&prompts[work.prompt], work)
+        })?;
+        let rows = artifact.rows.unwrap_or_default();
+        Ok(StageOutput::one("candidates", artifact)
+            .with_metric("prompts", prompts.len())
+            .with_metric("candidates", rows)
+            .with_metric("truncated_prompts", truncated))
+    }
+
+    fn family(
+        &self,
+        model: mitune_store::ContentDigest,
+        adapter: Option<&Artifact>,
+        batch_size: u32,
+    ) -> Result<FamilyKey, StageError> {
+        let text = |text: String| Value::Text(text);
+        let common = Value::map([
+            ("kind", text("generate".to_owned())),
+            ("revision", Value::from_serialize(&REVISION)?),
+            ("config", self.item_config()?),
+            ("batch_size", Value::from_serialize(&batch_size)?),
+            ("model", text(model.to_string())),
+            ("adapter", adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string()))),
+            ("dtype", text(self.dtype.name().to_owned())),
+            ("rng", text(RNG.to_owned())),
+        ]);
+        Ok(FamilyKey::derive(&common)?)
+    }
+
+    /// Cuts each prompt's seed indices into batches that start at multiples of the batch size.
+    fn blocks(
+        &self,
+        family: &FamilyKey,
+        prompts: &[Prompt],
+        batch_size: u32,
+    ) -> Result<Vec<Block<Work>>, StageError> {
+        let (start, count) = (self.config.first_seed_index, self.config.candidates_per_prompt);
+        let end = start + count;
+        let mut blocks = Vec::new();
+        for (prompt, Prompt { id, text }) in prompts.iter().enumerate() {
+            let mut first = start / batch_size * batch_size;
+            while first < end {
+                let wanted = first.max(start)..first.saturating_add(batch_size).min(end);
+                let item = |seed_index: u32| {
+                    let item = (text.as_str(), id.as_str(), seed_index);
+                    ItemKey::derive(family, &Value::from_serialize(&item)?)
+                };
+                let items = wanted.clone().map(item).collect::<Result<_, _>>()?;
+                blocks.push(Block { work: Work { prompt, first, wanted }, items });
+                first = first.saturating_add(batch_size);
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+impl Worker<'_> {
+    fn compute(&self, prompt: &Prompt, work: &Work) -> Result<RecordBatch, StageError> {
+        let encoded =
+            self.model.encode_prompts(&[prompt.text.as_str()], self.device).map_err(StageError::failed)?;
+        let indices: Vec<u32> = (0..self.batch_size).map(|offset| work.first.wrapping_add(offset)).collect();
+        let mut go_on = |_| ControlFlow::Continue(());
+        let candidates = self
+            .sampler
+            .generate_candidates(
+                &self.model.unet,
+                &encoded.context,
+                &self.unconditional,
+                &text_key(&prompt.text),
+                &indices,
+                self.latent_shape,
+                &mut go_on,
+            )
+            .map_err(|error| self.sampling_error(prompt, error))?;
+        let wanted: Vec<&Candidate> =
+            candidates.iter().filter(|candidate| work.wanted.contains(&candidate.seed_index)).collect();
+        let images = if self.stage.config.images { Some(self.decode(&candidates)?) } else { None };
+        let png = |candidate: &Candidate| {
+            images.as_ref().map(|images| images[(candidate.seed_index - work.first) as usize].as_slice())
+        };
+        let rows: Vec<CandidateRow<'_>> = wanted
+            .into_iter()
+            .map(|candidate| CandidateRow {
+                prompt_id: &prompt.id,
+                prompt: &prompt.text,
+                seed: self.stage.seed,
+                candidate,
+                latent_shape: self.latent_shape,
+                png: png(candidate),
+            })
+            .collect();
+        batch(&rows).map_err(StageError::failed)
+    }
+
+    fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
+        let values: Vec<f32> = candidates.iter().flat_map(|candidate| candidate.latent.iter().copied()).collect();
+        let [channels, height, width] = self.latent_shape;
+        let shape = [candidates.len(), channels, height, width];
+        let latents = Tensor::<4>::from_data(TensorData::new(values, shape), self.device);
+        let images = self.model.decode(latents);
+        (0..candidates.len())
+            .map(|index| {
+                let image = images.clone().narrow(0, index, 1).squeeze_dim::<3>(0);
+                RgbImage::from_tensor(image).and_then(|image| image.to_png()).map_err(StageError::failed)
+            })
+            .collect()
+    }
+
+    fn sampling_error(&self, prompt: &Prompt, source: SamplerError) -> StageError {
+        let _ = self.context;
+        StageError::failed(GenerateError { prompt: prompt.text.clone(), source })
+    }
+}
+
+/// A batch that could not be sampled.
+#[derive(Debug, thiserror::Error)]
+#[error("Candidates of prompt `{prompt}` could not be generated")]
+struct GenerateError {
+    prompt: String,
+    source: SamplerError,
+}
+
+fn read_prompts(context: &StageContext<'_>) -> Result<Vec<Prompt>, StageError> {
+    let mut prompts = Vec::new();
+    for batch in context.store().read_table(context.input("prompts")?, Some(&["prompt_id", "prompt"]))? {
+        let batch = batch?;
+        let ids = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
+        let texts = string_column(&batch, "prompt").map_err(StageError::failed)?;
+        for row in 0..ids.len() {
+            prompts.push(Prompt { id: ids.value(row).to_owned(), text: texts.value(row).to_owned() });
+        }
+    }
+    Ok(prompts)
+}
+
+/// Tells how many prompts are longer than the text encoder reads.
+fn report_truncated(
+    context: &StageContext<'_>,
+    model: &DiffusionModel,
+    prompts: &[Prompt],
+) -> Result<usize, StageError> {
+    let mut truncated = Vec::new();
+    for prompt in prompts {
+        if model.tokenizer.encode(&prompt.text).map_err(StageError::failed)?.truncated {
+            truncated.push(prompt.text.as_str());
+        }
+    }
+    if let Some(first) = truncated.first() {
+        let start: String = first.chars().take(60).collect();
+        context.progress().message(&format!(
+            "{} of {} prompts are longer than the text encoder reads; their ends are cut off, as CLIP does. The first \
+             one begins `{start}`",
+            truncated.len(),
+            prompts.len()
+        ));
+    }
+    Ok(truncated.len())
+}

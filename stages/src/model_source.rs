@@ -1,0 +1,185 @@
+//! Which model a stage runs: a directory, or the output of another stage.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, FloatDType};
+use mitune_diffusion::adapter::{SavedAdapter, merge};
+use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
+use mitune_store::{Artifact, ContentDigest, Digest};
+
+use crate::reference::Reference;
+use crate::stage::{Content, Dtype, ExternalDigests, InputPort, StageContext, StageDefaults, StageError};
+
+/// Name of the port on which a stage takes a model that another stage made.
+pub const MODEL_PORT: &str = "model_from";
+
+/// Name of the port on which a stage takes an adapter.
+pub const ADAPTER_PORT: &str = "adapter";
+
+/// Where a stage's model comes from.
+#[derive(Clone, Debug)]
+pub enum ModelSource {
+    /// A model directory in diffusers' layout.
+    Directory(PathBuf),
+    /// A model that another stage assembled.
+    Stage(Reference),
+}
+
+/// A stage names a model in two ways, or in none.
+#[derive(Debug, thiserror::Error)]
+enum ModelSourceError {
+    #[error("Settings `model` and `model_from` exclude each other")]
+    Both,
+    #[error("No model: set `model` here or for the whole pipeline, or `model_from` here")]
+    None,
+    #[error("Model directory of a stage could not be written to a temporary folder")]
+    Temporary(#[source] std::io::Error),
+    #[error("Folder `{}` cannot be listed", path.display())]
+    List { path: PathBuf, source: std::io::Error },
+}
+
+impl ModelSource {
+    /// Chooses between a stage's own `model`, its `model_from`, and the pipeline's model.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if there are two or none.
+    pub fn choose(
+        model: Option<&Path>,
+        model_from: Option<&Reference>,
+        defaults: &StageDefaults,
+    ) -> Result<Self, StageError> {
+        match (model, model_from) {
+            (Some(_), Some(_)) => Err(StageError::configuration(ModelSourceError::Both)),
+            (None, Some(reference)) => Ok(Self::Stage(reference.clone())),
+            (model, None) => match model.or(defaults.model.as_deref()) {
+                Some(path) => Ok(Self::Directory(defaults.resolve(path))),
+                None => Err(StageError::configuration(ModelSourceError::None)),
+            },
+        }
+    }
+
+    /// Returns the port for a model made by another stage.
+    pub fn port(&self) -> InputPort {
+        let reference = match self {
+            Self::Directory(_) => None,
+            Self::Stage(reference) => Some(reference),
+        };
+        match reference {
+            Some(reference) => InputPort::one(MODEL_PORT, &[Content::Model], reference),
+            None => InputPort::optional(MODEL_PORT, &[Content::Model], None),
+        }
+    }
+
+    /// Digests the parts of a model directory by name; a model made by a stage is keyed as its input.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if the directory is not a model.
+    pub fn external(
+        &self,
+        digests: &dyn ExternalDigests,
+    ) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        let Self::Directory(path) = self else {
+            return Ok(BTreeMap::new());
+        };
+        let directory = ModelDirectory::open(path).map_err(StageError::configuration)?;
+        let files = model_files(path).map_err(StageError::configuration)?;
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let digest = digests.digest("model/1", &files, &mut || model_digest(&directory))?;
+        Ok(BTreeMap::from([("model".to_owned(), digest)]))
+    }
+
+    /// Opens the model.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if a directory is not a model, or an error of the store.
+    pub fn open(&self, context: &StageContext<'_>) -> Result<OpenModel, StageError> {
+        match self {
+            Self::Directory(path) => Ok(OpenModel {
+                directory: ModelDirectory::open(path).map_err(StageError::configuration)?,
+                _temporary: None,
+            }),
+            Self::Stage(_) => {
+                let temporary = tempfile::tempdir()
+                    .map_err(|error| StageError::failed(ModelSourceError::Temporary(error)))?;
+                let path = temporary.path().join("model");
+                context.store().export(context.input(MODEL_PORT)?, &path)?;
+                let directory = ModelDirectory::open(&path).map_err(StageError::failed)?;
+                Ok(OpenModel { directory, _temporary: Some(temporary) })
+            }
+        }
+    }
+}
+
+/// A model directory that stays in place while it is used.
+pub struct OpenModel {
+    directory: ModelDirectory,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl OpenModel {
+    /// Returns the directory.
+    pub fn directory(&self) -> &ModelDirectory {
+        &self.directory
+    }
+
+    /// Returns the digest of everything in the model that can change a result.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if weights cannot be read.
+    pub fn digest(&self) -> Result<ContentDigest, StageError> {
+        model_digest(&self.directory)
+    }
+
+    /// Loads the networks, with an adapter folded into the weights where there is one.
+    ///
+    /// Folding costs nothing while sampling, where an adapter of its own would run at every step.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if weights do not fit the model, or an error of the store.
+    pub fn load(
+        &self,
+        context: &StageContext<'_>,
+        adapter: Option<&Artifact>,
+        device: &Device,
+        dtype: Dtype,
+    ) -> Result<DiffusionModel, StageError> {
+        let mut model = self.directory.load(device, float_dtype(dtype)).map_err(StageError::configuration)?;
+        if let Some(adapter) = adapter {
+            let bytes = context.store().read(&adapter.file)?;
+            let saved = SavedAdapter::from_bytes(&bytes, "unet").map_err(StageError::failed)?;
+            saved.attach(&mut model.unet).map_err(StageError::configuration)?;
+            merge(&mut model.unet);
+        }
+        Ok(model)
+    }
+}
+
+/// The float type that Burn computes in.
+pub fn float_dtype(dtype: Dtype) -> FloatDType {
+    match dtype {
+        Dtype::F32 => FloatDType::F32,
+        Dtype::F16 => FloatDType::F16,
+        Dtype::Bf16 => FloatDType::BF16,
+    }
+}
+
+/// Lists the files of a model directory that its digest may depend on.
+fn model_files(path: &Path) -> Result<Vec<PathBuf>, ModelSourceError> {
+    let list = |folder: PathBuf| -> Result<Vec<PathBuf>, ModelSourceError> {
+        let error = |source| ModelSourceError::List { path: folder.clone(), source };
+        let entries = std::fs::read_dir(&folder).map_err(error)?;
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(error)).collect()
+    };
+    let mut files = vec![path.join("model_index.json")];
+    for component in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
+        files.extend(list(path.join(component))?.into_iter().filter(|path| path.is_file()));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn model_digest(directory: &ModelDirectory) -> Result<ContentDigest, StageError> {
+    let digests = directory.digests().map_err(StageError::configuration)?;
+    Ok(ContentDigest::new(Digest::from(digests.whole())))
+}

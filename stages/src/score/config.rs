@@ -1,0 +1,188 @@
+//! Settings of the stage, and the stage they make.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mitune_diffusion::forward_scores::ForwardScoreSettings;
+use mitune_diffusion::mutual_information::MiMode;
+use mitune_store::{ContentDigest, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model_source::{ADAPTER_PORT, ModelSource};
+use crate::reference::Reference;
+use crate::registry::StageConfig;
+use crate::stage::{
+    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
+    StageOutput, keyed_config,
+};
+
+/// Scores finished candidates by the denoiser's errors under forward noise.
+///
+/// One evaluation of the denoiser gives all of them: `mi_signed`, the signed log-ratio of the image with and without
+/// the prompt; `mi_forward`, the paper's squared norm under forward noise; `itm`, the score of DiffusionITM; and
+/// `itm_normalised`, the same less its value without the prompt. Every candidate of a prompt meets the same noises.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreConfig {
+    /// The candidates.
+    pub candidates: Reference,
+    /// Model directory, relative to the pipeline. By default, the pipeline's `model`.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// A model made by another stage, in place of `model`.
+    #[serde(default)]
+    pub model_from: Option<Reference>,
+    /// Adapter that the denoiser wears while it judges. By default none, the base model.
+    #[serde(default)]
+    pub adapter: Option<Reference>,
+    /// Timesteps at which the denoiser is asked.
+    #[serde(default)]
+    pub timesteps: TimestepSpread,
+    /// Noises at each timestep. By default, 2.
+    #[serde(default = "two")]
+    pub noises: usize,
+    /// Whose weight `kappa` scales `mi_signed` and `mi_forward`. By default, `paper`.
+    #[serde(default)]
+    pub mode: MiMode,
+    /// Text of the unconditional branch. By default empty.
+    #[serde(default)]
+    pub negative_prompt: String,
+    /// Seed of the noises. By default, the pipeline's.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Candidates of one prompt that are computed together. By default, as many as fit 16,384 latent elements, at
+    /// least 1. It is part of the key, because the last digits depend on it.
+    #[serde(default)]
+    pub batch_size: Option<usize>,
+    /// Candidates to a shard, which is what a killed process can lose. By default, 256.
+    #[serde(default = "shard_size")]
+    pub shard_size: usize,
+}
+
+/// Timesteps spread evenly over a range, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimestepSpread {
+    /// Smallest timestep. By default, 400.
+    pub first: usize,
+    /// Largest timestep. By default, 800.
+    pub last: usize,
+    /// How many. By default, 8.
+    pub count: usize,
+}
+
+impl Default for TimestepSpread {
+    fn default() -> Self {
+        Self { first: 400, last: 800, count: 8 }
+    }
+}
+
+fn two() -> usize {
+    2
+}
+
+fn shard_size() -> usize {
+    256
+}
+
+/// A setting that no run can use.
+#[derive(Debug, thiserror::Error)]
+#[error("Setting `{setting}` is 0, expected at least 1")]
+struct ZeroError {
+    setting: &'static str,
+}
+
+impl StageConfig for ScoreConfig {
+    const KIND: &'static str = "score";
+
+    fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        let sizes = [
+            ("timesteps.count", Some(self.timesteps.count)),
+            ("noises", Some(self.noises)),
+            ("batch_size", self.batch_size),
+            ("shard_size", Some(self.shard_size)),
+        ];
+        if let Some((setting, _)) = sizes.into_iter().find(|(_, size)| *size == Some(0)) {
+            return Err(StageError::configuration(ZeroError { setting }));
+        }
+        let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
+        let seed = self.seed.unwrap_or(defaults.seed);
+        let stage = Score { config: Self { seed: Some(seed), ..self }, model, seed, dtype: defaults.dtype };
+        stage.settings().spread().map_err(StageError::configuration)?;
+        Ok(Box::new(stage))
+    }
+}
+
+/// The stage.
+pub(super) struct Score {
+    pub(super) config: ScoreConfig,
+    pub(super) model: ModelSource,
+    pub(super) seed: u64,
+    pub(super) dtype: Dtype,
+}
+
+/// Counts changes of meaning of this stage.
+pub(super) const REVISION: u32 = 1;
+
+/// The noise algorithm and how it is seeded.
+pub(super) const RNG: &str = "blake3-xof box-muller, forward, by (seed, prompt, noise, timestep)/1";
+
+/// Settings that change no score.
+const NOT_KEYED: [&str; 5] = ["candidates", "model", "model_from", "adapter", "shard_size"];
+
+impl Score {
+    /// The settings of the scorer.
+    pub(super) fn settings(&self) -> ForwardScoreSettings {
+        ForwardScoreSettings {
+            first_timestep: self.config.timesteps.first,
+            last_timestep: self.config.timesteps.last,
+            timesteps: self.config.timesteps.count,
+            noises: self.config.noises,
+            seed: self.seed,
+            mi_mode: self.config.mode,
+        }
+    }
+}
+
+impl Stage for Score {
+    fn kind(&self) -> &'static str {
+        ScoreConfig::KIND
+    }
+
+    fn revision(&self) -> u32 {
+        REVISION
+    }
+
+    fn config(&self) -> Result<Value, StageError> {
+        keyed_config(&self.config, &NOT_KEYED)
+    }
+
+    fn inputs(&self) -> Vec<InputPort> {
+        vec![
+            InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
+            InputPort::optional(ADAPTER_PORT, &[Content::Adapter], self.config.adapter.as_ref()),
+            self.model.port(),
+        ]
+    }
+
+    fn outputs(&self) -> &'static [OutputPort] {
+        &[OutputPort { name: "scores", content: Content::Scores }]
+    }
+
+    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        self.model.external(digests)
+    }
+
+    fn dtype(&self) -> Option<Dtype> {
+        Some(self.dtype)
+    }
+
+    fn rng(&self) -> Option<&'static str> {
+        Some(RNG)
+    }
+
+    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        self.score(context)
+    }
+}

@@ -1,0 +1,6 @@
+//! The stage `score`: further scores of finished candidates, under noise drawn on their latents.
+
+mod config;
+mod run;
+
+pub use config::ScoreConfig;
