@@ -68,14 +68,26 @@ pub fn f32_list(lists: &ListArray, name: &str, row: usize) -> Result<Vec<f32>, C
     Ok(values.ok_or_else(error)?.values().to_vec())
 }
 
-fn typed<'a, T: 'static>(batch: &'a RecordBatch, name: &str, expected: &'static str) -> Result<&'a T, ColumnError> {
+fn typed<'a, T: 'static>(
+    batch: &'a RecordBatch,
+    name: &str,
+    expected: &'static str,
+) -> Result<&'a T, ColumnError> {
     let column = batch.column_by_name(name).ok_or_else(|| ColumnError::Missing {
         column: name.to_owned(),
-        found: batch.schema().fields().iter().map(|field| format!("`{}`", field.name())).collect(),
+        found: batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| format!("`{}`", field.name()))
+            .collect(),
     })?;
-    column.as_any().downcast_ref::<T>().ok_or_else(|| ColumnError::Type {
-        column: name.to_owned(),
-        found: column.data_type().to_string(),
-        expected,
-    })
+    column
+        .as_any()
+        .downcast_ref::<T>()
+        .ok_or_else(|| ColumnError::Type {
+            column: name.to_owned(),
+            found: column.data_type().to_string(),
+            expected,
+        })
 }

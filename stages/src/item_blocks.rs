@@ -53,10 +53,20 @@ impl ItemTable<'_> {
         let store = context.store();
         let mut known = store.items(&self.family)?;
         let total: usize = blocks.iter().map(|block| block.items.len()).sum();
-        let reused = blocks.iter().flat_map(|block| &block.items).filter(|item| known.contains_key(item)).count();
-        context.progress().begin(Work { total: total as u64, reused: reused as u64, unit: self.unit });
-        let missing: Vec<&Block<T>> =
-            blocks.iter().filter(|block| block.items.iter().any(|item| !known.contains_key(item))).collect();
+        let reused = blocks
+            .iter()
+            .flat_map(|block| &block.items)
+            .filter(|item| known.contains_key(item))
+            .count();
+        context.progress().begin(Work {
+            total: total as u64,
+            reused: reused as u64,
+            unit: self.unit,
+        });
+        let missing: Vec<&Block<T>> = blocks
+            .iter()
+            .filter(|block| block.items.iter().any(|item| !known.contains_key(item)))
+            .collect();
         let mut shard = OpenShard::default();
         let publish = |shard: &mut OpenShard, known: &mut HashMap<ItemKey, ItemRow>| {
             self.publish(context, producer, shard, known)
@@ -77,9 +87,18 @@ impl ItemTable<'_> {
             }
         }
         publish(&mut shard, &mut known)?;
-        let rows = blocks.iter().flat_map(|block| &block.items).map(|item| known.get(item).copied());
-        let rows = rows.collect::<Option<Vec<_>>>().ok_or_else(|| StageError::failed(ItemError::Lost))?;
-        Ok(store.put_parts(self.schema, &parts(&rows), &rows.iter().map(|row| row.digest).collect::<Vec<_>>())?)
+        let rows = blocks
+            .iter()
+            .flat_map(|block| &block.items)
+            .map(|item| known.get(item).copied());
+        let rows = rows
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| StageError::failed(ItemError::Lost))?;
+        Ok(store.put_parts(
+            self.schema,
+            &parts(&rows),
+            &rows.iter().map(|row| row.digest).collect::<Vec<_>>(),
+        )?)
     }
 
     fn publish(
@@ -94,9 +113,16 @@ impl ItemTable<'_> {
             return Ok(());
         }
         let batch = concat_batches(self.schema, &batches).map_err(StageError::failed)?;
-        let record = context.store().publish_shard(&self.family, batch, items, producer).map_err(StoreError::from)?;
+        let record = context
+            .store()
+            .publish_shard(&self.family, batch, items, producer)
+            .map_err(StoreError::from)?;
         for (row, item) in (0..).zip(&record.items) {
-            known.entry(item.key).or_insert(ItemRow { blob: record.blob, row, digest: item.row });
+            known.entry(item.key).or_insert(ItemRow {
+                blob: record.blob,
+                row,
+                digest: item.row,
+            });
         }
         Ok(())
     }
@@ -127,7 +153,10 @@ impl OpenShard {
         known: &HashMap<ItemKey, ItemRow>,
     ) -> Result<usize, StageError> {
         if rows.num_rows() != items.len() {
-            return Err(StageError::failed(ItemError::Rows { items: items.len(), rows: rows.num_rows() }));
+            return Err(StageError::failed(ItemError::Rows {
+                items: items.len(),
+                rows: rows.num_rows(),
+            }));
         }
         let mut open: HashSet<ItemKey> = self.items.iter().copied().collect();
         let before = self.items.len();
@@ -147,7 +176,10 @@ fn parts(rows: &[ItemRow]) -> Vec<Part> {
     for row in rows {
         match parts.last_mut() {
             Some(part) if part.blob == row.blob => part.rows.push(row.row),
-            _ => parts.push(Part { blob: row.blob, rows: vec![row.row] }),
+            _ => parts.push(Part {
+                blob: row.blob,
+                rows: vec![row.row],
+            }),
         }
     }
     parts

@@ -8,7 +8,11 @@ use crate::stage::StageError;
 #[derive(Debug, thiserror::Error)]
 enum SizeError {
     #[error("Setting `{setting}` is {found}, expected a positive multiple of {step}")]
-    Step { setting: &'static str, found: usize, step: usize },
+    Step {
+        setting: &'static str,
+        found: usize,
+        step: usize,
+    },
     #[error("The model does not say for which size it was trained; set `height` and `width`")]
     Unknown,
 }

@@ -105,7 +105,10 @@ impl ModelSource {
                 let path = temporary.path().join("model");
                 context.store().export(context.input(MODEL_PORT)?, &path)?;
                 let directory = ModelDirectory::open(&path).map_err(StageError::failed)?;
-                Ok(OpenModel { directory, _temporary: Some(temporary) })
+                Ok(OpenModel {
+                    directory,
+                    _temporary: Some(temporary),
+                })
             }
         }
     }
@@ -144,7 +147,10 @@ impl OpenModel {
         device: &Device,
         dtype: Dtype,
     ) -> Result<DiffusionModel, StageError> {
-        let mut model = self.directory.load(device, float_dtype(dtype)).map_err(StageError::configuration)?;
+        let mut model = self
+            .directory
+            .load(device, float_dtype(dtype))
+            .map_err(StageError::configuration)?;
         if let Some(adapter) = adapter {
             let bytes = context.store().read(&adapter.file)?;
             let saved = SavedAdapter::from_bytes(&bytes, "unet").map_err(StageError::failed)?;
@@ -167,13 +173,22 @@ pub fn float_dtype(dtype: Dtype) -> FloatDType {
 /// Lists the files of a model directory that its digest may depend on.
 fn model_files(path: &Path) -> Result<Vec<PathBuf>, ModelSourceError> {
     let list = |folder: PathBuf| -> Result<Vec<PathBuf>, ModelSourceError> {
-        let error = |source| ModelSourceError::List { path: folder.clone(), source };
+        let error = |source| ModelSourceError::List {
+            path: folder.clone(),
+            source,
+        };
         let entries = std::fs::read_dir(&folder).map_err(error)?;
-        entries.map(|entry| entry.map(|entry| entry.path()).map_err(error)).collect()
+        entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(error))
+            .collect()
     };
     let mut files = vec![path.join("model_index.json")];
     for component in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
-        files.extend(list(path.join(component))?.into_iter().filter(|path| path.is_file()));
+        files.extend(
+            list(path.join(component))?
+                .into_iter()
+                .filter(|path| path.is_file()),
+        );
     }
     files.sort();
     Ok(files)

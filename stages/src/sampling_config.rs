@@ -22,7 +22,12 @@ pub struct SamplerConfig {
 impl Default for SamplerConfig {
     fn default() -> Self {
         let paper = SamplerSettings::default();
-        Self { scheduler: paper.scheduler, steps: paper.steps, guidance: paper.guidance, eta: paper.eta }
+        Self {
+            scheduler: paper.scheduler,
+            steps: paper.steps,
+            guidance: paper.guidance,
+            eta: paper.eta,
+        }
     }
 }
 

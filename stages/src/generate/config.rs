@@ -101,11 +101,21 @@ impl StageConfig for GenerateConfig {
         }
         let last = u64::from(self.first_seed_index) + u64::from(self.candidates_per_prompt);
         if last > u64::from(u32::MAX) {
-            return Err(StageError::configuration(GenerateConfigError::SeedIndices { last }));
+            return Err(StageError::configuration(GenerateConfigError::SeedIndices {
+                last,
+            }));
         }
         let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
         let seed = self.seed.unwrap_or(defaults.seed);
-        Ok(Box::new(Generate { config: Self { seed: Some(seed), ..self }, model, seed, dtype: defaults.dtype }))
+        Ok(Box::new(Generate {
+            config: Self {
+                seed: Some(seed),
+                ..self
+            },
+            model,
+            seed,
+            dtype: defaults.dtype,
+        }))
     }
 }
 
@@ -132,12 +142,17 @@ const SELECTING: [&str; 2] = ["candidates_per_prompt", "first_seed_index"];
 impl Generate {
     /// The settings that every candidate depends on: all that are keyed but the range of seed indices.
     pub(super) fn item_config(&self) -> Result<Value, StageError> {
-        keyed_config(&self.config, &[NOT_KEYED.as_slice(), SELECTING.as_slice()].concat())
+        keyed_config(
+            &self.config,
+            &[NOT_KEYED.as_slice(), SELECTING.as_slice()].concat(),
+        )
     }
 
     /// The settings of the sampler.
     pub(super) fn sampler_settings(&self) -> SamplerSettings {
-        self.config.sampler.settings(&self.config.mutual_information, self.seed)
+        self.config
+            .sampler
+            .settings(&self.config.mutual_information, self.seed)
     }
 }
 
@@ -163,7 +178,10 @@ impl Stage for Generate {
     }
 
     fn outputs(&self) -> &'static [OutputPort] {
-        &[OutputPort { name: "candidates", content: Content::Candidates }]
+        &[OutputPort {
+            name: "candidates",
+            content: Content::Candidates,
+        }]
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {

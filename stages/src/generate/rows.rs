@@ -70,9 +70,17 @@ pub(crate) fn batch(rows: &[CandidateRow<'_>]) -> Result<RecordBatch, ArrowError
 
 fn append_image(image: &mut StructBuilder, row: &CandidateRow<'_>) -> Result<(), ArrowError> {
     let missing = || ArrowError::SchemaError("Image fields are not bytes and path".to_owned());
-    let name = row.png.map(|_| format!("{}-{:04}.png", row.prompt_id, row.candidate.seed_index));
-    image.field_builder::<BinaryBuilder>(0).ok_or_else(missing)?.append_option(row.png);
-    image.field_builder::<StringBuilder>(1).ok_or_else(missing)?.append_option(name);
+    let name = row
+        .png
+        .map(|_| format!("{}-{:04}.png", row.prompt_id, row.candidate.seed_index));
+    image
+        .field_builder::<BinaryBuilder>(0)
+        .ok_or_else(missing)?
+        .append_option(row.png);
+    image
+        .field_builder::<StringBuilder>(1)
+        .ok_or_else(missing)?
+        .append_option(name);
     image.append(row.png.is_some());
     Ok(())
 }

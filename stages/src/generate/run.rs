@@ -59,20 +59,38 @@ impl Generate {
         let model = open.load(context, adapter, device, self.dtype)?;
         let latent_shape = latent_shape(&model, self.config.height, self.config.width)?;
         let elements: usize = latent_shape.iter().product();
-        let batch_size = self.config.batch_size.unwrap_or((BATCH_ELEMENTS / elements.max(1)).max(1));
+        let batch_size = self
+            .config
+            .batch_size
+            .unwrap_or((BATCH_ELEMENTS / elements.max(1)).max(1));
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let family = self.family(open.digest()?, adapter, batch_size)?;
         let blocks = self.blocks(&family, &prompts, batch_size)?;
-        let sampler =
-            Sampler::new(&model.scheduler_config, &self.sampler_settings()).map_err(StageError::configuration)?;
+        let sampler = Sampler::new(&model.scheduler_config, &self.sampler_settings())
+            .map_err(StageError::configuration)?;
         let negative = [self.config.negative_prompt.as_str()];
-        let unconditional = model.encode_prompts(&negative, device).map_err(StageError::failed)?.context;
+        let unconditional = model
+            .encode_prompts(&negative, device)
+            .map_err(StageError::failed)?
+            .context;
         let truncated = report_truncated(context, &model, &prompts)?;
-        let worker =
-            Worker { stage: self, context, model: &model, device, sampler, unconditional, latent_shape, batch_size };
+        let worker = Worker {
+            stage: self,
+            context,
+            model: &model,
+            device,
+            sampler,
+            unconditional,
+            latent_shape,
+            batch_size,
+        };
         let schema = schema::candidates();
-        let table =
-            ItemTable { family, schema: &schema, shard_rows: self.config.shard_size, unit: "candidates" };
+        let table = ItemTable {
+            family,
+            schema: &schema,
+            shard_rows: self.config.shard_size,
+            unit: "candidates",
+        };
         let artifact = table.complete(context, &producer(context, Some(self.dtype)), &blocks, |work| {
             worker.compute(&prompts[work.prompt], work)
         })?;
@@ -96,7 +114,10 @@ impl Generate {
             ("config", self.item_config()?),
             ("batch_size", Value::from_serialize(&batch_size)?),
             ("model", text(model.to_string())),
-            ("adapter", adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string()))),
+            (
+                "adapter",
+                adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string())),
+            ),
             ("dtype", text(self.dtype.name().to_owned())),
             ("rng", text(RNG.to_owned())),
         ]);
@@ -122,7 +143,14 @@ impl Generate {
                     ItemKey::derive(family, &Value::from_serialize(&item)?)
                 };
                 let items = wanted.clone().map(item).collect::<Result<_, _>>()?;
-                blocks.push(Block { work: Work { prompt, first, wanted }, items });
+                blocks.push(Block {
+                    work: Work {
+                        prompt,
+                        first,
+                        wanted,
+                    },
+                    items,
+                });
                 first = first.saturating_add(batch_size);
             }
         }
@@ -132,9 +160,13 @@ impl Generate {
 
 impl Worker<'_> {
     fn compute(&self, prompt: &Prompt, work: &Work) -> Result<RecordBatch, StageError> {
-        let encoded =
-            self.model.encode_prompts(&[prompt.text.as_str()], self.device).map_err(StageError::failed)?;
-        let indices: Vec<u32> = (0..self.batch_size).map(|offset| work.first.wrapping_add(offset)).collect();
+        let encoded = self
+            .model
+            .encode_prompts(&[prompt.text.as_str()], self.device)
+            .map_err(StageError::failed)?;
+        let indices: Vec<u32> = (0..self.batch_size)
+            .map(|offset| work.first.wrapping_add(offset))
+            .collect();
         let mut go_on = |_| ControlFlow::Continue(());
         let candidates = self
             .sampler
@@ -148,11 +180,19 @@ impl Worker<'_> {
                 &mut go_on,
             )
             .map_err(|error| self.sampling_error(prompt, error))?;
-        let wanted: Vec<&Candidate> =
-            candidates.iter().filter(|candidate| work.wanted.contains(&candidate.seed_index)).collect();
-        let images = if self.stage.config.images { Some(self.decode(&candidates)?) } else { None };
+        let wanted: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|candidate| work.wanted.contains(&candidate.seed_index))
+            .collect();
+        let images = if self.stage.config.images {
+            Some(self.decode(&candidates)?)
+        } else {
+            None
+        };
         let png = |candidate: &Candidate| {
-            images.as_ref().map(|images| images[(candidate.seed_index - work.first) as usize].as_slice())
+            images
+                .as_ref()
+                .map(|images| images[(candidate.seed_index - work.first) as usize].as_slice())
         };
         let rows: Vec<CandidateRow<'_>> = wanted
             .into_iter()
@@ -169,7 +209,10 @@ impl Worker<'_> {
     }
 
     fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
-        let values: Vec<f32> = candidates.iter().flat_map(|candidate| candidate.latent.iter().copied()).collect();
+        let values: Vec<f32> = candidates
+            .iter()
+            .flat_map(|candidate| candidate.latent.iter().copied())
+            .collect();
         let [channels, height, width] = self.latent_shape;
         let shape = [candidates.len(), channels, height, width];
         let latents = Tensor::<4>::from_data(TensorData::new(values, shape), self.device);
@@ -177,14 +220,19 @@ impl Worker<'_> {
         (0..candidates.len())
             .map(|index| {
                 let image = images.clone().narrow(0, index, 1).squeeze_dim::<3>(0);
-                RgbImage::from_tensor(image).and_then(|image| image.to_png()).map_err(StageError::failed)
+                RgbImage::from_tensor(image)
+                    .and_then(|image| image.to_png())
+                    .map_err(StageError::failed)
             })
             .collect()
     }
 
     fn sampling_error(&self, prompt: &Prompt, source: SamplerError) -> StageError {
         let _ = self.context;
-        StageError::failed(GenerateError { prompt: prompt.text.clone(), source })
+        StageError::failed(GenerateError {
+            prompt: prompt.text.clone(),
+            source,
+        })
     }
 }
 
@@ -198,12 +246,18 @@ struct GenerateError {
 
 fn read_prompts(context: &StageContext<'_>) -> Result<Vec<Prompt>, StageError> {
     let mut prompts = Vec::new();
-    for batch in context.store().read_table(context.input("prompts")?, Some(&["prompt_id", "prompt"]))? {
+    for batch in context
+        .store()
+        .read_table(context.input("prompts")?, Some(&["prompt_id", "prompt"]))?
+    {
         let batch = batch?;
         let ids = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
         let texts = string_column(&batch, "prompt").map_err(StageError::failed)?;
         for row in 0..ids.len() {
-            prompts.push(Prompt { id: ids.value(row).to_owned(), text: texts.value(row).to_owned() });
+            prompts.push(Prompt {
+                id: ids.value(row).to_owned(),
+                text: texts.value(row).to_owned(),
+            });
         }
     }
     Ok(prompts)
@@ -217,7 +271,12 @@ fn report_truncated(
 ) -> Result<usize, StageError> {
     let mut truncated = Vec::new();
     for prompt in prompts {
-        if model.tokenizer.encode(&prompt.text).map_err(StageError::failed)?.truncated {
+        if model
+            .tokenizer
+            .encode(&prompt.text)
+            .map_err(StageError::failed)?
+            .truncated
+        {
             truncated.push(prompt.text.as_str());
         }
     }

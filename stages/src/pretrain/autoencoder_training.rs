@@ -24,7 +24,9 @@ pub struct ReconstructionLoss {
 pub fn image_batch(data: &ShapesData, index: u64, size: usize, device: &Device) -> Tensor<4> {
     let mut planes = Vec::with_capacity(size * 3 * SIDE * SIDE);
     for offset in 0..size as u64 {
-        data.sample(index * size as u64 + offset).image().append_planes(&mut planes);
+        data.sample(index * size as u64 + offset)
+            .image()
+            .append_planes(&mut planes);
     }
     Tensor::from_data(TensorData::new(planes, [size, 3, SIDE, SIDE]), device)
 }
@@ -46,11 +48,19 @@ pub fn reconstruction_loss(
     let [batch, ..] = mean.dims();
     let divergence =
         (mean.square() + log_variance.clone().exp() - log_variance - 1.0).sum() * (0.5 / batch as f64);
-    difference.clone().square().mean() + difference.abs().mean() * weights.absolute + divergence * weights.divergence
+    difference.clone().square().mean()
+        + difference.abs().mean() * weights.absolute
+        + divergence * weights.divergence
 }
 
 /// Noise of one training batch: a function of the purpose, the seed and the batch only.
-pub(super) fn standard_normal(shape: [usize; 4], purpose: &str, seed: u64, index: u64, device: &Device) -> Tensor<4> {
+pub(super) fn standard_normal(
+    shape: [usize; 4],
+    purpose: &str,
+    seed: u64,
+    index: u64,
+    device: &Device,
+) -> Tensor<4> {
     let mut values = vec![0.0; shape.iter().product()];
     // The index is split over the two counters, so that no training is long enough to repeat itself.
     let [low, high] = [index as u32, (index >> 32) as u32];

@@ -37,7 +37,9 @@ pub fn denoising_loss(
     let times = timesteps.iter().map(|&t| t as f32).collect::<Vec<_>>();
     let times = Tensor::from_data(TensorData::new(times, [timesteps.len()]), &noised.device());
     let context = model.text_encoder.forward(ids).last_hidden_state;
-    (model.unet.forward(noised, times, context) - target).square().mean()
+    (model.unet.forward(noised, times, context) - target)
+        .square()
+        .mean()
 }
 
 /// Token ids of a batch as a tensor.
@@ -46,7 +48,6 @@ pub fn token_tensor(ids: &[Vec<i64>], device: &Device) -> Tensor<2, Int> {
     let flat = ids.concat();
     Tensor::from_data(TensorData::new(flat, [ids.len(), tokens]), device)
 }
-
 
 /// Noise of one batch of latents: a function of the seed and the batch only.
 pub fn denoiser_noise(shape: [usize; 4], seed: u64, index: u64, device: &Device) -> Tensor<4> {

@@ -21,7 +21,9 @@ impl ChannelMoments {
                 .sum();
             sum / count
         };
-        let mean: Vec<f64> = (0..channels).map(|channel| over(channel, &|value| value)).collect();
+        let mean: Vec<f64> = (0..channels)
+            .map(|channel| over(channel, &|value| value))
+            .collect();
         let deviation = (0..channels)
             .map(|channel| over(channel, &|value| (value - mean[channel]).powi(2)).sqrt())
             .collect();
@@ -64,8 +66,16 @@ impl LatentConvolutions {
             *bias = ((f64::from(*bias) - mean) / deviation) as f32;
             self.quant_bias[channels + channel] -= (2.0 * deviation.ln()) as f32;
         }
-        for (row, bias) in self.post_quant_weight.chunks_mut(channels).zip(&mut self.post_quant_bias) {
-            let shift: f64 = row.iter().zip(&moments.mean).map(|(&weight, mean)| f64::from(weight) * mean).sum();
+        for (row, bias) in self
+            .post_quant_weight
+            .chunks_mut(channels)
+            .zip(&mut self.post_quant_bias)
+        {
+            let shift: f64 = row
+                .iter()
+                .zip(&moments.mean)
+                .map(|(&weight, mean)| f64::from(weight) * mean)
+                .sum();
             *bias = (f64::from(*bias) + shift) as f32;
             for (weight, deviation) in row.iter_mut().zip(&moments.deviation) {
                 *weight = (f64::from(*weight) * deviation) as f32;
@@ -82,7 +92,9 @@ mod tests {
         weight
             .chunks(input.len())
             .zip(bias)
-            .map(|(row, &b)| row.iter().zip(input).map(|(&w, x)| f64::from(w) * x).sum::<f64>() + f64::from(b))
+            .map(|(row, &b)| {
+                row.iter().zip(input).map(|(&w, x)| f64::from(w) * x).sum::<f64>() + f64::from(b)
+            })
             .collect()
     }
 
@@ -97,24 +109,39 @@ mod tests {
             post_quant_weight: numbers(9),
             post_quant_bias: numbers(3),
         };
-        let features: Vec<Vec<f64>> = (0..50).map(|_| numbers(6).into_iter().map(f64::from).collect()).collect();
+        let features: Vec<Vec<f64>> = (0..50)
+            .map(|_| numbers(6).into_iter().map(f64::from).collect())
+            .collect();
         let latents = |c: &LatentConvolutions| -> Vec<Vec<f64>> {
-            features.iter().map(|f| apply(&c.quant_weight, &c.quant_bias, f)).collect()
+            features
+                .iter()
+                .map(|f| apply(&c.quant_weight, &c.quant_bias, f))
+                .collect()
         };
         let old = latents(&before);
-        let flat: Vec<f32> = old.iter().flat_map(|z| z[..channels].iter().map(|&v| v as f32)).collect();
+        let flat: Vec<f32> = old
+            .iter()
+            .flat_map(|z| z[..channels].iter().map(|&v| v as f32))
+            .collect();
         let moments = ChannelMoments::measure(&flat, channels, 1);
         let mut after = before.clone();
         after.normalize(&moments);
         let new = latents(&after);
-        let flat: Vec<f32> = new.iter().flat_map(|z| z[..channels].iter().map(|&v| v as f32)).collect();
+        let flat: Vec<f32> = new
+            .iter()
+            .flat_map(|z| z[..channels].iter().map(|&v| v as f32))
+            .collect();
         let now = ChannelMoments::measure(&flat, channels, 1);
         for channel in 0..channels {
             assert!(now.mean[channel].abs() < 1e-5, "{now:?}");
             assert!((now.deviation[channel] - 1.0).abs() < 1e-5, "{now:?}");
         }
         for (old, new) in old.iter().zip(&new) {
-            let was = apply(&before.post_quant_weight, &before.post_quant_bias, &old[..channels]);
+            let was = apply(
+                &before.post_quant_weight,
+                &before.post_quant_bias,
+                &old[..channels],
+            );
             let is = apply(&after.post_quant_weight, &after.post_quant_bias, &new[..channels]);
             for (was, is) in was.iter().zip(&is) {
                 assert!((was - is).abs() < 1e-5, "{was} {is}");

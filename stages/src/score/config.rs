@@ -74,7 +74,11 @@ pub struct TimestepSpread {
 
 impl Default for TimestepSpread {
     fn default() -> Self {
-        Self { first: 400, last: 800, count: 8 }
+        Self {
+            first: 400,
+            last: 800,
+            count: 8,
+        }
     }
 }
 
@@ -108,7 +112,15 @@ impl StageConfig for ScoreConfig {
         }
         let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
         let seed = self.seed.unwrap_or(defaults.seed);
-        let stage = Score { config: Self { seed: Some(seed), ..self }, model, seed, dtype: defaults.dtype };
+        let stage = Score {
+            config: Self {
+                seed: Some(seed),
+                ..self
+            },
+            model,
+            seed,
+            dtype: defaults.dtype,
+        };
         stage.settings().spread().map_err(StageError::configuration)?;
         Ok(Box::new(stage))
     }
@@ -167,7 +179,10 @@ impl Stage for Score {
     }
 
     fn outputs(&self) -> &'static [OutputPort] {
-        &[OutputPort { name: "scores", content: Content::Scores }]
+        &[OutputPort {
+            name: "scores",
+            content: Content::Scores,
+        }]
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {

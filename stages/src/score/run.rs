@@ -57,11 +57,26 @@ struct Worker<'a> {
 #[derive(Debug, thiserror::Error)]
 enum ScoreError {
     #[error("Candidates of prompt `{prompt}` could not be scored")]
-    Prompt { prompt: String, source: ForwardScoreError },
-    #[error("Candidate {seed_index} of prompt `{prompt}` has {found} latent elements, its shape {shape:?} says {expected}")]
-    Latent { prompt: String, seed_index: u32, found: usize, expected: usize, shape: Vec<i32> },
+    Prompt {
+        prompt: String,
+        source: ForwardScoreError,
+    },
+    #[error(
+        "Candidate {seed_index} of prompt `{prompt}` has {found} latent elements, its shape {shape:?} says {expected}"
+    )]
+    Latent {
+        prompt: String,
+        seed_index: u32,
+        found: usize,
+        expected: usize,
+        shape: Vec<i32>,
+    },
     #[error("Latents of prompt `{prompt}` differ in shape: {first:?} and {other:?}")]
-    Shapes { prompt: String, first: [usize; 3], other: [usize; 3] },
+    Shapes {
+        prompt: String,
+        first: [usize; 3],
+        other: [usize; 3],
+    },
 }
 
 impl Score {
@@ -72,25 +87,40 @@ impl Score {
         let model = open.load(context, adapter, device, self.dtype)?;
         let family = self.family(open.digest()?, adapter)?;
         let candidates = read_candidates(context, &family)?;
-        let elements = candidates.first().map_or(1, |candidate| candidate.latent.len().max(1));
-        let batch_size = self.config.batch_size.unwrap_or((BATCH_ELEMENTS / elements).max(1));
+        let elements = candidates
+            .first()
+            .map_or(1, |candidate| candidate.latent.len().max(1));
+        let batch_size = self
+            .config
+            .batch_size
+            .unwrap_or((BATCH_ELEMENTS / elements).max(1));
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let blocks = blocks(candidates, batch_size);
         let scorer = ForwardScorer::new(&model.scheduler_config, &self.settings())
             .map_err(StageError::configuration)?;
         let negative = [self.config.negative_prompt.as_str()];
-        let unconditional = model.encode_prompts(&negative, device).map_err(StageError::failed)?.context;
+        let unconditional = model
+            .encode_prompts(&negative, device)
+            .map_err(StageError::failed)?
+            .context;
         let schema = schema::scores(&COLUMNS);
-        let worker =
-            Worker { scorer, model: &model, device, unconditional, batch_size, schema: schema.clone() };
+        let worker = Worker {
+            scorer,
+            model: &model,
+            device,
+            unconditional,
+            batch_size,
+            schema: schema.clone(),
+        };
         let table = ItemTable {
             family,
             schema: &schema,
             shard_rows: self.config.shard_size,
             unit: "candidates",
         };
-        let artifact =
-            table.complete(context, &producer(context, Some(self.dtype)), &blocks, |batch| worker.compute(batch))?;
+        let artifact = table.complete(context, &producer(context, Some(self.dtype)), &blocks, |batch| {
+            worker.compute(batch)
+        })?;
         let rows = artifact.rows.unwrap_or_default();
         Ok(StageOutput::one("scores", artifact).with_metric("candidates", rows))
     }
@@ -103,7 +133,10 @@ impl Score {
             ("revision", Value::from_serialize(&REVISION)?),
             ("config", self.config()?),
             ("model", text(model.to_string())),
-            ("adapter", adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string()))),
+            (
+                "adapter",
+                adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string())),
+            ),
             ("dtype", text(self.dtype.name().to_owned())),
             ("rng", text(RNG.to_owned())),
         ]);
@@ -133,8 +166,10 @@ impl Worker<'_> {
         }
         let shape = [self.batch_size as usize, channels, height, width];
         let latents = Tensor::<4>::from_data(TensorData::new(values, shape), self.device);
-        let encoded =
-            self.model.encode_prompts(&[first.prompt.as_str()], self.device).map_err(StageError::failed)?;
+        let encoded = self
+            .model
+            .encode_prompts(&[first.prompt.as_str()], self.device)
+            .map_err(StageError::failed)?;
         let mut go_on = |_| ControlFlow::Continue(());
         let scores = self
             .scorer
@@ -146,7 +181,12 @@ impl Worker<'_> {
                 &text_key(&first.prompt),
                 &mut go_on,
             )
-            .map_err(|source| StageError::failed(ScoreError::Prompt { prompt: first.prompt.clone(), source }))?;
+            .map_err(|source| {
+                StageError::failed(ScoreError::Prompt {
+                    prompt: first.prompt.clone(),
+                    source,
+                })
+            })?;
         let scores: Vec<&ForwardScores> = batch
             .iter()
             .map(|candidate| &scores[(candidate.seed_index % self.batch_size) as usize])
@@ -156,11 +196,17 @@ impl Worker<'_> {
 
     fn rows(&self, batch: &Batch, scores: &[&ForwardScores]) -> Result<RecordBatch, StageError> {
         let column = |value: fn(&ForwardScores) -> f64| -> ArrayRef {
-            Arc::new(Float64Array::from_iter_values(scores.iter().map(|scores| value(scores))))
+            Arc::new(Float64Array::from_iter_values(
+                scores.iter().map(|scores| value(scores)),
+            ))
         };
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(batch.iter().map(|candidate| &candidate.prompt_id))),
-            Arc::new(UInt32Array::from_iter_values(batch.iter().map(|candidate| candidate.seed_index))),
+            Arc::new(StringArray::from_iter_values(
+                batch.iter().map(|candidate| &candidate.prompt_id),
+            )),
+            Arc::new(UInt32Array::from_iter_values(
+                batch.iter().map(|candidate| candidate.seed_index),
+            )),
             column(|scores| scores.mi_signed),
             column(|scores| scores.mi_forward),
             column(|scores| scores.itm),
@@ -173,9 +219,12 @@ impl Worker<'_> {
 /// Reads all candidates. An item is named by the candidate's content, wherever it came from.
 fn read_candidates(context: &StageContext<'_>, family: &FamilyKey) -> Result<Vec<Finished>, StageError> {
     let mut candidates = Vec::new();
-    for batch in context.store().read_table(context.input("candidates")?, Some(&READ))? {
+    for batch in context
+        .store()
+        .read_table(context.input("candidates")?, Some(&READ))?
+    {
         let batch = batch?;
-        let digests = row_digests(&batch)?;
+        let digests = row_digests(&batch).map_err(StageError::failed)?;
         let ids = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
         let prompts = string_column(&batch, "prompt").map_err(StageError::failed)?;
         let seed_indices = number_column::<UInt32Type>(&batch, "seed_index").map_err(StageError::failed)?;
@@ -190,15 +239,30 @@ fn read_candidates(context: &StageContext<'_>, family: &FamilyKey) -> Result<Vec
                 .map(|shape| shape.values().to_vec())
                 .unwrap_or_default();
             let (prompt, seed_index) = (prompts.value(row).to_owned(), seed_indices.value(row));
-            let extents: Vec<usize> = shape.iter().filter_map(|&extent| usize::try_from(extent).ok()).collect();
+            let extents: Vec<usize> = shape
+                .iter()
+                .filter_map(|&extent| usize::try_from(extent).ok())
+                .collect();
             let expected = extents.iter().product();
             let Ok(extents) = <[usize; 3]>::try_from(extents.as_slice()) else {
                 let found = latent.len();
-                return Err(StageError::failed(ScoreError::Latent { prompt, seed_index, found, expected, shape }));
+                return Err(StageError::failed(ScoreError::Latent {
+                    prompt,
+                    seed_index,
+                    found,
+                    expected,
+                    shape,
+                }));
             };
             if latent.len() != expected {
                 let found = latent.len();
-                return Err(StageError::failed(ScoreError::Latent { prompt, seed_index, found, expected, shape }));
+                return Err(StageError::failed(ScoreError::Latent {
+                    prompt,
+                    seed_index,
+                    found,
+                    expected,
+                    shape,
+                }));
             }
             candidates.push(Finished {
                 prompt_id: ids.value(row).to_owned(),
@@ -225,7 +289,10 @@ fn blocks(candidates: Vec<Finished>, batch_size: u32) -> Vec<Block<Batch>> {
                 block.work.push(candidate);
             }
             _ => {
-                blocks.push(Block { items: vec![candidate.item], work: vec![candidate] });
+                blocks.push(Block {
+                    items: vec![candidate.item],
+                    work: vec![candidate],
+                });
                 last = Some(group);
             }
         }
