@@ -1,10 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::FloatDType;
 
 use super::*;
 use crate::tokenizer::VocabularyBuilder;
-use crate::weights::{Dtype, module_tensors};
+use crate::weights::{Dtype, TensorMap, TensorSource, golden, module_tensors};
 
 /// A whole model of a few thousand random weights.
 fn tiny(folder: &Path) -> DiffusionModel {
@@ -73,10 +73,63 @@ fn written_models_load_again() {
     assert_eq!(loaded.text_config, model.text_config);
     assert_eq!(loaded.scheduler_config, model.scheduler_config);
     assert!(matches!(model.write(&path, None), Err(ModelError::Exists { .. })));
-    // Left for tools/check_model.py, which loads it in diffusers.
-    if let Some(kept) = std::env::var_os("MITUNE_KEEP_MODEL") {
-        model.write(Path::new(&kept), None).unwrap();
-    }
+}
+
+/// `tests/golden/model` is written by diffusers, its denoiser in four shards.
+#[test]
+fn equals_diffusers() {
+    let device = Device::flex();
+    let directory = ModelDirectory::open(&golden::path("model")).unwrap();
+    let model = directory.load(&device, FloatDType::F32).unwrap();
+    let expected = golden::tensors("model/golden.safetensors");
+    let encoded = model
+        .encode_prompts(&["a red circle and a blue square", ""], &device)
+        .unwrap();
+    let latents = golden::tensor::<4>(&expected, "latents", &device);
+    let timesteps = Tensor::from_data([10.0, 900.0], &device);
+    let noise = model
+        .unet
+        .forward(latents.clone(), timesteps, encoded.context.clone());
+    let errors = [
+        golden::relative_error(encoded.context, &expected, "context"),
+        golden::relative_error(noise, &expected, "noise"),
+        golden::relative_error(model.decode(latents), &expected, "decoded"),
+    ];
+    println!("model: relative errors {errors:?}");
+    assert!(errors.iter().all(|error| *error < 1e-5), "{errors:?}");
+}
+
+#[test]
+fn rewriting_keeps_every_tensor_and_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let original = ModelDirectory::open(&golden::path("model")).unwrap();
+    let model = original.load(&Device::flex(), FloatDType::F32).unwrap();
+    // A kept folder can be checked in diffusers: `tools/check_model.py FOLDER ORIGINAL`.
+    let kept = std::env::var_os("MITUNE_KEEP_MODEL").map(PathBuf::from);
+    let path = kept.unwrap_or_else(|| folder.path().join("model"));
+    model.write(&path, None).unwrap();
+    let written = ModelDirectory::open(&path).unwrap();
+    assert_eq!(
+        written.unet.read_all().unwrap(),
+        original.unet.read_all().unwrap()
+    );
+    assert_eq!(written.vae.read_all().unwrap(), original.vae.read_all().unwrap());
+    let (before, after) = (original.digests().unwrap(), written.digests().unwrap());
+    assert_eq!((before.unet, before.vae), (after.unet, after.vae));
+    assert_eq!(
+        (before.tokenizer, before.scheduler),
+        (after.tokenizer, after.scheduler)
+    );
+    // transformers 5 leaves `text_model.` out; published models, and this program, have it.
+    let names = |tensors: TensorMap| {
+        tensors
+            .into_iter()
+            .map(|(name, tensor)| (name.replace("text_model.", ""), tensor))
+    };
+    let before: TensorMap = names(original.text_encoder.read_all().unwrap()).collect();
+    let after: TensorMap = names(written.text_encoder.read_all().unwrap()).collect();
+    assert_eq!(after, before);
+    assert_eq!(written.text_config, original.text_config);
 }
 
 #[test]
