@@ -1,14 +1,17 @@
 //! Blobs: bytes named by their hash.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::StoreError;
 use crate::id::FileDigest;
 use crate::identity::Identity;
-use crate::path_error::{AtPath, PathError};
+use crate::path_error::PathError;
 use crate::publish::{Placed, publish};
 use crate::staging::StagedFile;
 use crate::store::Store;
@@ -48,30 +51,6 @@ const CHUNK: usize = 1 << 20;
 const TOUCH_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
-    /// Stores bytes and returns their digest; bytes already there are not stored again.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the store cannot be written.
-    pub fn put_bytes(&self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
-        let mut writer = self.writer(Some(bytes.len() as u64))?;
-        writer.append(bytes)?;
-        writer.finish()
-    }
-
-    /// Begins a blob that is written in pieces; a size hint finds a full disk before the first byte.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the store cannot be written.
-    pub fn writer(&self, size_hint: Option<u64>) -> Result<BlobWriter, StoreError> {
-        let staged = self.stage(size_hint)?;
-        Ok(BlobWriter {
-            store: self.clone(),
-            staged,
-            hasher: blake3::Hasher::new(),
-            failure: None,
-        })
-    }
-
     /// Reads a blob, hashing it.
     ///
     /// # Errors
@@ -80,10 +59,15 @@ impl Store {
         let path = self.layout().blob(file);
         let (mut handle, metadata) = match open(&path) {
             Ok(opened) => opened,
-            Err(error) => return Err(self.unopened(file, error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::MissingBlob(*file));
+            }
+            Err(error) => return Err(self.unreadable(file, error).into()),
         };
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        handle.read_to_end(&mut bytes).at("read", &path)?;
+        handle
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.unreadable(file, error))?;
         let identity = Identity::of(&metadata);
         let found = FileDigest::of(&bytes);
         if found != *file {
@@ -110,7 +94,7 @@ impl Store {
         let (mut handle, metadata) = match open(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Doubt::Missing(*file)),
-            Err(error) => return Err(Doubt::Unreadable(at_read(error, &path))),
+            Err(error) => return Err(self.unreadable(file, error)),
         };
         let identity = Identity::of(&metadata);
         if let Some(size) = size.filter(|size| *size != identity.size) {
@@ -122,7 +106,7 @@ impl Store {
         if look == Look::Size || (look == Look::Once && self.verified().contains(file, &identity)) {
             return Ok(identity.size);
         }
-        let found = hash(&mut handle).map_err(|error| Doubt::Unreadable(at_read(error, &path)))?;
+        let found = hash(&mut handle).map_err(|error| self.unreadable(file, error))?;
         if found != *file {
             return Err(self.condemn(file, &identity, found));
         }
@@ -153,11 +137,22 @@ impl Store {
         }
     }
 
-    fn unopened(&self, file: &FileDigest, error: io::Error) -> StoreError {
-        if error.kind() == io::ErrorKind::NotFound {
-            return StoreError::MissingBlob(*file);
+    /// Judges a blob that could not be read: one that never will be is set aside, one out of reach stays.
+    fn unreadable(&self, file: &FileDigest, error: io::Error) -> Doubt {
+        let path = self.layout().blob(file);
+        let lasting = matches!(
+            error.raw_os_error().map(Errno::from_raw_os_error),
+            Some(Errno::IO | Errno::LOOP)
+        ) || error.kind() == io::ErrorKind::InvalidData;
+        let Some(metadata) = path.symlink_metadata().ok().filter(|_| lasting) else {
+            return Doubt::Unreadable(at_read(error, &path));
+        };
+        self.verified().remove(file);
+        self.set_aside("blob", &path, &Identity::of(&metadata));
+        Doubt::Corrupt {
+            file: *file,
+            reason: error.to_string(),
         }
-        StoreError::Path(at_read(error, &self.layout().blob(file)))
     }
 
     fn condemn(&self, file: &FileDigest, identity: &Identity, found: FileDigest) -> Doubt {
@@ -188,67 +183,11 @@ impl Store {
     }
 }
 
-/// A blob being written; dropping it before [`BlobWriter::finish`] leaves nothing behind.
-#[derive(Debug)]
-pub struct BlobWriter {
-    store: Store,
-    staged: StagedFile,
-    hasher: blake3::Hasher,
-    failure: Option<PathError>,
-}
-
-impl BlobWriter {
-    /// Returns the bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.staged.written()
-    }
-
-    /// Makes the blob durable and returns its digest.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`], also for an earlier write that failed.
-    pub fn finish(mut self) -> Result<FileDigest, StoreError> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure.into());
-        }
-        let file = FileDigest::new(self.hasher.finalize().into());
-        self.store.place_blob(&file, &self.staged)?;
-        Ok(file)
-    }
-
-    /// Appends bytes, with an error that names the path.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        self.staged.write_all(bytes)?;
-        self.hasher.update(bytes);
-        Ok(())
-    }
-
-    /// Takes the error that a write through [`Write`] had to flatten.
-    pub(crate) fn take_failure(&mut self) -> Option<PathError> {
-        self.failure.take()
-    }
-}
-
-impl Write for BlobWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.append(bytes).map_err(|failure| {
-            let error = io::Error::new(failure.io().kind(), failure.to_string());
-            self.failure.get_or_insert(failure);
-            error
-        })?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let handle: File = rustix::fs::open(
         path,
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
     )?
     .into();
     let metadata = handle.metadata()?;

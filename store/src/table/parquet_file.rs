@@ -17,7 +17,7 @@ use super::error::TableError;
 pub(crate) const BATCH_BYTES: u64 = 32 << 20;
 
 /// Batches have at most this many rows.
-const BATCH_ROWS: u64 = 4096;
+pub(crate) const BATCH_ROWS: usize = 4096;
 
 /// An open file with its footer, cheap to keep.
 #[derive(Debug, Clone)]
@@ -44,8 +44,8 @@ impl ParquetFile {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Returns the number of rows whose columns take about [`BATCH_BYTES`].
-    pub(crate) fn batch_rows(&self, columns: &[usize]) -> usize {
+    /// Returns the bytes that some columns of one row take on average, at least 1.
+    pub(crate) fn row_bytes(&self, columns: &[usize]) -> u64 {
         let groups = self.metadata.metadata().row_groups().iter();
         let leaves = groups.flat_map(|group| group.columns());
         let bytes: i64 = leaves
@@ -57,14 +57,19 @@ impl ParquetFile {
             })
             .map(|leaf| leaf.uncompressed_size())
             .sum();
-        batch_rows(u64::try_from(bytes).unwrap_or(0), self.rows())
+        (u64::try_from(bytes).unwrap_or(0) / self.rows().max(1)).max(1)
+    }
+
+    fn batch_rows(&self, columns: &[usize]) -> usize {
+        usize::try_from(BATCH_BYTES / self.row_bytes(columns))
+            .unwrap_or(BATCH_ROWS)
+            .clamp(1, BATCH_ROWS)
     }
 
     /// Reads some columns, of all rows or of a selection.
     pub(crate) fn read(
         &self,
         columns: &[usize],
-        batch_rows: usize,
         selection: Option<RowSelection>,
     ) -> Result<ParquetRecordBatchReader, TableError> {
         let file = self
@@ -73,19 +78,13 @@ impl ParquetFile {
             .map_err(|error| TableError::read(error.into()))?;
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_batch_size(batch_rows)
+            .with_batch_size(self.batch_rows(columns))
             .with_projection(mask);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
         builder.build().map_err(TableError::read)
     }
-}
-
-/// Returns the number of rows that take about [`BATCH_BYTES`] if `rows` of them take `bytes`.
-pub(crate) fn batch_rows(bytes: u64, rows: u64) -> usize {
-    let per_row = (bytes / rows.max(1)).max(1);
-    usize::try_from((BATCH_BYTES / per_row).clamp(1, BATCH_ROWS)).unwrap_or(1)
 }
 
 /// Finds columns by name, all of them if none are named.

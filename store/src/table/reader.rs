@@ -58,7 +58,7 @@ impl Store {
         artifact.expect(ArtifactKind::Table)?;
         let (file, _) = self.open_table_blob(&artifact.file)?;
         let (found, schema) = project(file.schema(), columns)?;
-        let reader = file.read(&found, file.batch_rows(&found), None)?;
+        let reader = file.read(&found, None)?;
         Ok(TableReader {
             schema,
             source: Source::File(reader),

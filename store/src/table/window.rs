@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 
 use super::error::TableError;
 use super::manifest::Manifest;
-use super::parquet_file::{ParquetFile, batch_rows, order_columns};
+use super::parquet_file::{BATCH_BYTES, BATCH_ROWS, ParquetFile, order_columns};
 use crate::error::StoreError;
 use crate::id::FileDigest;
 use crate::store::Store;
@@ -31,14 +31,14 @@ pub(crate) struct Windows {
     columns: Vec<usize>,
     schema: SchemaRef,
     open: VecDeque<(FileDigest, ParquetFile)>,
-    rows: usize,
+    /// Bytes one row of each blob takes in memory, as far as they are known.
+    row_bytes: Vec<Option<u64>>,
 }
 
 impl Windows {
     pub(crate) fn new(store: Store, manifest: Manifest, columns: Vec<usize>, schema: SchemaRef) -> Self {
-        let bytes = manifest.blobs.iter().map(|blob| blob.bytes).sum();
-        let rows = batch_rows(bytes, manifest.rows());
         let places = manifest.places().collect();
+        let row_bytes = vec![None; manifest.blobs.len()];
         Self {
             store,
             manifest,
@@ -47,12 +47,12 @@ impl Windows {
             columns,
             schema,
             open: VecDeque::new(),
-            rows,
+            row_bytes,
         }
     }
 
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, StoreError> {
-        let end = (self.next + self.rows).min(self.places.len());
+        let end = self.window_end()?;
         if self.next == end {
             return Ok(None);
         }
@@ -90,6 +90,26 @@ impl Windows {
         ))
     }
 
+    /// Finds where the next window ends, from the footers of the blobs it touches.
+    fn window_end(&mut self) -> Result<usize, StoreError> {
+        let mut bytes = 0;
+        for index in self.next..self.places.len().min(self.next + BATCH_ROWS) {
+            let (blob, _) = self.places[index];
+            let row = match self.row_bytes[blob] {
+                Some(known) => known,
+                None => {
+                    let file = self.file(&self.manifest.blobs[blob].file.clone())?;
+                    *self.row_bytes[blob].insert(file.row_bytes(&self.columns))
+                }
+            };
+            if index > self.next && bytes + row > BATCH_BYTES {
+                return Ok(index);
+            }
+            bytes += row;
+        }
+        Ok(self.places.len().min(self.next + BATCH_ROWS))
+    }
+
     /// Reads sorted rows of one blob.
     fn read_rows(&mut self, blob: usize, rows: &[u32]) -> Result<RecordBatch, StoreError> {
         let digest = self.manifest.blobs[blob].file;
@@ -106,7 +126,7 @@ impl Windows {
         let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
         let selection =
             RowSelection::from_consecutive_ranges(ranges, usize::try_from(total).unwrap_or(usize::MAX));
-        let reader = file.read(&self.columns, rows.len(), Some(selection))?;
+        let reader = file.read(&self.columns, Some(selection))?;
         let mut batches = Vec::new();
         for batch in reader {
             batches.push(order_columns(&batch.map_err(TableError::Arrow)?, &self.schema)?);

@@ -1,5 +1,7 @@
 //! Named tensors in a safetensors file.
 
+mod header;
+
 use std::collections::BTreeMap;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
@@ -9,9 +11,6 @@ use crate::error::StoreError;
 use crate::id::ContentDigest;
 use crate::key::domain;
 use crate::store::Store;
-
-/// The largest header a reader accepts, in bytes.
-const HEADER_LIMIT: usize = 100_000_000;
 
 /// A tensor by its bytes, row-major and little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +42,11 @@ pub enum TensorError {
     #[error("A tensor cannot be named `__metadata__`")]
     ReservedName,
     /// The header is longer than readers accept.
-    #[error("Header takes {0} bytes, at most {HEADER_LIMIT} are allowed")]
-    HeaderSize(usize),
+    #[error("Header takes {found} bytes, at most {} are allowed", header::LIMIT)]
+    HeaderSize {
+        /// Its length in bytes.
+        found: usize,
+    },
     /// The header could not be written.
     #[error("Cannot write the header")]
     Header(#[source] serde_json::Error),
@@ -69,7 +71,7 @@ impl Store {
         // The order the format asks for: wide elements first, so that all of them are aligned.
         let mut ordered: Vec<_> = tensors.iter().collect();
         ordered.sort_by(|(a_name, a), (b_name, b)| b.dtype.cmp(&a.dtype).then(a_name.cmp(b_name)));
-        let header = header(&ordered, metadata)?;
+        let header = header::header(&ordered, metadata)?;
         let data: u64 = ordered.iter().map(|(_, tensor)| tensor.data.len() as u64).sum();
         let bytes = 8 + header.len() as u64 + data;
         let mut writer = self.writer(Some(bytes))?;
@@ -164,37 +166,6 @@ fn check_size(name: &str, tensor: &TensorBytes) -> Result<(), TensorError> {
         shape: tensor.shape.clone(),
         found: tensor.data.len(),
     })
-}
-
-/// Writes the header in a fixed order; the library's own writer orders metadata by chance.
-fn header(
-    ordered: &[(&String, &TensorBytes)],
-    metadata: &BTreeMap<String, String>,
-) -> Result<Vec<u8>, TensorError> {
-    let text = |value: &str| serde_json::to_string(value).map_err(TensorError::Header);
-    let mut fields = Vec::with_capacity(ordered.len() + 1);
-    if !metadata.is_empty() {
-        let metadata = serde_json::to_string(metadata).map_err(TensorError::Header)?;
-        fields.push(format!("\"__metadata__\":{metadata}"));
-    }
-    let mut start = 0;
-    for (name, tensor) in ordered {
-        let end = start + tensor.data.len();
-        let shape: Vec<_> = tensor.shape.iter().map(usize::to_string).collect();
-        fields.push(format!(
-            "{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{start},{end}]}}",
-            text(name)?,
-            tensor.dtype,
-            shape.join(",")
-        ));
-        start = end;
-    }
-    let mut header = format!("{{{}}}", fields.join(",")).into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    if header.len() > HEADER_LIMIT {
-        return Err(TensorError::HeaderSize(header.len()));
-    }
-    Ok(header)
 }
 
 #[cfg(test)]

@@ -1,0 +1,119 @@
+//! A writer killed at a random moment leaves a store in which everything it reported is there and nothing is damaged.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use mitune_store::{Checkpoint, FamilyKey, ItemKey, Lookup, Store, Value, VerifyDepth};
+
+use crate::sample::{candidates, child, files, key, preimage, producer, record};
+
+const STORE: &str = "MITUNE_TEST_CRASH_STORE";
+const ROUND: &str = "MITUNE_TEST_CRASH_ROUND";
+
+/// Runs in the child: publishes for ever and reports each thing that is done.
+#[test]
+fn writer() {
+    let (Ok(path), Ok(round)) = (std::env::var(STORE), std::env::var(ROUND)) else {
+        return;
+    };
+    let store = Store::open(path).unwrap();
+    let family = FamilyKey::derive(&preimage("family")).unwrap();
+    let mut report = std::io::stdout();
+    // The test runner leaves its own line open.
+    writeln!(report).unwrap();
+    for number in 0_u32.. {
+        let name = format!("{round}.{number}");
+        let numbers: Vec<u32> = (number * 3..number * 3 + 3).collect();
+        let items = numbers.iter().map(|n| item(&family, &round, *n)).collect();
+        let shard = store
+            .publish_shard(&family, candidates(&numbers), items, &producer())
+            .unwrap();
+        writeln!(report, "shard {}", shard.name()).unwrap();
+        let json = store.put_json(&(&name, vec![0.5; 3000])).unwrap();
+        store
+            .publish(record(&store, &name, [("out", json.clone())]))
+            .unwrap();
+        writeln!(report, "record {name}").unwrap();
+        let blobs = [("weights".to_owned(), json.file)].into();
+        let checkpoint = Checkpoint {
+            step: u64::from(number),
+            blobs,
+            state: name.into(),
+            keep: false,
+        };
+        store.publish_checkpoint(&key(&round), checkpoint).unwrap();
+        writeln!(report, "step {number}").unwrap();
+    }
+}
+
+#[test]
+fn killed_writers_lose_nothing_they_reported() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("store");
+    let family = FamilyKey::derive(&preimage("family")).unwrap();
+    let mut records = Vec::new();
+    let mut shards = Vec::new();
+    // Fixed delays that fall into different steps; the scheduler adds the chance.
+    for round in 0..16_u64 {
+        let round_name = round.to_string();
+        let mut writer = child(
+            "crash::writer",
+            &[(STORE, path.to_str().unwrap()), (ROUND, &round_name)],
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+        std::thread::sleep(Duration::from_millis(4 + round * 23));
+        writer.kill().unwrap();
+        let output = BufReader::new(writer.stdout.take().unwrap());
+        let mut step = None;
+        for line in output.lines() {
+            match line.unwrap().split_once(' ') {
+                Some(("record", name)) => records.push(name.to_owned()),
+                Some(("shard", name)) => shards.push(name.to_owned()),
+                Some(("step", number)) => step = Some(number.parse::<u64>().unwrap()),
+                _ => {}
+            }
+        }
+        writer.wait().unwrap();
+
+        let store = Store::open(&path).unwrap();
+        let latest = store
+            .latest_checkpoint(&key(&round_name))
+            .unwrap()
+            .map(|checkpoint| checkpoint.step);
+        assert!(
+            latest >= step,
+            "checkpoint of step {step:?} was reported, found {latest:?}"
+        );
+        for name in &records {
+            assert!(
+                matches!(store.lookup(&key(name)), Lookup::Hit(_)),
+                "record {name} was reported"
+            );
+        }
+        let found: Vec<_> = store
+            .shards(&family)
+            .unwrap()
+            .iter()
+            .map(|shard| shard.name().to_string())
+            .collect();
+        for name in &shards {
+            assert!(found.contains(name), "shard {name} was reported");
+        }
+        let report = store.verify(VerifyDepth::Full).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
+    assert!(
+        records.len() >= 16,
+        "only {} records were reported: the delays are too short",
+        records.len()
+    );
+    assert!(files(&path.join("quarantine")).is_empty());
+}
+
+fn item(family: &FamilyKey, round: &str, number: u32) -> ItemKey {
+    ItemKey::derive(family, &Value::List(vec![round.into(), number.into()])).unwrap()
+}
