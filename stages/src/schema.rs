@@ -105,6 +105,19 @@ pub fn evaluation() -> SchemaRef {
     ])
 }
 
+/// The table `losses`: one row for each update of a training.
+///
+/// `step` counts from 0; `gradient_norm` is the norm of the whole gradient before clipping.
+#[must_use]
+pub fn losses() -> SchemaRef {
+    table(vec![
+        Field::new("step", DataType::UInt64, false),
+        Field::new("loss", DataType::Float64, false),
+        Field::new("gradient_norm", DataType::Float64, false),
+        Field::new("learning_rate", DataType::Float64, false),
+    ])
+}
+
 /// The fields of an image value: the encoded `bytes` of the file and its `path`.
 ///
 /// Names, order, types and nullability are those of the Hugging Face image feature; with any other, images are

@@ -318,7 +318,12 @@ fn a_checkpoint_of_something_else_is_refused_and_changes_nothing() {
 fn what_is_trained_must_be_f32() {
     let device = Device::flex().autodiff();
     let mut module = Network::new(&device);
-    let halves = module.first.weight.val().inner().cast(burn::tensor::FloatDType::F16);
+    let halves = module
+        .first
+        .weight
+        .val()
+        .inner()
+        .cast(burn::tensor::FloatDType::F16);
     module.first.weight = Param::from_tensor(halves.autodiff());
     let error = Trainer::new(module, settings()).err().unwrap();
     assert_eq!(
