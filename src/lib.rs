@@ -1,3 +1,6 @@
-//! mitune
+//! mitune aligns text-to-image diffusion models with their prompts, as a cached and resumable pipeline.
+
 pub mod document;
+pub mod engine;
+pub mod pipeline;
 pub mod suggestion;

@@ -49,6 +49,20 @@ pub enum Problem {
         /// The names that exist.
         known: Vec<String>,
     },
+    /// A reference to a stage that does not exist.
+    UnknownStage {
+        /// The name in the reference.
+        name: String,
+        /// The stages that exist.
+        known: Vec<String>,
+    },
+    /// A kind of stage that does not exist.
+    UnknownKind {
+        /// The kind.
+        name: String,
+        /// The kinds that exist.
+        known: Vec<String>,
+    },
     /// Any other rule.
     Rule {
         /// The rule that is broken.
@@ -84,11 +98,20 @@ impl DocumentError {
         self
     }
 
+    /// Adds several outer steps, outermost first.
+    #[must_use]
+    pub fn within(mut self, path: Vec<String>) -> Self {
+        self.path.splice(0..0, path);
+        self
+    }
+
     /// Returns what to do about it, if a near miss or the list of choices can tell.
     pub fn hint(&self) -> Option<String> {
         let (name, known, choices) = match &self.problem {
             Problem::UnknownKey { key, known } => (key, known, "Settings here are"),
             Problem::UnknownName { name, known } => (name, known, "Choices are"),
+            Problem::UnknownStage { name, known } => (name, known, "Stages are"),
+            Problem::UnknownKind { name, known } => (name, known, "Kinds are"),
             _ => return None,
         };
         if let Some(close) = crate::suggestion::closest(name, known.iter().map(String::as_str)) {
@@ -107,6 +130,8 @@ impl fmt::Display for Problem {
             Self::UnknownKey { key, .. } => write!(formatter, "Unknown key `{key}`"),
             Self::MissingKey { key } => write!(formatter, "Missing key `{key}`"),
             Self::UnknownName { name, .. } => write!(formatter, "Unknown name `{name}`"),
+            Self::UnknownStage { name, .. } => write!(formatter, "Unknown stage `{name}`"),
+            Self::UnknownKind { name, .. } => write!(formatter, "Unknown kind of stage `{name}`"),
         }
     }
 }

@@ -14,4 +14,5 @@ pub use deserialize::deserialize;
 pub use error::{DocumentError, Problem};
 pub use node::{Entry, Mark, Node, Tree, load};
 pub use set::{Assignment, AssignmentError};
+pub(crate) use substitute::scalar_text;
 pub use substitute::{Variables, substitute};

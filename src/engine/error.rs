@@ -1,0 +1,67 @@
+//! Why a pipeline could not be planned or run to its end.
+
+use std::path::PathBuf;
+
+use mitune_stages::stage::StageError;
+use mitune_store::{CanonicalError, RunId, StoreError};
+
+use crate::document::Mark;
+use crate::pipeline::position;
+
+/// Why a pipeline could not be planned or run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A stage asks for something that is not there; nothing was computed for it.
+    #[error("{}Stage `{stage}` cannot run", position(file, *mark))]
+    Setup {
+        /// The pipeline file.
+        file: PathBuf,
+        /// Where the stage stands.
+        mark: Option<Mark>,
+        /// The stage.
+        stage: String,
+        /// Why.
+        source: StageError,
+    },
+    /// A stage failed.
+    #[error("Stage `{stage}` failed")]
+    Stage {
+        /// The stage.
+        stage: String,
+        /// Why.
+        source: StageError,
+    },
+    /// A stage panicked.
+    #[error("Stage `{stage}` stopped at a bug: {message}")]
+    Panic {
+        /// The stage.
+        stage: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// A stage yielded other outputs than it declares.
+    #[error("Stage `{stage}` declares the outputs `{declared}` and yielded `{yielded}`")]
+    Outputs {
+        /// The stage.
+        stage: String,
+        /// Names it declares.
+        declared: String,
+        /// Names it yielded.
+        yielded: String,
+    },
+    /// The user stopped the run.
+    #[error("Run `{run}` was interrupted; the same command goes on where it stopped")]
+    Interrupted {
+        /// The run.
+        run: RunId,
+    },
+    /// The device does not work.
+    #[error(transparent)]
+    Device(#[from] mitune_stages::device::DeviceError),
+    /// A key could not be derived.
+    #[error(transparent)]
+    Key(#[from] CanonicalError),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,21 @@
+//! Planning and running pipelines against a store.
+//!
+//! The engine knows keys, artifacts and the order of stages. It never names a tensor: what a stage computes is the
+//! stage's own business.
+
+mod error;
+mod execute;
+mod external_digests;
+mod interrupt;
+mod observer;
+mod plan;
+mod preimage;
+mod prepare;
+mod progress_log;
+
+pub use error::EngineError;
+pub use execute::{Engine, Outcome, RunSummary, StageResult};
+pub use external_digests::RememberedDigests;
+pub use interrupt::Interrupt;
+pub use observer::{Observer, Unobserved};
+pub use plan::{Cause, Plan, PlanState, PlannedStage};

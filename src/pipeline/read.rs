@@ -1,0 +1,191 @@
+//! Reading a pipeline file.
+
+use std::path::{Path, PathBuf};
+
+use mitune_stages::stage::{Stage, StageDefaults};
+
+use super::arm::Arm;
+use super::connect::{PipelineStage, Scope};
+use super::dag::topological_order;
+use super::error::PipelineError;
+use super::kinds::{BuildError, StageKinds};
+use super::spec::PipelineSpec;
+use super::unroll::{Instance, Unrolled, unroll};
+use crate::document::{Assignment, DocumentError, Problem, deserialize, load};
+
+/// A checked pipeline whose stages can be run one after the other.
+pub struct Pipeline {
+    /// The file.
+    pub file: PathBuf,
+    /// What the file says besides stages.
+    pub spec: PipelineSpec,
+    /// The arms, in the order of the file; one without variables if there is no `for_each`.
+    pub arms: Vec<Arm>,
+    /// The stages; each reads only from those before it.
+    pub stages: Vec<PipelineStage>,
+}
+
+/// Reads and checks a pipeline file after applying `--set` assignments.
+///
+/// # Errors
+/// [`PipelineError`] with the position of the first mistake.
+pub fn read(
+    file: &Path,
+    assignments: &[Assignment],
+    kinds: &dyn StageKinds,
+) -> Result<Pipeline, PipelineError> {
+    let text = std::fs::read_to_string(file).map_err(|source| PipelineError::Read {
+        path: file.to_owned(),
+        source,
+    })?;
+    parse(file, &text, assignments, kinds)
+}
+
+/// Checks the text of a pipeline file; relative paths in it start at the folder of `file`.
+///
+/// # Errors
+/// [`PipelineError`] with the position of the first mistake.
+pub fn parse(
+    file: &Path,
+    text: &str,
+    assignments: &[Assignment],
+    kinds: &dyn StageKinds,
+) -> Result<Pipeline, PipelineError> {
+    let document = |error| PipelineError::Document {
+        file: file.to_owned(),
+        error,
+    };
+    let mut root = load(text).map_err(document)?;
+    for assignment in assignments {
+        assignment.apply(&mut root)?;
+    }
+    let spec: PipelineSpec = deserialize(&root).map_err(document)?;
+    if spec.name.trim().is_empty() || spec.name.contains(char::is_control) {
+        let error = DocumentError::rule(
+            root.mark_of(["name"]),
+            "The name of a pipeline is one line of text",
+        );
+        return Err(document(error.inside("name", None)));
+    }
+    let defaults = StageDefaults {
+        directory: file.parent().map(Path::to_owned).unwrap_or_default(),
+        model: spec.model.clone(),
+        seed: spec.seed,
+        dtype: spec.dtype,
+    };
+    let unrolled = unroll(&root, &spec).map_err(document)?;
+    let stages = build(file, &unrolled.instances, &defaults, kinds)?;
+    let stages = connect_and_order(&unrolled, stages).map_err(document)?;
+    Ok(Pipeline {
+        file: file.to_owned(),
+        spec,
+        arms: unrolled.arms,
+        stages,
+    })
+}
+
+fn build(
+    file: &Path,
+    instances: &[Instance],
+    defaults: &StageDefaults,
+    kinds: &dyn StageKinds,
+) -> Result<Vec<Box<dyn Stage>>, PipelineError> {
+    let known = kinds.names();
+    let build_one = |instance: &Instance| {
+        let document = |mut error: DocumentError| {
+            error.mark = error.mark.or(instance.mark);
+            PipelineError::Document {
+                file: file.to_owned(),
+                error: error.within(instance.path()),
+            }
+        };
+        if !known.contains(&instance.kind.as_str()) {
+            let known = known.iter().map(|&name| name.to_owned()).collect();
+            let problem = Problem::UnknownKind {
+                name: instance.kind.clone(),
+                known,
+            };
+            return Err(document(
+                DocumentError::new(instance.kind_mark, problem).inside("kind", None),
+            ));
+        }
+        kinds
+            .build(&instance.kind, &instance.settings, defaults)
+            .map_err(|error| match error {
+                BuildError::Document(error) => document(error),
+                BuildError::Stage(source) => PipelineError::Stage {
+                    file: file.to_owned(),
+                    mark: instance.mark,
+                    stage: instance.name.to_string(),
+                    source,
+                },
+            })
+    };
+    instances.iter().map(build_one).collect()
+}
+
+fn connect_and_order(
+    unrolled: &Unrolled,
+    stages: Vec<Box<dyn Stage>>,
+) -> Result<Vec<PipelineStage>, DocumentError> {
+    let Unrolled {
+        instances,
+        arms,
+        rounds,
+    } = unrolled;
+    let scope = Scope {
+        instances,
+        stages: &stages,
+        arms,
+        rounds: *rounds,
+    };
+    let ports = (0..instances.len())
+        .map(|index| scope.connect(index))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut connected: Vec<Option<PipelineStage>> = instances
+        .iter()
+        .zip(stages)
+        .zip(ports)
+        .map(|((instance, stage), inputs)| {
+            let Instance {
+                name, mark, block, ..
+            } = instance;
+            Some(PipelineStage {
+                name: name.clone(),
+                mark: *mark,
+                block: *block,
+                stage,
+                inputs,
+            })
+        })
+        .collect();
+    let depends_on: Vec<Vec<usize>> = connected
+        .iter()
+        .flatten()
+        .map(PipelineStage::depends_on)
+        .collect();
+    let order = topological_order(&depends_on).map_err(|cycle| {
+        let names: Vec<String> = cycle
+            .iter()
+            .map(|&index| format!("`{}`", instances[index].name))
+            .collect();
+        let message = format!("Stages wait for each other: {}", names.join(" -> "));
+        DocumentError::rule(instances[cycle[0]].mark, message)
+    })?;
+    let mut place = vec![0; order.len()];
+    for (position, &index) in order.iter().enumerate() {
+        place[index] = position;
+    }
+    let mut ordered: Vec<PipelineStage> = order
+        .into_iter()
+        .filter_map(|index| connected[index].take())
+        .collect();
+    for source in ordered
+        .iter_mut()
+        .flat_map(|stage| &mut stage.inputs)
+        .flat_map(|port| &mut port.sources)
+    {
+        source.stage = place[source.stage];
+    }
+    Ok(ordered)
+}

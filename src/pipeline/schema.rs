@@ -1,0 +1,113 @@
+//! The JSON schema of pipeline files, for editors.
+
+use std::borrow::Cow;
+
+use mitune_stages::registry::StageSpec;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::spec::{ForEach, PipelineSpec, RoundStageBlock, StageBlock, Version};
+
+/// Makes the JSON schema of pipeline files from the types that read them.
+pub fn schema() -> Value {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<PipelineSpec>();
+    schema.insert("title".to_owned(), json!("mitune pipeline"));
+    schema.to_value()
+}
+
+impl JsonSchema for Version {
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": 1 })
+    }
+}
+
+impl JsonSchema for ForEach {
+    fn schema_name() -> Cow<'static, str> {
+        "ForEach".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "additionalProperties": {
+                "type": "array",
+                "items": { "type": ["string", "number", "boolean"] },
+                "minItems": 1,
+            },
+        })
+    }
+}
+
+impl JsonSchema for StageBlock {
+    fn schema_name() -> Cow<'static, str> {
+        "Stages".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        block(generator, |settings| settings)
+    }
+}
+
+impl JsonSchema for RoundStageBlock {
+    fn schema_name() -> Cow<'static, str> {
+        "RoundStages".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        block(generator, or_variable)
+    }
+}
+
+fn block(generator: &mut SchemaGenerator, change: fn(Value) -> Value) -> Schema {
+    let kinds: Vec<Value> = StageSpec::schemas(generator)
+        .into_iter()
+        .map(|(kind, settings)| with_kind(kind, change(settings.to_value())))
+        .collect();
+    let stage = if kinds.is_empty() {
+        json!({ "type": "object", "required": ["kind"] })
+    } else {
+        json!({ "oneOf": kinds })
+    };
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9_-]*$" },
+        "additionalProperties": stage,
+    })
+}
+
+/// Adds the key that chooses the kind to the schema of its settings.
+fn with_kind(kind: &str, mut settings: Value) -> Value {
+    if let Some(object) = settings.as_object_mut() {
+        let properties = object.entry("properties").or_insert_with(|| json!({}));
+        if let Some(properties) = properties.as_object_mut() {
+            properties.insert("kind".to_owned(), json!({ "const": kind }));
+        }
+        let required = object.entry("required").or_insert_with(|| json!([]));
+        if let Some(required) = required.as_array_mut() {
+            required.insert(0, json!("kind"));
+        }
+    }
+    settings
+}
+
+/// Allows a variable in place of every setting.
+fn or_variable(mut settings: Value) -> Value {
+    if let Some(properties) = settings.get_mut("properties").and_then(Value::as_object_mut) {
+        for property in properties.values_mut() {
+            let description = property.get("description").cloned();
+            *property = json!({ "anyOf": [property, { "type": "string", "pattern": "\\$\\{[^}]+\\}" }] });
+            if let Some(description) = description {
+                property["description"] = description;
+            }
+        }
+    }
+    settings
+}
