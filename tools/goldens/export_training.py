@@ -1,19 +1,23 @@
 """Writes the golden files of adapters and training: PyTorch, PEFT and diffusers are the references.
 
-Usage: python export_training.py OUTPUT_FOLDER   (with torch, peft, diffusers, safetensors)
+Usage: python export_training.py export|check FOLDER   (with torch, peft, diffusers, safetensors)
+
+`check` loads `written_dora.safetensors`, which mitune wrote, with diffusers instead.
 """
 
 import sys
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import ConfigMixin, ModelMixin, StableDiffusionPipeline
+from diffusers.configuration_utils import register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import _collate_lora_metadata
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 torch.manual_seed(20260101)
@@ -124,8 +128,40 @@ def optimizer(folder):
     save(tensors, folder / "optimizer.safetensors")
 
 
+class LoadableBlock(ModelMixin, ConfigMixin, PeftAdapterMixin):
+    """The block as a diffusers model, so that diffusers' own loader can be tried on it."""
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(self):
+        super().__init__()
+        block = Block()
+        self.attn1, self.proj_in = block.attn1, block.proj_in
+
+    forward = Block.forward
+
+
+def check(folder):
+    golden = load_file(folder / "adapter_dora.safetensors")
+    block = LoadableBlock()
+    base = {name.removeprefix("parameter."): value for name, value in golden.items() if name.startswith("parameter.")}
+    block.load_state_dict({name: value for name, value in base.items() if "lora" not in name})
+    tensors, alphas, metadata = StableDiffusionPipeline.lora_state_dict(
+        str(folder / "written_dora.safetensors"), return_lora_metadata=True
+    )
+    assert alphas is None
+    block.load_lora_adapter(tensors, prefix="unet", metadata=metadata)
+    worst = (block(golden["x"]) - golden["y"]).abs().max().item()
+    print(f"largest difference from PEFT: {worst:.2e}")
+    assert worst < 1e-5
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    adapters(folder)
-    optimizer(folder)
+    command, folder = sys.argv[1], Path(sys.argv[2])
+    if command == "check":
+        check(folder)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        adapters(folder)
+        optimizer(folder)

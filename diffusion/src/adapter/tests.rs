@@ -438,3 +438,12 @@ fn settings_of_a_diffusers_file_are_read() {
         );
     }
 }
+
+/// `export_training.py check` loads this file with diffusers and compares outputs.
+#[test]
+fn the_layout_of_written_files_does_not_change() {
+    let bytes = std::fs::read(golden_path("diffusers_dora.safetensors")).unwrap();
+    let written = SavedAdapter::from_bytes(&bytes, "unet").unwrap().to_bytes("unet");
+    let path = golden_path("written_dora.safetensors");
+    assert!(written == std::fs::read(path).unwrap());
+}
