@@ -1,6 +1,20 @@
 //! mitune aligns text-to-image diffusion models with their prompts, as a cached and resumable pipeline.
+//!
+//! The crate is the program `mitune`: [`document`] reads YAML with positions, [`pipeline`] turns it into connected
+//! stages, [`engine`] plans and runs them against a store, [`commands`] are what the user types. Stages themselves are
+//! in `mitune-stages`, the store in `mitune-store`.
 
+mod cache_folder;
+mod cli;
+mod commands;
 pub mod document;
 pub mod engine;
+mod failure;
+mod panic_report;
 pub mod pipeline;
+mod program;
+mod session;
 pub mod suggestion;
+mod ui;
+
+pub use crate::program::program;

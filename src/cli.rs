@@ -1,0 +1,75 @@
+//! What the user may type.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::completions::CompletionsArguments;
+use crate::commands::doctor::DoctorArguments;
+use crate::commands::generate::GenerateArguments;
+use crate::commands::init::InitArguments;
+use crate::commands::plan::PlanArguments;
+use crate::commands::report::ReportArguments;
+use crate::commands::run::RunArguments;
+use crate::commands::schema::SchemaArguments;
+use crate::commands::score::ScoreArguments;
+use crate::commands::status::StatusArguments;
+use crate::commands::store::StoreArguments;
+
+/// Align a text-to-image diffusion model with its prompts, as a cached and resumable pipeline.
+#[derive(Debug, Parser)]
+#[command(name = "mitune", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Folder of the store [default: .mitune in the working directory]
+    #[arg(
+        long,
+        global = true,
+        env = "MITUNE_STORE",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Write data as JSON to standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline; what the store already has is not computed again
+    Run(RunArguments),
+    /// Show what `run` would compute, and why
+    Plan(PlanArguments),
+    /// Show how a run stands
+    Status(StatusArguments),
+    /// Write the report of a pipeline as one HTML file
+    Report(ReportArguments),
+    /// Generate images of one prompt, with the mutual information of each
+    Generate(GenerateArguments),
+    /// Compute the mutual information of given images and prompts
+    Score(ScoreArguments),
+    /// Check devices and store
+    Doctor(DoctorArguments),
+    /// Look into the store
+    Store(StoreArguments),
+    /// Write a first pipeline to start from
+    Init(InitArguments),
+    /// Print the JSON schema of pipeline files, for editors
+    Schema(SchemaArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

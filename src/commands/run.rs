@@ -1,0 +1,119 @@
+//! `mitune run`
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use mitune_stages::device::DeviceSelection;
+use mitune_stages::stage::LazyDevice;
+use mitune_store::ActionRecord;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::pipeline_arguments::PipelineArguments;
+use crate::cache_folder::cache_folder;
+use crate::engine::{Engine, Interrupt, Outcome, RememberedDigests, RunSummary};
+use crate::failure::Failure;
+use crate::pipeline::Pipeline;
+use crate::session::Session;
+use crate::ui::{RunDisplay, line, print_json};
+
+/// Metric that holds the one line a stage wants said when a run ends.
+const HEADLINE: &str = "headline";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+
+    /// Device to compute on: auto, cpu, wgpu[:N] or cuda[:N]
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: DeviceSelection,
+}
+
+pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(), Failure> {
+    let pipeline = arguments.pipeline.read(session)?;
+    let store = session.open_store()?;
+    let device = LazyDevice::new(arguments.device);
+    let digests = RememberedDigests::open(&cache_folder());
+    let interrupt = Interrupt::listen()?;
+    let summary = {
+        let display = RunDisplay::new();
+        let engine = Engine {
+            store: &store,
+            device: &device,
+            digests: &digests,
+            observer: &display,
+            cancelled: interrupt.cancelled(),
+        };
+        let result = engine.run(&pipeline, details(arguments));
+        digests.save();
+        result.map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))?
+    };
+    if session.json {
+        print_json(&Document::new(&pipeline, &summary))
+    } else {
+        print_headlines(&pipeline, &summary)
+    }
+}
+
+/// What the record of the run remembers besides stages.
+fn details(arguments: &RunArguments) -> BTreeMap<String, Value> {
+    BTreeMap::from([
+        ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
+        ("file".to_owned(), json!(arguments.pipeline.file)),
+        ("set".to_owned(), json!(arguments.pipeline.assignments)),
+    ])
+}
+
+fn print_headlines(pipeline: &Pipeline, summary: &RunSummary) -> Result<(), Failure> {
+    for (stage, result) in pipeline.stages.iter().zip(&summary.stages) {
+        if let Some(Value::String(headline)) = result.record.metrics.get(HEADLINE) {
+            line(format!("{}: {headline}", stage.name))?;
+        }
+    }
+    let computed = summary
+        .stages
+        .iter()
+        .filter(|stage| stage.outcome == Outcome::Computed)
+        .count();
+    let reused = summary.stages.len() - computed;
+    line(format!(
+        "{} stages: {computed} computed, {reused} found in the store",
+        summary.stages.len()
+    ))
+}
+
+/// The run as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    run: String,
+    pipeline: &'a str,
+    stages: Vec<StageEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct StageEntry<'a> {
+    name: String,
+    outcome: Outcome,
+    #[serde(flatten)]
+    record: &'a ActionRecord,
+}
+
+impl<'a> Document<'a> {
+    fn new(pipeline: &'a Pipeline, summary: &'a RunSummary) -> Self {
+        let stages = pipeline
+            .stages
+            .iter()
+            .zip(&summary.stages)
+            .map(|(stage, result)| StageEntry {
+                name: stage.name.to_string(),
+                outcome: result.outcome,
+                record: &result.record,
+            });
+        Self {
+            run: summary.run.to_string(),
+            pipeline: &pipeline.spec.name,
+            stages: stages.collect(),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Finding one artifact by the first digits of its digest.
+
+use mitune_store::{ListedArtifact, Store};
+
+use crate::failure::Failure;
+
+/// Fewer digits would match by chance.
+const DIGITS: usize = 4;
+
+/// Checks that a text can be the beginning of a digest.
+pub(super) fn digits(text: &str) -> Result<String, Failure> {
+    let text = text.strip_prefix("b3:").unwrap_or(text).to_ascii_lowercase();
+    if (DIGITS..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text);
+    }
+    Err(Failure::usage(format!(
+        "`{text}` is not a digest: give at least {DIGITS} of its hexadecimal digits"
+    )))
+}
+
+/// Returns the one artifact whose file or content digest begins with the given digits.
+///
+/// Several records of the same file count as one.
+pub(super) fn artifact(store: &Store, text: &str) -> Result<ListedArtifact, Failure> {
+    let digits = digits(text)?;
+    let mut found = store.find_artifacts(&digits)?.into_iter();
+    let first = found.next().ok_or_else(|| {
+        Failure::usage(format!("No artifact has a digest that begins with `{digits}`"))
+            .with_hint("`mitune store ls` lists them")
+    })?;
+    if let Some(other) = found.find(|other| other.artifact.content != first.artifact.content) {
+        let (first, other) = (first.artifact.file.short(), other.artifact.file.short());
+        return Err(
+            Failure::usage(format!("`{digits}` may mean `{first}` or `{other}`"))
+                .with_hint("Give more digits"),
+        );
+    }
+    Ok(first)
+}

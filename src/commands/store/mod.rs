@@ -1,0 +1,66 @@
+//! `mitune store`
+
+mod cat;
+mod export;
+mod find;
+mod list;
+mod show;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+use crate::session::Session;
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    #[command(subcommand)]
+    command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// List the artifacts, newest first
+    Ls {
+        /// Only those of one kind of stage
+        #[arg(long, value_name = "KIND")]
+        stage: Option<String>,
+    },
+    /// Show where an artifact or stage key comes from
+    Show {
+        /// First digits of a file digest, a content digest or a stage key
+        digest: String,
+    },
+    /// Write the bytes of an artifact's file to standard output
+    Cat {
+        /// First digits of a file digest or a content digest
+        digest: String,
+    },
+    /// Check that what the store holds is what was written
+    Verify {
+        /// Read every byte instead of looking at sizes only
+        #[arg(long)]
+        full: bool,
+    },
+    /// Write an artifact to a file or folder
+    Export {
+        /// First digits of a file digest or a content digest
+        digest: String,
+        /// Where to write it
+        path: PathBuf,
+    },
+}
+
+/// Runs a command on the store; the exit code is 1 if `verify` found damage.
+pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8, Failure> {
+    let store = session.existing_store()?;
+    match arguments.command {
+        StoreCommand::Ls { stage } => list::run(&store, stage.as_deref(), session.json).map(|()| 0),
+        StoreCommand::Show { digest } => show::run(&store, &digest).map(|()| 0),
+        StoreCommand::Cat { digest } => cat::run(&store, &digest).map(|()| 0),
+        StoreCommand::Verify { full } => verify::run(&store, full, session.json),
+        StoreCommand::Export { digest, path } => export::run(&store, &digest, &path).map(|()| 0),
+    }
+}

@@ -1,0 +1,266 @@
+//! The edge where errors become messages and exit codes.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+
+use mitune_stages::stage::StageError;
+use mitune_store::StoreError;
+
+use crate::engine::EngineError;
+use crate::panic_report;
+use crate::pipeline::PipelineError;
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    error: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The work failed.
+    Failed,
+    /// The user asked for something that cannot be.
+    Usage,
+    /// The user stopped it; the number is the exit code.
+    Interrupted(u8),
+    /// Nobody reads standard output any more, which is how `head` ends.
+    NobodyReads,
+    /// The program is wrong.
+    Bug,
+}
+
+impl Failure {
+    /// Makes a failure of the work itself: exit code 1.
+    pub(crate) fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            kind: Kind::Failed,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Makes a failure of usage or configuration: exit code 2.
+    pub(crate) fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            kind: Kind::Usage,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Makes a failure of the program itself: exit code 1.
+    pub(crate) fn bug(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            kind: Kind::Bug,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Sets the exit code of a run that was stopped.
+    pub(crate) fn with_interrupt_code(mut self, code: u8) -> Self {
+        if let Kind::Interrupted(current) = &mut self.kind {
+            *current = code;
+        }
+        self
+    }
+
+    /// Returns the exit code of the program.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::NobodyReads => 0,
+            Kind::Failed | Kind::Bug => 1,
+            Kind::Usage => 2,
+            Kind::Interrupted(code) => code,
+        }
+    }
+
+    /// Writes the error, its causes and what to do to standard error.
+    pub(crate) fn report(&self) {
+        // There is no one left to tell if standard error is gone.
+        let _ = io::stderr().lock().write_all(self.message().as_bytes());
+    }
+
+    fn message(&self) -> String {
+        if self.kind == Kind::NobodyReads {
+            return String::new();
+        }
+        let label = if matches!(self.kind, Kind::Interrupted(_)) {
+            ""
+        } else {
+            "Error: "
+        };
+        let mut text = format!("{label}{}\n", self.error);
+        let mut causes: Vec<String> = Vec::new();
+        let mut source = self.error.source();
+        while let Some(error) = source {
+            let cause = error.to_string();
+            // An error that only wraps another repeats its message.
+            if causes.last().unwrap_or(&self.error.to_string()) != &cause {
+                causes.push(cause);
+            }
+            source = error.source();
+        }
+        for (number, cause) in causes.iter().enumerate() {
+            let number = if causes.len() > 1 {
+                format!("{}: ", number + 1)
+            } else {
+                String::new()
+            };
+            text.push_str(&format!("  Caused by: {number}{cause}\n"));
+        }
+        if self.kind == Kind::Bug {
+            text.push_str("This is a bug in mitune; please report it.\n");
+            if let Some(file) = panic_report::write_details() {
+                text.push_str(&format!("Details are in `{}`\n", file.display()));
+            }
+        }
+        for hint in self.hints.iter().chain(&disk_full_hint(self.error.as_ref())) {
+            text.push_str(&format!("Hint: {hint}\n"));
+        }
+        text
+    }
+}
+
+fn disk_full_hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            return Some("Free some space, then run the same command: it goes on where it stopped".to_owned());
+        }
+        next = error.source();
+    }
+    None
+}
+
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Self {
+        let hint = error.hint();
+        let failure = Self::usage(error);
+        hint.into_iter().fold(failure, Failure::with_hint)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let kind = match &error {
+            EngineError::Setup { .. } | EngineError::Device(_) => Kind::Usage,
+            EngineError::Interrupted { .. } => Kind::Interrupted(130),
+            EngineError::Panic { .. } | EngineError::Outputs { .. } | EngineError::Key(_) => Kind::Bug,
+            EngineError::Stage { .. } | EngineError::Store(_) => Kind::Failed,
+        };
+        Self {
+            kind,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Configuration(error) => Self::usage(error),
+            StageError::Interrupted => Self {
+                kind: Kind::Interrupted(130),
+                error: error.into(),
+                hints: Vec::new(),
+            },
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe {
+            Kind::NobodyReads
+        } else {
+            Kind::Failed
+        };
+        Self {
+            kind,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_io() {
+            io::Error::from(error).into()
+        } else {
+            Self::bug(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    }
+
+    fn link(
+        text: &'static str,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    ) -> Box<dyn Error + Send + Sync> {
+        Box::new(Link { text, source })
+    }
+
+    #[test]
+    fn messages_name_causes_once_and_end_with_hints() {
+        let one = link("Stage failed", Some(link("Cannot read", None)));
+        let message = Failure::failed(one).with_hint("Look there").message();
+        assert_eq!(
+            message,
+            "Error: Stage failed\n  Caused by: Cannot read\nHint: Look there\n"
+        );
+        let wrapped = link("a", Some(link("a", Some(link("b", Some(link("c", None)))))));
+        assert_eq!(
+            Failure::usage(wrapped).message(),
+            "Error: a\n  Caused by: 1: b\n  Caused by: 2: c\n"
+        );
+        let full = Failure::failed(io::Error::from(io::ErrorKind::StorageFull)).message();
+        assert!(full.contains("Hint: Free some space"), "{full}");
+    }
+
+    #[test]
+    fn kinds_have_their_exit_codes() {
+        assert_eq!(Failure::failed("x").exit_code(), 1);
+        assert_eq!(Failure::usage("x").exit_code(), 2);
+        assert_eq!(Failure::bug("x").exit_code(), 1);
+        assert_eq!(
+            Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit_code(),
+            0
+        );
+        assert_eq!(
+            Failure::from(StageError::Interrupted)
+                .with_interrupt_code(143)
+                .exit_code(),
+            143
+        );
+    }
+}

@@ -1,0 +1,38 @@
+//! From arguments to an exit code.
+
+use std::ffi::OsString;
+use std::panic::catch_unwind;
+
+use clap::Parser as _;
+
+use crate::cli::Arguments;
+use crate::failure::Failure;
+use crate::pipeline::StageKinds;
+use crate::session::Session;
+use crate::{commands, panic_report};
+
+/// Runs the program and returns its exit code.
+///
+/// 0: done. 1: something failed. 2: wrong usage or configuration. 130 and 143: stopped by Ctrl-C or SIGTERM.
+pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageKinds) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing can be told to a user whose terminal is gone.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    panic_report::install();
+    let session = Session::new(&arguments, kinds);
+    let result = catch_unwind(std::panic::AssertUnwindSafe(|| {
+        commands::run(arguments.command, &session)
+    }));
+    let failure = match result {
+        Ok(Ok(code)) => return code,
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::bug("The program stopped in the middle of its work"),
+    };
+    failure.report();
+    failure.exit_code()
+}

@@ -1,0 +1,12 @@
+//! What the user sees: data on standard output, everything else on standard error.
+
+mod counter;
+mod output;
+mod progress;
+mod readable;
+mod table;
+
+pub(crate) use output::{line, print_json};
+pub(crate) use progress::RunDisplay;
+pub(crate) use readable::{bytes, moment};
+pub(crate) use table::Table;

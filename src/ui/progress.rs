@@ -1,0 +1,214 @@
+//! The progress of a run on standard error: bars on a terminal, plain lines elsewhere.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mitune_stages::stage::{Progress, Work};
+use mitune_store::RunId;
+
+use super::counter::Counter;
+use super::readable::{duration, number};
+use crate::engine::{Observer, Outcome};
+use crate::pipeline::{Pipeline, PipelineStage};
+
+/// How often a plain line tells the count.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows a run on standard error.
+pub(crate) struct RunDisplay {
+    bars: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    stages: usize,
+    label: String,
+    reused: usize,
+    counter: Option<Counter>,
+    shard: String,
+    metric: String,
+    bar: Option<ProgressBar>,
+    line: Instant,
+}
+
+impl RunDisplay {
+    /// Chooses bars if standard error is a terminal and `NO_COLOR` is not set.
+    pub(crate) fn new() -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let state = State {
+            stages: 0,
+            label: String::new(),
+            reused: 0,
+            counter: None,
+            shard: String::new(),
+            metric: String::new(),
+            bar: None,
+            line: Instant::now(),
+        };
+        Self {
+            bars: io::stderr().is_terminal() && !plain,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl State {
+    /// Writes a line that stays.
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            // Progress that nobody can read must not stop the work.
+            None => drop(writeln!(io::stderr().lock(), "{text}")),
+        }
+    }
+
+    /// Tells how many stages in a row were found in the store.
+    fn flush_reused(&mut self) {
+        if self.reused > 0 {
+            let stages = if self.reused == 1 { "stage" } else { "stages" };
+            self.say(&format!("{} {stages} found in the store", self.reused));
+            self.reused = 0;
+        }
+    }
+
+    fn remarks(&self) -> String {
+        let remarks: Vec<&str> = [&self.shard, &self.metric]
+            .into_iter()
+            .map(String::as_str)
+            .collect();
+        remarks
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .map(|text| format!(", {text}"))
+            .collect()
+    }
+
+    fn show_count(&mut self) {
+        let Some(counter) = &self.counter else { return };
+        if let Some(bar) = &self.bar {
+            bar.set_length(counter.total());
+            bar.set_position(counter.done());
+            bar.set_message(format!("{}{}", counter.speed(), self.remarks()));
+        } else if self.line.elapsed() >= LINE_INTERVAL {
+            self.say(&format!(
+                "{}: {}{}",
+                self.label,
+                counter.describe(),
+                self.remarks()
+            ));
+            self.line = Instant::now();
+        }
+    }
+}
+
+impl Observer for RunDisplay {
+    fn run_started(&self, run: &RunId, pipeline: &Pipeline) {
+        self.change(|state| {
+            state.stages = pipeline.stages.len();
+            state.say(&format!("Run {run} of `{}`", pipeline.spec.name));
+        });
+    }
+
+    fn stage_started(&self, index: usize, stage: &PipelineStage) {
+        self.change(|state| {
+            state.flush_reused();
+            state.label = format!("[{}/{}] {}", index + 1, state.stages, stage.name);
+            (state.counter, state.line) = (None, Instant::now());
+            (state.shard, state.metric) = (String::new(), String::new());
+            if self.bars {
+                let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+                let template = "{spinner} {prefix} {bar:24} {pos}/{len} {msg}";
+                bar.set_style(
+                    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                );
+                bar.set_prefix(state.label.clone());
+                bar.enable_steady_tick(Duration::from_millis(200));
+                state.bar = Some(bar);
+            } else {
+                state.say(&state.label);
+            }
+        });
+    }
+
+    fn stage_finished(&self, _: usize, _: &PipelineStage, outcome: Outcome, time: Duration) {
+        self.change(|state| {
+            if outcome == Outcome::Reused {
+                state.reused += 1;
+                return;
+            }
+            if let Some(bar) = state.bar.take() {
+                bar.finish_and_clear();
+            }
+            state.say(&format!(
+                "{}: done in {}{}",
+                state.label,
+                duration(time),
+                state.remarks()
+            ));
+        });
+    }
+
+    fn progress(&self) -> &dyn Progress {
+        self
+    }
+}
+
+impl Drop for RunDisplay {
+    fn drop(&mut self) {
+        self.change(|state| {
+            if let Some(bar) = state.bar.take() {
+                bar.finish_and_clear();
+            }
+            state.flush_reused();
+        });
+    }
+}
+
+impl Progress for RunDisplay {
+    fn begin(&self, work: Work) {
+        self.change(|state| {
+            state.counter = Some(Counter::start(work));
+            if work.reused > 0 {
+                state.say(&format!(
+                    "{}: {} of {} {} found in the store",
+                    state.label, work.reused, work.total, work.unit
+                ));
+            }
+            state.show_count();
+        });
+    }
+
+    fn advance(&self, units: u64) {
+        self.change(|state| {
+            if let Some(counter) = &mut state.counter {
+                counter.add(units);
+            }
+            state.show_count();
+        });
+    }
+
+    fn shard(&self, number: u64, count: u64) {
+        self.change(|state| {
+            state.shard = format!("shard {number}/{count}");
+            state.show_count();
+        });
+    }
+
+    fn message(&self, text: &str) {
+        self.change(|state| state.say(&format!("{}: {text}", state.label)));
+    }
+
+    fn metric(&self, name: &str, _: u64, value: f64) {
+        self.change(|state| {
+            state.metric = format!("{name} {}", number(value));
+            state.show_count();
+        });
+    }
+}
