@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ModelError;
 use super::directory::ModelDirectory;
-use crate::weights::{WeightsFolder, digest_tensors};
+use crate::weights::WeightsFolder;
 
 /// One digest per component: of its tensors by name, and of its configuration as understood.
 ///
@@ -57,7 +57,7 @@ fn component(
     config: &impl Serialize,
     weights: &WeightsFolder,
 ) -> Result<blake3::Hash, ModelError> {
-    let tensors = digest_tensors(weights).map_err(|source| ModelError::Weights {
+    let tensors = weights.digest().map_err(|source| ModelError::Weights {
         component: name,
         source,
     })?;

@@ -102,6 +102,9 @@ pub enum ModelError {
         /// The reason.
         source: TokenizerError,
     },
+    /// An empty list of prompts was to be encoded.
+    #[error("No prompts to encode, expected at least 1")]
+    NoPrompts,
     /// Weights cannot be read, written or do not fit.
     #[error("Cannot use the weights of `{component}`")]
     Weights {

@@ -54,14 +54,14 @@ impl DiffusionModel {
     /// Encodes prompts; the empty prompt is the unconditional one.
     ///
     /// # Errors
-    /// When a prompt cannot be encoded.
+    /// When there are no prompts, or one cannot be encoded.
     pub fn encode_prompts(&self, prompts: &[&str], device: &Device) -> Result<EncodedPrompts, ModelError> {
         let encoded = prompts
             .iter()
             .map(|prompt| self.tokenizer.encode(prompt))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| ModelError::Tokenizer { source })?;
-        let tokens = encoded.first().map_or(0, |prompt| prompt.ids.len());
+        let tokens = encoded.first().ok_or(ModelError::NoPrompts)?.ids.len();
         let ids: Vec<i32> = encoded
             .iter()
             .flat_map(|prompt| &prompt.ids)

@@ -177,6 +177,8 @@ fn prompts_that_are_too_long_are_reported() {
         .encode_prompts(&["a red circle", &long], &Device::flex())
         .unwrap();
     assert_eq!(encoded.truncated, [false, true]);
+    let none = model.encode_prompts(&[], &Device::flex()).unwrap_err();
+    assert!(matches!(none, ModelError::NoPrompts));
     let tensors = module_tensors(&model.text_encoder, &crate::clip::TEXT_MODEL_NAMES);
     assert!(tensors.contains_key("text_model.final_layer_norm.weight"));
 }

@@ -1,6 +1,11 @@
 //! A digest of tensors that does not depend on how files order them.
 
-use super::{TensorSource, WeightsError};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use super::{TensorSource, WeightsError, WeightsFolder};
 
 /// Hashes every tensor's name, element type, shape and bytes, in the order of the names.
 ///
@@ -28,10 +33,90 @@ pub fn digest_tensors(source: &dyn TensorSource) -> Result<blake3::Hash, Weights
     Ok(hasher.finalize())
 }
 
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FileIdentity {
+    path: PathBuf,
+    bytes: u64,
+    modified: Option<SystemTime>,
+    number: Option<u64>,
+}
+
+static DIGESTS: OnceLock<Mutex<HashMap<Vec<FileIdentity>, blake3::Hash>>> = OnceLock::new();
+
+impl WeightsFolder {
+    /// [`digest_tensors`] of the folder, remembered by this process as long as its files keep
+    /// their lengths, times and inodes. Nothing is remembered on disk, where it could go stale.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read.
+    pub fn digest(&self) -> Result<blake3::Hash, WeightsError> {
+        let identity = self
+            .files()
+            .iter()
+            .map(|file| identity_of(file.path()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let digests = DIGESTS.get_or_init(Mutex::default);
+        let known = digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&identity)
+            .copied();
+        if let Some(digest) = known {
+            return Ok(digest);
+        }
+        let digest = digest_tensors(self)?;
+        digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(identity, digest);
+        Ok(digest)
+    }
+}
+
+fn identity_of(path: &std::path::Path) -> Result<FileIdentity, WeightsError> {
+    let read = |source| WeightsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let path = path.canonicalize().map_err(read)?;
+    let metadata = path.metadata().map_err(read)?;
+    #[cfg(unix)]
+    let number = Some(std::os::unix::fs::MetadataExt::ino(&metadata));
+    #[cfg(not(unix))]
+    let number = None;
+    Ok(FileIdentity {
+        path,
+        bytes: metadata.len(),
+        modified: metadata.modified().ok(),
+        number,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{HostTensor, TensorMap};
+    use super::super::{HostTensor, TensorMap, write_safetensors};
     use super::*;
+
+    #[test]
+    fn a_changed_file_has_another_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let mut digests = Vec::new();
+        for value in [1.0, 2.0, 1.0] {
+            let tensors = TensorMap::from([("a".to_owned(), HostTensor::from_f32(&[value], vec![1]))]);
+            let draft = folder.path().join("draft");
+            write_safetensors(&draft, &tensors, None).unwrap();
+            std::fs::rename(&draft, &path).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            let weights = WeightsFolder::open(folder.path(), "model").unwrap();
+            assert_eq!(weights.digest().unwrap(), weights.digest().unwrap());
+            assert_eq!(weights.digest().unwrap(), digest_tensors(&tensors).unwrap());
+            digests.push(weights.digest().unwrap());
+        }
+        assert_ne!(digests[0], digests[1]);
+        assert_eq!(digests[0], digests[2]);
+    }
 
     #[test]
     fn every_ingredient_counts() {

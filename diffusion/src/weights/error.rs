@@ -150,6 +150,16 @@ pub enum WeightsError {
         /// The element type found.
         found: Dtype,
     },
+    /// A tensor holds finite elements that a narrower type cannot.
+    #[error("Tensor `{tensor}` holds {count} elements beyond the range of {dtype:?}")]
+    OutOfRange {
+        /// The tensor.
+        tensor: String,
+        /// The type it is to be written in.
+        dtype: Dtype,
+        /// How many.
+        count: usize,
+    },
     /// The tensors do not fit the module.
     #[error("Weights `{origin}` do not fit: {}", Listed(problems))]
     Misfit {

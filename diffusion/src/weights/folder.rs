@@ -130,6 +130,11 @@ impl WeightsFolder {
         })
     }
 
+    /// Every file, in the order the index names them.
+    pub fn files(&self) -> &[SafetensorsFile] {
+        &self.files
+    }
+
     /// The file or index that was opened.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,6 +7,8 @@
 mod digest;
 mod error;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod folder;
 #[cfg(test)]
 pub(crate) mod golden;

@@ -30,15 +30,15 @@ pub fn module_tensors<M: Module>(module: &M, names: &NameTable<'_>) -> TensorMap
 /// The same tensors always give the same bytes.
 ///
 /// # Errors
-/// [`WeightsError::NotFloat`] when a tensor cannot be cast; [`WeightsError::Encode`] when a
-/// tensor's bytes do not match its shape.
+/// [`WeightsError::NotFloat`] or [`WeightsError::OutOfRange`] when a tensor cannot be cast;
+/// [`WeightsError::Encode`] when a tensor's bytes do not match its shape.
 pub fn encode_safetensors(tensors: &TensorMap, dtype: Option<Dtype>) -> Result<Vec<u8>, WeightsError> {
     let encode = |source| WeightsError::Encode { source };
     let cast = match dtype {
         Some(dtype) => Some(
             tensors
                 .iter()
-                .map(|(name, tensor)| Ok((name.clone(), tensor.cast(dtype)?)))
+                .map(|(name, tensor)| Ok((name.clone(), narrowed(name, tensor, dtype)?)))
                 .collect::<Result<TensorMap, WeightsError>>()?,
         ),
         None => None,
@@ -67,6 +67,24 @@ pub fn write_safetensors(path: &Path, tensors: &TensorMap, dtype: Option<Dtype>)
         path: path.to_owned(),
         source,
     })
+}
+
+fn narrowed(name: &str, tensor: &HostTensor, dtype: Dtype) -> Result<HostTensor, WeightsError> {
+    let narrow = tensor.cast(dtype)?;
+    if tensor.dtype != dtype {
+        let finite = |tensor: &HostTensor| -> Result<usize, WeightsError> {
+            Ok(tensor.to_f32()?.iter().filter(|value| value.is_finite()).count())
+        };
+        let count = finite(tensor)? - finite(&narrow)?;
+        if count > 0 {
+            return Err(WeightsError::OutOfRange {
+                tensor: name.to_owned(),
+                dtype,
+                count,
+            });
+        }
+    }
+    Ok(narrow)
 }
 
 struct Collector<'a> {

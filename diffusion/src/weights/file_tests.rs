@@ -1,0 +1,126 @@
+use std::error::Error;
+
+use proptest::prelude::*;
+
+use super::tests::{load, tensors, write_shards};
+use super::*;
+
+fn open(bytes: &[u8]) -> WeightsError {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    SafetensorsFile::open(&path).unwrap_err()
+}
+
+fn with_header(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(vec![0; data]);
+    bytes
+}
+
+#[test]
+fn every_cut_of_a_file_is_refused() {
+    let bytes = encode_safetensors(&tensors(), None).unwrap();
+    for length in 0..bytes.len() {
+        let error = open(&bytes[..length]);
+        let WeightsError::Truncated { expected, found, .. } = error else {
+            panic!("{length}: {error:?}")
+        };
+        assert!(found == length as u64 && expected > found);
+    }
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert!(matches!(open(&longer), WeightsError::Trailing { .. }));
+}
+
+#[test]
+fn malformed_headers_are_refused() {
+    let huge = [(MAX_HEADER_BYTES + 1).to_le_bytes().as_slice(), b"{}"].concat();
+    assert!(matches!(
+        open(&huge),
+        WeightsError::HeaderTooLong {
+            limit: 100_000_000,
+            ..
+        }
+    ));
+    assert!(matches!(open(&with_header("{", 0)), WeightsError::Header { .. }));
+    assert!(open(&with_header("{", 0)).source().is_some());
+    let entry = |fields: &str| format!(r#"{{"a": {{{fields}}}}}"#);
+    let cases = [
+        (
+            r#""dtype": "F99", "shape": [1], "data_offsets": [0, 4]"#,
+            "Header",
+        ),
+        (
+            r#""dtype": "F32", "shape": [-1], "data_offsets": [0, 4]"#,
+            "Header",
+        ),
+        (r#""dtype": "F32", "shape": [2], "data_offsets": [0, 4]"#, "Size"),
+        (
+            r#""dtype": "F32", "shape": [1], "data_offsets": [4, 8]"#,
+            "Offsets",
+        ),
+        (
+            r#""dtype": "F32", "shape": [1], "data_offsets": [4, 0]"#,
+            "Offsets",
+        ),
+        (
+            r#""dtype": "F32", "shape": [9223372036854775807, 9], "data_offsets": [0, 4]"#,
+            "Size",
+        ),
+    ];
+    for (fields, expected) in cases {
+        let error = open(&with_header(&entry(fields), 8));
+        assert!(format!("{error:?}").starts_with(expected), "{fields}: {error:?}");
+    }
+    let overlapping = r#"{"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]},
+        "b": {"dtype": "U8", "shape": [4], "data_offsets": [2, 6]}}"#;
+    assert!(matches!(
+        open(&with_header(overlapping, 6)),
+        WeightsError::Offsets {
+            expected: 4,
+            begin: 2,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn an_index_must_agree_with_its_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    write_shards(folder.path());
+    let path = folder.path().join("model.safetensors.index.json");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let open = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        WeightsFolder::open(folder.path(), "model").unwrap_err()
+    };
+    let moved = open(&good.replace(r#""layers.1.weight":"b.s"#, r#""layers.1.weight":"a.s"#));
+    assert!(matches!(moved, WeightsError::IndexMismatch { .. }), "{moved:?}");
+    let more = open(&good.replace(
+        r#""layers.1.weight""#,
+        r#""layers.9.weight":"b.safetensors","layers.1.weight""#,
+    ));
+    assert!(matches!(more, WeightsError::IndexMismatch { ref tensor, .. } if tensor == "layers.9.weight"));
+    let outside = open(&good.replace("b.safetensors", "../b.safetensors"));
+    assert!(matches!(outside, WeightsError::ShardName { .. }));
+    let gone = open(&good.replace("b.safetensors", "c.safetensors"));
+    assert!(matches!(gone, WeightsError::Read { .. }));
+    let none = WeightsFolder::open(folder.path(), "other").unwrap_err();
+    assert!(matches!(none, WeightsError::NoFile { .. }));
+}
+
+proptest! {
+    #[test]
+    fn damaged_files_never_panic(position in 0usize..400, byte in any::<u8>()) {
+        let mut bytes = encode_safetensors(&tensors(), None).unwrap();
+        let position = position % bytes.len();
+        bytes[position] = byte;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        if let Ok(file) = SafetensorsFile::open(&path) {
+            let _ = file.read_all().map(|tensors| load(&tensors));
+        }
+    }
+}
