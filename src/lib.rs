@@ -14,7 +14,7 @@ mod panic_report;
 pub mod pipeline;
 mod program;
 mod session;
-pub mod suggestion;
 mod ui;
 
 pub use crate::program::program;
+pub use mitune_stages::suggestion;

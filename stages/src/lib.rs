@@ -1,10 +1,12 @@
 //! The stages of a pipeline, one file each, and the tables they exchange.
 #![recursion_limit = "256"]
 
+mod candidate_index;
 pub mod columns;
 pub mod draws;
 pub mod evaluation;
 pub mod generate;
+mod ingest;
 pub mod item_blocks;
 pub mod latent_shape;
 mod lazy_device;
@@ -17,13 +19,19 @@ pub mod registry;
 pub mod sampling_config;
 pub mod schema;
 pub mod score;
+mod score_columns;
+pub mod select;
 pub mod shapes;
 pub mod stage;
 mod stage_context;
 mod stage_error;
 mod stage_ports;
 pub mod statistics;
-
+pub mod suggestion;
 pub mod training_run;
+#[cfg(test)]
+mod trial;
+#[cfg(test)]
+mod trial_tables;
 
 pub use mitune_diffusion::device;

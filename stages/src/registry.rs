@@ -71,6 +71,8 @@ macro_rules! stage_kinds {
 }
 
 stage_kinds! {
+    Ingest(crate::prompts::PromptsConfig),
     Generate(crate::generate::GenerateConfig),
     Score(crate::score::ScoreConfig),
+    Select(crate::select::SelectConfig),
 }

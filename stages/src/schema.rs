@@ -89,7 +89,9 @@ pub fn selection() -> SchemaRef {
 
 /// The table `evaluation`: what each generated image really shows, compared with its prompt.
 ///
-/// `aligned` holds where every other check holds; `read_out` describes in words what was read off the pixels.
+/// `aligned` holds where every other check holds; `binding_ok` is null where colours or shapes are wrong already;
+/// `failure` names what is wrong and is null for an aligned image; `read_out` tells in words what was read off the
+/// pixels.
 #[must_use]
 pub fn evaluation() -> SchemaRef {
     table(vec![
@@ -100,7 +102,8 @@ pub fn evaluation() -> SchemaRef {
         Field::new("objects_ok", DataType::Boolean, false),
         Field::new("colours_ok", DataType::Boolean, false),
         Field::new("shapes_ok", DataType::Boolean, false),
-        Field::new("binding_ok", DataType::Boolean, false),
+        Field::new("binding_ok", DataType::Boolean, true),
+        Field::new("failure", DataType::Utf8, true),
         Field::new("read_out", DataType::Utf8, false),
     ])
 }

@@ -1,0 +1,81 @@
+//! Which candidates of each prompt are chosen.
+
+use super::SelectionOrder;
+use crate::candidate_index::CandidateIndex;
+
+/// What is chosen of the candidates of a prompt.
+pub(super) struct Rule {
+    pub(super) count: usize,
+    pub(super) order: SelectionOrder,
+    pub(super) min_score: Option<f64>,
+}
+
+/// A chosen candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Chosen {
+    /// Its row in the table of candidates.
+    pub(super) row: usize,
+    pub(super) score: f64,
+    /// Its place among all candidates of its prompt, from 0 for the highest score.
+    pub(super) rank: u32,
+}
+
+/// A random number of a candidate, by which equal scores are ordered.
+///
+/// Order of rows would prefer low seed indices, so that a score with many ties, such as right or wrong, would choose
+/// the same few start noises for every prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Draw(u128);
+
+impl Draw {
+    /// The key under which a seed draws.
+    pub(super) fn key(seed: u64) -> [u8; 32] {
+        blake3::derive_key("mitune v1 selection", &seed.to_le_bytes())
+    }
+
+    /// The number of one candidate.
+    pub(super) fn new(key: &[u8; 32], prompt: &str, seed_index: u32) -> Self {
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        hasher.update(&seed_index.to_le_bytes());
+        hasher.update(prompt.as_bytes());
+        let mut half = [0; 16];
+        hasher.finalize_xof().fill(&mut half);
+        Self(u128::from_be_bytes(half))
+    }
+
+    /// The number as one in [0, 1).
+    pub(super) fn unit(&self) -> f64 {
+        (self.0 >> 75) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Chooses candidates of every prompt; `scores` and `draws` are in the order of the index, and so is the result.
+pub(super) fn choose(index: &CandidateIndex, scores: &[f64], draws: &[Draw], rule: &Rule) -> Vec<Chosen> {
+    let mut pools: Vec<Vec<usize>> = vec![Vec::new(); index.prompts().len()];
+    for (row, candidate) in index.rows().iter().enumerate() {
+        pools[candidate.prompt as usize].push(row);
+    }
+    let mut chosen = Vec::new();
+    for mut pool in pools {
+        let place = |row: usize| (scores[row], draws[row]);
+        pool.sort_unstable_by(|&one, &other| {
+            let ((score, draw), (other_score, other_draw)) = (place(one), place(other));
+            other_score.total_cmp(&score).then(other_draw.cmp(&draw))
+        });
+        let ranked = (0..).zip(&pool).map(|(rank, &row)| Chosen {
+            row,
+            score: scores[row],
+            rank,
+        });
+        let mut good: Vec<Chosen> = ranked
+            .filter(|chosen| rule.min_score.is_none_or(|least| chosen.score >= least))
+            .collect();
+        match rule.order {
+            SelectionOrder::Top => good.truncate(rule.count),
+            SelectionOrder::Bottom => drop(good.drain(..good.len().saturating_sub(rule.count))),
+        }
+        chosen.extend(good);
+    }
+    chosen.sort_unstable_by_key(|chosen| chosen.row);
+    chosen
+}

@@ -1,0 +1,290 @@
+use std::collections::BTreeSet;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
+use mitune_store::Artifact;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::draws::Draws;
+use crate::trial::Trial;
+use crate::trial_tables::{Candidate, candidates, evaluation, scores};
+
+/// Prompts with eight candidates each, in a shuffled order of rows.
+fn pool(prompts: u32) -> Vec<Candidate> {
+    let mut draws = Draws::new("select test", 0, 0);
+    let mut pool: Vec<Candidate> = (0..prompts * 8)
+        .map(|number| Candidate {
+            prompt: format!("prompt {}", number / 8),
+            seed_index: number % 8,
+            mi: draws.unit(),
+            latent: vec![number as f32, 0.5],
+            png: None,
+        })
+        .collect();
+    draws.shuffle(&mut pool);
+    pool
+}
+
+/// What a selection holds: prompt, seed index, score, rank, first number of the latent.
+fn read(trial: &Trial, selection: &Artifact) -> Vec<(String, u32, f64, u32, f32)> {
+    let table = trial.store.read_table_whole(selection, None).unwrap();
+    assert_eq!(table.schema().fields(), schema::selection().fields());
+    (0..table.num_rows())
+        .map(|row| {
+            let latent = table["latent"].as_list::<i32>().value(row);
+            (
+                table["prompt"].as_string::<i32>().value(row).to_owned(),
+                table["seed_index"].as_primitive::<UInt32Type>().value(row),
+                table["score"].as_primitive::<Float64Type>().value(row),
+                table["rank"].as_primitive::<UInt32Type>().value(row),
+                latent.as_primitive::<Float32Type>().value(0),
+            )
+        })
+        .collect()
+}
+
+fn settings(more: Json) -> Json {
+    let mut settings = json!({"candidates": "generate"});
+    settings
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    settings
+}
+
+fn select(trial: &Trial, more: Json, pool: &[Candidate]) -> Vec<(String, u32, f64, u32, f32)> {
+    let table = candidates(&trial.store, pool);
+    let output = trial
+        .run::<SelectConfig>(settings(more), &[("candidates", &[&table])])
+        .unwrap();
+    read(trial, &output.outputs["selection"])
+}
+
+#[test]
+fn the_best_of_each_prompt_come_with_their_latents_in_the_order_of_the_candidates() {
+    let trial = Trial::new();
+    let pool = pool(5);
+    for (order, sign) in [("top", 1.0), ("bottom", -1.0)] {
+        let found = select(&trial, json!({"top_k": 3, "order": order}), &pool);
+        let mut expected: Vec<(String, u32, f64, u32, f32)> = Vec::new();
+        for candidate in &pool {
+            let others = pool.iter().filter(|other| other.prompt == candidate.prompt);
+            let better = others
+                .clone()
+                .filter(|other| sign * other.mi > sign * candidate.mi)
+                .count();
+            let rank = others.filter(|other| other.mi > candidate.mi).count() as u32;
+            if better < 3 {
+                let latent = candidate.latent[0];
+                expected.push((
+                    candidate.prompt.clone(),
+                    candidate.seed_index,
+                    candidate.mi,
+                    rank,
+                    latent,
+                ));
+            }
+        }
+        assert_eq!(found, expected, "{order}");
+    }
+    let all = select(&trial, json!({"top_k": 100}), &pool);
+    assert_eq!(all.len(), 40);
+}
+
+#[test]
+fn equal_scores_prefer_no_seed_index_and_no_order_of_rows() {
+    let trial = Trial::new();
+    let mut pool = pool(200);
+    pool.iter_mut().for_each(|candidate| candidate.mi = 1.0);
+    let chosen = |found: Vec<(String, u32, f64, u32, f32)>| -> BTreeSet<(String, u32)> {
+        found.into_iter().map(|row| (row.0, row.1)).collect()
+    };
+    let first = select(&trial, json!({}), &pool);
+    let mut counts = [0_u32; 8];
+    first.iter().for_each(|row| counts[row.1 as usize] += 1);
+    // Chi-square with 7 degrees of freedom stays below 24.3 with probability 0.999.
+    let chi_square: f64 = counts
+        .iter()
+        .map(|&count| (f64::from(count) - 25.0).powi(2) / 25.0)
+        .sum();
+    assert!(chi_square < 24.3, "{counts:?}");
+    pool.reverse();
+    assert_eq!(chosen(select(&trial, json!({}), &pool)), chosen(first.clone()));
+    assert_ne!(chosen(select(&trial, json!({"seed": 1}), &pool)), chosen(first));
+}
+
+#[test]
+fn random_choices_look_at_no_score() {
+    let trial = Trial::new();
+    let mut pool = pool(20);
+    let places = |pool: &[Candidate]| -> Vec<(String, u32, f64)> {
+        let found = select(&trial, json!({"by": "random", "top_k": 2}), pool);
+        found.into_iter().map(|row| (row.0, row.1, row.2)).collect()
+    };
+    let first = places(&pool);
+    assert_eq!(first.len(), 40);
+    pool.iter_mut().for_each(|candidate| candidate.mi = -candidate.mi);
+    assert_eq!(places(&pool), first);
+}
+
+#[test]
+fn scores_of_other_tables_and_truth_are_columns_too() {
+    let trial = Trial::new();
+    let pool = pool(4);
+    let table = candidates(&trial.store, &pool);
+    let mut shuffled = pool.clone();
+    shuffled.reverse();
+    let itm = scores(&trial.store, &["itm"], &shuffled, |candidate, _| -candidate.mi);
+    let truth = evaluation(&trial.store, &shuffled, |candidate| candidate.seed_index == 5);
+    let run = |by: &str, inputs: &[(&'static str, &[&Artifact])]| {
+        let references = json!({"by": by, "scores": ["score"], "evaluation": "evaluate"});
+        let output = trial.run::<SelectConfig>(settings(references), inputs).unwrap();
+        (read(&trial, &output.outputs["selection"]), output.metrics)
+    };
+    let inputs: [(&'static str, &[&Artifact]); 3] = [
+        ("candidates", &[&table]),
+        ("scores", &[&itm]),
+        ("evaluation", &[&truth]),
+    ];
+    let (lowest_mi, _) = run("itm", &inputs);
+    let bottom = select(&trial, json!({"order": "bottom"}), &pool);
+    let places = |rows: &[(String, u32, f64, u32, f32)]| -> Vec<(String, u32)> {
+        rows.iter().map(|row| (row.0.clone(), row.1)).collect()
+    };
+    assert_eq!(places(&lowest_mi), places(&bottom));
+    let (aligned, metrics) = run("oracle", &inputs);
+    assert!(
+        aligned.iter().all(|row| row.1 == 5 && row.2 == 1.0 && row.3 == 0),
+        "{aligned:?}"
+    );
+    assert_eq!(metrics["mean_score_selected"], 1.0);
+    assert_eq!(metrics["mean_score_all"], 0.125);
+    assert_eq!(metrics["selected"], 4);
+}
+
+#[test]
+fn a_least_score_leaves_candidates_out() {
+    let trial = Trial::new();
+    let mut pool = pool(3);
+    for candidate in &mut pool {
+        candidate.mi =
+            f64::from(candidate.seed_index) - if candidate.prompt == "prompt 2" { 8.0 } else { 0.0 };
+    }
+    let table = candidates(&trial.store, &pool);
+    let run = |more: Json| trial.run::<SelectConfig>(settings(more), &[("candidates", &[&table])]);
+    let output = run(json!({"top_k": 8, "min_score": 6.0})).unwrap();
+    assert_eq!(read(&trial, &output.outputs["selection"]).len(), 4);
+    assert_eq!(output.metrics["prompts_without_selection"], 1);
+    let lowest = read(
+        &trial,
+        &run(json!({"order": "bottom", "min_score": 6.0})).unwrap().outputs["selection"],
+    );
+    assert!(lowest.iter().all(|row| row.1 == 6 && row.3 == 1), "{lowest:?}");
+    let message = run(json!({"min_score": 9.0})).unwrap_err().to_string();
+    assert!(
+        message.contains("`mi`") && message.contains("`9`") && message.contains("`7`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_cannot_be_selected_by_is_told_with_what_could() {
+    let trial = Trial::new();
+    let pool = pool(2);
+    let table = candidates(&trial.store, &pool);
+    let failure = |more: Json, scores: &[&Artifact]| {
+        let mut more = more;
+        more["scores"] = json!(["score"]);
+        trial
+            .run::<SelectConfig>(settings(more), &[("candidates", &[&table]), ("scores", scores)])
+            .unwrap_err()
+    };
+    let both = scores(&trial.store, &["mi_signed", "itm"], &pool, |candidate, _| {
+        candidate.mi
+    });
+    let unknown = failure(json!({"by": "mi_singed"}), &[&both]);
+    assert!(matches!(unknown, StageError::Configuration(_)));
+    assert_eq!(
+        unknown.to_string(),
+        "No score `mi_singed` among `mi`, `mi_signed`, `itm`, `random`; did you mean `mi_signed`?"
+    );
+    let ambiguous = failure(json!({"by": "itm"}), &[&both, &both]);
+    assert!(
+        ambiguous.to_string().contains("2 of the connected tables"),
+        "{ambiguous}"
+    );
+    let short = scores(&trial.store, &["itm"], &pool[1..], |candidate, _| candidate.mi);
+    let missing = failure(json!({"by": "itm"}), &[&short]).to_string();
+    let seed_index = format!("Candidate `{}`", pool[0].seed_index);
+    assert!(
+        missing.starts_with(&seed_index) && missing.ends_with("has no `itm`"),
+        "{missing}"
+    );
+    let broken = scores(&trial.store, &["itm"], &pool, |_, row| {
+        if row == 3 { f64::NAN } else { 0.0 }
+    });
+    let broken = failure(json!({"by": "itm"}), &[&broken]).to_string();
+    let seed_index = format!("candidate `{}`", pool[3].seed_index);
+    assert!(
+        broken.contains(&seed_index) && broken.contains("`NaN`"),
+        "{broken}"
+    );
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let trial = Trial::new();
+    for (more, words) in [
+        (json!({"by": "oracle"}), "needs `evaluation`"),
+        (json!({"by": "random", "min_score": 0.1}), "`by: random`"),
+        (json!({"top_k": 0}), "nonzero"),
+        (json!({"top": 2}), "unknown field `top`"),
+    ] {
+        let error = trial
+            .stage::<SelectConfig>(settings(more))
+            .map(|_| ())
+            .unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let twice = [pool(1), pool(1)].concat();
+    let table = candidates(&trial.store, &twice);
+    let error = trial
+        .run::<SelectConfig>(settings(json!({})), &[("candidates", &[&table])])
+        .unwrap_err();
+    assert!(error.to_string().contains("occurs twice"), "{error}");
+}
+
+#[test]
+fn settings_are_keyed_and_references_are_not() {
+    let mut trial = Trial::new();
+    let base = settings(json!({}));
+    trial.assert_keyed::<SelectConfig>(
+        &base,
+        &[
+            ("by", json!("random")),
+            ("order", json!("bottom")),
+            ("top_k", json!(2)),
+            ("min_score", json!(0.5)),
+            ("seed", json!(7)),
+        ],
+    );
+    let spelled_out = json!({
+        "candidates": "other:candidates", "scores": ["score/a"], "evaluation": "previous.evaluate",
+        "by": "mi", "order": "top", "top_k": 1, "seed": 0, "min_score": null,
+    });
+    let config = |settings: &Json| {
+        trial
+            .stage::<SelectConfig>(settings.clone())
+            .unwrap()
+            .config()
+            .unwrap()
+    };
+    assert_eq!(config(&spelled_out), config(&base));
+    let unset = config(&base);
+    trial.defaults.seed = 9;
+    assert_ne!(
+        trial.stage::<SelectConfig>(base).unwrap().config().unwrap(),
+        unset
+    );
+}
