@@ -2,7 +2,8 @@
 
 Usage: python export_training.py export|check FOLDER   (with torch, peft, diffusers, safetensors)
 
-`check` loads `written_dora.safetensors`, which mitune wrote, with diffusers instead.
+`check` loads `written_dora.safetensors` and `written_kohya.safetensors`, which mitune wrote, with
+diffusers instead.
 """
 
 import sys
@@ -155,6 +156,16 @@ def check(folder):
     worst = (block(golden["x"]) - golden["y"]).abs().max().item()
     print(f"largest difference from PEFT: {worst:.2e}")
     assert worst < 1e-5
+
+    converted, alphas = StableDiffusionPipeline.lora_state_dict(str(folder / "written_kohya.safetensors"))
+    assert set(alphas.values()) == {4.5} and len(alphas) == 2, alphas
+    original = load_file(folder / "diffusers_lora.safetensors")
+    assert len(converted) == len(original)
+    for name, value in converted.items():
+        layer = "to_q" if "to_q" in name else "to_out.0"
+        part = "down" if "lora.down" in name or "lora_A" in name or ".down." in name else "up"
+        assert torch.equal(value, original[f"unet.attn1.{layer}.lora.{part}.weight"]), name
+    print(f"kohya form: {len(converted)} tensors converted by diffusers are equal")
 
 
 if __name__ == "__main__":

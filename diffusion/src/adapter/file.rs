@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use safetensors::SafeTensors;
-use serde_json::{Map, Value, json};
+use safetensors::{SafeTensorError, SafeTensors};
 
-use super::parts::{Part, Parts, parse_name, read_values};
+use super::layout::{Tensors, encode};
+use super::parts::{PEFT_PREFIX, Part, Parts, parse_name, read_values};
 use super::saved::SavedLayer;
 use super::settings::{METADATA, Settings, settings_json};
 use super::{AdapterError, AdapterMethod, SavedAdapter};
@@ -15,23 +15,8 @@ impl SavedAdapter {
     /// `.lora_magnitude_vector`; rank, alpha and method are in the metadata. The same adapter
     /// always gives the same bytes.
     pub fn to_bytes(&self, component: &str) -> Vec<u8> {
-        let mut header = Map::new();
-        let metadata = json!({ "format": "pt", METADATA: settings_json(self, component).to_string() });
-        header.insert("__metadata__".to_owned(), metadata);
-        let mut data: Vec<u8> = Vec::new();
-        for (name, (shape, values)) in self.tensors(component) {
-            let start = data.len();
-            data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-            let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
-            header.insert(name, entry);
-        }
-        let mut header = Value::Object(header).to_string().into_bytes();
-        // The format wants the data to start at a multiple of eight.
-        header.resize(header.len().next_multiple_of(8), b' ');
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(header);
-        bytes.extend(data);
-        bytes
+        let metadata = [(METADATA, settings_json(self, component).to_string())];
+        encode(&self.tensors(component), &metadata)
     }
 
     /// Reads the adapter of one component from the bytes of a safetensors file.
@@ -43,34 +28,54 @@ impl SavedAdapter {
     /// A tensor that is not a part of an adapter of this component, incomplete or misshapen
     /// layers, values that are not finite, or settings that change the meaning of the tensors.
     pub fn from_bytes(bytes: &[u8], component: &str) -> Result<Self, AdapterError> {
-        let unreadable = |source| AdapterError::Safetensors { source };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(METADATA));
+        Self::from_parts(bytes, component, text.map(String::as_str))
+    }
+
+    /// Reads an adapter as PEFT's own `save_pretrained` writes it: `adapter_model.safetensors` and
+    /// `adapter_config.json`.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`].
+    pub fn from_peft_bytes(bytes: &[u8], config_json: &str, component: &str) -> Result<Self, AdapterError> {
+        Self::from_parts(bytes, component, Some(config_json))
+    }
+
+    fn from_parts(bytes: &[u8], component: &str, settings: Option<&str>) -> Result<Self, AdapterError> {
         let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let mut layers: BTreeMap<String, Parts> = BTreeMap::new();
         for (name, view) in file.tensors() {
+            let unknown = |reason| AdapterError::UnknownTensor {
+                tensor: name.clone(),
+                reason: Some(reason),
+            };
+            if settings.is_none() && name.starts_with(PEFT_PREFIX) {
+                return Err(unknown(
+                    "its scale is in PEFT's `adapter_config.json`, which is needed too",
+                ));
+            }
             let (layer, part) = parse_name(&name, component)?;
             let values = read_values(&name, view.dtype(), view.data())?;
             let slot = layers.entry(layer).or_default().slot(part);
             if slot.replace((view.shape().to_vec(), values)).is_some() {
-                return Err(AdapterError::UnknownTensor {
-                    tensor: name,
-                    reason: Some("its layer has that part under another name too"),
-                });
+                return Err(unknown("its layer has that part under another name too"));
             }
         }
         let layers = layers
             .into_iter()
             .map(|(name, parts)| parts.assemble(&name).map(|layer| (name, layer)))
             .collect::<Result<BTreeMap<_, _>, _>>()?;
-        let text = header
-            .metadata()
-            .as_ref()
-            .and_then(|metadata| metadata.get(METADATA));
-        let settings = Settings::parse(text.map(String::as_str), component)?;
-        Self::from_layers(layers, &settings)
+        Self::from_layers(layers, &Settings::parse(settings, component)?)
     }
 
-    fn from_layers(layers: BTreeMap<String, SavedLayer>, settings: &Settings) -> Result<Self, AdapterError> {
+    pub(super) fn from_layers(
+        layers: BTreeMap<String, SavedLayer>,
+        settings: &Settings,
+    ) -> Result<Self, AdapterError> {
         let first = layers.values().next().ok_or(AdapterError::NotAdapted)?;
         let method = match first.magnitude {
             Some(_) => AdapterMethod::Dora,
@@ -107,8 +112,8 @@ impl SavedAdapter {
         })
     }
 
-    fn tensors(&self, component: &str) -> BTreeMap<String, (Vec<usize>, &[f32])> {
-        let mut tensors = BTreeMap::new();
+    fn tensors(&self, component: &str) -> Tensors<'_> {
+        let mut tensors = Tensors::new();
         for (name, layer) in &self.layers {
             let a = (vec![self.rank, layer.inputs], layer.lora_a.as_slice());
             let b = (vec![layer.outputs, self.rank], layer.lora_b.as_slice());
@@ -124,4 +129,8 @@ impl SavedAdapter {
         }
         tensors
     }
+}
+
+pub(super) fn unreadable(source: SafeTensorError) -> AdapterError {
+    AdapterError::Safetensors { source }
 }

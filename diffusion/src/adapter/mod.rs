@@ -7,6 +7,8 @@ mod attach;
 mod config;
 mod error;
 mod file;
+mod kohya;
+mod layout;
 mod low_rank;
 mod parts;
 mod saved;

@@ -12,6 +12,9 @@ const PARTS: [(Part, &str); 6] = [
     (Part::Magnitude, "lora_magnitude_vector.weight"),
 ];
 
+/// Start of the names in PEFT's own files.
+pub(super) const PEFT_PREFIX: &str = "base_model.model.";
+
 /// A tensor of one layer's adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -46,7 +49,7 @@ pub(super) fn parse_name(name: &str, component: &str) -> Result<(String, Part), 
     let Some((layer, part)) = split else {
         return Err(unknown(foreign_convention(name)));
     };
-    let layer = layer.strip_prefix("base_model.model.").unwrap_or(layer);
+    let layer = layer.strip_prefix(PEFT_PREFIX).unwrap_or(layer);
     let layer = match layer
         .strip_prefix(component)
         .and_then(|rest| rest.strip_prefix('.'))
