@@ -79,7 +79,7 @@ pub enum AdapterError {
         tensor: String,
         /// What is wrong with it.
         #[source]
-        source: WeightsError,
+        source: Box<WeightsError>,
     },
     /// A tensor holds a NaN or an infinity.
     #[error("Tensor `{tensor}` is not finite")]

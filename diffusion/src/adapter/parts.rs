@@ -72,7 +72,7 @@ pub(super) fn read_values(name: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f
     };
     let values = tensor.to_f32().map_err(|source| AdapterError::NotFloat {
         tensor: name.to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)

@@ -149,7 +149,8 @@ fn take_tensor(
             found: tensor.shape.clone(),
         });
     }
-    tensor
-        .to_f32()
-        .map_err(|source| CheckpointError::NotFloat { tensor: name, source })
+    tensor.to_f32().map_err(|source| CheckpointError::NotFloat {
+        tensor: name,
+        source: Box::new(source),
+    })
 }

@@ -89,6 +89,6 @@ pub enum CheckpointError {
         tensor: String,
         /// What is wrong with it.
         #[source]
-        source: WeightsError,
+        source: Box<WeightsError>,
     },
 }

@@ -1,0 +1,158 @@
+//! The properties an adapter must have, and agreement with PEFT and diffusers.
+
+mod files;
+mod golden;
+mod kohya;
+mod properties;
+
+use std::path::PathBuf;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+
+use super::*;
+use crate::linear::{Bias, Linear};
+use crate::training::{train_only, trainable_parameters};
+use crate::weights::{SafetensorsFile, TensorMap, TensorSource};
+
+/// Two adaptable layers and one that is not, named as in diffusers.
+#[derive(Module, Debug)]
+struct Block {
+    attn1: Attention,
+    proj_in: Linear,
+}
+
+#[derive(Module, Debug)]
+struct Attention {
+    to_q: Linear,
+    to_out: Vec<Linear>,
+}
+
+impl Block {
+    fn new(device: &Device) -> Self {
+        Self {
+            attn1: Attention {
+                to_q: Linear::new(6, 7, Bias::Absent, device),
+                to_out: vec![Linear::new(7, 6, Bias::Present, device)],
+            },
+            proj_in: Linear::new(6, 6, Bias::Present, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.attn1.to_q.forward(self.proj_in.forward(x));
+        self.attn1.to_out[0].forward(activation::tanh(x))
+    }
+}
+
+impl AdaptTarget for Block {
+    const COMPONENT: &'static str = "unet";
+
+    fn linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        visit("attn1.to_q", &mut self.attn1.to_q);
+        visit("attn1.to_out.0", &mut self.attn1.to_out[0]);
+        visit("proj_in", &mut self.proj_in);
+    }
+}
+
+fn config(method: AdapterMethod) -> AdapterConfig {
+    AdapterConfig {
+        method,
+        rank: 3,
+        alpha: 4.5,
+        ..AdapterConfig::default()
+    }
+}
+
+/// Values that differ from call to call of one test, without a generator.
+fn values(tag: &str, count: usize) -> Vec<f32> {
+    let mut values = vec![0.0; count];
+    let key = crate::noise::text_key(tag);
+    crate::noise::NoiseSource::sampling().normal(7, &key, 0, 0, &mut values);
+    values
+}
+
+fn input(device: &Device) -> Tensor<3> {
+    Tensor::from_data(TensorData::new(values("input", 60), [2, 5, 6]), device)
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.inner().try_into_vec_as().unwrap()
+}
+
+/// Moves every adapter away from its start.
+fn disturb(block: &mut Block) {
+    block.linears_mut(&mut |name, linear| {
+        let Some(adapter) = &mut linear.adapter else {
+            return;
+        };
+        let [outputs, rank] = adapter.lora_b.dims();
+        let data = TensorData::new(values(name, outputs * rank), [outputs, rank]);
+        let device = adapter.lora_b.device();
+        adapter.lora_b = Param::from_tensor(Tensor::from_data(data, &device));
+        if let Some(magnitude) = adapter.magnitude.take() {
+            let lengths = host(magnitude.val());
+            let lengths = lengths.iter().zip(values("magnitude", outputs));
+            let lengths = lengths
+                .map(|(length, value)| length * (1.0 + 0.2 * value))
+                .collect();
+            adapter.magnitude = Some(attach::parameter(lengths, [outputs], &device));
+        }
+    });
+}
+
+fn disturbed(method: AdapterMethod, device: &Device) -> Block {
+    let mut block = Block::new(device);
+    attach(&mut block, &config(method)).unwrap();
+    disturb(&mut block);
+    block
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() <= tolerance * scale,
+            "{what}: {found} {expected}"
+        );
+    }
+}
+
+fn golden_path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/training")
+        .join(name)
+}
+
+fn golden(name: &str) -> TensorMap {
+    SafetensorsFile::open(&golden_path(name))
+        .unwrap()
+        .read_all()
+        .unwrap()
+}
+
+fn floats(tensors: &TensorMap, name: &str) -> Vec<f32> {
+    tensors[name].to_f32().unwrap()
+}
+
+fn tensor<const D: usize>(tensors: &TensorMap, name: &str, device: &Device) -> Tensor<D> {
+    Tensor::from_data(
+        TensorData::new(floats(tensors, name), tensors[name].shape.clone()),
+        device,
+    )
+}
+
+/// The golden block with PEFT's weights in the base layers.
+fn golden_block(tensors: &TensorMap, device: &Device) -> Block {
+    let mut block = Block::new(device);
+    block.linears_mut(&mut |name, linear| {
+        let weight = tensor(tensors, &format!("parameter.{name}.weight"), device);
+        linear.weight = Param::from_tensor(weight);
+        if linear.bias.is_some() {
+            let bias = tensor(tensors, &format!("parameter.{name}.bias"), device);
+            linear.bias = Some(Param::from_tensor(bias));
+        }
+    });
+    block
+}

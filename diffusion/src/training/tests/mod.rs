@@ -1,0 +1,10 @@
+//! The driver against PyTorch, and the promises about interruption and bad numbers.
+
+mod promises;
+mod pytorch;
+
+use crate::weights::TensorMap;
+
+fn floats(tensors: &TensorMap, name: &str) -> Vec<f32> {
+    tensors[name].to_f32().unwrap()
+}
