@@ -8,6 +8,7 @@ pub mod forward_scores;
 pub mod gaussian;
 pub mod guidance;
 pub mod image;
+pub mod kernels;
 pub mod linear;
 pub mod model;
 pub mod mutual_information;

@@ -1,11 +1,10 @@
 //! Multi-head attention from image tokens to tokens of the image or of the prompt.
 
 use burn::module::Module;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Tensor, activation};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::linears::VisitLinears;
+use crate::kernels::attention;
 use crate::linear::{Bias, Linear};
 
 /// Sizes of an [`Attention`].
@@ -63,34 +62,19 @@ impl Attention {
     /// - context: `[batch, context tokens, context features]`
     /// - output: `[batch, tokens, features]`
     pub fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        let query = self.split_heads(self.to_q.forward(x));
-        let key = self.split_heads(self.to_k.forward(context.clone()));
-        let value = self.split_heads(self.to_v.forward(context));
-        let gathered = self.gather(query, key, value);
-        let [batch, heads, tokens, features] = gathered.dims();
-        let joined = gathered
-            .swap_dims(1, 2)
-            .reshape([batch, tokens, heads * features]);
+        let query = self.to_q.forward(x);
+        let key = self.to_k.forward(context.clone());
+        let value = self.to_v.forward(context);
+        let dtype = query.dtype();
+        let gathered = if self.upcast && dtype != DType::F32 {
+            let wide = |x: Tensor<3>| x.cast(DType::F32);
+            attention(wide(query), wide(key), wide(value), self.heads).cast(dtype)
+        } else {
+            attention(query, key, value, self.heads)
+        };
         self.to_out
             .iter()
-            .fold(joined, |joined, layer| layer.forward(joined))
-    }
-
-    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
-        let [batch, tokens, features] = x.dims();
-        x.reshape([batch, tokens, self.heads, features / self.heads])
-            .swap_dims(1, 2)
-    }
-
-    fn gather(&self, query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
-        let dtype = query.dtype();
-        if self.upcast && dtype != DType::F32 {
-            let scale = (query.dims()[3] as f64).sqrt().recip();
-            let query = query.cast(DType::F32) * scale;
-            let scores = query.matmul(key.cast(DType::F32).swap_dims(2, 3));
-            return activation::softmax(scores, 3).cast(dtype).matmul(value);
-        }
-        attention(query, key, value, None, None, AttentionModuleOptions::default())
+            .fold(gathered, |gathered, layer| layer.forward(gathered))
     }
 }
 

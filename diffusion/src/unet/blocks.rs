@@ -57,8 +57,8 @@ impl DownBlock {
     /// Applies the level and keeps each intermediate image for the way up.
     ///
     /// # Shapes
-    /// - x: `[batch, in, height, width]`
-    /// - output: `[batch, out, height / 2, width / 2]`, not halved at the lowest resolution
+    /// - x: `[batch, height, width, in]`
+    /// - output: `[batch, height / 2, width / 2, out]`, not halved at the lowest resolution
     pub fn forward(&self, x: Tensor<4>, condition: &Condition, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
@@ -98,7 +98,7 @@ impl MidBlock {
     /// Applies the level.
     ///
     /// # Shapes
-    /// - x and output: `[batch, channels, height, width]`
+    /// - x and output: `[batch, height, width, channels]`
     pub fn forward(&self, x: Tensor<4>, condition: &Condition) -> Tensor<4> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
@@ -146,13 +146,13 @@ impl UpBlock {
     /// Applies the level, taking one image off `skips` per residual block.
     ///
     /// # Shapes
-    /// - x: `[batch, in, height, width]`
-    /// - output: `[batch, out, ..]`, as large as the next image in `skips`
+    /// - x: `[batch, height, width, in]`
+    /// - output: `[batch, .., .., out]`, as large as the next image in `skips`
     pub fn forward(&self, x: Tensor<4>, condition: &Condition, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().into_iter();
-            x = Tensor::cat(std::iter::once(x).chain(skip).collect(), 1);
+            x = Tensor::cat(std::iter::once(x).chain(skip).collect(), 3);
             x = resnet.forward(x, condition.activated_time.clone());
             if let Some(attention) = self.attentions.get(index) {
                 x = attention.forward(x, condition.context.clone());
@@ -160,7 +160,7 @@ impl UpBlock {
         }
         for upsampler in &self.upsamplers {
             let size = skips.last().map(|skip| {
-                let [_, _, height, width] = skip.dims();
+                let [_, height, width, _] = skip.dims();
                 [height, width]
             });
             x = upsampler.forward(x, size);

@@ -1,10 +1,9 @@
 //! The two-dimensional convolution.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::{Window, conv2d};
 use crate::linear::uniform_by_fan_in;
 
 /// Convolves an image with square kernels and zero padding.
@@ -13,20 +12,9 @@ pub struct Conv2d {
     /// Weight, `[out, in, kernel, kernel]`.
     pub weight: Param<Tensor<4>>,
     /// Bias, `[out]`.
-    pub bias: Option<Param<Tensor<1>>>,
+    pub bias: Param<Tensor<1>>,
     #[module(skip)]
-    stride: usize,
-    #[module(skip)]
-    padding: Padding,
-}
-
-/// Zeros added around an image before it is convolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Padding {
-    /// The same number on all four sides.
-    Each(usize),
-    /// One row below and one column to the right, diffusers' padding "0" of a downsampler.
-    BottomRight,
+    window: Window,
 }
 
 impl Conv2d {
@@ -34,8 +22,7 @@ impl Conv2d {
     pub fn new(
         [in_channels, out_channels]: [usize; 2],
         kernel: usize,
-        stride: usize,
-        padding: Padding,
+        window: Window,
         device: &Device,
     ) -> Self {
         let initial = uniform_by_fan_in();
@@ -44,30 +31,38 @@ impl Conv2d {
         let fan_out = Some(out_channels * kernel * kernel);
         Self {
             weight: initial.init_with(shape, fan_in, fan_out, device),
-            bias: Some(initial.init_with([out_channels], fan_in, fan_out, device)),
-            stride,
-            padding,
+            bias: initial.init_with([out_channels], fan_in, fan_out, device),
+            window,
         }
     }
 
     /// Creates a convolution that keeps height and width; `kernel` is odd.
     pub fn same(channels: [usize; 2], kernel: usize, device: &Device) -> Self {
-        Self::new(channels, kernel, 1, Padding::Each(kernel / 2), device)
+        let window = Window {
+            stride: 1,
+            before: kernel / 2,
+            after: kernel / 2,
+        };
+        Self::new(channels, kernel, window, device)
     }
 
     /// Convolves `x`.
     ///
     /// # Shapes
-    /// - x: `[batch, in, height, width]`
-    /// - output: `[batch, out, (height + padding - kernel) / stride + 1, ..]`
+    /// - x: `[batch, height, width, in]`
+    /// - output: `[batch, .., .., out]`, see [`conv2d`]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let sides = match self.padding {
-            Padding::Each(n) => [(n, n), (n, n)],
-            Padding::BottomRight => [(0, 1), (0, 1)],
-        };
-        let stride = [self.stride, self.stride];
-        let options = ConvOptions::<2>::new_with_padding(stride, sides, [1, 1], 1);
-        let bias = self.bias.as_ref().map(Param::val);
-        conv2d(x, self.weight.val(), bias, options)
+        conv2d(x, self.weight.val(), self.bias.val().unsqueeze(), self.window)
+    }
+
+    /// Convolves `x` and adds a value to each channel of each image.
+    ///
+    /// # Shapes
+    /// - x: `[batch, height, width, in]`
+    /// - shift: `[batch, out]`
+    /// - output: `[batch, .., .., out]`, see [`conv2d`]
+    pub fn forward_shifted(&self, x: Tensor<4>, shift: Tensor<2>) -> Tensor<4> {
+        let bias = self.bias.val().unsqueeze() + shift;
+        conv2d(x, self.weight.val(), bias, self.window)
     }
 }

@@ -1,9 +1,10 @@
 //! The gated feed-forward layer of a transformer block.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::linears::VisitLinears;
+use crate::kernels::gated_gelu;
 use crate::linear::{Bias, Linear};
 
 /// Widens each token, gates it, and narrows it again.
@@ -63,11 +64,7 @@ impl GeGlu {
     /// - x: `[batch, tokens, features]`
     /// - output: `[batch, tokens, projected features / 2]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let projected = self.proj.forward(x);
-        let inner = projected.dims()[2] / 2;
-        let value = projected.clone().narrow(2, 0, inner);
-        let gate = projected.narrow(2, inner, inner);
-        value * activation::gelu(gate)
+        gated_gelu(self.proj.forward(x))
     }
 }
 

@@ -112,6 +112,15 @@ impl Case {
     }
 }
 
+/// From diffusers' order of an image to the one inside the network.
+fn rows_first(image: Tensor<4>) -> Tensor<4> {
+    image.permute([0, 2, 3, 1])
+}
+
+fn channels_first(image: Tensor<4>) -> Tensor<4> {
+    image.permute([0, 3, 1, 2])
+}
+
 fn values_of<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
 }
@@ -219,8 +228,8 @@ fn residual_block() {
         };
         let block = case.load(ResnetBlock2D::new(&shape, &case.device));
         let time = activation::silu(case.input("temb"));
-        let output = block.forward(case.input("input_tensor"), time);
-        case.check(block, output);
+        let output = block.forward(rows_first(case.input("input_tensor")), time);
+        case.check(block, channels_first(output));
     }
 }
 
@@ -284,9 +293,9 @@ fn transformer_with_both_kinds_of_projection() {
         let mut case = Case::block(name);
         let shape = transformer_shape(false);
         let block = case.load(Transformer2DModel::new(&shape, &case.device));
-        let image = case.input("hidden_states");
+        let image = rows_first(case.input("hidden_states"));
         let output = block.forward(image, case.input("encoder_hidden_states"));
-        case.check(block, output);
+        case.check(block, channels_first(output));
     }
 }
 
@@ -295,13 +304,13 @@ fn halving_and_doubling() {
     for (name, padding) in [("downsample", 1), ("downsample_unpadded", 0)] {
         let mut case = Case::block(name);
         let block = case.load(Downsample2D::new(4, padding, &case.device));
-        let output = block.forward(case.input("hidden_states"));
-        case.check(block, output);
+        let output = block.forward(rows_first(case.input("hidden_states")));
+        case.check(block, channels_first(output));
     }
     let mut case = Case::block("upsample");
     let block = case.load(Upsample2D::new(4, &case.device));
-    let output = block.forward(case.input("hidden_states"), None);
-    case.check(block, output);
+    let output = block.forward(rows_first(case.input("hidden_states")), None);
+    case.check(block, channels_first(output));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Fields are named as diffusers names its parameters, so that a weight's path here is its name in
 //! a file. The exceptions are [`PARAMETER_RENAMES`] and, for shapes,
-//! [`UNet2DConditionConfig::stored_shape`].
+//! [`UNet2DConditionConfig::stored_shape`]. Inside the network images are `[batch, height, width,
+//! channels]`, see [`kernels`](crate::kernels); the network itself takes and gives diffusers' order.
 
 mod attention;
 mod blocks;
@@ -25,7 +26,7 @@ mod transformer;
 pub use attention::{Attention, AttentionShape};
 pub use blocks::{Condition, DownBlock, MidBlock, UpBlock};
 pub use config::{UNet2DConditionConfig, UNetConfigError};
-pub use conv::{Conv2d, Padding};
+pub use conv::Conv2d;
 pub use feed_forward::{FeedForward, FeedForwardLayers, GeGlu};
 pub use linears::VisitLinears;
 pub use model::UNet2DConditionModel;

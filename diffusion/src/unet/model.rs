@@ -97,7 +97,7 @@ impl UNet2DConditionModel {
             true => sample * 2.0 - 1.0,
             false => sample,
         };
-        let mut x = self.conv_in.forward(sample);
+        let mut x = self.conv_in.forward(sample.permute([0, 2, 3, 1]));
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &condition, &mut skips);
@@ -108,7 +108,8 @@ impl UNet2DConditionModel {
         for block in &self.up_blocks {
             x = block.forward(x, &condition, &mut skips);
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(x))
+        let prediction = self.conv_out.forward(self.conv_norm_out.forward_silu(x));
+        prediction.permute([0, 3, 1, 2])
     }
 
     /// Copies every weight to the host under its name and in its shape in diffusers' files.

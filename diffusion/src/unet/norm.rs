@@ -1,8 +1,9 @@
 //! Group and layer normalisation under diffusers' parameter names.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::module::layer_norm;
-use burn::tensor::{DType, Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
+
+use crate::kernels::{GroupNormOptions, group_norm, layer_norm};
 
 /// Normalises groups of channels of one image to mean 0 and variance 1, then scales and shifts
 /// each channel.
@@ -29,30 +30,29 @@ impl GroupNorm {
         }
     }
 
-    /// Normalises `x`; statistics are taken in f32 whatever its dtype.
+    /// Normalises `x`.
     ///
     /// # Shapes
-    /// - x and output: `[batch, channels, height, width]`
+    /// - x and output: `[batch, height, width, channels]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let dtype = x.dtype();
-        let groups = x
-            .reshape([batch, self.groups, channels / self.groups * height * width])
-            .cast(DType::F32);
-        let centred = groups.clone() - groups.mean_dim(2);
-        let variance = centred.clone().square().mean_dim(2);
-        let normalised = centred / (variance + self.epsilon).sqrt();
-        let normalised = normalised.reshape([batch, channels, height, width]).cast(dtype);
-        let per_channel = [1, channels, 1, 1];
-        normalised * self.weight.val().reshape(per_channel) + self.bias.val().reshape(per_channel)
+        self.run(x, false)
     }
 
     /// Normalises `x` and applies the SiLU that follows in every residual block.
     ///
     /// # Shapes
-    /// - x and output: `[batch, channels, height, width]`
+    /// - x and output: `[batch, height, width, channels]`
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        activation::silu(self.forward(x))
+        self.run(x, true)
+    }
+
+    fn run(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+        let options = GroupNormOptions {
+            groups: self.groups,
+            epsilon: self.epsilon,
+            silu,
+        };
+        group_norm(x, self.weight.val(), self.bias.val(), options)
     }
 }
 
@@ -82,6 +82,6 @@ impl LayerNorm {
     /// # Shapes
     /// - x and output: `[batch, tokens, features]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        layer_norm(x, self.weight.val(), Some(self.bias.val()), Self::EPSILON)
+        layer_norm(x, self.weight.val(), self.bias.val(), Self::EPSILON)
     }
 }

@@ -5,7 +5,8 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use super::conv::{Conv2d, Padding};
+use super::conv::Conv2d;
+use crate::kernels::Window;
 
 /// Halves height and width by a convolution with stride 2.
 #[derive(Module, Debug)]
@@ -18,20 +19,21 @@ impl Downsample2D {
     /// Creates the layer with fresh weights; `padding` 0 means diffusers' one row below and one
     /// column to the right.
     pub fn new(channels: usize, padding: usize, device: &Device) -> Self {
-        let padding = match padding {
-            0 => Padding::BottomRight,
-            n => Padding::Each(n),
+        let window = Window {
+            stride: 2,
+            before: padding,
+            after: padding.max(1),
         };
         Self {
-            conv: Conv2d::new([channels, channels], 3, 2, padding, device),
+            conv: Conv2d::new([channels, channels], 3, window, device),
         }
     }
 
     /// Halves `x`.
     ///
     /// # Shapes
-    /// - x: `[batch, channels, height, width]`
-    /// - output: `[batch, channels, height / 2, width / 2]`
+    /// - x: `[batch, height, width, channels]`
+    /// - output: `[batch, height / 2, width / 2, channels]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.conv.forward(x)
     }
@@ -58,19 +60,19 @@ impl Upsample2D {
     /// connection.
     ///
     /// # Shapes
-    /// - x: `[batch, channels, height, width]`
-    /// - output: `[batch, channels, size]`
+    /// - x: `[batch, height, width, channels]`
+    /// - output: `[batch, size, channels]`
     pub fn forward(&self, x: Tensor<4>, size: Option<[usize; 2]>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
+        let [batch, height, width, channels] = x.dims();
         let doubled = [2 * height, 2 * width];
         let size = size.unwrap_or(doubled);
         let enlarged = if size == doubled {
-            x.reshape([batch, channels * height, 1, width, 1])
-                .expand([batch, channels * height, 2, width, 2])
-                .reshape([batch, channels, size[0], size[1]])
+            x.reshape([batch * height, 1, width, 1, channels])
+                .expand([batch * height, 2, width, 2, channels])
+                .reshape([batch, size[0], size[1], channels])
         } else {
-            let options = InterpolateOptions::new(InterpolateMode::Nearest);
-            interpolate(x, options.with_output_size(size))
+            let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
+            interpolate(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
         };
         self.conv.forward(enlarged)
     }

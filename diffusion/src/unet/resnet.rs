@@ -70,15 +70,14 @@ impl ResnetBlock2D {
     /// Applies the block.
     ///
     /// # Shapes
-    /// - x: `[batch, in, height, width]`
+    /// - x: `[batch, height, width, in]`
     /// - activated_time: `[batch, time features]`, already through SiLU, because every block of a
     ///   model would otherwise repeat it
-    /// - output: `[batch, out, height, width]`
+    /// - output: `[batch, height, width, out]`
     pub fn forward(&self, x: Tensor<4>, activated_time: Tensor<2>) -> Tensor<4> {
-        let hidden = self.conv1.forward(self.norm1.forward_silu(x.clone()));
         let shift = self.time_emb_proj.forward(activated_time);
-        let [batch, channels] = shift.dims();
-        let hidden = hidden + shift.reshape([batch, channels, 1, 1]);
+        let hidden = self.norm1.forward_silu(x.clone());
+        let hidden = self.conv1.forward_shifted(hidden, shift);
         let hidden = self.conv2.forward(self.norm2.forward_silu(hidden));
         let shortcut = match &self.conv_shortcut {
             Some(conv) => conv.forward(x),

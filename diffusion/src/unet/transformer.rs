@@ -65,16 +65,14 @@ impl Transformer2DModel {
     /// Applies the transformer.
     ///
     /// # Shapes
-    /// - x and output: `[batch, channels, height, width]`
+    /// - x and output: `[batch, height, width, channels]`
     /// - context: `[batch, context tokens, context features]`
     pub fn forward(&self, x: Tensor<4>, context: Tensor<3>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let pixels = height * width;
+        let [batch, height, width, channels] = x.dims();
         let tokens = self
             .norm
             .forward(x.clone())
-            .reshape([batch, channels, pixels])
-            .swap_dims(1, 2);
+            .reshape([batch, height * width, channels]);
         let tokens = self
             .transformer_blocks
             .iter()
@@ -84,8 +82,7 @@ impl Transformer2DModel {
         let image = self
             .proj_out
             .forward(tokens)
-            .swap_dims(1, 2)
-            .reshape([batch, channels, height, width]);
+            .reshape([batch, height, width, channels]);
         x + image
     }
 }

@@ -32,15 +32,14 @@ impl SpatialAttention {
     }
 
     /// # Shapes
-    /// - x and output: `[batch, channels, height, width]`
+    /// - x and output: `[batch, height, width, channels]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
+        let [batch, height, width, channels] = x.dims();
         let positions = height * width;
         let sequence = self
             .group_norm
             .forward(x.clone())
-            .reshape([batch, channels, positions])
-            .swap_dims(1, 2);
+            .reshape([batch, positions, channels]);
         let head = |linear: &Linear| linear.forward(sequence.clone()).unsqueeze_dim::<4>(1);
         let attended = attention(
             head(&self.to_q),
@@ -56,6 +55,6 @@ impl SpatialAttention {
             .fold(attended.reshape([batch, positions, channels]), |x, linear| {
                 linear.forward(x)
             });
-        x + output.swap_dims(1, 2).reshape([batch, channels, height, width])
+        x + output.reshape([batch, height, width, channels])
     }
 }

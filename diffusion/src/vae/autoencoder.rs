@@ -49,11 +49,12 @@ impl AutoencoderKL {
     ///   the downscale
     /// - each output: `[batch, latent_channels, height / downscale, width / downscale]`
     pub fn encode(&self, image: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let moments = self.encoder.forward(image);
+        let moments = self.encoder.forward(image.permute([0, 2, 3, 1]));
         let moments = match &self.quant_conv {
             Some(conv) => conv.forward(moments),
             None => moments,
         };
+        let moments = moments.permute([0, 3, 1, 2]);
         let half = moments.dims()[1] / 2;
         let mean = moments.clone().narrow(1, 0, half);
         let log_variance = moments.narrow(1, half, half).clamp(-30.0, 20.0);
@@ -66,10 +67,11 @@ impl AutoencoderKL {
     /// - latent: `[batch, latent_channels, height, width]`
     /// - output: `[batch, 3, height * downscale, width * downscale]`
     pub fn decode(&self, latent: Tensor<4>) -> Tensor<4> {
+        let latent = latent.permute([0, 2, 3, 1]);
         let latent = match &self.post_quant_conv {
             Some(conv) => conv.forward(latent),
             None => latent,
         };
-        self.decoder.forward(latent)
+        self.decoder.forward(latent).permute([0, 3, 1, 2])
     }
 }

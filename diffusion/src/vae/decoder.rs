@@ -44,8 +44,8 @@ impl Decoder {
     }
 
     /// # Shapes
-    /// - latent: `[batch, latent_channels, height, width]`
-    /// - output: `[batch, out_channels, height * downscale, width * downscale]`
+    /// - latent: `[batch, height, width, latent_channels]`
+    /// - output: `[batch, height * downscale, width * downscale, out_channels]`
     pub(super) fn forward(&self, latent: Tensor<4>) -> Tensor<4> {
         let mut x = self.mid_block.forward(self.conv_in.forward(latent));
         for block in &self.up_blocks {

@@ -45,8 +45,8 @@ impl Encoder {
     }
 
     /// # Shapes
-    /// - image: `[batch, in_channels, height, width]`
-    /// - output: `[batch, 2 latent_channels, height / downscale, width / downscale]`
+    /// - image: `[batch, height, width, in_channels]`
+    /// - output: `[batch, height / downscale, width / downscale, 2 latent_channels]`
     pub(super) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let mut x = self.conv_in.forward(image);
         for block in &self.down_blocks {

@@ -29,7 +29,7 @@ impl MidBlock {
     }
 
     /// # Shapes
-    /// - x and output: `[batch, channels, height, width]`
+    /// - x and output: `[batch, height, width, channels]`
     pub(super) fn forward(&self, mut x: Tensor<4>) -> Tensor<4> {
         for (index, resnet) in self.resnets.iter().enumerate() {
             if let Some(attention) = index

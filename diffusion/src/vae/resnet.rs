@@ -28,7 +28,7 @@ impl ResnetBlock {
     }
 
     /// # Shapes
-    /// - x: `[batch, in, height, width]`, output: `[batch, out, height, width]`
+    /// - x: `[batch, height, width, in]`, output: `[batch, height, width, out]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let hidden = self.conv1.forward(self.norm1.forward_silu(x.clone()));
         let hidden = self.conv2.forward(self.norm2.forward_silu(hidden));

@@ -1,0 +1,26 @@
+//! The operations that decide a denoiser's speed, each as one call.
+//!
+//! On the CPU device they run as kernels of this crate with hand-written derivatives: composed of
+//! tensor operations, a group norm with SiLU takes some fifteen passes over memory and a
+//! convolution's derivative several times its arithmetic. On every other device, and for other
+//! element types, they are composed of tensor operations, which the device's own compiler fuses.
+//! Both ways give the same result up to rounding.
+//!
+//! Images are `[batch, height, width, channels]` here and inside the models: it is the order of a
+//! transformer's tokens, and the one in which convolutions run on every device.
+
+mod attention;
+mod conv2d;
+mod gated_gelu;
+mod group_norm;
+mod layer_norm;
+#[cfg(feature = "kernels")]
+mod slices;
+#[cfg(feature = "kernels")]
+mod tape;
+
+pub use attention::attention;
+pub use conv2d::{Window, conv2d};
+pub use gated_gelu::gated_gelu;
+pub use group_norm::{GroupNormOptions, group_norm};
+pub use layer_norm::layer_norm;

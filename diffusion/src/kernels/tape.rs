@@ -1,0 +1,142 @@
+//! Puts a kernel with its own derivative between the tensors of a model.
+
+use std::fmt::Debug;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{
+    Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
+    GradientCheckpointingStrategy,
+};
+use burn::tensor::{DType, Tensor};
+use burn_flex::FlexTensor;
+
+/// An operation on contiguous f32 tensors in host memory, with its derivative.
+pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
+    /// What the derivative needs besides the output's gradient.
+    type Saved: Clone + Debug + Send + 'static;
+
+    /// Computes the output; what it saves is only kept where a gradient is asked for.
+    fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
+
+    /// Computes the gradient of each input for which `wanted` is true.
+    fn backward(
+        &self,
+        saved: Self::Saved,
+        gradient: FlexTensor,
+        wanted: [bool; N],
+    ) -> [Option<FlexTensor>; N];
+}
+
+/// Runs a kernel, recording it where an input is tracked.
+///
+/// Gives nothing, and leaves the work to the caller, unless all inputs are f32 tensors of the CPU
+/// device without gradient checkpointing.
+pub(super) fn apply<K: Kernel<N>, const N: usize, const D: usize>(
+    kernel: K,
+    inputs: [DispatchTensor; N],
+) -> Option<Tensor<D>> {
+    let context = inputs
+        .iter()
+        .fold(DispatchAutodiffContext::Disabled, |context, input| {
+            context.merge(input.autodiff)
+        });
+    if context == DispatchAutodiffContext::Enabled(GradientCheckpointingStrategy::Balanced) {
+        return None;
+    }
+    let mut operands = Vec::with_capacity(N);
+    for input in inputs {
+        operands.push(Operand::open(input)?);
+    }
+    let kind = match context {
+        DispatchAutodiffContext::Disabled => {
+            let inputs = operands.into_iter().map(Operand::into_values).collect::<Vec<_>>();
+            let (output, _) = kernel.forward(inputs.try_into().ok()?);
+            DispatchTensorKind::Flex(BackendTensor::Float(output))
+        }
+        DispatchAutodiffContext::Enabled(_) => {
+            let inputs = operands.into_iter().map(Operand::into_node).collect::<Vec<_>>();
+            let output = record(kernel, inputs.try_into().ok()?);
+            let inner = DispatchTensorKind::Flex(BackendTensor::Autodiff(output));
+            DispatchTensorKind::Autodiff(Box::new(inner))
+        }
+    };
+    Some(Tensor::from_dispatch(DispatchTensor {
+        kind,
+        autodiff: context,
+    }))
+}
+
+type Node = FloatTensor<Autodiff<Flex>>;
+
+enum Operand {
+    Values(FlexTensor),
+    Node(Node),
+}
+
+impl Operand {
+    fn open(tensor: DispatchTensor) -> Option<Self> {
+        let operand = match tensor.kind {
+            DispatchTensorKind::Flex(BackendTensor::Float(values)) => Self::Values(values),
+            DispatchTensorKind::Autodiff(inner) => match *inner {
+                DispatchTensorKind::Flex(BackendTensor::Autodiff(node)) => Self::Node(node),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let dtype = match &operand {
+            Self::Values(values) => values.dtype(),
+            Self::Node(node) => node.primitive().dtype(),
+        };
+        (dtype == DType::F32).then_some(operand)
+    }
+
+    fn into_values(self) -> FlexTensor {
+        match self {
+            Self::Values(values) => values.to_contiguous(),
+            Self::Node(node) => node.into_primitive().to_contiguous(),
+        }
+    }
+
+    fn into_node(self) -> Node {
+        match self {
+            Self::Values(values) => Node::new(values),
+            Self::Node(node) => node,
+        }
+    }
+}
+
+fn record<K: Kernel<N>, const N: usize>(kernel: K, inputs: [Node; N]) -> Node {
+    let nodes = inputs.each_ref().map(Node::node);
+    let values = inputs.map(|input| input.into_primitive().to_contiguous());
+    let (output, saved) = kernel.forward(values);
+    match Step(kernel)
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prepared) => prepared.finish(saved, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    }
+}
+
+#[derive(Debug)]
+struct Step<K>(K);
+
+impl<K: Kernel<N>, const N: usize> Backward<Flex, N> for Step<K> {
+    type State = K::Saved;
+
+    fn backward(self, ops: Ops<K::Saved, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let computed = self.0.backward(ops.state, gradient, wanted);
+        for (parent, gradient) in ops.parents.into_iter().zip(computed) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                gradients.register::<Flex>(parent.id, gradient);
+            }
+        }
+    }
+}
