@@ -71,6 +71,17 @@ impl PromptsConfig {
         config
     }
 
+    /// The name by which rows call each file, with its path; relative paths start at `base`.
+    #[must_use]
+    pub fn files(&self, base: &Path) -> Vec<(String, PathBuf)> {
+        let named = self.source.named();
+        self.source
+            .paths()
+            .into_iter()
+            .map(|path| (named(path), base.join(path)))
+            .collect()
+    }
+
     /// Checks all that can be checked without reading a file.
     ///
     /// # Errors
@@ -101,5 +112,53 @@ impl PromptsConfig {
             });
         }
         self.source.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Collects every named property below a schema, having checked that it is explained.
+    fn explained(schema: &Value, names: &mut Vec<String>) {
+        match schema {
+            Value::Object(fields) => {
+                if let Some(Value::Object(properties)) = fields.get("properties") {
+                    for (name, property) in properties {
+                        // A variant of an enum is an object of one property, explained one level up.
+                        let variant = properties.len() == 1 && fields.contains_key("description");
+                        let described = property.get("description").is_some();
+                        assert!(variant || described, "{name}: {property}");
+                        names.push(name.clone());
+                    }
+                }
+                fields.values().for_each(|field| explained(field, names));
+            }
+            Value::Array(items) => items.iter().for_each(|item| explained(item, names)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn an_editor_explains_every_setting() {
+        let schema = serde_json::to_value(schemars::schema_for!(PromptsConfig)).expect("JSON");
+        let mut names = Vec::new();
+        explained(&schema, &mut names);
+        for name in [
+            "source",
+            "t2i_compbench",
+            "diffusiondb",
+            "shapes",
+            "min_images",
+            "fraction",
+            "delimiter",
+        ] {
+            assert!(
+                names.iter().any(|found| found == name),
+                "{name} is not in the schema"
+            );
+        }
     }
 }

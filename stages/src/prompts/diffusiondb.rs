@@ -28,22 +28,22 @@ pub struct DiffusionDbSource {
     pub max_image_nsfw: Option<f64>,
     /// Keep images at least this wide, in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_width: Option<f64>,
+    pub min_width: Option<u32>,
     /// Keep images at most this wide, in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_width: Option<f64>,
+    pub max_width: Option<u32>,
     /// Keep images at least this high, in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_height: Option<f64>,
+    pub min_height: Option<u32>,
     /// Keep images at most this high, in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_height: Option<f64>,
+    pub max_height: Option<u32>,
     /// Keep images made with at least this many denoising steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_steps: Option<f64>,
+    pub min_steps: Option<u32>,
     /// Keep images made with at most this many denoising steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_steps: Option<f64>,
+    pub max_steps: Option<u32>,
     /// Keep images made with at least this guidance scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_guidance: Option<f64>,
@@ -88,36 +88,30 @@ impl DiffusionDbSource {
     }
 
     fn limits(&self) -> Limits {
+        let whole = |name, value: Option<u32>| value.map(|value| (name, f64::from(value)));
+        let real = |name, value: Option<f64>| value.map(|value| (name, value));
         Limits::new(&[
-            (
-                "prompt_nsfw",
-                None,
-                self.max_prompt_nsfw.map(|max| ("max_prompt_nsfw", max)),
-            ),
-            (
-                "image_nsfw",
-                None,
-                self.max_image_nsfw.map(|max| ("max_image_nsfw", max)),
-            ),
+            ("prompt_nsfw", None, real("max_prompt_nsfw", self.max_prompt_nsfw)),
+            ("image_nsfw", None, real("max_image_nsfw", self.max_image_nsfw)),
             (
                 "width",
-                self.min_width.map(|min| ("min_width", min)),
-                self.max_width.map(|max| ("max_width", max)),
+                whole("min_width", self.min_width),
+                whole("max_width", self.max_width),
             ),
             (
                 "height",
-                self.min_height.map(|min| ("min_height", min)),
-                self.max_height.map(|max| ("max_height", max)),
+                whole("min_height", self.min_height),
+                whole("max_height", self.max_height),
             ),
             (
                 "step",
-                self.min_steps.map(|min| ("min_steps", min)),
-                self.max_steps.map(|max| ("max_steps", max)),
+                whole("min_steps", self.min_steps),
+                whole("max_steps", self.max_steps),
             ),
             (
                 "cfg",
-                self.min_guidance.map(|min| ("min_guidance", min)),
-                self.max_guidance.map(|max| ("max_guidance", max)),
+                real("min_guidance", self.min_guidance),
+                real("max_guidance", self.max_guidance),
             ),
         ])
     }

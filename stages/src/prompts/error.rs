@@ -40,6 +40,14 @@ pub enum PromptsError {
         #[source]
         source: ArrowError,
     },
+    /// A Parquet file is so damaged that its reader gave up.
+    #[error("`{}` is damaged: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the reader met.
+        problem: String,
+    },
     /// A column is not in the file.
     #[error("No column `{column}` in `{}`; found {found}", path.display())]
     MissingColumn {

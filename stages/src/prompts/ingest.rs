@@ -39,18 +39,27 @@ pub struct SourceFile {
     stamp: (u64, Option<SystemTime>),
 }
 
+/// The BLAKE3 hash of the bytes of a file, read in small pieces.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn file_digest(path: &Path) -> Result<blake3::Hash, PromptsError> {
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(path).map_err(PromptsError::read(path))?;
+    hasher.update_reader(file).map_err(PromptsError::read(path))?;
+    Ok(hasher.finalize())
+}
+
 /// Hashes the files of a source, in their order; relative paths start at `base`.
 ///
 /// # Errors
 /// A setting out of range, or a file that cannot be read.
 pub fn source_files(config: &PromptsConfig, base: &Path) -> Result<Vec<SourceFile>, PromptsError> {
     config.validate()?;
-    let named = config.source.named();
     config
-        .source
-        .paths()
+        .files(base)
         .into_iter()
-        .map(|path| source_file(named(path), base.join(path)))
+        .map(|(name, path)| source_file(name, path))
         .collect()
 }
 
@@ -142,12 +151,10 @@ fn assign(config: &SplitConfig, rows: &mut [PromptRow]) -> Result<(), PromptsErr
 
 fn source_file(name: String, path: PathBuf) -> Result<SourceFile, PromptsError> {
     let stamp = stamp(&path)?;
-    let mut hasher = blake3::Hasher::new();
-    let file = File::open(&path).map_err(PromptsError::read(&path))?;
-    hasher.update_reader(file).map_err(PromptsError::read(&path))?;
+    let digest = file_digest(&path)?;
     Ok(SourceFile {
         name,
-        digest: hasher.finalize(),
+        digest,
         stamp,
         path,
     })

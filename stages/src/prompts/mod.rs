@@ -36,7 +36,7 @@ pub use csv_file::CsvSource;
 pub use diffusiondb::DiffusionDbSource;
 pub use error::PromptsError;
 pub use identity::PromptIdentity;
-pub use ingest::{Ingested, SourceFile, ingest, source_files};
+pub use ingest::{Ingested, SourceFile, file_digest, ingest, source_files};
 pub use json_lines::JsonLinesSource;
 pub use parquet_column::ParquetSource;
 pub use report::IngestReport;

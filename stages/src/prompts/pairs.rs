@@ -199,7 +199,9 @@ fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
                     .find(name)
                     .is_none_or(|(_, field)| field.data_type() == &kind)
             };
-            fields.len() > 0 && has("bytes", DataType::Binary) && has("path", DataType::Utf8)
+            (fields.find("bytes").is_some() || fields.find("path").is_some())
+                && has("bytes", DataType::Binary)
+                && has("path", DataType::Utf8)
         }
         _ => false,
     };

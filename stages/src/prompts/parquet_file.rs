@@ -1,6 +1,7 @@
 //! Columns of a Parquet file, streamed in small batches.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -33,8 +34,10 @@ impl ParquetFile {
         let file = File::open(path).map_err(PromptsError::read(path))?;
         // Without the stored Arrow schema every kind of string column is read as one and the same type.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-            .map_err(PromptsError::parquet(path))?;
+        let builder = guarded(path, || {
+            ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+                .map_err(PromptsError::parquet(path))
+        })?;
         Ok(Self {
             path: path.to_owned(),
             batch_rows: BATCH_ROWS,
@@ -78,7 +81,9 @@ impl ParquetFile {
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
-        let reader = builder.build().map_err(PromptsError::parquet(&self.path))?;
+        let reader = guarded(&self.path, || {
+            builder.build().map_err(PromptsError::parquet(&self.path))
+        })?;
         Ok(Batches {
             path: self.path,
             reader,
@@ -97,6 +102,19 @@ impl ParquetFile {
     }
 }
 
+/// Does work of the Parquet reader, which takes some damage for impossible and panics.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, PromptsError>) -> Result<T, PromptsError> {
+    // Whatever the work leaves half done is dropped together with the reader, because every error ends the reading.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(PromptsError::Damaged {
+            path: path.to_owned(),
+            problem: message.unwrap_or("the reader gave no reason").to_owned(),
+        })
+    })
+}
+
 /// The batches of the columns of a file.
 pub(super) struct Batches {
     path: PathBuf,
@@ -105,10 +123,10 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, PromptsError> {
-        self.reader
-            .next()
-            .transpose()
-            .map_err(PromptsError::decode(&self.path))
+        let Self { path, reader } = self;
+        guarded(path, || {
+            reader.next().transpose().map_err(PromptsError::decode(path))
+        })
     }
 
     /// A text column of one of the batches.

@@ -14,7 +14,7 @@ use super::shapes_world::ShapesSource;
 use super::t2i_compbench::{T2iCompBenchParquetSource, T2iCompBenchSource};
 use super::text::TextSource;
 
-/// Where prompts come from; exactly one of these. Relative paths start at the working directory of the pipeline.
+/// Where prompts come from; exactly one of these. Relative paths start at the folder of the pipeline file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptSource {

@@ -123,9 +123,9 @@ fn piece(
         width.append_value(sizes[(draws.next() % 8) as usize]);
         height.append_value(sizes[(draws.next() % 8) as usize]);
         user_name.append_value(format!("{:016x}", draws.next() % 10_000).repeat(4));
-        let time = (draws.next() % 100 > 0).then_some(1_659_000_000_000 + (row * 997) as i64);
+        let time = (!draws.next().is_multiple_of(100)).then_some(1_659_000_000_000 + (row * 997) as i64);
         timestamp.append_option(time);
-        image_nsfw.append_value(if draws.next() % 50 == 0 {
+        image_nsfw.append_value(if draws.next().is_multiple_of(50) {
             2.0
         } else {
             draws.unit().powi(4)
@@ -153,7 +153,7 @@ fn piece(
 /// A prompt of some twenty to three hundred characters.
 fn text(seed: u64, group: u64) -> String {
     let mut draws = Draws(seed.rotate_left(17) ^ group.wrapping_mul(0xd134_2543_de82_ef95));
-    if draws.next() % 1000 == 0 {
+    if draws.next().is_multiple_of(1000) {
         return String::new();
     }
     let words = 2 + draws.next() % 14;
