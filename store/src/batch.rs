@@ -37,7 +37,7 @@ impl Batch {
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
         let file = FileDigest::of(bytes);
-        if self.digests.insert(file) {
+        if self.digests.insert(file) && !self.store.has_durable(&file, bytes.len() as u64)? {
             self.staged.push((self.store.stage_bytes(bytes)?, file));
         }
         Ok(file)

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::id::FileDigest;
 use crate::identity::Identity;
 use crate::path_error::PathError;
-use crate::publish::{Placed, publish};
+use crate::publish::{Placed, publish, sync_name};
 use crate::staging::StagedFile;
 use crate::store::Store;
 
@@ -123,6 +123,16 @@ impl Store {
             }
         }
         Err(StoreError::Contention(path.display().to_string()))
+    }
+
+    /// Tells whether a good blob is there, and makes sure that its name is durable before anybody relies on it.
+    pub(crate) fn has_durable(&self, file: &FileDigest, size: u64) -> Result<bool, StoreError> {
+        let path = self.layout().blob(file);
+        if !path.exists() || !self.keep_existing(file, size)? {
+            return Ok(false);
+        }
+        sync_name(self.known_directories(), &path)?;
+        Ok(true)
     }
 
     /// Checks a blob that was there before; returns whether it can stay.

@@ -14,9 +14,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
-        let mut writer = self.writer(Some(bytes.len() as u64))?;
-        writer.append(bytes)?;
-        writer.finish()
+        let file = FileDigest::of(bytes);
+        if self.has_durable(&file, bytes.len() as u64)? {
+            return Ok(file);
+        }
+        let mut staged = self.stage(Some(bytes.len() as u64))?;
+        staged.write_all(bytes)?;
+        self.place_blob(&file, &staged)?;
+        Ok(file)
     }
 
     /// Begins a blob that is written in pieces; a size hint finds a full disk before the first byte.

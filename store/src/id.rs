@@ -86,6 +86,13 @@ identifier! {
 impl FileDigest {
     /// Hashes bytes held in memory.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(blake3::hash(bytes).into())
+        const WORTH_THREADS: usize = 1 << 20;
+        let mut hasher = blake3::Hasher::new();
+        if bytes.len() < WORTH_THREADS {
+            hasher.update(bytes);
+        } else {
+            hasher.update_rayon(bytes);
+        }
+        Self(hasher.finalize().into())
     }
 }

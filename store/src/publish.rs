@@ -3,10 +3,12 @@
 //! A file is complete and on disk before it has a name that anybody reads, and the name is taken with an operation
 //! that fails if it is taken already. `docs/store-format.md` lists what a crash leaves behind after each step.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
@@ -29,8 +31,36 @@ pub(crate) fn publish(staged: &StagedFile, destination: &Path) -> Result<Placed,
     staged.file().sync_all().at("sync", staged.path())?;
     let placed = place(staged, destination)?;
     // Also when it existed: whoever placed it may not have come to this line yet.
-    sync_directory(parent(destination))?;
+    sync_name(staged.known(), destination)?;
     Ok(placed)
+}
+
+/// Directories whose own names were made durable by this process.
+///
+/// Another process may have made a directory and not yet synced the one above it, so each is synced once.
+#[derive(Debug, Default)]
+pub(crate) struct KnownDirectories(Mutex<HashSet<PathBuf>>);
+
+/// Makes the name of a file durable, and once per process also the name of its directory.
+pub(crate) fn sync_name(known: &KnownDirectories, path: &Path) -> Result<(), PathError> {
+    let directory = parent(path);
+    sync_directory(directory)?;
+    let is_known = || {
+        known
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(directory)
+    };
+    if !is_known() {
+        sync_directory(parent(directory))?;
+        known
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(directory.to_path_buf());
+    }
+    Ok(())
 }
 
 /// Makes many files durable with two barriers of the whole file system instead of two syncs per file.

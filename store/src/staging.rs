@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, Mode, OFlags};
@@ -11,13 +12,14 @@ use rustix::io::Errno;
 use ulid::Ulid;
 
 use crate::path_error::{AtPath, PathError};
-use crate::publish::ensure_directory;
+use crate::publish::{KnownDirectories, ensure_directory};
 
 /// The directory that one open store stages its files in; removed with it when empty.
 #[derive(Debug)]
 pub(crate) struct Staging {
     directory: PathBuf,
     next: AtomicU64,
+    known: Arc<KnownDirectories>,
 }
 
 impl Staging {
@@ -25,7 +27,12 @@ impl Staging {
         Self {
             directory,
             next: AtomicU64::new(0),
+            known: Arc::default(),
         }
+    }
+
+    pub(crate) fn known(&self) -> &KnownDirectories {
+        &self.known
     }
 
     /// Names the owner of a staging directory: host, boot, process and a random part.
@@ -68,6 +75,7 @@ pub(crate) struct StagedFile {
     path: PathBuf,
     written: u64,
     reserved: u64,
+    known: Arc<KnownDirectories>,
 }
 
 impl StagedFile {
@@ -93,6 +101,7 @@ impl StagedFile {
             path,
             written: 0,
             reserved: 0,
+            known: staging.known.clone(),
         };
         if let Some(size) = size.filter(|size| *size > 0) {
             staged.reserve(size)?;
@@ -106,6 +115,10 @@ impl StagedFile {
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    pub(crate) fn known(&self) -> &KnownDirectories {
+        &self.known
     }
 
     pub(crate) fn written(&self) -> u64 {

@@ -10,7 +10,7 @@ use crate::format::{Format, FormatError};
 use crate::identity::Verified;
 use crate::layout::{DIRECTORIES, Layout};
 use crate::path_error::AtPath;
-use crate::publish::{ensure_directory, publish};
+use crate::publish::{KnownDirectories, ensure_directory, publish};
 use crate::staging::{StagedFile, Staging};
 
 /// An open store; clones share it, and any number of processes may open the same directory.
@@ -70,6 +70,10 @@ impl Store {
 
     pub(crate) fn verified(&self) -> &Verified {
         &self.shared.verified
+    }
+
+    pub(crate) fn known_directories(&self) -> &KnownDirectories {
+        self.shared.staging.known()
     }
 
     pub(crate) fn writable(&self) -> bool {
