@@ -21,6 +21,10 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test stops at the first surprise")
+)]
 
 mod actions;
 mod artifact;

@@ -146,7 +146,7 @@ impl Store {
                 );
             }
         }
-        found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        found.sort_unstable_by_key(|(_, digest)| *digest);
         Ok(found)
     }
 }

@@ -1,6 +1,6 @@
 //! Opening a store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ulid::Ulid;
@@ -127,7 +127,7 @@ fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
     Ok(read_format(layout)?.unwrap_or(format))
 }
 
-fn place(staging: &Staging, destination: &PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
+fn place(staging: &Staging, destination: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut staged = StagedFile::create(staging, None)?;
     staged.write_all(bytes)?;
     publish(&staged, destination)?;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use arrow_select::interleave::interleave_record_batch;
@@ -58,6 +58,11 @@ impl Windows {
         }
         let places = self.places[self.next..end].to_vec();
         self.next = end;
+        if self.columns.is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+            let batch = RecordBatch::try_new_with_options(self.schema.clone(), Vec::new(), &options);
+            return Ok(Some(batch.map_err(TableError::Arrow)?));
+        }
 
         let mut wanted: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for (blob, row) in &places {
@@ -80,11 +85,6 @@ impl Windows {
             }
         }
         let batches: Vec<_> = batches.iter().collect();
-        if self.schema.fields().is_empty() {
-            let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(places.len()));
-            let batch = RecordBatch::try_new_with_options(self.schema.clone(), Vec::new(), &options);
-            return Ok(Some(batch.map_err(TableError::Arrow)?));
-        }
         Ok(Some(
             interleave_record_batch(&batches, &indices).map_err(TableError::Arrow)?,
         ))

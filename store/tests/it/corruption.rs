@@ -187,7 +187,7 @@ fn a_damaged_shard_is_skipped_and_can_be_published_again() {
             damage(&target, how);
             assert_eq!(
                 store.shards(&family).unwrap(),
-                [other.clone()],
+                std::slice::from_ref(&other),
                 "{how:?} of {part}"
             );
             assert!(!files(&root.path().join("quarantine")).is_empty());

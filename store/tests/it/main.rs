@@ -1,5 +1,11 @@
 //! The store as its users see it: what survives damage, death and crowds.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::print_stdout,
+    reason = "children report to the test that started them"
+)]
+
 mod concurrent;
 mod corruption;
 mod crash;
