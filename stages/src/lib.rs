@@ -5,10 +5,12 @@ mod candidate_index;
 pub mod columns;
 pub mod draws;
 pub mod evaluation;
+pub mod finetune;
 pub mod generate;
 mod ingest;
 pub mod item_blocks;
 pub mod latent_shape;
+mod latent_rows;
 mod lazy_device;
 pub mod model_source;
 pub mod pretrain;
@@ -31,6 +33,8 @@ pub mod suggestion;
 pub mod training_run;
 #[cfg(test)]
 mod trial;
+#[cfg(test)]
+mod trial_model;
 #[cfg(test)]
 mod trial_tables;
 

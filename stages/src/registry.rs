@@ -75,4 +75,5 @@ stage_kinds! {
     Generate(crate::generate::GenerateConfig),
     Score(crate::score::ScoreConfig),
     Select(crate::select::SelectConfig),
+    Finetune(crate::finetune::FinetuneConfig),
 }

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Shape and start of an adapter. The defaults are the paper's (table 8).
@@ -29,7 +30,7 @@ impl Default for AdapterConfig {
 }
 
 /// Kind of low-rank adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterMethod {
     /// Adds a low-rank product to the weight (Hu et al. 2021).
@@ -39,7 +40,7 @@ pub enum AdapterMethod {
 }
 
 /// Groups of linear layers inside transformer blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdapterTargets {
     /// `to_q`, `to_k`, `to_v` and `to_out.0` of every attention. By default, this is true.

@@ -7,6 +7,7 @@ use super::parts::{PEFT_PREFIX, Part, Parts, parse_name, read_values};
 use super::saved::SavedLayer;
 use super::settings::{METADATA, Settings, settings_json};
 use super::{AdapterError, AdapterMethod, SavedAdapter};
+use crate::weights::{HostTensor, TensorMap};
 
 impl SavedAdapter {
     /// Lays the adapter out as the bytes of a safetensors file that diffusers loads.
@@ -17,6 +18,16 @@ impl SavedAdapter {
     pub fn to_bytes(&self, component: &str) -> Vec<u8> {
         let metadata = [(METADATA, settings_json(self, component).to_string())];
         encode(&self.tensors(component), &metadata)
+    }
+
+    /// The tensors and the metadata of that file, for whoever writes files in another way.
+    pub fn to_tensors(&self, component: &str) -> (TensorMap, BTreeMap<String, String>) {
+        let tensors = self.tensors(component).into_iter();
+        let tensors = tensors.map(|(name, (shape, values))| (name, HostTensor::from_f32(values, shape)));
+        let settings = settings_json(self, component).to_string();
+        let metadata = [("format", "pt".to_owned()), (METADATA, settings)];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+        (tensors.collect(), metadata.into_iter().collect())
     }
 
     /// Reads the adapter of one component from the bytes of a safetensors file.

@@ -1,11 +1,13 @@
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Elements one task updates; large enough that small parameters stay on one thread.
 const CHUNK: usize = 1 << 14;
 
 /// Settings of AdamW as PyTorch defines it: decoupled decay, and eps outside the square root.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct AdamW {
     /// Decay rate of the mean of gradients. By default, this is 0.9.
     pub beta1: f64,

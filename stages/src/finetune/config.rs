@@ -1,0 +1,330 @@
+//! Settings of the stage, and the stage they make.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, AdapterTargets};
+use mitune_diffusion::training::{AdamW, Decay, LearningRate, TrainerSettings};
+use mitune_store::{ContentDigest, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model_source::{ADAPTER_PORT, ModelSource};
+use crate::reference::Reference;
+use crate::registry::StageConfig;
+use crate::stage::{
+    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
+    StageOutput, keyed_config,
+};
+
+/// Trains a LoRA or DoRA adapter of the denoiser on selected candidates, as images of their prompts.
+///
+/// Every default is the paper's (table 8). All is computed in f32, whatever the pipeline's `dtype`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FinetuneConfig {
+    /// The selection to train on.
+    pub selection: Reference,
+    /// Model directory, relative to the pipeline. By default, the pipeline's `model`.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// A model made by another stage, in place of `model`.
+    #[serde(default)]
+    pub model_from: Option<Reference>,
+    /// Adapter to go on from, such as that of the round before. By default none: a fresh adapter, which changes
+    /// nothing before it is trained.
+    #[serde(default)]
+    pub adapter: Option<Reference>,
+    /// Kind of adapter. By default, `dora`.
+    #[serde(default = "dora")]
+    pub method: AdapterMethod,
+    /// Inner dimension of the low-rank products. By default, 32.
+    #[serde(default = "thirty_two")]
+    pub rank: NonZeroU32,
+    /// The products are scaled by `alpha / rank`. By default, 32.
+    #[serde(default = "thirty_two_point_zero")]
+    pub alpha: f64,
+    /// Layers that get an adapter. By default, attention and feed-forward layers.
+    #[serde(default)]
+    pub targets: AdapterTargets,
+    /// Timesteps that are trained on. By default, 500 to 999, the noisier half.
+    #[serde(default)]
+    pub timesteps: TimestepRange,
+    /// Learning rate after warm-up; it stays constant. By default, 1e-4.
+    #[serde(default = "paper_rate")]
+    pub learning_rate: f64,
+    /// Updates over which the learning rate rises from 0. By default, 0.
+    #[serde(default)]
+    pub warmup: u64,
+    /// The optimizer, AdamW. By default, that of the paper.
+    #[serde(default)]
+    pub optimizer: AdamW,
+    /// Largest norm of all gradients together; null leaves them as they are. By default, 1.
+    #[serde(default = "unit_norm")]
+    pub clip_norm: Option<f64>,
+    /// Examples that make one update. By default, 400.
+    #[serde(default = "four_hundred")]
+    pub batch_size: NonZeroU32,
+    /// Examples that are computed together, whose gradients are added up to those of the batch; a divisor of
+    /// `batch_size`. By default, 8, or less for smaller batches. It is part of the key, because the last digits depend
+    /// on it.
+    #[serde(default)]
+    pub micro_batch: Option<NonZeroU32>,
+    /// Updates in all. By default, 300.
+    #[serde(default = "three_hundred")]
+    pub steps: u64,
+    /// Probability that an example is trained with the empty prompt in place of its own, which keeps the unconditional
+    /// prediction in step. By default, 0.
+    #[serde(default)]
+    pub caption_dropout: f64,
+    /// Seed of the order of examples, of timesteps and of noise. By default, the pipeline's.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Seed of a fresh adapter's values. By default, `seed`.
+    #[serde(default)]
+    pub init_seed: Option<u64>,
+    /// Updates between checkpoints, which is what a killed process can lose. By default, 25.
+    #[serde(default = "twenty_five")]
+    pub checkpoint_every: u64,
+}
+
+/// A range of timesteps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimestepRange {
+    /// The least noisy timestep. By default, 500; the reference code has 0.
+    pub first: usize,
+    /// The noisiest timestep, included. By default, 999.
+    pub last: usize,
+}
+
+impl Default for TimestepRange {
+    fn default() -> Self {
+        Self {
+            first: 500,
+            last: 999,
+        }
+    }
+}
+
+fn dora() -> AdapterMethod {
+    AdapterMethod::Dora
+}
+
+fn thirty_two() -> NonZeroU32 {
+    const { NonZeroU32::new(32).unwrap() }
+}
+
+fn thirty_two_point_zero() -> f64 {
+    32.0
+}
+
+fn paper_rate() -> f64 {
+    1e-4
+}
+
+fn unit_norm() -> Option<f64> {
+    Some(1.0)
+}
+
+fn four_hundred() -> NonZeroU32 {
+    const { NonZeroU32::new(400).unwrap() }
+}
+
+fn three_hundred() -> u64 {
+    300
+}
+
+fn twenty_five() -> u64 {
+    25
+}
+
+/// A setting that no run can use.
+#[derive(Debug, thiserror::Error)]
+enum FinetuneConfigError {
+    #[error("Setting `{setting}` is {found}, expected {expected}")]
+    Range {
+        setting: &'static str,
+        found: f64,
+        expected: &'static str,
+    },
+    #[error("Setting `micro_batch` is {micro_batch}, expected a divisor of `batch_size`, {batch_size}")]
+    MicroBatch { micro_batch: u32, batch_size: u32 },
+    #[error("Setting `timesteps` begins at {first} and ends at {last}")]
+    Timesteps { first: usize, last: usize },
+}
+
+impl FinetuneConfig {
+    fn check(&self) -> Result<(), FinetuneConfigError> {
+        let (positive, share) = ("a positive number", "at least 0 and below 1");
+        let AdamW {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+        } = self.optimizer;
+        let ranges = [
+            ("alpha", self.alpha, positive, self.alpha > 0.0),
+            (
+                "learning_rate",
+                self.learning_rate,
+                positive,
+                self.learning_rate > 0.0,
+            ),
+            (
+                "clip_norm",
+                self.clip_norm.unwrap_or(1.0),
+                positive,
+                self.clip_norm.is_none_or(|norm| norm > 0.0),
+            ),
+            ("optimizer.beta1", beta1, share, (0.0..1.0).contains(&beta1)),
+            ("optimizer.beta2", beta2, share, (0.0..1.0).contains(&beta2)),
+            ("optimizer.epsilon", epsilon, positive, epsilon > 0.0),
+            (
+                "optimizer.weight_decay",
+                weight_decay,
+                "at least 0",
+                weight_decay >= 0.0,
+            ),
+            (
+                "caption_dropout",
+                self.caption_dropout,
+                "0 to 1",
+                (0.0..=1.0).contains(&self.caption_dropout),
+            ),
+            ("steps", self.steps as f64, "at least 1", self.steps > 0),
+            (
+                "checkpoint_every",
+                self.checkpoint_every as f64,
+                "at least 1",
+                self.checkpoint_every > 0,
+            ),
+        ];
+        for (setting, found, expected, holds) in ranges {
+            if !holds || !found.is_finite() {
+                return Err(FinetuneConfigError::Range {
+                    setting,
+                    found,
+                    expected,
+                });
+            }
+        }
+        let TimestepRange { first, last } = self.timesteps;
+        if first > last {
+            return Err(FinetuneConfigError::Timesteps { first, last });
+        }
+        let (batch_size, micro_batch) = (self.batch_size.get(), self.effective_micro_batch().get());
+        if batch_size % micro_batch != 0 {
+            return Err(FinetuneConfigError::MicroBatch {
+                micro_batch,
+                batch_size,
+            });
+        }
+        Ok(())
+    }
+
+    fn effective_micro_batch(&self) -> NonZeroU32 {
+        const EIGHT: NonZeroU32 = NonZeroU32::new(8).unwrap();
+        self.micro_batch.unwrap_or(EIGHT.min(self.batch_size))
+    }
+}
+
+impl StageConfig for FinetuneConfig {
+    const KIND: &'static str = "finetune";
+
+    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        self.check().map_err(StageError::configuration)?;
+        let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
+        let seed = *self.seed.get_or_insert(defaults.seed);
+        self.init_seed.get_or_insert(seed);
+        self.micro_batch = Some(self.effective_micro_batch());
+        Ok(Box::new(Finetune { config: self, model }))
+    }
+}
+
+/// The stage; its settings have every default filled in.
+pub(super) struct Finetune {
+    pub(super) config: FinetuneConfig,
+    pub(super) model: ModelSource,
+}
+
+impl Finetune {
+    /// The shape of the adapter and where a fresh one starts.
+    pub(super) fn adapter_config(&self) -> AdapterConfig {
+        AdapterConfig {
+            method: self.config.method,
+            rank: self.config.rank.get() as usize,
+            alpha: self.config.alpha,
+            targets: self.config.targets,
+            seed: self.config.init_seed.unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn trainer_settings(&self) -> TrainerSettings {
+        TrainerSettings {
+            optimizer: self.config.optimizer,
+            learning_rate: LearningRate {
+                peak: self.config.learning_rate,
+                warmup: self.config.warmup,
+                decay: Decay::Constant,
+            },
+            clip_norm: self.config.clip_norm,
+            average: None,
+        }
+    }
+}
+
+impl Stage for Finetune {
+    fn kind(&self) -> &'static str {
+        FinetuneConfig::KIND
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> Result<Value, StageError> {
+        keyed_config(
+            &self.config,
+            &["selection", "model", "model_from", "adapter", "checkpoint_every"],
+        )
+    }
+
+    fn inputs(&self) -> Vec<InputPort> {
+        vec![
+            InputPort::one("selection", &[Content::Selection], &self.config.selection),
+            InputPort::optional(ADAPTER_PORT, &[Content::Adapter], self.config.adapter.as_ref()),
+            self.model.port(),
+        ]
+    }
+
+    fn outputs(&self) -> &'static [OutputPort] {
+        &[
+            OutputPort {
+                name: "adapter",
+                content: Content::Adapter,
+            },
+            OutputPort {
+                name: "losses",
+                content: Content::Losses,
+            },
+        ]
+    }
+
+    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        self.model.external(digests)
+    }
+
+    fn dtype(&self) -> Option<Dtype> {
+        Some(Dtype::F32)
+    }
+
+    fn rng(&self) -> Option<&'static str> {
+        Some("blake3-xof box-muller, by (seed, purpose, position)/1")
+    }
+
+    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        self.finetune(context)
+    }
+}

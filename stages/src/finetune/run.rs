@@ -1,0 +1,193 @@
+//! The computation of the stage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, SavedAdapter, attach, detach};
+use mitune_diffusion::training::{Draws, Trainer, TrainingError, UpdateReport, train_only};
+use mitune_diffusion::unet::UNet2DConditionModel;
+use mitune_diffusion::weights::HostTensor;
+use mitune_store::{Artifact, TensorBytes};
+
+use super::config::Finetune;
+use super::examples::{Batches, Contexts, Examples};
+use crate::model_source::ADAPTER_PORT;
+use crate::stage::{Dtype, StageContext, StageError, StageOutput};
+use crate::training_run::TrainingRun;
+
+/// Updates over which the reported loss is averaged.
+const RECENT: usize = 20;
+
+/// The adapter to go on from is not of the kind that the settings ask for.
+#[derive(Debug, thiserror::Error)]
+enum OtherAdapter {
+    #[error("The adapter to go on from has `{setting}` {found}, the settings say {expected}")]
+    Setting {
+        setting: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error(
+        "The adapter to go on from changes {found} layers, the `targets` of the settings {expected}; `{layer}` is in one \
+         of them only"
+    )]
+    Layers {
+        layer: String,
+        found: usize,
+        expected: usize,
+    },
+}
+
+impl Finetune {
+    pub(super) fn finetune(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        let examples = Examples::read(context.store(), context.input("selection")?)?;
+        let device = context.device()?;
+        let open = self.model.open(context)?;
+        let model = open.load(context, None, device, Dtype::F32)?;
+        examples
+            .check_channels(model.unet_config.in_channels)
+            .map_err(StageError::configuration)?;
+        let contexts = Contexts::encode(&examples, &model, device)?;
+        if contexts.truncated > 0 {
+            let prompts = contexts.truncated;
+            context.progress().message(&format!(
+                "{prompts} prompts are too long; the model does not see their ends"
+            ));
+        }
+        let (mut unet, scheduler) = (model.unet, model.scheduler_config);
+        // Training needs neither, and they take as much memory as the denoiser.
+        drop((model.vae, model.text_encoder));
+        self.adapt(context, &mut unet)?;
+        let schedule = scheduler.schedule().map_err(StageError::configuration)?;
+        let batches = Batches {
+            timesteps: Batches::timesteps(self.config.timesteps, &schedule)
+                .map_err(StageError::configuration)?,
+            schedule,
+            examples: &examples,
+            contexts: &contexts,
+            draws: Draws::new(self.config.seed.unwrap_or_default()),
+            caption_dropout: self.config.caption_dropout,
+            prediction: scheduler.prediction_type,
+            device: device.clone().autodiff(),
+        };
+        let unet = train_only(unet, |name| name.contains(".adapter."));
+        let mut trainer = Trainer::new(unet, self.trainer_settings()).map_err(StageError::failed)?;
+        let run = TrainingRun {
+            context,
+            steps: self.config.steps,
+            checkpoint_every: self.config.checkpoint_every,
+        };
+        let curve = run.complete(&mut trainer, |trainer, step| self.update(trainer, step, &batches))?;
+        let saved = SavedAdapter::extract(trainer.module()).map_err(StageError::failed)?;
+        let mut output = StageOutput::one("adapter", put(context, &saved)?);
+        output.outputs.insert("losses".to_owned(), curve.put(context)?);
+        let seen = self.config.steps as f64 * f64::from(self.config.batch_size.get());
+        Ok(output
+            .with_metric("examples", examples.len())
+            .with_metric("prompts", examples.prompts())
+            .with_metric("truncated_prompts", contexts.truncated)
+            .with_metric("passes", seen / examples.len() as f64)
+            .with_metric("steps", self.config.steps)
+            .with_metric("adapted_layers", saved.layers.len())
+            .with_metric("trained_numbers", trained_numbers(&saved))
+            .with_metric("loss", curve.recent_loss(RECENT)))
+    }
+
+    /// Makes update number `step` from the examples at its positions.
+    fn update(
+        &self,
+        trainer: &mut Trainer<UNet2DConditionModel>,
+        step: u64,
+        batches: &Batches<'_>,
+    ) -> Result<UpdateReport, TrainingError> {
+        let batch_size = u64::from(self.config.batch_size.get());
+        let micro_batch = self
+            .config
+            .micro_batch
+            .map_or(batch_size, |size| u64::from(size.get()));
+        let first = step * batch_size;
+        let starts = (first..first + batch_size).step_by(micro_batch as usize);
+        trainer.update(
+            starts.map(|start| batches.batch(start..start + micro_batch)),
+            |unet, (batch, context)| {
+                let prediction = unet.forward(batch.noisy.clone(), batch.timesteps.clone(), context);
+                batch.loss(prediction)
+            },
+        )
+    }
+
+    /// Puts the adapter to start from on the denoiser.
+    fn adapt(&self, context: &StageContext<'_>, unet: &mut UNet2DConditionModel) -> Result<(), StageError> {
+        let config = self.adapter_config();
+        let layers = attach(unet, &config).map_err(StageError::configuration)?;
+        let Some(artifact) = context.optional_input(ADAPTER_PORT) else {
+            return Ok(());
+        };
+        let bytes = context.store().read(&artifact.file)?;
+        let saved = SavedAdapter::from_bytes(&bytes, "unet").map_err(StageError::failed)?;
+        agree(&saved, &config, &layers).map_err(StageError::configuration)?;
+        detach(unet);
+        saved.attach(unet).map_err(StageError::configuration)
+    }
+}
+
+/// Checks that a saved adapter is what a fresh one would be, but for its values.
+fn agree(saved: &SavedAdapter, config: &AdapterConfig, layers: &[String]) -> Result<(), OtherAdapter> {
+    let word = |method| {
+        if method == AdapterMethod::Dora {
+            "dora"
+        } else {
+            "lora"
+        }
+    };
+    let settings = [
+        (
+            "method",
+            word(saved.method).to_owned(),
+            word(config.method).to_owned(),
+        ),
+        ("rank", saved.rank.to_string(), config.rank.to_string()),
+        ("alpha", saved.alpha.to_string(), config.alpha.to_string()),
+    ];
+    if let Some((setting, found, expected)) = settings
+        .into_iter()
+        .find(|(_, found, expected)| found != expected)
+    {
+        return Err(OtherAdapter::Setting {
+            setting,
+            found,
+            expected,
+        });
+    }
+    let expected: BTreeSet<&String> = layers.iter().collect();
+    let found: BTreeSet<&String> = saved.layers.keys().collect();
+    match expected.symmetric_difference(&found).next() {
+        None => Ok(()),
+        Some(layer) => Err(OtherAdapter::Layers {
+            layer: (*layer).clone(),
+            found: found.len(),
+            expected: expected.len(),
+        }),
+    }
+}
+
+fn put(context: &StageContext<'_>, adapter: &SavedAdapter) -> Result<Artifact, StageError> {
+    let (tensors, metadata) = adapter.to_tensors("unet");
+    let bytes = |tensor: HostTensor| TensorBytes {
+        dtype: tensor.dtype,
+        shape: tensor.shape,
+        data: tensor.data,
+    };
+    let tensors: BTreeMap<String, TensorBytes> = tensors
+        .into_iter()
+        .map(|(name, tensor)| (name, bytes(tensor)))
+        .collect();
+    Ok(context.store().put_tensors(&tensors, &metadata)?)
+}
+
+fn trained_numbers(adapter: &SavedAdapter) -> usize {
+    let numbers = adapter
+        .layers
+        .values()
+        .map(|layer| layer.lora_a.len() + layer.lora_b.len() + layer.magnitude.as_ref().map_or(0, Vec::len));
+    numbers.sum()
+}
