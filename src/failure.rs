@@ -135,8 +135,13 @@ fn disk_full_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
-            return Some("Free some space, then run the same command: it goes on where it stopped".to_owned());
+        if matches!(
+            kind,
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        ) {
+            return Some(
+                "Free some space, then run the same command: it goes on where it stopped".to_owned(),
+            );
         }
         next = error.source();
     }

@@ -137,6 +137,7 @@ fn stages(events: &[RunEvent]) -> Vec<StageStatus> {
             "stage_reused" => (stage.state, stage.progress) = ("found", None),
             "stage_finished" => (stage.state, stage.seconds) = ("done", seconds),
             "stage_failed" => stage.state = "failed",
+            "stage_interrupted" => stage.state = "stopped",
             "progress" => stage.progress = Some(progress(&event.fields)),
             _ => {}
         }

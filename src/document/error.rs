@@ -44,6 +44,8 @@ pub enum Problem {
     },
     /// One of a fixed set of names was expected.
     UnknownName {
+        /// What it should name, such as `output`.
+        what: &'static str,
         /// The name.
         name: String,
         /// The names that exist.
@@ -109,7 +111,7 @@ impl DocumentError {
     pub fn hint(&self) -> Option<String> {
         let (name, known, choices) = match &self.problem {
             Problem::UnknownKey { key, known } => (key, known, "Settings here are"),
-            Problem::UnknownName { name, known } => (name, known, "Choices are"),
+            Problem::UnknownName { name, known, .. } => (name, known, "Choices are"),
             Problem::UnknownStage { name, known } => (name, known, "Stages are"),
             Problem::UnknownKind { name, known } => (name, known, "Kinds are"),
             _ => return None,
@@ -129,7 +131,7 @@ impl fmt::Display for Problem {
             Self::Type { expected, found } => write!(formatter, "Expected {expected}, found {found}"),
             Self::UnknownKey { key, .. } => write!(formatter, "Unknown key `{key}`"),
             Self::MissingKey { key } => write!(formatter, "Missing key `{key}`"),
-            Self::UnknownName { name, .. } => write!(formatter, "Unknown name `{name}`"),
+            Self::UnknownName { what, name, .. } => write!(formatter, "Unknown {what} `{name}`"),
             Self::UnknownStage { name, .. } => write!(formatter, "Unknown stage `{name}`"),
             Self::UnknownKind { name, .. } => write!(formatter, "Unknown kind of stage `{name}`"),
         }
@@ -185,6 +187,7 @@ impl serde::de::Error for DocumentError {
         Self::new(
             None,
             Problem::UnknownName {
+                what: "choice",
                 name: name.to_owned(),
                 known: owned(known),
             },

@@ -4,15 +4,18 @@
 //! filled in. Typing a tree rather than the text keeps the position of every value through all of that, so that an
 //! error in the third round still points into the file.
 
+mod access;
 mod deserialize;
 mod error;
+mod load;
 mod node;
 mod set;
 mod substitute;
 
 pub use deserialize::deserialize;
 pub use error::{DocumentError, Problem};
-pub use node::{Entry, Mark, Node, Tree, load};
+pub use load::load;
+pub use node::{Entry, Mark, Node, Tree};
 pub use set::{Assignment, AssignmentError};
 pub(crate) use substitute::scalar_text;
 pub use substitute::{Variables, substitute};

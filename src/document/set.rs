@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use super::error::DocumentError;
-use super::node::{Entry, Node, Tree, load};
+use super::load::load;
+use super::node::{Entry, Node, Tree};
 
 /// One `--set path=value`.
 ///

@@ -1,25 +1,21 @@
 //! Running a pipeline.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-use mitune_stages::stage::{ExternalDigests, LazyDevice, StageContext, StageError, StageOutput};
-use mitune_store::{
-    ActionRecord, Artifact, InputRecord, Lookup, Producer, RunId, RunLog, RunStatus, StageKey, Store,
-    Timestamp, Value,
-};
+use mitune_stages::stage::{ExternalDigests, LazyDevice};
+use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunStatus, StageKey, Store};
 use serde::Serialize;
-use serde_json::json;
 
+use super::compute::{Work, check_outputs, content};
 use super::error::EngineError;
+use super::events;
 use super::observer::Observer;
 use super::plan::Plan;
 use super::preimage::preimage;
 use super::prepare::{Prepared, prepare};
-use super::progress_log::ProgressLog;
-use crate::pipeline::{Pipeline, PipelineStage, Source};
+use crate::pipeline::Pipeline;
 
 /// What is needed to plan and run pipelines.
 pub struct Engine<'a> {
@@ -108,7 +104,6 @@ impl Engine<'_> {
     ) -> Result<RunSummary, EngineError> {
         let mut stages: Vec<StageResult> = Vec::new();
         for (stage, prepared) in pipeline.stages.iter().zip(prepared) {
-            let name = stage.name.to_string();
             let salt = pipeline.spec.salt.as_deref();
             let value = preimage(stage, prepared, salt, |source| content(source, &stages));
             let key = StageKey::derive(&value)?;
@@ -122,14 +117,7 @@ impl Engine<'_> {
                     }
                 }
                 Lookup::Miss(reason) => {
-                    let fields = [
-                        ("stage", json!(name)),
-                        ("kind", json!(stage.stage.kind())),
-                        ("key", json!(key)),
-                        ("reason", json!(reason.to_string())),
-                    ];
-                    log.event("stage_started", named(fields))?;
-                    log.update(|record| record.stages.extend([(name.clone(), key)]))?;
+                    events::started(log, stage, key, &reason)?;
                     self.observer.stage_started(stages.len(), stage);
                     let work = Work {
                         pipeline,
@@ -139,11 +127,9 @@ impl Engine<'_> {
                         key,
                         log,
                     };
-                    let record = self.compute(&work, &stages).inspect_err(|error| {
-                        let fields = [("stage", json!(name)), ("error", json!(chain(error)))];
-                        // The run fails with the error itself; a log that cannot take it changes nothing.
-                        let _ = log.event("stage_failed", named(fields));
-                    })?;
+                    let record = self
+                        .compute(&work, &stages)
+                        .inspect_err(|error| events::stopped(log, stage, error))?;
                     StageResult {
                         outcome: Outcome::Computed,
                         record,
@@ -151,7 +137,7 @@ impl Engine<'_> {
                 }
             };
             let time = started.elapsed();
-            log_result(log, &name, key, &result, time)?;
+            events::finished(log, stage, &result, time)?;
             self.observer
                 .stage_finished(stages.len(), stage, result.outcome, time);
             stages.push(result);
@@ -166,188 +152,4 @@ impl Engine<'_> {
             stages,
         })
     }
-
-    fn compute(&self, work: &Work<'_>, results: &[StageResult]) -> Result<ActionRecord, EngineError> {
-        let stage = work.stage;
-        let name = stage.name.to_string();
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(EngineError::Interrupted { run: work.log.id() });
-        }
-        if stage.stage.dtype().is_some() {
-            self.device.open()?;
-        }
-        let inputs = stage.inputs.iter().map(|port| {
-            let artifacts = port
-                .sources
-                .iter()
-                .map(|source| artifact(source, results).clone());
-            (port.port, artifacts.collect())
-        });
-        let started = (Timestamp::now(), Instant::now());
-        let progress = ProgressLog::new(self.observer.progress(), work.log, name.clone());
-        let context = StageContext::new(
-            self.store,
-            work.key,
-            inputs.collect(),
-            self.device,
-            &progress,
-            self.cancelled,
-        );
-        let output = match catch_unwind(AssertUnwindSafe(|| stage.stage.run(&context))) {
-            Ok(Ok(output)) => output,
-            Ok(Err(StageError::Interrupted)) => return Err(EngineError::Interrupted { run: work.log.id() }),
-            Ok(Err(source @ StageError::Configuration(_))) => {
-                let (file, mark) = (work.pipeline.file.clone(), stage.mark);
-                return Err(EngineError::Setup {
-                    file,
-                    mark,
-                    stage: name,
-                    source,
-                });
-            }
-            Ok(Err(source)) => return Err(EngineError::Stage { stage: name, source }),
-            Err(panic) => {
-                return Err(EngineError::Panic {
-                    stage: name,
-                    message: panic_message(panic.as_ref()),
-                });
-            }
-        };
-        check_outputs(stage, &output.outputs)?;
-        let record = self.record(work, results, output, started)?;
-        Ok(self.store.publish(record)?.into_record())
-    }
-
-    fn record(
-        &self,
-        work: &Work<'_>,
-        results: &[StageResult],
-        output: StageOutput,
-        (started, clock): (Timestamp, Instant),
-    ) -> Result<ActionRecord, EngineError> {
-        let stage = work.stage;
-        let mut record = ActionRecord::new(
-            work.key,
-            self.store.put_preimage(work.value)?,
-            stage.stage.kind(),
-            stage.stage.revision(),
-        );
-        record.outputs = output.outputs;
-        record.metrics = output.metrics;
-        record.started = started;
-        record.ended = Timestamp::now();
-        record.cost_seconds = clock.elapsed().as_secs_f64();
-        record.run = Some(work.log.id());
-        let dtype = stage.stage.dtype().map(|dtype| dtype.name().to_owned());
-        record.producer = Producer {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            device: dtype.as_ref().and_then(|_| self.device.name()),
-            dtype,
-            host: self.store.read_run(&work.log.id()).map(|run| run.host),
-        };
-        for port in &stage.inputs {
-            for (index, source) in port.sources.iter().enumerate() {
-                let name = if port.many {
-                    format!("{}[{index}]", port.port)
-                } else {
-                    port.port.to_owned()
-                };
-                let content = artifact(source, results).content;
-                let key = results[source.stage].record.key;
-                record.inputs.insert(
-                    name,
-                    InputRecord {
-                        content,
-                        stage: Some(key),
-                    },
-                );
-            }
-        }
-        for (name, content) in &work.prepared.external {
-            record.inputs.insert(
-                format!("external:{name}"),
-                InputRecord {
-                    content: *content,
-                    stage: None,
-                },
-            );
-        }
-        Ok(record)
-    }
-}
-
-/// A stage that must compute.
-struct Work<'a> {
-    pipeline: &'a Pipeline,
-    stage: &'a PipelineStage,
-    prepared: &'a Prepared,
-    value: &'a Value,
-    key: StageKey,
-    log: &'a RunLog,
-}
-
-/// Returns the artifact behind a source.
-///
-/// It is there: stages run in order, and a result is only taken over with all declared outputs.
-fn artifact<'a>(source: &Source, results: &'a [StageResult]) -> &'a Artifact {
-    &results[source.stage].record.outputs[source.output]
-}
-
-fn content(source: &Source, results: &[StageResult]) -> Value {
-    Value::Text(artifact(source, results).content.to_string())
-}
-
-fn check_outputs(stage: &PipelineStage, outputs: &BTreeMap<String, Artifact>) -> Result<(), EngineError> {
-    let declared: Vec<&str> = stage.stage.outputs().iter().map(|port| port.name).collect();
-    let yielded: Vec<&str> = outputs.keys().map(String::as_str).collect();
-    if declared.len() == yielded.len() && declared.iter().all(|name| yielded.contains(name)) {
-        return Ok(());
-    }
-    let (declared, yielded) = (declared.join("`, `"), yielded.join("`, `"));
-    Err(EngineError::Outputs {
-        stage: stage.name.to_string(),
-        declared,
-        yielded,
-    })
-}
-
-fn log_result(
-    log: &RunLog,
-    name: &str,
-    key: StageKey,
-    result: &StageResult,
-    time: Duration,
-) -> Result<(), EngineError> {
-    let event = match result.outcome {
-        Outcome::Reused => "stage_reused",
-        Outcome::Computed => "stage_finished",
-    };
-    let fields = [
-        ("stage", json!(name)),
-        ("key", json!(key)),
-        ("seconds", json!(time.as_secs_f64())),
-    ];
-    Ok(log.event(event, named(fields))?)
-}
-
-fn named<const N: usize>(fields: [(&str, serde_json::Value); N]) -> BTreeMap<String, serde_json::Value> {
-    fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-/// Returns the messages of an error and its causes.
-fn chain(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect()
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no message").to_owned()
 }

@@ -3,7 +3,9 @@
 //! The engine knows keys, artifacts and the order of stages. It never names a tensor: what a stage computes is the
 //! stage's own business.
 
+mod compute;
 mod error;
+mod events;
 mod execute;
 mod external_digests;
 mod interrupt;

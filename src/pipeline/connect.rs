@@ -135,6 +135,7 @@ impl Scope<'_> {
             Some(name) => outputs.iter().find(|output| output.name == name),
         }
         .ok_or_else(|| Problem::UnknownName {
+            what: "output",
             name: reference.output.clone().unwrap_or_default(),
             known: outputs.iter().map(|output| output.name.to_owned()).collect(),
         })?;

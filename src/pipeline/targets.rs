@@ -125,6 +125,7 @@ impl Scope<'_> {
             known.dedup();
             if wanted != "*" && !known.contains(wanted) {
                 return Err(Problem::UnknownName {
+                    what: "arm",
                     name: wanted.clone(),
                     known,
                 });

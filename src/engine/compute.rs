@@ -1,0 +1,190 @@
+//! Computing one stage and recording its result.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use mitune_stages::stage::{StageContext, StageError, StageOutput};
+use mitune_store::{
+    ActionRecord, Artifact, InputRecord, Producer, Published, RunLog, StageKey, Timestamp, Value,
+};
+
+use super::error::EngineError;
+use super::execute::{Engine, StageResult};
+use super::prepare::Prepared;
+use super::progress_log::ProgressLog;
+use crate::pipeline::{Pipeline, PipelineStage, Source};
+
+/// A stage that must compute.
+pub(super) struct Work<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) stage: &'a PipelineStage,
+    pub(super) prepared: &'a Prepared,
+    pub(super) value: &'a Value,
+    pub(super) key: StageKey,
+    pub(super) log: &'a RunLog,
+}
+
+impl Engine<'_> {
+    /// Computes a stage from the results of those before it and publishes the record.
+    pub(super) fn compute(
+        &self,
+        work: &Work<'_>,
+        results: &[StageResult],
+    ) -> Result<ActionRecord, EngineError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(EngineError::Interrupted { run: work.log.id() });
+        }
+        // Before the first stage that computes, so that a device that is not there costs no work.
+        if work
+            .pipeline
+            .stages
+            .iter()
+            .any(|stage| stage.stage.dtype().is_some())
+        {
+            self.device.open()?;
+        }
+        let started = (Timestamp::now(), Instant::now());
+        let output = self.run_stage(work, results)?;
+        check_outputs(work.stage, &output.outputs)?;
+        let record = self.record(work, results, output, started)?;
+        match self.store.publish(record.clone())? {
+            Published::Won(record) => Ok(record),
+            Published::Adopted(winner) => {
+                if !winner.same_results(&record) {
+                    let text = "another process published a different result first; that one is used";
+                    self.observer.progress().message(text);
+                }
+                check_outputs(work.stage, &winner.outputs)?;
+                Ok(winner)
+            }
+        }
+    }
+
+    fn run_stage(&self, work: &Work<'_>, results: &[StageResult]) -> Result<StageOutput, EngineError> {
+        let stage = work.stage;
+        let inputs = stage.inputs.iter().map(|port| {
+            let artifacts = port
+                .sources
+                .iter()
+                .map(|source| artifact(source, results).clone());
+            (port.port, artifacts.collect())
+        });
+        let name = stage.name.to_string();
+        let progress = ProgressLog::new(self.observer.progress(), work.log, name.clone());
+        let context = StageContext::new(
+            self.store,
+            work.key,
+            inputs.collect(),
+            self.device,
+            &progress,
+            self.cancelled,
+        );
+        match catch_unwind(AssertUnwindSafe(|| stage.stage.run(&context))) {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(StageError::Interrupted)) => Err(EngineError::Interrupted { run: work.log.id() }),
+            Ok(Err(source @ StageError::Configuration(_))) => {
+                let (file, mark) = (work.pipeline.file.clone(), stage.mark);
+                Err(EngineError::Setup {
+                    file,
+                    mark,
+                    stage: name,
+                    source,
+                })
+            }
+            Ok(Err(source)) => Err(EngineError::Stage { stage: name, source }),
+            Err(panic) => Err(EngineError::Panic {
+                stage: name,
+                message: panic_message(panic.as_ref()),
+            }),
+        }
+    }
+
+    fn record(
+        &self,
+        work: &Work<'_>,
+        results: &[StageResult],
+        output: StageOutput,
+        (started, clock): (Timestamp, Instant),
+    ) -> Result<ActionRecord, EngineError> {
+        let stage = work.stage.stage.as_ref();
+        let preimage = self.store.put_preimage(work.value)?;
+        let mut record = ActionRecord::new(work.key, preimage, stage.kind(), stage.revision());
+        record.outputs = output.outputs;
+        record.metrics = output.metrics;
+        record.inputs = input_records(work, results);
+        record.started = started;
+        record.ended = Timestamp::now();
+        record.cost_seconds = clock.elapsed().as_secs_f64();
+        record.run = Some(work.log.id());
+        let dtype = stage.dtype().map(|dtype| dtype.name().to_owned());
+        record.producer = Producer {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: dtype.as_ref().and_then(|_| self.device.name()),
+            dtype,
+            host: self.store.read_run(&work.log.id()).map(|run| run.host),
+        };
+        Ok(record)
+    }
+}
+
+/// Lists what a stage read: a port by its name, an entry of a list port as `port[n]`, a file as `external:name`.
+fn input_records(work: &Work<'_>, results: &[StageResult]) -> BTreeMap<String, InputRecord> {
+    let mut inputs = BTreeMap::new();
+    for port in &work.stage.inputs {
+        for (index, source) in port.sources.iter().enumerate() {
+            let name = if port.many {
+                format!("{}[{index}]", port.port)
+            } else {
+                port.port.to_owned()
+            };
+            let content = artifact(source, results).content;
+            let stage = Some(results[source.stage].record.key);
+            inputs.insert(name, InputRecord { content, stage });
+        }
+    }
+    for (name, &content) in &work.prepared.external {
+        inputs.insert(format!("external:{name}"), InputRecord { content, stage: None });
+    }
+    inputs
+}
+
+/// Returns the artifact behind a source.
+///
+/// It is there: stages run in order, and a result is only taken over with all declared outputs.
+fn artifact<'a>(source: &Source, results: &'a [StageResult]) -> &'a Artifact {
+    &results[source.stage].record.outputs[source.output]
+}
+
+/// Returns the content behind a source as keys have it.
+pub(super) fn content(source: &Source, results: &[StageResult]) -> Value {
+    Value::Text(artifact(source, results).content.to_string())
+}
+
+/// Checks that a result has exactly the outputs that the stage declares.
+pub(super) fn check_outputs(
+    stage: &PipelineStage,
+    outputs: &BTreeMap<String, Artifact>,
+) -> Result<(), EngineError> {
+    let declared: Vec<&str> = stage.stage.outputs().iter().map(|port| port.name).collect();
+    let yielded: Vec<&str> = outputs.keys().map(String::as_str).collect();
+    if declared.len() == yielded.len() && declared.iter().all(|name| yielded.contains(name)) {
+        return Ok(());
+    }
+    let (declared, yielded) = (declared.join("`, `"), yielded.join("`, `"));
+    Err(EngineError::Outputs {
+        stage: stage.name.to_string(),
+        declared,
+        yielded,
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
+}

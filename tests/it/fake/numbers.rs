@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mitune_stages::registry::StageConfig;
+use mitune_stages::stage::{
+    Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, Work,
+    keyed_config,
+};
+use mitune_store::{FamilyKey, ItemKey, Part, Producer, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::batch;
+
+/// Computes `factor` times the squares of 0, 1, 2, ...
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NumbersConfig {
+    count: u32,
+    #[serde(default = "one")]
+    factor: i64,
+    #[serde(default)]
+    seed: Option<u64>,
+    /// Items to a shard; does not change the result.
+    #[serde(default = "four")]
+    shard: u32,
+    /// Time one item takes; does not change the result.
+    #[serde(default)]
+    delay_ms: u64,
+    /// File that gets a line per computed item, relative to the pipeline.
+    #[serde(default)]
+    journal: Option<PathBuf>,
+}
+
+fn one() -> i64 {
+    1
+}
+
+fn four() -> u32 {
+    4
+}
+
+struct Numbers {
+    config: NumbersConfig,
+    directory: PathBuf,
+}
+
+impl StageConfig for NumbersConfig {
+    const KIND: &'static str = "numbers";
+
+    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        if self.shard == 0 {
+            return Err(StageError::configuration("A shard holds at least one item"));
+        }
+        self.seed = self.seed.or(Some(defaults.seed));
+        Ok(Box::new(Numbers {
+            config: self,
+            directory: defaults.directory.clone(),
+        }))
+    }
+}
+
+impl Stage for Numbers {
+    fn kind(&self) -> &'static str {
+        NumbersConfig::KIND
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> Result<Value, StageError> {
+        keyed_config(&self.config, &["shard", "delay_ms", "journal"])
+    }
+
+    fn inputs(&self) -> Vec<InputPort> {
+        Vec::new()
+    }
+
+    fn outputs(&self) -> &'static [OutputPort] {
+        &[OutputPort {
+            name: "values",
+            content: Content::Candidates,
+        }]
+    }
+
+    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        let NumbersConfig {
+            count, factor, shard, ..
+        } = self.config;
+        let store = context.store();
+        let family = FamilyKey::derive(&Value::map(
+            [("factor", factor), ("seed", self.config.seed.unwrap_or(0) as i64)]
+                .map(|(name, value)| (name, Value::from(value))),
+        ))?;
+        let keys = (0..count)
+            .map(|n| ItemKey::derive(&family, &n.into()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let known = store.items(&family)?;
+        let missing: Vec<u32> = (0..count)
+            .filter(|&n| !known.contains_key(&keys[n as usize]))
+            .collect();
+        context.progress().begin(Work {
+            total: count.into(),
+            reused: (count as usize - missing.len()) as u64,
+            unit: "numbers",
+        });
+        for (index, chunk) in missing.chunks(shard as usize).enumerate() {
+            context
+                .progress()
+                .shard(index as u64 + 1, missing.len().div_ceil(shard as usize) as u64);
+            let mut done = Vec::new();
+            for &n in chunk {
+                if context.cancelled() {
+                    break;
+                }
+                self.compute(n)?;
+                context.progress().advance(1);
+                done.push(n);
+            }
+            if !done.is_empty() {
+                let rows = batch(
+                    done.iter()
+                        .map(|&n| factor * i64::from(n) * i64::from(n))
+                        .collect(),
+                );
+                let items = done.iter().map(|&n| keys[n as usize]).collect();
+                store.publish_shard(&family, rows, items, &Producer::default())?;
+            }
+            context.check_cancelled()?;
+        }
+        let items = store.items(&family)?;
+        let rows: Vec<_> = keys.iter().map(|key| items[key]).collect();
+        let parts: Vec<Part> = rows
+            .iter()
+            .map(|row| Part {
+                blob: row.blob,
+                rows: vec![row.row],
+            })
+            .collect();
+        let digests: Vec<_> = rows.iter().map(|row| row.digest).collect();
+        let artifact = store.put_parts(&batch(Vec::new()).schema(), &parts, &digests)?;
+        Ok(StageOutput {
+            outputs: BTreeMap::from([("values".to_owned(), artifact)]),
+            metrics: BTreeMap::from([("headline".to_owned(), format!("{count} numbers").into())]),
+        })
+    }
+}
+
+impl Numbers {
+    fn compute(&self, n: u32) -> Result<(), StageError> {
+        std::thread::sleep(Duration::from_millis(self.config.delay_ms));
+        let Some(journal) = &self.config.journal else {
+            return Ok(());
+        };
+        let path = self.directory.join(journal);
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(StageError::failed)?;
+        writeln!(file, "{n}").map_err(StageError::failed)
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests of the program and its engine.
+//!
+//! Most use stages made for testing, see [`fake`], so that they say something about the engine alone and take no time.
+
+mod cli;
+mod fake;
+mod interruption;
+mod invalid_specs;
+mod keys;
+mod program;
+mod references;
+mod schema;
+mod workplace;

@@ -1,0 +1,102 @@
+//! Which stages a reference reaches, in rounds and arms.
+
+use crate::workplace::{Workplace, pipeline};
+
+fn sources(text: &str, stage: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(folder.path(), text, &[]).unwrap();
+    let stage = pipeline
+        .stages
+        .iter()
+        .find(|other| other.name.to_string() == stage)
+        .unwrap();
+    stage
+        .sources()
+        .map(|source| format!("{}:{}", pipeline.stages[source.stage].name, source.output))
+        .collect()
+}
+
+const ROUNDS: &str = "
+version: 1
+name: rounds
+stages:
+  seedling: {kind: numbers, count: 2}
+finally:
+  last: {kind: remainder, of: sum@last/b/2, also: seedling, modulo: 9}
+  every: {kind: remainder, all: [sum@*/a/1, seedling, sum@1/*/2, grow@first/a/*:remainder], modulo: 9}
+rounds:
+  count: 3
+  for_each: {arm: [a, b], k: [1, 2]}
+  stages:
+    grow: {kind: remainder, of: seedling, also: previous.sum, modulo: 9, label: '${arm}-${round}'}
+    sum: {kind: remainder, of: grow, all: [grow@1], modulo: 9}
+";
+
+#[test]
+fn references_reach_their_round_and_arm() {
+    assert_eq!(sources(ROUNDS, "grow@1/a/1"), ["seedling:values"]);
+    assert_eq!(
+        sources(ROUNDS, "grow@3/b/2"),
+        ["seedling:values", "sum@2/b/2:remainder"]
+    );
+    assert_eq!(
+        sources(ROUNDS, "sum@2/b/1"),
+        ["grow@2/b/1:remainder", "grow@1/b/1:remainder"]
+    );
+    assert_eq!(
+        sources(ROUNDS, "last"),
+        ["sum@3/b/2:remainder", "seedling:values"]
+    );
+    assert_eq!(
+        sources(ROUNDS, "every"),
+        [
+            "sum@1/a/1:remainder",
+            "sum@2/a/1:remainder",
+            "sum@3/a/1:remainder",
+            "seedling:values",
+            "sum@1/a/2:remainder",
+            "sum@1/b/2:remainder",
+            "grow@1/a/1:remainder",
+            "grow@1/a/2:remainder",
+        ]
+    );
+}
+
+#[test]
+fn rounds_feed_each_other() {
+    let place = Workplace::new();
+    let text = "
+version: 1
+name: chain
+rounds:
+  count: 3
+  stages:
+    square: {kind: numbers, count: '${round}'}
+    total: {kind: remainder, of: square, also: previous.total, modulo: 1000}
+finally:
+  reached: {kind: remainder, of: total@last, modulo: 1000}
+  expected: {kind: numbers, count: 3}
+";
+    let run = place.run(text);
+    // The squares below 1, 2 and 3 add up to 0 + 1 + 5 = 6.
+    let six = place.run("version: 1\nname: six\nstages:\n  a: {kind: numbers, count: 3}\n  b: {kind: remainder, of: a, also: c, modulo: 1000}\n  c: {kind: numbers, count: 2}\n");
+    assert_eq!(run.contents["reached:remainder"], six.contents["b:remainder"]);
+}
+
+#[test]
+fn assignments_change_the_pipeline_before_it_is_unrolled() {
+    let place = Workplace::new();
+    let run = place.run_with(
+        ROUNDS,
+        &[
+            "rounds.count=1",
+            "rounds.for_each.arm=[b]",
+            "finally.every.all=[seedling]",
+        ],
+    );
+    // The two values of `k` give equal keys: no setting depends on it.
+    assert_eq!(
+        run.computed,
+        ["seedling", "grow@1/b/1", "sum@1/b/1", "last", "every"]
+    );
+}
