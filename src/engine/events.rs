@@ -53,8 +53,12 @@ pub(super) fn stopped(log: &RunLog, stage: &PipelineStage, error: &EngineError) 
         EngineError::Interrupted { .. } => "stage_interrupted",
         _ => "stage_failed",
     };
-    let chain = std::iter::successors(Some(error as &dyn Error), |error| error.source());
-    let chain: Vec<String> = chain.map(ToString::to_string).collect();
+    let mut chain = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain.push(error.to_string());
+        source = error.source();
+    }
     // The run fails with the error itself; a log that cannot take it changes nothing.
     let _ = log.event(
         event,
