@@ -13,7 +13,8 @@ use super::split::SplitConfig;
 
 /// Which prompts a pipeline works on.
 ///
-/// Rows are read, filtered by their source, cleaned, freed from duplicates, sampled and split, in this order.
+/// Rows are read, filtered by their source, cleaned, freed from duplicates, sampled and split, in this order. Two
+/// stages that differ in nothing but `take_split` therefore share no prompt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromptsConfig {
@@ -31,6 +32,9 @@ pub struct PromptsConfig {
     /// Hold prompts out for tests. By default, the split is what the source says, or unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
+    /// Keep only prompts of this split, such as `train` or `test`; everything above is done before. By default, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_split: Option<String>,
 }
 
 /// What to do with prompts that cannot be used; prompts that are only white space are always left out and counted.
@@ -54,6 +58,7 @@ impl PromptsConfig {
             invalid_prompts: InvalidPrompts::Error,
             sample: None,
             split: None,
+            take_split: None,
         }
     }
 

@@ -80,14 +80,22 @@ pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsEr
             });
         }
     }
+    if let Some(split) = &config.split {
+        assign(split, &mut rows)?;
+    }
+    if let Some(wanted) = &config.take_split {
+        let before = rows.len();
+        rows.retain(|row| row.split.as_deref() == Some(wanted));
+        let left_out = (before - rows.len()) as u64;
+        if left_out > 0 {
+            report.reject("take_split", left_out);
+        }
+    }
     if rows.is_empty() {
         return Err(PromptsError::NoPrompts {
             origin: origin(&files),
             report: Box::new(report),
         });
-    }
-    if let Some(split) = &config.split {
-        assign(split, &mut rows)?;
     }
     report.kept = rows.len() as u64;
     for split in rows.iter().filter_map(|row| row.split.as_deref()) {

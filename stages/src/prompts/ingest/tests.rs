@@ -143,9 +143,21 @@ fn train_and_test_share_no_prompt() {
     assert_eq!((side(TRAIN).len(), side(TEST).len()), (20, 10));
     assert!(side(TRAIN).is_disjoint(&side(TEST)));
     assert_eq!(
-        ingested.report.splits.into_iter().collect::<Vec<_>>(),
+        ingested.report.splits.clone().into_iter().collect::<Vec<_>>(),
         [("test".to_owned(), 20), ("train".to_owned(), 40)]
     );
+    for (wanted, left_out) in [(TRAIN, 20), (TEST, 40)] {
+        config.take_split = Some(wanted.to_owned());
+        let taken = ingest(&config, Path::new("")).expect("prompts");
+        assert_eq!(prompts(&taken).into_iter().collect::<BTreeSet<_>>(), side(wanted));
+        assert_eq!(taken.report.rejected["take_split"], left_out);
+    }
+    config.take_split = Some("val".to_owned());
+    assert_eq!(
+        message(ingest(&config, Path::new(""))),
+        "No prompts left of 60 read from the inline list: 60 rejected by `take_split`"
+    );
+    config.take_split = None;
     config.split = Some(SplitConfig {
         test: TestShare::Count(30),
         seed: 1,
