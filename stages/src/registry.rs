@@ -76,4 +76,6 @@ stage_kinds! {
     Score(crate::score::ScoreConfig),
     Select(crate::select::SelectConfig),
     Finetune(crate::finetune::FinetuneConfig),
+    PretrainAutoencoder(crate::pretrain::PretrainAutoencoderConfig),
+    PretrainDenoiser(crate::pretrain::PretrainDenoiserConfig),
 }

@@ -1,6 +1,5 @@
 //! One step of training the autoencoder.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::noise::{NoiseSource, text_key};
 use mitune_diffusion::vae::AutoencoderKL;
@@ -10,18 +9,18 @@ use crate::shapes::render::SIDE;
 
 /// How much each part of the autoencoder's loss counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ReconstructionLoss {
+pub(super) struct ReconstructionLoss {
     /// Weight of the mean absolute error beside the mean squared error.
-    pub absolute: f64,
+    pub(super) absolute: f64,
     /// Weight of the Kullback-Leibler divergence from the standard normal distribution, summed over an image's
     /// latent and averaged over images.
-    pub divergence: f64,
+    pub(super) divergence: f64,
 }
 
 /// Images of one batch, `[batch, 3, 32, 32]` in -1..1.
 ///
 /// Batch `index` holds the samples from `index * size` on, so a resumed training sees the same data.
-pub fn image_batch(data: &ShapesData, index: u64, size: usize, device: &Device) -> Tensor<4> {
+pub(super) fn image_batch(data: &ShapesData, index: u64, size: usize, device: &Device) -> Tensor<4> {
     let mut planes = Vec::with_capacity(size * 3 * SIDE * SIDE);
     for offset in 0..size as u64 {
         data.sample(index * size as u64 + offset)
@@ -34,7 +33,7 @@ pub fn image_batch(data: &ShapesData, index: u64, size: usize, device: &Device) 
 /// Loss of the autoencoder on a batch: `MSE + absolute * L1 + divergence * KL`, one element.
 ///
 /// The latent is drawn from the encoder's distribution with noise that is a function of the seed and the batch.
-pub fn reconstruction_loss(
+pub(super) fn reconstruction_loss(
     autoencoder: &AutoencoderKL,
     images: Tensor<4>,
     weights: ReconstructionLoss,
@@ -66,9 +65,4 @@ pub(super) fn standard_normal(
     let [low, high] = [index as u32, (index >> 32) as u32];
     NoiseSource::forward().normal(seed, &text_key(purpose), high, low, &mut values);
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Moves a trained autoencoder off autodiff.
-pub fn for_inference(autoencoder: &AutoencoderKL) -> AutoencoderKL {
-    autoencoder.valid()
 }

@@ -9,15 +9,15 @@ use crate::draws::Draws;
 
 /// The two networks that learn together what a caption means for an image.
 #[derive(Module, Debug)]
-pub struct ConditionalDenoiser {
+pub(super) struct ConditionalDenoiser {
     /// Predicts the noise.
-    pub unet: UNet2DConditionModel,
+    pub(super) unet: UNet2DConditionModel,
     /// Reads the caption.
-    pub text_encoder: ClipTextModel,
+    pub(super) text_encoder: ClipTextModel,
 }
 
 /// Timesteps of one batch, uniform over the schedule: a function of the seed and the batch only.
-pub fn timestep_batch(seed: u64, index: u64, size: usize, timesteps: u32) -> Vec<usize> {
+pub(super) fn timestep_batch(seed: u64, index: u64, size: usize, timesteps: u32) -> Vec<usize> {
     let mut draws = Draws::new("denoiser timesteps", seed, index);
     (0..size).map(|_| draws.below(timesteps) as usize).collect()
 }
@@ -27,7 +27,7 @@ pub fn timestep_batch(seed: u64, index: u64, size: usize, timesteps: u32) -> Vec
 /// # Shapes
 /// - noised, target: `[batch, channels, height, width]`
 /// - ids: `[batch, tokens]`
-pub fn denoising_loss(
+pub(super) fn denoising_loss(
     model: &ConditionalDenoiser,
     noised: Tensor<4>,
     timesteps: &[usize],
@@ -43,13 +43,13 @@ pub fn denoising_loss(
 }
 
 /// Token ids of a batch as a tensor.
-pub fn token_tensor(ids: &[Vec<i64>], device: &Device) -> Tensor<2, Int> {
+pub(super) fn token_tensor(ids: &[Vec<i64>], device: &Device) -> Tensor<2, Int> {
     let tokens = ids.first().map_or(0, Vec::len);
     let flat = ids.concat();
     Tensor::from_data(TensorData::new(flat, [ids.len(), tokens]), device)
 }
 
 /// Noise of one batch of latents: a function of the seed and the batch only.
-pub fn denoiser_noise(shape: [usize; 4], seed: u64, index: u64, device: &Device) -> Tensor<4> {
+pub(super) fn denoiser_noise(shape: [usize; 4], seed: u64, index: u64, device: &Device) -> Tensor<4> {
     super::autoencoder_training::standard_normal(shape, "denoiser noise", seed, index, device)
 }

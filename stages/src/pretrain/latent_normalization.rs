@@ -2,16 +2,16 @@
 
 /// Mean and deviation of each latent channel.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ChannelMoments {
+pub(super) struct ChannelMoments {
     /// Mean of each channel.
-    pub mean: Vec<f64>,
+    pub(super) mean: Vec<f64>,
     /// Standard deviation of each channel.
-    pub deviation: Vec<f64>,
+    pub(super) deviation: Vec<f64>,
 }
 
 impl ChannelMoments {
     /// Measures latents laid out as `[image, channel, position]`.
-    pub fn measure(latents: &[f32], channels: usize, positions: usize) -> Self {
+    pub(super) fn measure(latents: &[f32], channels: usize, positions: usize) -> Self {
         let images = latents.len() / (channels * positions).max(1);
         let count = (images * positions).max(1) as f64;
         let over = |channel: usize, f: &dyn Fn(f64) -> f64| {
@@ -36,15 +36,15 @@ impl ChannelMoments {
 /// Weights are `[out, in]`, row by row. The encoder side yields the means of all channels and then their
 /// log-variances.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LatentConvolutions {
+pub(super) struct LatentConvolutions {
     /// Weight of `quant_conv`, `[2 channels, 2 channels]`.
-    pub quant_weight: Vec<f32>,
+    pub(super) quant_weight: Vec<f32>,
     /// Bias of `quant_conv`, `[2 channels]`.
-    pub quant_bias: Vec<f32>,
+    pub(super) quant_bias: Vec<f32>,
     /// Weight of `post_quant_conv`, `[channels, channels]`.
-    pub post_quant_weight: Vec<f32>,
+    pub(super) post_quant_weight: Vec<f32>,
     /// Bias of `post_quant_conv`, `[channels]`.
-    pub post_quant_bias: Vec<f32>,
+    pub(super) post_quant_bias: Vec<f32>,
 }
 
 impl LatentConvolutions {
@@ -54,7 +54,7 @@ impl LatentConvolutions {
     /// colour drifts. One scaling factor cannot centre; the two convolutions can, and the reconstruction stays the
     /// same. With `z' = (z - m) / d`: rows of `quant_conv` for the means become `w / d`, `(b - m) / d`; those for
     /// log-variances lose `2 ln d`; `post_quant_conv` becomes `W diag(d)`, `b + W m`.
-    pub fn normalize(&mut self, moments: &ChannelMoments) {
+    pub(super) fn normalize(&mut self, moments: &ChannelMoments) {
         let channels = moments.mean.len();
         let inputs = self.quant_weight.len() / (2 * channels).max(1);
         for channel in 0..channels {

@@ -1,5 +1,14 @@
 //! Training of the shipped model from nothing: its autoencoder, then its denoiser with its text encoder.
 
-pub mod autoencoder_training;
-pub mod denoiser_training;
-pub mod latent_normalization;
+mod autoencoder;
+mod autoencoder_training;
+mod data_config;
+mod denoiser;
+mod denoiser_training;
+mod latent_normalization;
+mod training_config;
+
+pub use autoencoder::PretrainAutoencoderConfig;
+pub use data_config::ShapesDataConfig;
+pub use denoiser::PretrainDenoiserConfig;
+pub use training_config::TrainingConfig;
