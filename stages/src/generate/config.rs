@@ -59,8 +59,9 @@ pub struct GenerateConfig {
     /// Whether to decode every candidate to pixels. By default false: later stages decode what they need.
     #[serde(default)]
     pub images: bool,
-    /// Candidates of one prompt that are computed together. By default, as many as fit 16,384 latent elements, at
-    /// least 1. It is part of the key, because the last digits depend on it.
+    /// Candidates of one prompt that are computed together. By default, 8, fewer where latents are larger than 16,384
+    /// elements. A batch is always computed in full, so choose a divisor of the number of candidates. It is part of
+    /// the key, because the last digits depend on it.
     #[serde(default)]
     pub batch_size: Option<usize>,
     /// Candidates to a shard, which is what a killed process can lose. By default, 64.

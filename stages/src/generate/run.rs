@@ -20,8 +20,11 @@ use crate::producer::producer;
 use crate::schema;
 use crate::stage::{StageContext, StageError, StageOutput};
 
-/// Latent elements that the default batch holds.
-const BATCH_ELEMENTS: usize = 16_384;
+/// Candidates in a batch by default, fewer where their latents are large.
+const BATCH: usize = 8;
+
+/// Latent elements that the default batch holds at most.
+const BATCH_ELEMENTS: usize = 131_072;
 
 /// Candidates of one prompt that are computed together.
 struct Work {
@@ -62,7 +65,7 @@ impl Generate {
         let batch_size = self
             .config
             .batch_size
-            .unwrap_or((BATCH_ELEMENTS / elements.max(1)).max(1));
+            .unwrap_or((BATCH_ELEMENTS / elements.max(1)).clamp(1, BATCH));
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let family = self.family(open.digest()?, adapter, batch_size)?;
         let blocks = self.blocks(&family, &prompts, batch_size)?;

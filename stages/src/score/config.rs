@@ -51,8 +51,9 @@ pub struct ScoreConfig {
     /// Seed of the noises. By default, the pipeline's.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// Candidates of one prompt that are computed together. By default, as many as fit 16,384 latent elements, at
-    /// least 1. It is part of the key, because the last digits depend on it.
+    /// Candidates of one prompt that are computed together. By default, 8, fewer where latents are larger than 16,384
+    /// elements. A batch is always computed in full, so choose a divisor of the number of candidates. It is part of
+    /// the key, because the last digits depend on it.
     #[serde(default)]
     pub batch_size: Option<usize>,
     /// Candidates to a shard, which is what a killed process can lose. By default, 256.

@@ -26,8 +26,11 @@ const COLUMNS: [&str; 4] = ["mi_signed", "mi_forward", "itm", "itm_normalised"];
 /// What a score depends on of a candidate.
 const READ: [&str; 5] = ["prompt_id", "prompt", "seed_index", "latent", "latent_shape"];
 
-/// Latent elements that the default batch holds.
-const BATCH_ELEMENTS: usize = 16_384;
+/// Candidates in a batch by default, fewer where their latents are large.
+const BATCH: usize = 8;
+
+/// Latent elements that the default batch holds at most.
+const BATCH_ELEMENTS: usize = 131_072;
 
 /// A finished candidate.
 #[derive(Clone)]
@@ -93,7 +96,7 @@ impl Score {
         let batch_size = self
             .config
             .batch_size
-            .unwrap_or((BATCH_ELEMENTS / elements).max(1));
+            .unwrap_or((BATCH_ELEMENTS / elements).clamp(1, BATCH));
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let blocks = blocks(candidates, batch_size);
         let scorer = ForwardScorer::new(&model.scheduler_config, &self.settings())
