@@ -9,13 +9,13 @@ use mitune_store::{
 
 use crate::sample::{DAMAGES, candidate_schema, candidates, damage, files, key, preimage, producer, record};
 
-fn blob(root: &Path, file: &FileDigest) -> PathBuf {
+pub(crate) fn blob(root: &Path, file: &FileDigest) -> PathBuf {
     let name = file.to_string();
     root.join("blobs").join(&name[..2]).join(name)
 }
 
 /// Publishes one result with outputs of every kind.
-fn publish(store: &Store) -> Published {
+pub(crate) fn publish(store: &Store) -> Published {
     let family = FamilyKey::derive(&preimage("family")).unwrap();
     let shard = publish_shard(store, &family);
     let rows: Vec<_> = shard.items.iter().map(|item| item.row).collect();
@@ -44,7 +44,7 @@ fn publish(store: &Store) -> Published {
     store.publish(record(store, "all", outputs)).unwrap()
 }
 
-fn publish_shard(store: &Store, family: &FamilyKey) -> mitune_store::ShardRecord {
+pub(crate) fn publish_shard(store: &Store, family: &FamilyKey) -> mitune_store::ShardRecord {
     let items = (0..3_u32)
         .map(|n| ItemKey::derive(family, &Value::from(n)).unwrap())
         .collect();
@@ -261,57 +261,4 @@ fn a_link_in_place_of_a_blob_is_damage() {
     assert_eq!(store.put_bytes(b"text").unwrap(), file);
     assert!(path.symlink_metadata().unwrap().is_file());
     assert_eq!(std::fs::read(&outside).unwrap(), b"text");
-}
-
-#[test]
-fn verify_finds_what_lookups_never_touched() {
-    let root = tempfile::tempdir().unwrap();
-    let store = Store::open(root.path()).unwrap();
-    let record = publish(&store).into_record();
-    let clean = store.verify(VerifyDepth::Full).unwrap();
-    assert!(clean.is_clean(), "{clean:?}");
-    assert_eq!(
-        (clean.records, clean.blobs),
-        (2, store.blobs().unwrap().len() as u64)
-    );
-
-    let flipped = record.outputs["json"].file;
-    damage(&blob(root.path(), &flipped), crate::sample::Damage::Flip);
-    let quick = store.verify(VerifyDepth::Quick).unwrap();
-    assert!(quick.is_clean(), "a flip does not change a size: {quick:?}");
-    let full = store.verify(VerifyDepth::Full).unwrap();
-    assert_eq!(full.corrupt.len(), 1, "{full:?}");
-    assert_eq!(full.corrupt[0].what, format!("Blob `{}`", flipped.short()));
-
-    std::fs::remove_file(blob(root.path(), &record.outputs["table"].file)).unwrap();
-    let quick = store.verify(VerifyDepth::Quick).unwrap();
-    let missing: Vec<_> = quick.missing.iter().map(|finding| finding.what.clone()).collect();
-    let key = key("all").short();
-    assert_eq!(
-        missing,
-        [
-            format!("Output `json` of `pretend` `{key}`"),
-            format!("Output `table` of `pretend` `{key}`"),
-        ]
-    );
-}
-
-#[test]
-fn full_verification_finds_contents_that_were_claimed_wrongly() {
-    let root = tempfile::tempdir().unwrap();
-    let store = Store::open(root.path()).unwrap();
-    let shard = publish_shard(&store, &FamilyKey::derive(&preimage("family")).unwrap());
-    let wrong = row_digests(&candidates(&[4, 5, 6])).unwrap();
-    let parts = [Part {
-        blob: shard.blob,
-        rows: vec![0, 1, 2],
-    }];
-    let artifact = store.put_parts(&candidate_schema(), &parts, &wrong).unwrap();
-    store
-        .publish(record(&store, "wrong", [("rows", artifact)]))
-        .unwrap();
-    assert!(store.verify(VerifyDepth::Quick).unwrap().is_clean());
-    let report = store.verify(VerifyDepth::Full).unwrap();
-    assert_eq!(report.corrupt.len(), 1, "{report:?}");
-    assert!(report.corrupt[0].what.starts_with("Output `rows`"));
 }

@@ -17,3 +17,4 @@ mod model;
 mod sample;
 mod shards;
 mod tables;
+mod verify;
