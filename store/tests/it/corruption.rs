@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mitune_store::{
     ActionRecord, Artifact, Checkpoint, DirectoryEntry, FamilyKey, FileDigest, ItemKey, Lookup, MissReason,
-    Part, Published, Store, StoreError, Value, VerifyDepth, row_digests,
+    Part, Published, Store, StoreError, Value, VerifyDepth,
 };
 
 use crate::sample::{DAMAGES, candidate_schema, candidates, damage, files, key, preimage, producer, record};
