@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
-use mitune_store::{Artifact, FamilyKey, ItemKey, ItemRow, Part, Producer, StoreError};
+use mitune_store::{Artifact, FamilyKey, ItemKey, ItemRow, Part, Producer};
 
 use crate::stage::{StageContext, StageError, Work};
 
@@ -115,8 +115,7 @@ impl ItemTable<'_> {
         let batch = concat_batches(self.schema, &batches).map_err(StageError::failed)?;
         let record = context
             .store()
-            .publish_shard(&self.family, batch, items, producer)
-            .map_err(StoreError::from)?;
+            .publish_shard(&self.family, batch, items, producer)?;
         for (row, item) in (0..).zip(&record.items) {
             known.entry(item.key).or_insert(ItemRow {
                 blob: record.blob,

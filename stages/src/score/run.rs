@@ -1,20 +1,19 @@
 //! The computation of the stage.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use arrow_array::types::{Int32Type, UInt32Type};
-use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::SchemaRef;
 use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer, ForwardScores};
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
-use mitune_store::{Artifact, ContentDigest, FamilyKey, ItemKey, Value, row_digests};
+use mitune_store::{Artifact, ContentDigest, FamilyKey, ItemKey, TableReader, Value, row_digests};
 
 use super::config::{REVISION, RNG, Score};
-use crate::columns::{f32_list, list_column, number_column, string_column};
 use crate::item_blocks::{Block, ItemTable};
+use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
 use crate::model_source::ADAPTER_PORT;
 use crate::producer::producer;
 use crate::schema;
@@ -23,9 +22,6 @@ use crate::stage::{StageContext, StageError, StageOutput};
 /// The columns, in the order of the table.
 const COLUMNS: [&str; 4] = ["mi_signed", "mi_forward", "itm", "itm_normalised"];
 
-/// What a score depends on of a candidate.
-const READ: [&str; 5] = ["prompt_id", "prompt", "seed_index", "latent", "latent_shape"];
-
 /// Candidates in a batch by default, fewer where their latents are large.
 const BATCH: usize = 8;
 
@@ -33,18 +29,20 @@ const BATCH: usize = 8;
 const BATCH_ELEMENTS: usize = 131_072;
 
 /// A finished candidate.
-#[derive(Clone)]
 struct Finished {
     prompt_id: String,
     prompt: String,
     seed_index: u32,
     latent: Vec<f32>,
     shape: [usize; 3],
-    item: ItemKey,
 }
 
-/// Candidates of one prompt at fixed places of a batch.
-type Batch = Vec<Finished>;
+/// A candidate without its latent.
+struct Named {
+    prompt_id: String,
+    seed_index: u32,
+    item: ItemKey,
+}
 
 /// Everything a batch needs.
 struct Worker<'a> {
@@ -64,16 +62,8 @@ enum ScoreError {
         prompt: String,
         source: ForwardScoreError,
     },
-    #[error(
-        "Candidate {seed_index} of prompt `{prompt}` has {found} latent elements, its shape {shape:?} says {expected}"
-    )]
-    Latent {
-        prompt: String,
-        seed_index: u32,
-        found: usize,
-        expected: usize,
-        shape: Vec<i32>,
-    },
+    #[error("Table of candidates became shorter while it was read")]
+    Shorter,
     #[error("Latents of prompt `{prompt}` differ in shape: {first:?} and {other:?}")]
     Shapes {
         prompt: String,
@@ -89,16 +79,14 @@ impl Score {
         let adapter = context.optional_input(ADAPTER_PORT);
         let model = open.load(context, adapter, device, self.dtype)?;
         let family = self.family(open.digest()?, adapter)?;
-        let candidates = read_candidates(context, &family)?;
-        let elements = candidates
-            .first()
-            .map_or(1, |candidate| candidate.latent.len().max(1));
+        let (names, elements) = read_names(context, &family)?;
         let batch_size = self
             .config
             .batch_size
             .unwrap_or((BATCH_ELEMENTS / elements).clamp(1, BATCH));
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
-        let blocks = blocks(candidates, batch_size);
+        let blocks = blocks(names, batch_size);
+        let mut latents = Latents::open(context)?;
         let scorer = ForwardScorer::new(&model.scheduler_config, &self.settings())
             .map_err(StageError::configuration)?;
         let negative = [self.config.negative_prompt.as_str()];
@@ -121,8 +109,8 @@ impl Score {
             shard_rows: self.config.shard_size,
             unit: "candidates",
         };
-        let artifact = table.complete(context, &producer(context, Some(self.dtype)), &blocks, |batch| {
-            worker.compute(batch)
+        let artifact = table.complete(context, &producer(context, Some(self.dtype)), &blocks, |rows| {
+            worker.compute(&latents.rows(rows)?)
         })?;
         let rows = artifact.rows.unwrap_or_default();
         Ok(StageOutput::one("scores", artifact).with_metric("candidates", rows))
@@ -149,7 +137,7 @@ impl Score {
 
 impl Worker<'_> {
     /// Scores a batch; places that no candidate takes are filled up, so that the batch keeps its shape.
-    fn compute(&self, batch: &Batch) -> Result<RecordBatch, StageError> {
+    fn compute(&self, batch: &[Finished]) -> Result<RecordBatch, StageError> {
         let Some(first) = batch.first() else {
             return Ok(RecordBatch::new_empty(self.schema.clone()));
         };
@@ -197,7 +185,7 @@ impl Worker<'_> {
         self.rows(batch, &scores)
     }
 
-    fn rows(&self, batch: &Batch, scores: &[&ForwardScores]) -> Result<RecordBatch, StageError> {
+    fn rows(&self, batch: &[Finished], scores: &[&ForwardScores]) -> Result<RecordBatch, StageError> {
         let column = |value: fn(&ForwardScores) -> f64| -> ArrayRef {
             Arc::new(Float64Array::from_iter_values(
                 scores.iter().map(|scores| value(scores)),
@@ -219,86 +207,106 @@ impl Worker<'_> {
     }
 }
 
-/// Reads all candidates. An item is named by the candidate's content, wherever it came from.
-fn read_candidates(context: &StageContext<'_>, family: &FamilyKey) -> Result<Vec<Finished>, StageError> {
-    let mut candidates = Vec::new();
+/// Names all candidates by their content, wherever they came from; latents are not kept.
+fn read_names(context: &StageContext<'_>, family: &FamilyKey) -> Result<(Vec<Named>, usize), StageError> {
+    let mut names = Vec::new();
+    let mut elements = 1;
     for batch in context
         .store()
-        .read_table(context.input("candidates")?, Some(&READ))?
+        .read_table(context.input("candidates")?, Some(&LATENT_COLUMNS))?
     {
         let batch = batch?;
         let digests = row_digests(&batch).map_err(StageError::failed)?;
-        let ids = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
-        let prompts = string_column(&batch, "prompt").map_err(StageError::failed)?;
-        let seed_indices = number_column::<UInt32Type>(&batch, "seed_index").map_err(StageError::failed)?;
-        let latents = list_column(&batch, "latent").map_err(StageError::failed)?;
-        let shapes = list_column(&batch, "latent_shape").map_err(StageError::failed)?;
-        for row in 0..batch.num_rows() {
-            let latent = f32_list(latents, "latent", row).map_err(StageError::failed)?;
-            let shape = shapes.value(row);
-            let shape: Vec<i32> = shape
-                .as_any()
-                .downcast_ref::<arrow_array::PrimitiveArray<Int32Type>>()
-                .map(|shape| shape.values().to_vec())
-                .unwrap_or_default();
-            let (prompt, seed_index) = (prompts.value(row).to_owned(), seed_indices.value(row));
-            let extents: Vec<usize> = shape
-                .iter()
-                .filter_map(|&extent| usize::try_from(extent).ok())
-                .collect();
-            let expected = extents.iter().product();
-            let Ok(extents) = <[usize; 3]>::try_from(extents.as_slice()) else {
-                let found = latent.len();
-                return Err(StageError::failed(ScoreError::Latent {
-                    prompt,
-                    seed_index,
-                    found,
-                    expected,
-                    shape,
-                }));
-            };
-            if latent.len() != expected {
-                let found = latent.len();
-                return Err(StageError::failed(ScoreError::Latent {
-                    prompt,
-                    seed_index,
-                    found,
-                    expected,
-                    shape,
-                }));
-            }
-            candidates.push(Finished {
-                prompt_id: ids.value(row).to_owned(),
-                prompt,
-                seed_index,
-                latent,
-                shape: extents,
-                item: ItemKey::derive(family, &Value::Text(digests[row].to_string()))?,
+        let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
+        for (row, digest) in digests.iter().enumerate() {
+            elements = elements.max(rows.latent(row).map_err(StageError::failed)?.values.len());
+            names.push(Named {
+                prompt_id: rows.prompt_id(row).to_owned(),
+                seed_index: rows.seed_index(row),
+                item: ItemKey::derive(family, &Value::Text(digest.to_string()))?,
             });
         }
     }
-    Ok(candidates)
+    Ok((names, elements))
 }
 
 /// Groups candidates of one prompt whose seed indices belong to one batch, in the order of the table.
-fn blocks(candidates: Vec<Finished>, batch_size: u32) -> Vec<Block<Batch>> {
-    let mut blocks: Vec<Block<Batch>> = Vec::new();
+fn blocks(names: Vec<Named>, batch_size: u32) -> Vec<Block<Range<u64>>> {
+    let mut blocks: Vec<Block<Range<u64>>> = Vec::new();
     let mut last = None;
-    for candidate in candidates {
-        let group = (candidate.prompt_id.clone(), candidate.seed_index / batch_size);
+    for (row, name) in (0..).zip(names) {
+        let group = (name.prompt_id, name.seed_index / batch_size);
         match blocks.last_mut() {
             Some(block) if last.as_ref() == Some(&group) => {
-                block.items.push(candidate.item);
-                block.work.push(candidate);
+                block.items.push(name.item);
+                block.work.end = row + 1;
             }
             _ => {
                 blocks.push(Block {
-                    items: vec![candidate.item],
-                    work: vec![candidate],
+                    items: vec![name.item],
+                    work: row..row + 1,
                 });
                 last = Some(group);
             }
         }
     }
     blocks
+}
+
+/// Reads latents from the front of the table to its end, so that few are in memory at a time.
+struct Latents {
+    reader: TableReader,
+    batch: Option<RecordBatch>,
+    /// Row of the table that the batch begins with.
+    start: u64,
+}
+
+impl Latents {
+    fn open(context: &StageContext<'_>) -> Result<Self, StageError> {
+        let reader = context
+            .store()
+            .read_table(context.input("candidates")?, Some(&LATENT_COLUMNS))?;
+        Ok(Self {
+            reader,
+            batch: None,
+            start: 0,
+        })
+    }
+
+    /// Returns the candidates of rows that lie behind all rows asked for before.
+    fn rows(&mut self, wanted: &Range<u64>) -> Result<Vec<Finished>, StageError> {
+        let mut found = Vec::new();
+        for row in wanted.clone() {
+            let (batch, offset) = self.batch_with(row)?;
+            let rows = LatentRows::of(batch).map_err(StageError::failed)?;
+            let latent = rows.latent(offset).map_err(StageError::failed)?;
+            found.push(Finished {
+                prompt_id: rows.prompt_id(offset).to_owned(),
+                prompt: rows.prompt(offset).to_owned(),
+                seed_index: rows.seed_index(offset),
+                latent: latent.values,
+                shape: latent.shape,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Returns the batch that holds a row of the table, and the row's place in it.
+    fn batch_with(&mut self, row: u64) -> Result<(&RecordBatch, usize), StageError> {
+        loop {
+            let length = self.batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
+            if row < self.start + length {
+                break;
+            }
+            self.start += length;
+            let next = self
+                .reader
+                .next()
+                .ok_or_else(|| StageError::failed(ScoreError::Shorter))?;
+            self.batch = Some(next?);
+        }
+        let offset = (row - self.start) as usize;
+        let batch = self.batch.as_ref().map(|batch| (batch, offset));
+        batch.ok_or_else(|| StageError::failed(ScoreError::Shorter))
+    }
 }
