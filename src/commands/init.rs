@@ -18,6 +18,10 @@ pub(crate) struct InitArguments {
     /// The file to write; one that exists is never overwritten
     #[arg(value_name = "FILE", default_value = "mitune.yaml")]
     file: PathBuf,
+
+    /// Model directory of the pipeline, relative to the file
+    #[arg(long, value_name = "DIR", default_value = "models/shapes")]
+    model: String,
 }
 
 pub(crate) fn run(arguments: &InitArguments, session: &Session<'_>) -> Result<(), Failure> {
@@ -26,7 +30,7 @@ pub(crate) fn run(arguments: &InitArguments, session: &Session<'_>) -> Result<()
         .write(true)
         .create_new(true)
         .open(file)
-        .and_then(|mut target| target.write_all(TEMPLATE.as_bytes()));
+        .and_then(|mut target| target.write_all(pipeline(&arguments.model)?.as_bytes()));
     match written {
         Ok(()) if session.json => print_json(&serde_json::json!({ "file": file })),
         Ok(()) => line(format!("Wrote `{0}`; now run `mitune plan {0}`", file.display())),
@@ -40,9 +44,37 @@ pub(crate) fn run(arguments: &InitArguments, session: &Session<'_>) -> Result<()
     }
 }
 
+/// Fills in the model, quoted as JSON, which is YAML whatever the path holds.
+fn pipeline(model: &str) -> Result<String, serde_json::Error> {
+    Ok(TEMPLATE.replace("{model}", &serde_json::to_string(model)?))
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("Cannot write `{}`", file.display())]
 struct Unwritable {
     file: PathBuf,
     source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::pipeline::{BuiltinKinds, parse};
+
+    #[test]
+    fn the_first_pipeline_is_valid_for_any_model() {
+        for model in ["models/shapes", "/a b/c: #d"] {
+            let parsed = parse(
+                Path::new("x/first.yaml"),
+                &pipeline(model).unwrap(),
+                &[],
+                &BuiltinKinds,
+            )
+            .unwrap();
+            assert_eq!(parsed.spec.model.as_deref(), Some(Path::new(model)));
+            assert_eq!(parsed.stages.len(), 9);
+        }
+    }
 }

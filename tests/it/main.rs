@@ -2,6 +2,8 @@
 //!
 //! Most use stages made for testing, see [`fake`], so that they say something about the engine alone and take no time.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod cli;
 mod fake;
 mod interruption;
