@@ -4,11 +4,6 @@
 //! stages, [`engine`] plans and runs them against a store, [`commands`] are what the user types. Stages themselves are
 //! in `mitune-stages`, the store in `mitune-store`.
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, reason = "a test stops at the first surprise")
-)]
-
 mod cache_folder;
 mod cli;
 mod commands;
