@@ -1,7 +1,7 @@
 //! Typed columns of record batches.
 
 use arrow_array::types::{ArrowPrimitiveType, Float32Type};
-use arrow_array::{Array, ListArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_array::{Array, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray};
 
 /// A table that is not what its stage promises.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,14 @@ pub fn number_column<'a, T: ArrowPrimitiveType>(
     name: &str,
 ) -> Result<&'a PrimitiveArray<T>, ColumnError> {
     typed(batch, name, "a number")
+}
+
+/// Returns a column of truth values.
+///
+/// # Errors
+/// [`ColumnError`] if it is missing or of another type.
+pub fn boolean_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a BooleanArray, ColumnError> {
+    typed(batch, name, "a truth value")
 }
 
 /// Returns a column of lists.

@@ -4,6 +4,7 @@
 mod candidate_index;
 pub mod columns;
 pub mod draws;
+pub mod evaluate;
 pub mod evaluation;
 pub mod finetune;
 pub mod generate;

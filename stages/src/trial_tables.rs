@@ -20,7 +20,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         format!("id of {}", self.prompt)
     }
 }

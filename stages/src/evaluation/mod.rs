@@ -8,3 +8,4 @@ pub mod power;
 pub mod rows;
 pub mod scores;
 pub mod summary;
+pub mod table;

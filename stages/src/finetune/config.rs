@@ -1,22 +1,14 @@
-//! Settings of the stage, and the stage they make.
+//! Settings of the stage.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, AdapterTargets};
-use mitune_diffusion::training::{AdamW, Decay, LearningRate, TrainerSettings};
-use mitune_store::{ContentDigest, Value};
+use mitune_diffusion::adapter::{AdapterMethod, AdapterTargets};
+use mitune_diffusion::training::AdamW;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
-use crate::registry::StageConfig;
-use crate::stage::{
-    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
-};
 
 /// Trains a LoRA or DoRA adapter of the denoiser on selected candidates, as images of their prompts.
 ///
@@ -142,7 +134,7 @@ fn twenty_five() -> u64 {
 
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]
-enum FinetuneConfigError {
+pub(super) enum FinetuneConfigError {
     #[error("Setting `{setting}` is {found}, expected {expected}")]
     Range {
         setting: &'static str,
@@ -156,7 +148,7 @@ enum FinetuneConfigError {
 }
 
 impl FinetuneConfig {
-    fn check(&self) -> Result<(), FinetuneConfigError> {
+    pub(super) fn check(&self) -> Result<(), FinetuneConfigError> {
         let (positive, share) = ("a positive number", "at least 0 and below 1");
         let AdamW {
             beta1,
@@ -224,107 +216,8 @@ impl FinetuneConfig {
         Ok(())
     }
 
-    fn effective_micro_batch(&self) -> NonZeroU32 {
+    pub(super) fn effective_micro_batch(&self) -> NonZeroU32 {
         const EIGHT: NonZeroU32 = NonZeroU32::new(8).unwrap();
         self.micro_batch.unwrap_or(EIGHT.min(self.batch_size))
-    }
-}
-
-impl StageConfig for FinetuneConfig {
-    const KIND: &'static str = "finetune";
-
-    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
-        self.check().map_err(StageError::configuration)?;
-        let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
-        let seed = *self.seed.get_or_insert(defaults.seed);
-        self.init_seed.get_or_insert(seed);
-        self.micro_batch = Some(self.effective_micro_batch());
-        Ok(Box::new(Finetune { config: self, model }))
-    }
-}
-
-/// The stage; its settings have every default filled in.
-pub(super) struct Finetune {
-    pub(super) config: FinetuneConfig,
-    pub(super) model: ModelSource,
-}
-
-impl Finetune {
-    /// The shape of the adapter and where a fresh one starts.
-    pub(super) fn adapter_config(&self) -> AdapterConfig {
-        AdapterConfig {
-            method: self.config.method,
-            rank: self.config.rank.get() as usize,
-            alpha: self.config.alpha,
-            targets: self.config.targets,
-            seed: self.config.init_seed.unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn trainer_settings(&self) -> TrainerSettings {
-        TrainerSettings {
-            optimizer: self.config.optimizer,
-            learning_rate: LearningRate {
-                peak: self.config.learning_rate,
-                warmup: self.config.warmup,
-                decay: Decay::Constant,
-            },
-            clip_norm: self.config.clip_norm,
-            average: None,
-        }
-    }
-}
-
-impl Stage for Finetune {
-    fn kind(&self) -> &'static str {
-        FinetuneConfig::KIND
-    }
-
-    fn revision(&self) -> u32 {
-        1
-    }
-
-    fn config(&self) -> Result<Value, StageError> {
-        keyed_config(
-            &self.config,
-            &["selection", "model", "model_from", "adapter", "checkpoint_every"],
-        )
-    }
-
-    fn inputs(&self) -> Vec<InputPort> {
-        vec![
-            InputPort::one("selection", &[Content::Selection], &self.config.selection),
-            InputPort::optional(ADAPTER_PORT, &[Content::Adapter], self.config.adapter.as_ref()),
-            self.model.port(),
-        ]
-    }
-
-    fn outputs(&self) -> &'static [OutputPort] {
-        &[
-            OutputPort {
-                name: "adapter",
-                content: Content::Adapter,
-            },
-            OutputPort {
-                name: "losses",
-                content: Content::Losses,
-            },
-        ]
-    }
-
-    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
-        self.model.external(digests)
-    }
-
-    fn dtype(&self) -> Option<Dtype> {
-        Some(Dtype::F32)
-    }
-
-    fn rng(&self) -> Option<&'static str> {
-        Some("blake3-xof box-muller, by (seed, purpose, position)/1")
-    }
-
-    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
-        self.finetune(context)
     }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod examples;
 mod run;
+mod stage;
 #[cfg(test)]
 mod tests;
 

@@ -8,8 +8,8 @@ use mitune_diffusion::unet::UNet2DConditionModel;
 use mitune_diffusion::weights::HostTensor;
 use mitune_store::{Artifact, TensorBytes};
 
-use super::config::Finetune;
 use super::examples::{Batches, Contexts, Examples};
+use super::stage::Finetune;
 use crate::model_source::ADAPTER_PORT;
 use crate::stage::{Dtype, StageContext, StageError, StageOutput};
 use crate::training_run::TrainingRun;

@@ -1,0 +1,134 @@
+//! Settings of the stage, and the stage they make.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use mitune_store::{ContentDigest, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model_source::{MODEL_PORT, ModelSource};
+use crate::reference::Reference;
+use crate::registry::StageConfig;
+use crate::stage::{
+    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
+    StageOutput, keyed_config,
+};
+use crate::statistics::bootstrap::BootstrapSettings;
+
+/// Reads off the pixels of candidates whether they show what their prompts say, and how well scores tell.
+///
+/// It reads images of the shapes world only, of 32 x 32 pixels and prompts such as "a red circle and a blue square".
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// The candidates to look at.
+    pub candidates: Reference,
+    /// Tables with further scores of these candidates, whose power to find aligned images is measured beside that of
+    /// `mi`. By default, none.
+    #[serde(default)]
+    pub scores: Vec<Reference>,
+    /// The rows of another evaluation, of the same prompts and seed indices, to compare with image by image. By
+    /// default, none.
+    #[serde(default)]
+    pub baseline: Option<Reference>,
+    /// Model directory, relative to the pipeline; its autoencoder decodes candidates that have no `image`. By default,
+    /// the pipeline's `model`.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// A model made by another stage, in place of `model`.
+    #[serde(default)]
+    pub model_from: Option<Reference>,
+    /// How intervals are made. By default, 95% from 10,000 resamples of prompts, with seed 0.
+    #[serde(default)]
+    pub bootstrap: BootstrapSettings,
+    /// Candidates that are decoded together. By default, 64. It is part of the key, because the last digits depend on
+    /// it.
+    #[serde(default = "sixty_four")]
+    pub batch_size: NonZeroU32,
+}
+
+fn sixty_four() -> NonZeroU32 {
+    const { NonZeroU32::new(64).unwrap() }
+}
+
+impl StageConfig for EvaluateConfig {
+    const KIND: &'static str = "evaluate";
+
+    fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        self.bootstrap.check().map_err(StageError::configuration)?;
+        let none = self.model.is_none() && self.model_from.is_none() && defaults.model.is_none();
+        let model = match none {
+            // Candidates that come with images need no model.
+            true => None,
+            false => Some(ModelSource::choose(
+                self.model.as_deref(),
+                self.model_from.as_ref(),
+                defaults,
+            )?),
+        };
+        Ok(Box::new(Evaluate { config: self, model }))
+    }
+}
+
+/// The stage.
+pub(super) struct Evaluate {
+    pub(super) config: EvaluateConfig,
+    pub(super) model: Option<ModelSource>,
+}
+
+impl Stage for Evaluate {
+    fn kind(&self) -> &'static str {
+        EvaluateConfig::KIND
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> Result<Value, StageError> {
+        keyed_config(
+            &self.config,
+            &["candidates", "scores", "baseline", "model", "model_from"],
+        )
+    }
+
+    fn inputs(&self) -> Vec<InputPort> {
+        let model = self.model.as_ref().map(ModelSource::port);
+        vec![
+            InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
+            InputPort::many("scores", &[Content::Scores], &self.config.scores),
+            InputPort::optional("baseline", &[Content::Evaluation], self.config.baseline.as_ref()),
+            model.unwrap_or_else(|| InputPort::optional(MODEL_PORT, &[Content::Model], None)),
+        ]
+    }
+
+    fn outputs(&self) -> &'static [OutputPort] {
+        &[
+            OutputPort {
+                name: "rows",
+                content: Content::Evaluation,
+            },
+            OutputPort {
+                name: "summary",
+                content: Content::Summary,
+            },
+        ]
+    }
+
+    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        match &self.model {
+            Some(model) => model.external(digests),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn dtype(&self) -> Option<Dtype> {
+        Some(Dtype::F32)
+    }
+
+    fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        self.evaluate(context)
+    }
+}

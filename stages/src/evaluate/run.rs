@@ -1,0 +1,190 @@
+//! The computation of the stage.
+
+use mitune_diffusion::model::DiffusionModel;
+use mitune_store::{Artifact, StoreError};
+
+use super::config::Evaluate;
+use super::images::{COLUMNS, Judge, JudgeError, Waiting, waiting};
+use super::report::{EvaluationReport, ReportError};
+use crate::candidate_index::CandidateIndex;
+use crate::evaluation::rows::EvaluationRow;
+use crate::evaluation::scores::ScoreColumn;
+use crate::evaluation::table::{evaluation_batch, evaluation_rows};
+use crate::schema;
+use crate::score_columns::{ScoreError, ScoreTables};
+use crate::shapes::world::{Prompt, PromptError};
+use crate::stage::{Dtype, StageContext, StageError, StageOutput, Work};
+
+/// A prompt whose images nobody can judge here.
+#[derive(Debug, thiserror::Error)]
+#[error("`evaluate` reads pixels of the shapes world only; prompt `{text}` of id `{prompt_id}` is not of it")]
+struct OtherWorld {
+    prompt_id: String,
+    text: String,
+    source: PromptError,
+}
+
+impl Evaluate {
+    pub(super) fn evaluate(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
+        let store = context.store();
+        let candidates = context.input("candidates")?;
+        let index = CandidateIndex::read(store, candidates).map_err(StageError::failed)?;
+        check_world(&index).map_err(StageError::configuration)?;
+        let tables = ScoreTables {
+            store,
+            candidates,
+            scores: context.inputs("scores"),
+            evaluation: None,
+        };
+        let scores = read_scores(&tables, &index)?;
+        let baseline = context
+            .optional_input("baseline")
+            .map(|baseline| read_rows(context, baseline))
+            .transpose()?;
+        let rows = self.judge(context, candidates, index.rows().len())?;
+        let columns: Vec<ScoreColumn<'_>> = scores
+            .iter()
+            .map(|(name, values)| ScoreColumn { name, values })
+            .collect();
+        let report = EvaluationReport::of(&rows, &columns, baseline.as_deref(), &self.config.bootstrap)
+            .map_err(|error| match error {
+                ReportError::Baseline(_) => StageError::configuration(error),
+                error => StageError::failed(error),
+            })?;
+        let batch = evaluation_batch(&rows).map_err(StageError::failed)?;
+        let mut output = StageOutput::one("rows", store.put_table(&schema::evaluation(), [batch])?);
+        output
+            .outputs
+            .insert("summary".to_owned(), store.put_json(&report)?);
+        Ok(with_metrics(output, &report))
+    }
+
+    fn judge(
+        &self,
+        context: &StageContext<'_>,
+        candidates: &Artifact,
+        total: usize,
+    ) -> Result<Vec<EvaluationRow>, StageError> {
+        context.progress().begin(Work {
+            total: total as u64,
+            reused: 0,
+            unit: "images",
+        });
+        let batch_size = self.config.batch_size.get() as usize;
+        let mut model: Option<DiffusionModel> = None;
+        let mut queue: Vec<Waiting> = Vec::new();
+        let mut rows = Vec::with_capacity(total);
+        let mut batches = context.store().read_table(candidates, Some(&COLUMNS))?;
+        loop {
+            let more = batches.next().transpose()?;
+            let last = more.is_none();
+            if let Some(batch) = more {
+                queue.extend(waiting(&batch).map_err(StageError::failed)?);
+            }
+            // Batches are cut by count alone, because tables come in pieces that say nothing about the candidates.
+            while queue.len() >= batch_size || (last && !queue.is_empty()) {
+                context.check_cancelled()?;
+                let rest = queue.split_off(batch_size.min(queue.len()));
+                let batch = std::mem::replace(&mut queue, rest);
+                if model.is_none() && batch.iter().any(Waiting::is_latent) {
+                    model = self.load(context)?;
+                }
+                let judge = Judge {
+                    device: model.as_ref().map(|_| context.device()).transpose()?,
+                    model: model.as_ref(),
+                    batch_size,
+                };
+                rows.extend(judge.judge(&batch).map_err(stage_error)?);
+                context.progress().advance(batch.len() as u64);
+            }
+            if last {
+                return Ok(rows);
+            }
+        }
+    }
+
+    fn load(&self, context: &StageContext<'_>) -> Result<Option<DiffusionModel>, StageError> {
+        let Some(source) = &self.model else {
+            return Ok(None);
+        };
+        let open = source.open(context)?;
+        open.load(context, None, context.device()?, Dtype::F32).map(Some)
+    }
+}
+
+fn stage_error(error: JudgeError) -> StageError {
+    match error {
+        JudgeError::NoModel { .. } | JudgeError::Size { .. } | JudgeError::Channels { .. } => {
+            StageError::configuration(error)
+        }
+        error => StageError::failed(error),
+    }
+}
+
+fn check_world(index: &CandidateIndex) -> Result<(), OtherWorld> {
+    for prompt in index.prompts() {
+        prompt.text.parse::<Prompt>().map_err(|source| OtherWorld {
+            prompt_id: prompt.id.clone(),
+            text: prompt.text.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn read_scores(
+    tables: &ScoreTables<'_>,
+    index: &CandidateIndex,
+) -> Result<Vec<(String, Vec<f64>)>, StageError> {
+    let stage_error = |error: ScoreError| match error {
+        ScoreError::Store(error) => StageError::Store(error),
+        ScoreError::Ambiguous { .. } => StageError::configuration(error),
+        error => StageError::failed(error),
+    };
+    let names = tables.names().map_err(stage_error)?;
+    let column = |name: String| {
+        let values = tables.values(&name, index).map_err(stage_error)?;
+        Ok((name, values))
+    };
+    names.into_iter().map(column).collect()
+}
+
+fn read_rows(context: &StageContext<'_>, evaluation: &Artifact) -> Result<Vec<EvaluationRow>, StageError> {
+    let mut rows = Vec::new();
+    for batch in context.store().read_table(evaluation, None)? {
+        let batch = batch.map_err(|error: StoreError| StageError::Store(error))?;
+        rows.extend(evaluation_rows(&batch).map_err(StageError::failed)?);
+    }
+    Ok(rows)
+}
+
+/// Adds the figures that a list of stages shows.
+fn with_metrics(mut output: StageOutput, report: &EvaluationReport) -> StageOutput {
+    let difference = report
+        .comparison
+        .as_ref()
+        .and_then(|comparison| comparison.aligned);
+    for (name, estimate) in [("aligned", report.alignment.aligned), ("difference", difference)] {
+        if let Some(estimate) = estimate {
+            output = output
+                .with_metric(name, estimate.value)
+                .with_metric(&format!("{name}_low"), estimate.low)
+                .with_metric(&format!("{name}_high"), estimate.high);
+        }
+    }
+    for power in &report.scores {
+        if let Some(auc) = power.overall.auc {
+            output = output.with_metric(&format!("auc_{}", power.score), auc.value);
+        }
+    }
+    let reader = report
+        .reader
+        .iter()
+        .map(|check| check.accuracy.share())
+        .fold(1.0, f64::min);
+    output
+        .with_metric("headline", report.headline())
+        .with_metric("images", report.alignment.images)
+        .with_metric("prompts", report.alignment.prompts)
+        .with_metric("reader_accuracy", reader)
+}
