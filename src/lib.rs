@@ -13,6 +13,7 @@ mod failure;
 mod panic_report;
 pub mod pipeline;
 mod program;
+pub mod report;
 mod session;
 mod ui;
 

@@ -39,4 +39,4 @@ mod trial_model;
 #[cfg(test)]
 mod trial_tables;
 
-pub use mitune_diffusion::device;
+pub use mitune_diffusion::{device, image};

@@ -1,0 +1,158 @@
+//! Alignment by round and arm, and what changed against the base.
+
+use mitune_stages::evaluation::comparison::Comparison;
+use mitune_stages::evaluation::rows::EvaluationRow;
+use mitune_stages::evaluation::summary::EvaluationSummary;
+use mitune_stages::statistics::bootstrap::{BootstrapSettings, Estimate};
+use mitune_stages::statistics::paired::{Observation, PairedError, paired_difference};
+
+use super::super::error::ReportError;
+use super::super::model::{AlignmentEntry, AlignmentGroup, ModelLabel};
+use super::evaluations::Evaluation;
+use super::graph::RunGraph;
+use super::pools::Pool;
+
+/// A pool with what was read off it.
+pub(super) struct Judged<'a> {
+    pub(super) pool: &'a Pool<'a>,
+    pub(super) evaluation: &'a Evaluation,
+}
+
+/// Groups evaluations of the same images-to-be and compares within each group.
+pub(super) fn alignment(
+    graph: &RunGraph,
+    judged: &[Judged<'_>],
+    control_arm: &str,
+) -> Result<Vec<AlignmentGroup>, ReportError> {
+    let mut groups: Vec<(Vec<(&str, u32)>, Vec<&Judged<'_>>)> = Vec::new();
+    for one in judged {
+        let mut images: Vec<(&str, u32)> = one
+            .evaluation
+            .rows
+            .iter()
+            .map(|row| (row.prompt_id.as_str(), row.seed_index))
+            .collect();
+        images.sort_unstable();
+        match groups.iter_mut().find(|(known, _)| *known == images) {
+            Some((_, members)) => members.push(one),
+            None => groups.push((images, vec![one])),
+        }
+    }
+    groups
+        .iter()
+        .filter(|(images, _)| !images.is_empty())
+        .map(|(_, members)| group(graph, members, control_arm))
+        .collect()
+}
+
+fn group(
+    graph: &RunGraph,
+    members: &[&Judged<'_>],
+    control_arm: &str,
+) -> Result<AlignmentGroup, ReportError> {
+    let base = members.iter().find(|one| one.pool.model == ModelLabel::Base);
+    let mut entries = Vec::new();
+    for one in members {
+        let Evaluation {
+            stage,
+            rows,
+            bootstrap,
+        } = one.evaluation;
+        let statistics = |source: Box<dyn std::error::Error + Send + Sync>| ReportError::Statistics {
+            stage: graph.stages[*stage].name(),
+            source,
+        };
+        let summary = EvaluationSummary::of(rows, bootstrap).map_err(|error| statistics(error.into()))?;
+        let to_base = match base {
+            Some(base) if one.pool.model != ModelLabel::Base => Some(
+                Comparison::of(&base.evaluation.rows, rows, bootstrap)
+                    .map_err(|error| statistics(error.into()))?,
+            ),
+            _ => None,
+        };
+        let to_control = match control(members, &one.pool.model, control_arm) {
+            Some(control) => aligned_difference(&control.evaluation.rows, rows, bootstrap)
+                .map_err(|error| statistics(error.into()))?,
+            None => None,
+        };
+        entries.push(AlignmentEntry {
+            model: one.pool.model.clone(),
+            origin: graph.origin(*stage),
+            summary,
+            to_base,
+            to_control,
+        });
+    }
+    entries.sort_by_key(|entry| round(&entry.model));
+    let summary = entries.first().map(|entry| &entry.summary);
+    let prompts_from = members.iter().find_map(|one| one.pool.prompts);
+    Ok(AlignmentGroup {
+        prompts_from: prompts_from.map(|source| graph.origin(source.stage)),
+        prompts: summary.map_or(0, |summary| summary.prompts),
+        images: summary.map_or(0, |summary| summary.images),
+        held_out: members.iter().all(|one| one.pool.selected_by.is_empty()),
+        control: entries
+            .iter()
+            .any(|entry| entry.to_control.is_some())
+            .then(|| control_arm.to_owned()),
+        confidence: members
+            .first()
+            .map_or(0.0, |one| one.evaluation.bootstrap.confidence),
+        entries,
+    })
+}
+
+/// The base counts as round 0; an adapter outside of rounds comes last.
+fn round(model: &ModelLabel) -> u32 {
+    match model {
+        ModelLabel::Base => 0,
+        ModelLabel::Tuned { round, .. } => round.unwrap_or(u32::MAX),
+    }
+}
+
+/// Finds the evaluation of the control arm in the round of another arm.
+fn control<'a>(members: &[&'a Judged<'a>], model: &ModelLabel, control_arm: &str) -> Option<&'a Judged<'a>> {
+    let ModelLabel::Tuned { round, arms, .. } = model else {
+        return None;
+    };
+    let is_control = |value: &str| value.split(" / ").any(|part| part == control_arm);
+    if arms.iter().any(|arm| is_control(arm)) {
+        return None;
+    }
+    // Arms of several variables differ from their control in this one only.
+    let rest = |arm: &str, other: &str| {
+        let (arm, other): (Vec<&str>, Vec<&str>) = (arm.split(" / ").collect(), other.split(" / ").collect());
+        let mut pairs = arm.iter().zip(&other);
+        arm.len() == other.len() && pairs.all(|(one, two)| one == two || *two == control_arm)
+    };
+    members.iter().copied().find(|one| match &one.pool.model {
+        ModelLabel::Tuned {
+            round: other_round,
+            arms: others,
+            ..
+        } => {
+            other_round == round
+                && others
+                    .iter()
+                    .any(|other| is_control(other) && arms.first().is_some_and(|arm| rest(arm, other)))
+        }
+        ModelLabel::Base => false,
+    })
+}
+
+fn aligned_difference(
+    before: &[EvaluationRow],
+    after: &[EvaluationRow],
+    settings: &BootstrapSettings,
+) -> Result<Option<Estimate>, PairedError> {
+    fn observations(rows: &[EvaluationRow]) -> Vec<Observation<'_>> {
+        rows.iter()
+            .map(|row| Observation {
+                cluster: &row.prompt_id,
+                unit: u64::from(row.seed_index),
+                value: f64::from(u8::from(row.aligned)),
+            })
+            .collect()
+    }
+    paired_difference(&observations(before), &observations(after), settings)
+}

@@ -1,0 +1,159 @@
+//! From the record of a run to everything its report says.
+
+mod alignment;
+mod candidates;
+mod choose;
+mod evaluations;
+mod facts;
+mod gallery;
+mod graph;
+mod losses;
+mod notes;
+mod pictures;
+mod pools;
+mod power;
+mod side_by_side;
+mod tables;
+mod thumbnail;
+mod trace;
+
+use mitune_store::{RunRecord, Store};
+
+use super::error::ReportError;
+use super::model::{ModelLabel, Report};
+use super::options::ReportOptions;
+use alignment::Judged;
+use candidates::Candidates;
+use evaluations::Evaluation;
+use gallery::Extent;
+use graph::RunGraph;
+use pictures::Pictures;
+use pools::Pool;
+use side_by_side::Side;
+
+/// Reads everything that the report of a run says.
+pub(super) fn collect(
+    store: &Store,
+    run: &RunRecord,
+    options: ReportOptions<'_>,
+) -> Result<Report, ReportError> {
+    let events = store.events(&run.id).map_err(|source| ReportError::Events {
+        run: run.id.to_string(),
+        source,
+    })?;
+    let graph = RunGraph::read(store, run, &events)?;
+    let pools = pools::pools(&graph);
+    let mut evaluations: Vec<Option<Evaluation>> = Vec::new();
+    for pool in &pools {
+        let evaluation = match pool.evaluated_by.first() {
+            Some(&stage) => evaluations::evaluation(store, &graph, stage, options.bootstrap)?,
+            None => None,
+        };
+        evaluations.push(evaluation);
+    }
+    let judged: Vec<Judged<'_>> = pools
+        .iter()
+        .zip(&evaluations)
+        .filter_map(|(pool, evaluation)| {
+            let evaluation = evaluation.as_ref()?;
+            Some(Judged { pool, evaluation })
+        })
+        .collect();
+    let mut notes = notes::notes(&graph, run.status, &events);
+    let measured: Vec<&Judged<'_>> = measured(&judged);
+    let mut power = Vec::new();
+    for judged in measured.iter().take(options.pools) {
+        let candidates = Candidates::read(store, &graph, judged.pool)?;
+        power.extend(power::power(&graph, judged, &candidates, &mut notes)?);
+    }
+    let mut traces = Vec::new();
+    let evaluation_of = |pool: &Pool<'_>| {
+        let position = pools.iter().position(|other| std::ptr::eq(other, pool));
+        position.and_then(|position| evaluations[position].as_ref())
+    };
+    for pool in traced(&pools, &measured).into_iter().take(options.pools) {
+        traces.extend(trace::trace(store, &graph, pool, evaluation_of(pool))?);
+    }
+    let mut pictures = Pictures {
+        store,
+        graph: &graph,
+        side: options.image_side,
+        decoder: options.decoder,
+    };
+    let mut gallery = None;
+    if let Some(pool) = traced(&pools, &measured).first() {
+        let candidates = Candidates::read(store, &graph, pool)?;
+        let extent = Extent {
+            prompts: options.prompts,
+            candidates: options.candidates_per_prompt,
+            score: &options.score,
+        };
+        gallery = gallery::gallery(&mut pictures, pool, &candidates, evaluation_of(pool), extent)?;
+    }
+    let mut side_by_side = None;
+    if let Some((base, tuned)) = compared(&pools) {
+        let candidates = Candidates::read(store, &graph, base)?;
+        let side = |pool| Side {
+            pool,
+            evaluation: evaluation_of(pool),
+        };
+        let tuned: Vec<Side<'_>> = tuned.into_iter().map(side).collect();
+        let extent = (options.prompts, options.compared_images);
+        side_by_side = side_by_side::side_by_side(&mut pictures, &side(base), &tuned, &candidates, extent)?;
+    }
+    Ok(Report {
+        title: options.title.unwrap_or_else(|| run.pipeline.clone()),
+        run: facts::run_facts(run, &graph),
+        alignment: alignment::alignment(&graph, &judged, &options.control_arm)?,
+        pools_left_out: measured.len().saturating_sub(options.pools),
+        power,
+        gallery,
+        side_by_side,
+        traces,
+        losses: losses::losses(store, &graph)?,
+        notes,
+        stages: facts::stage_facts(store, &graph)?,
+    })
+}
+
+/// The pools whose scores matter: those with further scores or a selection, else all that were read off.
+fn measured<'a>(judged: &'a [Judged<'a>]) -> Vec<&'a Judged<'a>> {
+    let chosen_from = |one: &&Judged<'_>| !one.pool.scored_by.is_empty() || !one.pool.selected_by.is_empty();
+    let chosen: Vec<&Judged<'_>> = judged.iter().filter(chosen_from).collect();
+    if chosen.is_empty() {
+        judged.iter().collect()
+    } else {
+        chosen
+    }
+}
+
+/// The pools whose candidates are shown: those that are measured, else those that are selected from, else the first.
+fn traced<'a>(pools: &'a [Pool<'a>], measured: &[&Judged<'a>]) -> Vec<&'a Pool<'a>> {
+    let selected: Vec<&Pool<'_>> = pools.iter().filter(|pool| !pool.selected_by.is_empty()).collect();
+    if !measured.is_empty() {
+        measured.iter().map(|one| one.pool).collect()
+    } else if !selected.is_empty() {
+        selected
+    } else {
+        pools.iter().take(1).collect()
+    }
+}
+
+/// The base and the models of the last round on the same prompts, held-out prompts before others.
+fn compared<'a>(pools: &'a [Pool<'a>]) -> Option<(&'a Pool<'a>, Vec<&'a Pool<'a>>)> {
+    let bases = pools.iter().filter(|pool| pool.model == ModelLabel::Base);
+    let mut found: Vec<(&Pool<'_>, Vec<&Pool<'_>>)> = bases
+        .map(|base| {
+            let content = |pool: &Pool<'_>| pool.prompts.map(|source| source.artifact.content);
+            let same: Vec<&Pool<'_>> = pools
+                .iter()
+                .filter(|pool| content(pool).is_some() && content(pool) == content(base))
+                .filter(|pool| pool.selected_by.is_empty() == base.selected_by.is_empty())
+                .collect();
+            (base, side_by_side::last_round(&same))
+        })
+        .filter(|(_, tuned)| !tuned.is_empty())
+        .collect();
+    found.sort_by_key(|(base, _)| !base.selected_by.is_empty());
+    found.into_iter().next()
+}

@@ -1,0 +1,178 @@
+//! Fetching a few images of a pool: stored pixels where there are any, decoded latents otherwise.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, UInt32Type};
+use arrow_array::{Array, RecordBatch};
+use mitune_stages::columns::{f32_list, list_column, number_column, string_column};
+use mitune_stages::image::RgbImage;
+use mitune_store::Store;
+
+use super::super::error::ReportError;
+use super::super::options::{Decoder, LatentImage};
+use super::graph::{RunGraph, Source};
+use super::tables::Table;
+use super::thumbnail::reduce;
+
+/// A candidate within its pool: prompt id and seed index.
+pub(super) type Identity = (String, u32);
+
+/// Where images come from.
+pub(super) struct Pictures<'a, 'd> {
+    pub(super) store: &'a Store,
+    pub(super) graph: &'a RunGraph,
+    /// Longest side of an image in pixels.
+    pub(super) side: u32,
+    pub(super) decoder: Option<&'d mut Decoder<'d>>,
+}
+
+/// An image as it is embedded in the page.
+#[derive(Clone)]
+pub(super) struct Png {
+    pub(super) bytes: Vec<u8>,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+/// An image as the table holds it.
+enum Stored {
+    Pixels(RgbImage),
+    Latent(LatentImage),
+}
+
+impl Pictures<'_, '_> {
+    /// Fetches the images of some candidates; those without pixels are missing when there is no decoder.
+    pub(super) fn fetch(
+        &mut self,
+        candidates: Source<'_>,
+        wanted: &HashSet<Identity>,
+    ) -> Result<HashMap<Identity, Png>, ReportError> {
+        let table = Table {
+            store: self.store,
+            graph: self.graph,
+            source: candidates,
+        };
+        let mut found: Vec<(Identity, Stored)> = Vec::new();
+        let columns = ["prompt_id", "seed_index", "latent", "latent_shape", "image"];
+        for batch in table.read(Some(&columns))? {
+            if found.len() == wanted.len() {
+                break;
+            }
+            self.choose(table, &batch?, wanted, &mut found)?;
+        }
+        let latents: Vec<LatentImage> = found
+            .iter()
+            .filter_map(|(_, stored)| match stored {
+                Stored::Latent(latent) => Some(latent.clone()),
+                Stored::Pixels(_) => None,
+            })
+            .collect();
+        let mut decoded = self.decode(&table.stage(), &latents)?.into_iter();
+        let mut images = HashMap::new();
+        for (identity, stored) in found {
+            let image = match stored {
+                Stored::Pixels(image) => Some(image),
+                Stored::Latent(_) => decoded.next(),
+            };
+            if let Some(image) = image {
+                let image = reduce(image, self.side);
+                let bytes = image.to_png().map_err(|source| ReportError::Image {
+                    stage: table.stage(),
+                    prompt_id: identity.0.clone(),
+                    seed_index: identity.1,
+                    source,
+                })?;
+                let (width, height) = (image.width(), image.height());
+                images.insert(identity, Png { bytes, width, height });
+            }
+        }
+        Ok(images)
+    }
+
+    fn choose(
+        &self,
+        table: Table<'_>,
+        batch: &RecordBatch,
+        wanted: &HashSet<Identity>,
+        found: &mut Vec<(Identity, Stored)>,
+    ) -> Result<(), ReportError> {
+        let ids = string_column(batch, "prompt_id").map_err(|error| table.column_error(error))?;
+        let seeds =
+            number_column::<UInt32Type>(batch, "seed_index").map_err(|error| table.column_error(error))?;
+        for row in 0..batch.num_rows() {
+            let identity = (ids.value(row).to_owned(), seeds.value(row));
+            if !wanted.contains(&identity) {
+                continue;
+            }
+            if let Some(png) = stored_png(batch, row) {
+                let image = RgbImage::from_png(png).map_err(|source| ReportError::Image {
+                    stage: table.stage(),
+                    prompt_id: identity.0.clone(),
+                    seed_index: identity.1,
+                    source,
+                })?;
+                found.push((identity, Stored::Pixels(image)));
+            } else if self.decoder.is_some() {
+                let latent = self.latent(table, batch, row)?;
+                found.push((identity, Stored::Latent(latent)));
+            }
+        }
+        Ok(())
+    }
+
+    fn latent(&self, table: Table<'_>, batch: &RecordBatch, row: usize) -> Result<LatentImage, ReportError> {
+        let latents = list_column(batch, "latent").map_err(|error| table.column_error(error))?;
+        let shapes = list_column(batch, "latent_shape").map_err(|error| table.column_error(error))?;
+        let latent = f32_list(latents, "latent", row).map_err(|error| table.column_error(error))?;
+        let extents = shapes.value(row);
+        let extents: Vec<usize> = extents
+            .as_primitive_opt::<Int32Type>()
+            .map_or(&[][..], |extents| extents.values())
+            .iter()
+            .filter_map(|&extent| usize::try_from(extent).ok())
+            .collect();
+        let shape = <[usize; 3]>::try_from(extents.as_slice()).ok();
+        let fits = |shape: &[usize; 3]| {
+            let elements = shape
+                .iter()
+                .try_fold(1, |product: usize, &extent| product.checked_mul(extent));
+            elements == Some(latent.len())
+        };
+        match shape.filter(fits) {
+            Some(shape) => Ok(LatentImage {
+                generated_by: self.graph.stages[table.source.stage].key,
+                latent,
+                shape,
+            }),
+            None => {
+                let value = format!("{extents:?} for {} values", latent.len());
+                Err(table.value_error("latent shape", &value, row))
+            }
+        }
+    }
+
+    fn decode(&mut self, stage: &str, latents: &[LatentImage]) -> Result<Vec<RgbImage>, ReportError> {
+        let Some(decoder) = self.decoder.as_mut().filter(|_| !latents.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let images = decoder(latents).map_err(|source| ReportError::Decode {
+            stage: stage.to_owned(),
+            source,
+        })?;
+        if images.len() != latents.len() {
+            return Err(ReportError::DecodedCount {
+                stage: stage.to_owned(),
+                expected: latents.len(),
+                found: images.len(),
+            });
+        }
+        Ok(images)
+    }
+}
+
+fn stored_png(batch: &RecordBatch, row: usize) -> Option<&[u8]> {
+    let image = batch.column_by_name("image")?.as_struct_opt()?;
+    let bytes = image.column_by_name("bytes")?.as_binary_opt::<i32>()?;
+    (image.is_valid(row) && bytes.is_valid(row)).then(|| bytes.value(row))
+}

@@ -1,0 +1,107 @@
+//! How well each score finds the aligned images of a pool.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mitune_stages::evaluation::agreement::ScoreAgreement;
+use mitune_stages::evaluation::power::ScorePower;
+use mitune_stages::evaluation::rows::EvaluationRow;
+use mitune_stages::evaluation::scores::ScoreColumn;
+use mitune_stages::statistics::bootstrap::{BootstrapError, BootstrapSettings, Cluster, Estimate};
+use mitune_stages::statistics::kendall::PairAgreement;
+
+use super::super::error::ReportError;
+use super::super::model::{MeasuredScore, Note, Origin, PoolPower};
+use super::alignment::Judged;
+use super::candidates::{Candidates, Score};
+use super::graph::RunGraph;
+
+/// Measures every score of a pool; scores that some image lacks are left out with a note.
+pub(super) fn power(
+    graph: &RunGraph,
+    judged: &Judged<'_>,
+    candidates: &Candidates,
+    notes: &mut Vec<Note>,
+) -> Result<Option<PoolPower>, ReportError> {
+    let rows = &judged.evaluation.rows;
+    let bootstrap = &judged.evaluation.bootstrap;
+    let evaluation = graph.origin(judged.evaluation.stage);
+    let statistics = |source: Box<dyn std::error::Error + Send + Sync>| ReportError::Statistics {
+        stage: evaluation.name.clone(),
+        source,
+    };
+    let mut columns: Vec<(&Score, Vec<f64>)> = Vec::new();
+    for score in &candidates.scores {
+        let value = |row: &EvaluationRow| score.of(&row.prompt_id, row.seed_index);
+        let values: Option<Vec<f64>> = rows
+            .iter()
+            .map(|row| value(row).filter(|value| !value.is_nan()))
+            .collect();
+        match values {
+            Some(values) => columns.push((score, values)),
+            None => notes.push(missing(graph, score, &evaluation)),
+        }
+    }
+    let mut scores = Vec::new();
+    let mut agreements = Vec::new();
+    for (number, (score, values)) in columns.iter().enumerate() {
+        let second = named(score, values);
+        scores.push(MeasuredScore {
+            power: ScorePower::of(rows, &second, bootstrap).map_err(|error| statistics(error.into()))?,
+            tau: tau(rows, values, bootstrap).map_err(|error| statistics(error.into()))?,
+            origin: graph.origin(score.stage),
+        });
+        for (first, first_values) in &columns[..number] {
+            let agreement = ScoreAgreement::of(rows, &named(first, first_values), &second, bootstrap);
+            agreements.push(agreement.map_err(|error| statistics(error.into()))?);
+        }
+    }
+    let prompts: BTreeSet<&str> = rows.iter().map(|row| row.prompt_id.as_str()).collect();
+    Ok((!scores.is_empty() && !rows.is_empty()).then(|| PoolPower {
+        model: judged.pool.model.clone(),
+        candidates: graph.origin(judged.pool.candidates.stage),
+        evaluation,
+        prompts: prompts.len() as u64,
+        images: rows.len() as u64,
+        confidence: bootstrap.confidence,
+        scores,
+        agreements,
+    }))
+}
+
+fn named<'a>(score: &'a Score, values: &'a [f64]) -> ScoreColumn<'a> {
+    ScoreColumn {
+        name: &score.name,
+        values,
+    }
+}
+
+fn missing(graph: &RunGraph, score: &Score, evaluation: &Origin) -> Note {
+    Note {
+        origin: Some(graph.origin(score.stage)),
+        text: format!(
+            "Score {} is missing or not a number for some images of {}, so its power is not measured.",
+            score.name, evaluation.name
+        ),
+    }
+}
+
+/// Kendall's tau-b between a score and alignment, over prompts where neither is constant.
+fn tau(
+    rows: &[EvaluationRow],
+    values: &[f64],
+    bootstrap: &BootstrapSettings,
+) -> Result<Option<Estimate>, BootstrapError> {
+    let mut prompts: BTreeMap<&str, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    for (row, value) in rows.iter().zip(values) {
+        let (scores, aligned) = prompts.entry(&row.prompt_id).or_default();
+        scores.push(*value);
+        aligned.push(f64::from(u8::from(row.aligned)));
+    }
+    let taus: Vec<Cluster> = prompts
+        .values()
+        // Lengths agree and values are numbers, so that they can always be compared.
+        .filter_map(|(scores, aligned)| PairAgreement::of(scores, aligned).ok()?.tau_b())
+        .map(|tau| Cluster::of([tau]))
+        .collect();
+    bootstrap.mean(&taus)
+}

@@ -1,0 +1,110 @@
+//! Reading the tables of stages, with errors that name stage and output.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Float64Type};
+use arrow_array::{BooleanArray, RecordBatch};
+use mitune_stages::columns::ColumnError;
+use mitune_store::{Store, StoreError, TableReader};
+
+use super::super::error::ReportError;
+use super::graph::{RunGraph, Source};
+
+/// A table of the run that is being read.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    pub(super) store: &'a Store,
+    pub(super) graph: &'a RunGraph,
+    pub(super) source: Source<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// Opens the table.
+    pub(super) fn read(
+        self,
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ReportError>> + use<'a>, ReportError> {
+        let reader: TableReader = self
+            .store
+            .read_table(self.source.artifact, columns)
+            .map_err(|source| self.error(source))?;
+        Ok(reader.map(move |batch| batch.map_err(|source| self.error(source))))
+    }
+
+    /// Returns the names of the columns.
+    pub(super) fn columns(self) -> Result<Vec<String>, ReportError> {
+        let reader = self
+            .store
+            .read_table(self.source.artifact, None)
+            .map_err(|source| self.error(source))?;
+        Ok(reader
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect())
+    }
+
+    /// Returns the names of the columns of f64.
+    pub(super) fn scores(self) -> Result<Vec<String>, ReportError> {
+        let reader = self
+            .store
+            .read_table(self.source.artifact, None)
+            .map_err(|source| self.error(source))?;
+        let fields = reader.schema().fields().iter();
+        Ok(fields
+            .filter(|field| *field.data_type() == Float64Type::DATA_TYPE)
+            .map(|field| field.name().clone())
+            .collect())
+    }
+
+    pub(super) fn stage(self) -> String {
+        self.graph.stages[self.source.stage].name()
+    }
+
+    pub(super) fn error(self, source: StoreError) -> ReportError {
+        ReportError::Output {
+            stage: self.stage(),
+            output: self.source.output.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn column_error(self, source: ColumnError) -> ReportError {
+        ReportError::Column {
+            stage: self.stage(),
+            output: self.source.output.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn value_error(self, what: &'static str, value: &str, row: usize) -> ReportError {
+        ReportError::Value {
+            stage: self.stage(),
+            output: self.source.output.to_owned(),
+            what,
+            value: value.to_owned(),
+            row,
+        }
+    }
+}
+
+/// Returns a column of truth values.
+pub(super) fn boolean_column<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a BooleanArray, ColumnError> {
+    let column = batch.column_by_name(name).ok_or_else(|| ColumnError::Missing {
+        column: name.to_owned(),
+        found: batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| format!("`{}`", field.name()))
+            .collect(),
+    })?;
+    column.as_boolean_opt().ok_or_else(|| ColumnError::Type {
+        column: name.to_owned(),
+        found: column.data_type().to_string(),
+        expected: "a truth value",
+    })
+}

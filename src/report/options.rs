@@ -1,0 +1,61 @@
+//! What the caller decides about a report.
+
+use mitune_stages::image::RgbImage;
+use mitune_stages::statistics::bootstrap::BootstrapSettings;
+use mitune_store::StageKey;
+
+/// Turns latents into images, one for each, in their order; the latents of one call come from one stage.
+pub type Decoder<'a> =
+    dyn FnMut(&[LatentImage]) -> Result<Vec<RgbImage>, Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// An image that only exists as a latent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatentImage {
+    /// The stage that generated it, from which the caller finds the model.
+    pub generated_by: StageKey,
+    /// Values, row-major, still multiplied by the scaling factor of the VAE.
+    pub latent: Vec<f32>,
+    /// Channels, height and width.
+    pub shape: [usize; 3],
+}
+
+/// What the caller decides about a report.
+pub struct ReportOptions<'a> {
+    /// Title of the page. By default the name of the pipeline.
+    pub title: Option<String>,
+    /// Prompts that are shown with images. By default 8.
+    pub prompts: usize,
+    /// Candidates shown of each prompt, half of them the best and half the worst. By default 24.
+    pub candidates_per_prompt: usize,
+    /// Images of a prompt that are compared between models. By default 6.
+    pub compared_images: usize,
+    /// The score by which candidates are ordered. By default `mi`.
+    pub score: String,
+    /// The arm that every other arm of its round is compared with, beside the base. By default `random`.
+    pub control_arm: String,
+    /// Pools of candidates whose scores are measured. By default 4.
+    pub pools: usize,
+    /// Longest side of an image in pixels; larger ones are reduced. By default 160.
+    pub image_side: u32,
+    /// How intervals are made where the evaluation does not say.
+    pub bootstrap: BootstrapSettings,
+    /// Decodes candidates that were stored without pixels. By default none, and they are not shown.
+    pub decoder: Option<&'a mut Decoder<'a>>,
+}
+
+impl Default for ReportOptions<'_> {
+    fn default() -> Self {
+        Self {
+            title: None,
+            prompts: 8,
+            candidates_per_prompt: 24,
+            compared_images: 6,
+            score: "mi".to_owned(),
+            control_arm: "random".to_owned(),
+            pools: 4,
+            image_side: 160,
+            bootstrap: BootstrapSettings::default(),
+            decoder: None,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Alignment over rounds, one line for each arm.
+
+use mitune_stages::statistics::bootstrap::Estimate;
+
+use super::chart::{Chart, Point, Series, Spread};
+use super::markup::Markup;
+use super::scale::{labelled, range, rounded};
+use crate::report::model::{AlignmentEntry, AlignmentGroup, ModelLabel};
+
+/// How far lines of different arms stand apart, in rounds.
+const APART: f64 = 0.07;
+
+/// Adds the share of aligned images by round and its difference to the base, if there is more than one model to compare.
+pub(super) fn add(markup: &mut Markup, group: &AlignmentGroup) {
+    let arms = arms(group);
+    let rounds = || {
+        arms.iter()
+            .flat_map(|(_, entries)| entries.iter().map(|(round, _)| *round))
+    };
+    let Some(last) = rounds().max().filter(|last| *last > 1 || arms.len() > 1) else {
+        return;
+    };
+    let base = group.entries.iter().find(|entry| entry.model == ModelLabel::Base);
+    let shares = Lines {
+        name: "Share of aligned images",
+        y_label: "aligned images, %",
+        base,
+        of: |entry| entry.summary.aligned,
+        reference: None,
+    };
+    let differences = Lines {
+        name: "Paired difference to the base",
+        y_label: "percentage points",
+        base: None,
+        of: |entry| entry.to_base.as_ref()?.aligned,
+        reference: Some(0.0),
+    };
+    markup.element("div", &[("class", &"charts")], |markup| {
+        for lines in [shares, differences] {
+            if let Some(chart) = lines.chart(&arms, u32::from(base.is_none())..=last) {
+                markup.element("figure", &[], |markup| {
+                    markup.leaf("figcaption", &[], lines.name);
+                    chart.draw(markup);
+                });
+            }
+        }
+    });
+}
+
+/// What one chart shows of each evaluation.
+struct Lines<'a> {
+    name: &'static str,
+    y_label: &'static str,
+    /// Where all lines begin, as round 0.
+    base: Option<&'a AlignmentEntry>,
+    of: fn(&AlignmentEntry) -> Option<Estimate>,
+    reference: Option<f64>,
+}
+
+impl Lines<'_> {
+    fn chart(&self, arms: &[Arm<'_>], rounds: std::ops::RangeInclusive<u32>) -> Option<Chart> {
+        let middle = (arms.len() as f64 - 1.0) / 2.0;
+        let series: Vec<Series> = arms
+            .iter()
+            .enumerate()
+            .map(|(number, (name, entries))| {
+                let shift = (number as f64 - middle) * APART;
+                let own = entries.iter().map(|(round, entry)| (*round, *entry));
+                let all = self.base.map(|base| (0, base)).into_iter().chain(own);
+                Series {
+                    name: name.clone(),
+                    spread: Spread::Whiskers,
+                    points: all
+                        .filter_map(|(round, entry)| self.point(round, entry, shift))
+                        .collect(),
+                    style: number,
+                }
+            })
+            .collect();
+        let points = series.iter().flat_map(|series| &series.points);
+        let ends = points.flat_map(|point| [point.low, point.high]);
+        let y = rounded(range(ends.chain(self.reference))?, 5);
+        // A chart of the reference alone says nothing.
+        series.iter().find(|series| !series.points.is_empty())?;
+        let (first, last) = (f64::from(*rounds.start()), f64::from(*rounds.end()));
+        Some(Chart {
+            description: format!(
+                "{} over {last} rounds for {} arms; the table below holds the numbers",
+                self.name,
+                arms.len()
+            ),
+            x_label: "round (0 is the base)",
+            y_label: self.y_label,
+            x: [first - 0.3, last + 0.3],
+            y,
+            x_ticks: rounds
+                .map(|round| (f64::from(round), round.to_string()))
+                .collect(),
+            y_ticks: labelled(y, 5),
+            reference: self.reference,
+            series,
+        })
+    }
+
+    fn point(&self, round: u32, entry: &AlignmentEntry, shift: f64) -> Option<Point> {
+        let estimate = (self.of)(entry)?;
+        Some(Point {
+            x: f64::from(round) + shift,
+            y: estimate.value * 100.0,
+            low: estimate.low * 100.0,
+            high: estimate.high * 100.0,
+        })
+    }
+}
+
+type Arm<'a> = (String, Vec<(u32, &'a AlignmentEntry)>);
+
+/// The rounds of each arm, in the order of its first appearance.
+fn arms(group: &AlignmentGroup) -> Vec<Arm<'_>> {
+    let mut arms: Vec<Arm<'_>> = Vec::new();
+    for entry in &group.entries {
+        let ModelLabel::Tuned {
+            round: Some(round),
+            arms: names,
+            ..
+        } = &entry.model
+        else {
+            continue;
+        };
+        let unnamed = [String::from("tuned")];
+        let names = if names.is_empty() {
+            &unnamed[..]
+        } else {
+            &names[..]
+        };
+        for name in names {
+            match arms.iter_mut().find(|(known, _)| known == name) {
+                Some((_, rounds)) => rounds.push((*round, entry)),
+                None => arms.push((name.clone(), vec![(*round, entry)])),
+            }
+        }
+    }
+    arms
+}

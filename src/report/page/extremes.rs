@@ -1,0 +1,60 @@
+//! The best and the worst candidate of a prompt by each score.
+
+use super::format::number;
+use super::markup::Markup;
+use super::parts::{prompt, section, table};
+use super::picture::picture;
+use crate::report::model::{Extreme, Report};
+
+/// Says whether there are candidates with images.
+pub(super) fn present(report: &Report) -> bool {
+    let prompts = report.gallery.iter().flat_map(|gallery| &gallery.prompts);
+    prompts
+        .into_iter()
+        .any(|prompt| prompt.extremes.iter().any(Option::is_some))
+}
+
+/// Adds a table of prompts and scores.
+pub(super) fn add(markup: &mut Markup, report: &Report) {
+    let Some(gallery) = &report.gallery else { return };
+    section(markup, "extremes", "Best and worst by each score", |markup| {
+        markup.raw(
+            "<p>Of all candidates of a prompt, the one each score puts first and the one it puts last.</p>",
+        );
+        let caption = "Highest and lowest candidate of each prompt, with their scores";
+        table(markup, caption, "pairs", |markup| {
+            markup.raw("<thead><tr><th scope=\"col\">prompt</th>");
+            for score in &gallery.scores {
+                markup.element("th", &[("scope", &"col")], |markup| {
+                    markup
+                        .leaf("code", &[], score)
+                        .raw("<span class=\"ends\">best, worst</span>");
+                });
+            }
+            markup.raw("</tr></thead><tbody>");
+            for shown in &gallery.prompts {
+                markup
+                    .raw("<tr>")
+                    .element("th", &[("scope", &"row")], |markup| prompt(markup, &shown.text));
+                for extremes in &shown.extremes {
+                    markup.raw("<td>");
+                    for (place, extreme) in ["Best", "Worst"].into_iter().zip(extremes.iter().flatten()) {
+                        one(markup, place, extreme, &shown.text);
+                    }
+                    markup.raw("</td>");
+                }
+                markup.raw("</tr>");
+            }
+            markup.raw("</tbody>");
+        });
+    });
+}
+
+fn one(markup: &mut Markup, place: &str, extreme: &Extreme, prompt: &str) {
+    markup.element("span", &[("class", &"extreme")], |markup| {
+        let prompt = super::format::short(prompt, 100);
+        let subject = format!("{place} candidate, number {}, of {prompt}", extreme.seed_index);
+        picture(markup, &extreme.picture, &subject);
+        markup.leaf("span", &[("class", &"under score")], number(extreme.score));
+    });
+}

@@ -1,0 +1,169 @@
+//! Pieces that several sections are made of.
+
+use mitune_stages::statistics::bootstrap::Estimate;
+
+use super::format::{short, shorten};
+use super::interval_bar::BarAxis;
+use super::markup::{Attribute, Markup};
+use crate::report::model::{ModelLabel, Origin};
+
+/// Characters of a prompt that are shown.
+const PROMPT: usize = 240;
+
+/// Adds a section with its heading; `id` is also its place in the table of contents.
+pub(super) fn section(
+    markup: &mut Markup,
+    id: &'static str,
+    heading: &'static str,
+    content: impl FnOnce(&mut Markup),
+) {
+    markup.element(
+        "section",
+        &[("id", &id), ("aria-labelledby", &format!("{id}-heading"))],
+        |markup| {
+            markup.leaf("h2", &[("id", &format!("{id}-heading"))], heading);
+            content(markup);
+        },
+    );
+}
+
+/// Adds a table in a box of its own that scrolls when it is too wide; the caption stays where it is.
+pub(super) fn table(
+    markup: &mut Markup,
+    caption: &str,
+    class: &'static str,
+    content: impl FnOnce(&mut Markup),
+) {
+    markup.leaf(
+        "p",
+        &[
+            ("class", &format!("caption for-{class}")),
+            ("aria-hidden", &"true"),
+        ],
+        caption,
+    );
+    let region: [Attribute<'_>; 4] = [
+        ("class", &"scroll"),
+        ("role", &"region"),
+        ("tabindex", &"0"),
+        ("aria-label", &caption),
+    ];
+    markup.element("div", &region, |markup| {
+        markup.element("table", &[("class", &class)], content);
+    });
+}
+
+/// Adds the head of a table; each column has a name and a class.
+pub(super) fn head(markup: &mut Markup, columns: &[(&str, &'static str)]) {
+    markup.raw("<thead><tr>");
+    for (name, class) in columns {
+        markup.leaf("th", &[("scope", &"col"), ("class", class)], name);
+    }
+    markup.raw("</tr></thead>");
+}
+
+/// Adds a link to what is known of a stage.
+pub(super) fn origin(markup: &mut Markup, origin: &Origin) {
+    markup.element(
+        "a",
+        &[("href", &format!("#{}", origin.anchor)), ("class", &"origin")],
+        |markup| {
+            markup.leaf("code", &[], short(&origin.name, 80));
+        },
+    );
+}
+
+/// Adds a prompt, kept apart from the text around it whatever its direction, cut off when it is very long.
+pub(super) fn prompt(markup: &mut Markup, text: &str) {
+    let (start, rest) = shorten(text, PROMPT);
+    markup.leaf("bdi", &[("dir", &"auto"), ("class", &"prompt")], start);
+    if rest > 0 {
+        let rest = format!(" ({} more characters)", super::format::count(rest as u64));
+        markup.leaf("span", &[("class", &"muted")], rest);
+    }
+}
+
+/// Adds the name of a model as the head of a row.
+pub(super) fn model(markup: &mut Markup, model: &ModelLabel) {
+    markup.leaf("th", &[("scope", &"row"), ("class", &"model")], model_name(model));
+}
+
+/// Names a model in words.
+pub(super) fn model_name(model: &ModelLabel) -> String {
+    match model {
+        ModelLabel::Base => "base".to_owned(),
+        ModelLabel::Tuned { round, arms, stage } => {
+            let arms = arms.join(" = ");
+            match (round, arms.is_empty()) {
+                (Some(round), true) => format!("round {round}"),
+                (Some(round), false) => format!("round {round}, {arms}"),
+                (None, true) => format!("tuned by {stage}"),
+                (None, false) => arms,
+            }
+        }
+    }
+}
+
+/// Names a model within a sentence.
+pub(super) fn model_phrase(model: &ModelLabel) -> String {
+    match model {
+        ModelLabel::Base => "the base model".to_owned(),
+        tuned => format!("the model of {}", model_name(tuned)),
+    }
+}
+
+/// How a column writes its numbers.
+#[derive(Clone, Copy)]
+pub(super) struct NumberStyle {
+    pub(super) value: fn(f64) -> String,
+    pub(super) interval: fn(&Estimate) -> String,
+}
+
+/// Shares.
+pub(super) const SHARES: NumberStyle = NumberStyle {
+    value: super::format::percent,
+    interval: super::format::percent_interval,
+};
+
+/// Differences of shares.
+pub(super) const POINTS: NumberStyle = NumberStyle {
+    value: super::format::points,
+    interval: super::format::points_interval,
+};
+
+/// Plain numbers with three decimals.
+pub(super) const THREE: NumberStyle = NumberStyle {
+    value: super::format::three,
+    interval: super::format::three_interval,
+};
+
+/// Adds a cell with a number, its interval and a bar; a dash if there is none.
+pub(super) fn estimate(
+    markup: &mut Markup,
+    estimate: Option<&Estimate>,
+    style: NumberStyle,
+    axis: Option<BarAxis>,
+) {
+    let Some(estimate) = estimate else {
+        markup.raw("<td class=\"number\"><span class=\"muted\">&ndash;</span></td>");
+        return;
+    };
+    markup.element("td", &[("class", &"number")], |markup| {
+        number(markup, estimate, style);
+        if let Some(axis) = axis {
+            axis.draw(markup, estimate);
+        }
+    });
+}
+
+/// Adds a number with its interval.
+pub(super) fn number(markup: &mut Markup, estimate: &Estimate, style: NumberStyle) {
+    markup.leaf("span", &[("class", &"value")], (style.value)(estimate.value));
+    markup.raw(" ");
+    markup.leaf("span", &[("class", &"interval")], (style.interval)(estimate));
+}
+
+/// Writes a confidence such as `95%`.
+pub(super) fn confidence(confidence: f64) -> String {
+    format!("{}%", (confidence * 1000.0).round() / 10.0)
+}

@@ -1,0 +1,93 @@
+//! MI over the timesteps of sampling.
+
+use super::chart::{Chart, Point, Series, Spread};
+use super::format::{count, counted, number};
+use super::markup::Markup;
+use super::parts::{model_phrase, origin, section};
+use super::scale::{labelled, range, rounded};
+use crate::report::model::{Report, Trace};
+
+/// Says whether candidates have traces.
+pub(super) fn present(report: &Report) -> bool {
+    !report.traces.is_empty()
+}
+
+/// Adds one chart for each pool.
+pub(super) fn add(markup: &mut Markup, report: &Report) {
+    section(markup, "trace", "Mutual information over timesteps", |markup| {
+        markup.raw(
+            "<p>What each step of sampling adds to a candidate's MI: the median over candidates and, as a band, the \
+             middle half. Sampling runs from left to right.</p>",
+        );
+        markup.element("div", &[("class", &"charts")], |markup| {
+            for trace in &report.traces {
+                markup.element("figure", &[], |markup| {
+                    markup.element("figcaption", &[], |markup| {
+                        markup.text(format!("Candidates of {} ", model_phrase(&trace.model)));
+                        origin(markup, &trace.origin);
+                    });
+                    if let Some(chart) = chart(trace) {
+                        chart.draw(markup);
+                    }
+                });
+            }
+        });
+    });
+}
+
+fn chart(trace: &Trace) -> Option<Chart> {
+    let quartiles = trace
+        .bands
+        .iter()
+        .flat_map(|band| band.quartiles.iter().flatten().copied());
+    let y = rounded(range(quartiles.chain([0.0]))?, 4);
+    let timesteps = trace.timesteps.iter().map(|&timestep| f64::from(timestep));
+    let [last, first] = range(timesteps)?;
+    let series: Vec<Series> = trace
+        .bands
+        .iter()
+        .enumerate()
+        .map(|(style, band)| Series {
+            name: format!("{} ({})", band.name, count(band.candidates as u64)),
+            spread: Spread::Band,
+            points: trace
+                .timesteps
+                .iter()
+                .zip(&band.quartiles)
+                .map(|(&timestep, &[low, middle, high])| Point {
+                    x: f64::from(timestep),
+                    y: middle,
+                    low,
+                    high,
+                })
+                .collect(),
+            style,
+        })
+        .collect();
+    let bands: Vec<String> = trace
+        .bands
+        .iter()
+        .filter_map(|band| {
+            let steps = trace.timesteps.iter().zip(&band.quartiles);
+            let (timestep, [_, peak, _]) =
+                steps.max_by(|(_, one), (_, other)| one[1].total_cmp(&other[1]))?;
+            let candidates = counted(band.candidates as u64, "candidate");
+            Some(format!(
+                "{} ({candidates}): median highest at timestep {timestep}, {}",
+                band.name,
+                number(*peak)
+            ))
+        })
+        .collect();
+    Some(Chart {
+        description: format!("MI by timestep. {}", bands.join(". ")),
+        x_label: "timestep (noise to image)",
+        y_label: "MI of the step",
+        x: [first, last],
+        y,
+        x_ticks: labelled([last, first], 5),
+        y_ticks: labelled(y, 4),
+        reference: None,
+        series,
+    })
+}
