@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::pipeline_arguments::PipelineArguments;
 use crate::failure::Failure;
+use crate::report_file::{report_path, write_report_file};
 use crate::session::Session;
+use crate::ui::{line, print_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
@@ -18,14 +20,33 @@ pub(crate) struct ReportArguments {
     out: Option<PathBuf>,
 }
 
+/// There is no run to report.
+#[derive(Debug, thiserror::Error)]
+#[error("The store has no run of `{pipeline}`")]
+struct NoRun {
+    pipeline: String,
+}
+
 pub(crate) fn run(arguments: &ReportArguments, session: &Session<'_>) -> Result<(), Failure> {
     let pipeline = arguments.pipeline.read(session)?;
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{}.html", pipeline.spec.name)));
-    Err(Failure::failed(format!(
-        "This build cannot write the report `{}`",
-        out.display()
-    )))
+    let store = session.existing_store()?;
+    let path = arguments.out.clone().unwrap_or_else(|| report_path(&pipeline));
+    let run = store
+        .runs()?
+        .into_iter()
+        .find(|run| run.pipeline == pipeline.spec.name);
+    let run = run.ok_or_else(|| {
+        let pipeline = pipeline.spec.name.clone();
+        Failure::failed(NoRun { pipeline }).with_hint("Run it first with `mitune run`")
+    })?;
+    write_report_file(&pipeline, &store, &run, &path)?;
+    if session.json {
+        print_json(&serde_json::json!({ "run": run.id.to_string(), "report": path }))
+    } else {
+        line(format!(
+            "Report of run {} written to `{}`",
+            run.id,
+            path.display()
+        ))
+    }
 }

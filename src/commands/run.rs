@@ -1,11 +1,12 @@
 //! `mitune run`
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::stage::LazyDevice;
-use mitune_store::ActionRecord;
+use mitune_store::{ActionRecord, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::cache_folder::cache_folder;
 use crate::engine::{Engine, Interrupt, Outcome, RememberedDigests, RunSummary};
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
+use crate::report_file::{report_path, write_report_file};
 use crate::session::Session;
 use crate::ui::{RunDisplay, line, print_json};
 
@@ -49,11 +51,38 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
         digests.save();
         result.map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))?
     };
+    let report = write_report(&pipeline, &store, &summary)?;
     if session.json {
-        print_json(&Document::new(&pipeline, &summary))
+        print_json(&Document::new(&pipeline, &summary, report.as_deref()))
     } else {
-        print_headlines(&pipeline, &summary)
+        print_headlines(&pipeline, &summary)?;
+        match report {
+            Some(path) => line(format!("Report: {}", path.display())),
+            None => Ok(()),
+        }
     }
+}
+
+/// Writes the report if the pipeline asks for one, unless nothing changed since it was written.
+fn write_report(
+    pipeline: &Pipeline,
+    store: &Store,
+    summary: &RunSummary,
+) -> Result<Option<PathBuf>, Failure> {
+    if pipeline.spec.report.is_none() {
+        return Ok(None);
+    }
+    let path = report_path(pipeline);
+    let computed = summary
+        .stages
+        .iter()
+        .any(|stage| stage.outcome == Outcome::Computed);
+    if (computed || !path.exists())
+        && let Some(run) = store.read_run(&summary.run)
+    {
+        write_report_file(pipeline, store, &run, &path)?;
+    }
+    Ok(Some(path))
 }
 
 /// What the record of the run remembers besides stages.
@@ -88,6 +117,7 @@ fn print_headlines(pipeline: &Pipeline, summary: &RunSummary) -> Result<(), Fail
 struct Document<'a> {
     run: String,
     pipeline: &'a str,
+    report: Option<&'a Path>,
     stages: Vec<StageEntry<'a>>,
 }
 
@@ -100,7 +130,7 @@ struct StageEntry<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(pipeline: &'a Pipeline, summary: &'a RunSummary) -> Self {
+    fn new(pipeline: &'a Pipeline, summary: &'a RunSummary, report: Option<&'a Path>) -> Self {
         let stages = pipeline
             .stages
             .iter()
@@ -113,6 +143,7 @@ impl<'a> Document<'a> {
         Self {
             run: summary.run.to_string(),
             pipeline: &pipeline.spec.name,
+            report,
             stages: stages.collect(),
         }
     }
