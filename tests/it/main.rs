@@ -12,4 +12,6 @@ mod keys;
 mod program;
 mod references;
 mod schema;
+mod shapes_pipeline;
+mod shipped_pipelines;
 mod workplace;
