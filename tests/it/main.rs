@@ -12,4 +12,5 @@ mod keys;
 mod program;
 mod references;
 mod schema;
+mod shipped_pipelines;
 mod workplace;
