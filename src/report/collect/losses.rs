@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn a_reduced_curve_keeps_mean_and_range() {
-        let losses: Vec<(u64, f64)> = (0..1000).map(|step| (step, f64::from(step as u32 % 17))).collect();
+        let losses: Vec<(u64, f64)> = (0..1000)
+            .map(|step| (step, f64::from(step as u32 % 17)))
+            .collect();
         let points = reduce(&losses);
         assert!(points.len() <= POINTS);
         assert_eq!(
