@@ -1,6 +1,7 @@
 //! Why a report could not be written.
 
 use mitune_stages::columns::ColumnError;
+use mitune_stages::evaluation::table::EvaluationTableError;
 use mitune_stages::image::ImageError;
 use mitune_store::{MissReason, StoreError};
 
@@ -52,6 +53,14 @@ pub enum ReportError {
         output: String,
         /// Which column.
         source: ColumnError,
+    },
+    /// Judged images could not be read.
+    #[error("Images judged by stage `{stage}` cannot be read")]
+    Evaluation {
+        /// Name of the stage.
+        stage: String,
+        /// Why.
+        source: EvaluationTableError,
     },
     /// A value of a table makes no sense.
     #[error("Output `{output}` of stage `{stage}` has {what} `{value}` in row {row}")]

@@ -3,7 +3,7 @@
 use mitune_stages::evaluation::comparison::Comparison;
 use mitune_stages::evaluation::rows::EvaluationRow;
 use mitune_stages::evaluation::summary::EvaluationSummary;
-use mitune_stages::statistics::bootstrap::{BootstrapSettings, Estimate};
+use mitune_stages::statistics::bootstrap::{BootstrapError, Estimate};
 use mitune_stages::statistics::paired::{Observation, PairedError, paired_difference};
 
 use super::super::error::ReportError;
@@ -53,31 +53,27 @@ fn group(
     let base = members.iter().find(|one| one.pool.model == ModelLabel::Base);
     let mut entries = Vec::new();
     for one in members {
-        let Evaluation {
-            stage,
-            rows,
-            bootstrap,
-        } = one.evaluation;
+        let evaluation = one.evaluation;
         let statistics = |source: Box<dyn std::error::Error + Send + Sync>| ReportError::Statistics {
-            stage: graph.stages[*stage].name(),
+            stage: graph.stages[evaluation.stage].name(),
             source,
         };
-        let summary = EvaluationSummary::of(rows, bootstrap).map_err(|error| statistics(error.into()))?;
+        let summary = summary(evaluation).map_err(|error| statistics(error.into()))?;
         let to_base = match base {
-            Some(base) if one.pool.model != ModelLabel::Base => Some(
-                Comparison::of(&base.evaluation.rows, rows, bootstrap)
-                    .map_err(|error| statistics(error.into()))?,
-            ),
+            Some(base) if one.pool.model != ModelLabel::Base => {
+                let change = comparison(graph, base.evaluation, evaluation);
+                Some(change.map_err(|error| statistics(error.into()))?)
+            }
             _ => None,
         };
         let to_control = match control(members, &one.pool.model, control_arm) {
-            Some(control) => aligned_difference(&control.evaluation.rows, rows, bootstrap)
+            Some(control) => aligned_difference(control.evaluation, evaluation)
                 .map_err(|error| statistics(error.into()))?,
             None => None,
         };
         entries.push(AlignmentEntry {
             model: one.pool.model.clone(),
-            origin: graph.origin(*stage),
+            origin: graph.origin(evaluation.stage),
             summary,
             to_base,
             to_control,
@@ -140,11 +136,33 @@ fn control<'a>(members: &[&'a Judged<'a>], model: &ModelLabel, control_arm: &str
     })
 }
 
-fn aligned_difference(
-    before: &[EvaluationRow],
-    after: &[EvaluationRow],
-    settings: &BootstrapSettings,
-) -> Result<Option<Estimate>, PairedError> {
+/// Takes the summary from the stage, or makes it.
+fn summary(evaluation: &Evaluation) -> Result<EvaluationSummary, BootstrapError> {
+    match &evaluation.measured {
+        Some(measured) => Ok(measured.alignment.clone()),
+        None => EvaluationSummary::of(&evaluation.rows, &evaluation.bootstrap),
+    }
+}
+
+/// Takes the comparison from the stage if it compared with the same base, or makes it.
+fn comparison(
+    graph: &RunGraph,
+    base: &Evaluation,
+    evaluation: &Evaluation,
+) -> Result<Comparison, PairedError> {
+    let record = graph.stages[evaluation.stage].record.as_ref();
+    let baseline = record.and_then(|record| record.inputs.get("baseline"));
+    let own = evaluation
+        .measured
+        .as_ref()
+        .and_then(|measured| measured.comparison.as_ref());
+    match own.filter(|_| baseline.is_some_and(|baseline| baseline.content == base.content)) {
+        Some(own) => Ok(own.clone()),
+        None => Comparison::of(&base.rows, &evaluation.rows, &evaluation.bootstrap),
+    }
+}
+
+fn aligned_difference(before: &Evaluation, after: &Evaluation) -> Result<Option<Estimate>, PairedError> {
     fn observations(rows: &[EvaluationRow]) -> Vec<Observation<'_>> {
         rows.iter()
             .map(|row| Observation {
@@ -154,5 +172,9 @@ fn aligned_difference(
             })
             .collect()
     }
-    paired_difference(&observations(before), &observations(after), settings)
+    paired_difference(
+        &observations(&before.rows),
+        &observations(&after.rows),
+        &after.bootstrap,
+    )
 }

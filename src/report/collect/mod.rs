@@ -104,6 +104,10 @@ pub(super) fn collect(
     Ok(Report {
         title: options.title.unwrap_or_else(|| run.pipeline.clone()),
         run: facts::run_facts(run, &graph),
+        reader: judged
+            .iter()
+            .find_map(|one| one.evaluation.measured.as_ref())
+            .map_or_else(Vec::new, |measured| measured.reader.clone()),
         alignment: alignment::alignment(&graph, &judged, &options.control_arm)?,
         pools_left_out: measured.len().saturating_sub(options.pools),
         power,

@@ -13,6 +13,7 @@ use super::super::error::ReportError;
 use super::super::model::{MeasuredScore, Note, Origin, PoolPower};
 use super::alignment::Judged;
 use super::candidates::{Candidates, Score};
+use super::evaluations::Evaluation;
 use super::graph::RunGraph;
 
 /// Measures every score of a pool; scores that some image lacks are left out with a note.
@@ -46,13 +47,21 @@ pub(super) fn power(
     for (number, (score, values)) in columns.iter().enumerate() {
         let second = named(score, values);
         scores.push(MeasuredScore {
-            power: ScorePower::of(rows, &second, bootstrap).map_err(|error| statistics(error.into()))?,
+            power: match stated_power(judged.evaluation, &score.name) {
+                Some(power) => power.clone(),
+                None => ScorePower::of(rows, &second, bootstrap).map_err(|error| statistics(error.into()))?,
+            },
             tau: tau(rows, values, bootstrap).map_err(|error| statistics(error.into()))?,
             origin: graph.origin(score.stage),
         });
         for (first, first_values) in &columns[..number] {
-            let agreement = ScoreAgreement::of(rows, &named(first, first_values), &second, bootstrap);
-            agreements.push(agreement.map_err(|error| statistics(error.into()))?);
+            agreements.push(
+                match stated_agreement(judged.evaluation, [&first.name, &score.name]) {
+                    Some(agreement) => agreement.clone(),
+                    None => ScoreAgreement::of(rows, &named(first, first_values), &second, bootstrap)
+                        .map_err(|error| statistics(error.into()))?,
+                },
+            );
         }
     }
     let prompts: BTreeSet<&str> = rows.iter().map(|row| row.prompt_id.as_str()).collect();
@@ -66,6 +75,20 @@ pub(super) fn power(
         scores,
         agreements,
     }))
+}
+
+/// What the stage itself measured of a score.
+fn stated_power<'a>(evaluation: &'a Evaluation, name: &str) -> Option<&'a ScorePower> {
+    let scores = &evaluation.measured.as_ref()?.scores;
+    scores.iter().find(|power| power.score == name)
+}
+
+/// How the stage itself found two scores to relate.
+fn stated_agreement<'a>(evaluation: &'a Evaluation, names: [&str; 2]) -> Option<&'a ScoreAgreement> {
+    let agreements = &evaluation.measured.as_ref()?.agreements;
+    agreements
+        .iter()
+        .find(|one| [one.first.as_str(), one.second.as_str()] == names)
 }
 
 fn named<'a>(score: &'a Score, values: &'a [f64]) -> ScoreColumn<'a> {

@@ -1,8 +1,7 @@
 //! Reading the tables of stages, with errors that name stage and output.
 
-use arrow_array::cast::AsArray;
+use arrow_array::RecordBatch;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type};
-use arrow_array::{BooleanArray, RecordBatch};
 use mitune_stages::columns::ColumnError;
 use mitune_store::{Store, StoreError, TableReader};
 
@@ -28,20 +27,6 @@ impl<'a> Table<'a> {
             .read_table(self.source.artifact, columns)
             .map_err(|source| self.error(source))?;
         Ok(reader.map(move |batch| batch.map_err(|source| self.error(source))))
-    }
-
-    /// Returns the names of the columns.
-    pub(super) fn columns(self) -> Result<Vec<String>, ReportError> {
-        let reader = self
-            .store
-            .read_table(self.source.artifact, None)
-            .map_err(|source| self.error(source))?;
-        Ok(reader
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect())
     }
 
     /// Returns the names of the columns of f64.
@@ -86,25 +71,4 @@ impl<'a> Table<'a> {
             row,
         }
     }
-}
-
-/// Returns a column of truth values.
-pub(super) fn boolean_column<'a>(
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a BooleanArray, ColumnError> {
-    let column = batch.column_by_name(name).ok_or_else(|| ColumnError::Missing {
-        column: name.to_owned(),
-        found: batch
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| format!("`{}`", field.name()))
-            .collect(),
-    })?;
-    column.as_boolean_opt().ok_or_else(|| ColumnError::Type {
-        column: name.to_owned(),
-        found: column.data_type().to_string(),
-        expected: "a truth value",
-    })
 }

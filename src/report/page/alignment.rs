@@ -1,11 +1,13 @@
 //! Alignment by round and arm.
 
+use mitune_stages::evaluate::ReaderCheck;
 use mitune_stages::evaluation::comparison::Comparison;
 use mitune_stages::evaluation::summary::EvaluationSummary;
+use mitune_stages::shapes::reader_check::Disturbance;
 use mitune_stages::statistics::bootstrap::Estimate;
 
 use super::alignment_chart;
-use super::format::counted;
+use super::format::{counted, percent_fine};
 use super::interval_bar::{BarAxis, Verdict, verdict};
 use super::markup::Markup;
 use super::parts::{POINTS, SHARES, confidence, estimate, head, model, number, origin, section, table};
@@ -25,12 +27,35 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
              prompts, not images. Differences are paired: the same prompts and the same seeds, in percentage \
              points.</p>",
         );
+        reader(markup, &report.reader);
         let mut groups: Vec<&AlignmentGroup> = report.alignment.iter().collect();
         groups.sort_by_key(|group| !group.held_out);
         for group in groups {
             add_group(markup, group);
         }
     });
+}
+
+/// Says how often images are misread, which no interval contains.
+fn reader(markup: &mut Markup, checks: &[ReaderCheck]) {
+    if checks.is_empty() {
+        return;
+    }
+    let one = |check: &ReaderCheck| {
+        let Disturbance { blur, noise } = check.disturbance;
+        let images = counted(check.accuracy.images, "drawn image");
+        let kind = match (blur > 0.0, noise > 0.0) {
+            (false, false) => format!("{images} of known content"),
+            _ => format!("{images} with a blur of {blur} pixels and noise of {noise}"),
+        };
+        format!("{} of {kind}", percent_fine(check.accuracy.share()))
+    };
+    let checks: Vec<String> = checks.iter().map(one).collect();
+    let text = format!(
+        "Content is read off the pixels. The reader is right on {}.",
+        checks.join(", and on ")
+    );
+    markup.leaf("p", &[], text);
 }
 
 fn add_group(markup: &mut Markup, group: &AlignmentGroup) {
@@ -58,7 +83,9 @@ fn add_group(markup: &mut Markup, group: &AlignmentGroup) {
 
 fn overall(markup: &mut Markup, group: &AlignmentGroup) {
     let confidence = confidence(group.confidence);
-    let caption = format!("Share of aligned images by model, with {confidence} intervals");
+    let caption = format!(
+        "Share of aligned images by model, with {confidence} intervals; the dotted line is no difference"
+    );
     let compared = group.entries.iter().any(|entry| entry.to_base.is_some());
     let to_control = group
         .control

@@ -2,9 +2,10 @@
 
 use mitune_stages::statistics::bootstrap::Estimate;
 
-use super::chart::{Chart, Point, Series, Spread};
+use super::chart::Chart;
 use super::markup::Markup;
 use super::scale::{labelled, range, rounded};
+use super::series::{Point, Series, Spread};
 use crate::report::model::{AlignmentEntry, AlignmentGroup, ModelLabel};
 
 /// How far lines of different arms stand apart, in rounds.
@@ -24,18 +25,18 @@ pub(super) fn add(markup: &mut Markup, group: &AlignmentGroup) {
     let shares = Lines {
         name: "Share of aligned images",
         y_label: "aligned images, %",
-        base,
+        start: base.and_then(|base| base.summary.aligned),
         of: |entry| entry.summary.aligned,
         reference: None,
     };
     let differences = Lines {
         name: "Paired difference to the base",
         y_label: "percentage points",
-        base: None,
+        start: base.and_then(|base| base.summary.aligned).map(no_difference),
         of: |entry| entry.to_base.as_ref()?.aligned,
         reference: Some(0.0),
     };
-    markup.element("div", &[("class", &"charts")], |markup| {
+    markup.element("div", &[("class", &"charts two")], |markup| {
         for lines in [shares, differences] {
             if let Some(chart) = lines.chart(&arms, u32::from(base.is_none())..=last) {
                 markup.element("figure", &[], |markup| {
@@ -48,16 +49,16 @@ pub(super) fn add(markup: &mut Markup, group: &AlignmentGroup) {
 }
 
 /// What one chart shows of each evaluation.
-struct Lines<'a> {
+struct Lines {
     name: &'static str,
     y_label: &'static str,
     /// Where all lines begin, as round 0.
-    base: Option<&'a AlignmentEntry>,
+    start: Option<Estimate>,
     of: fn(&AlignmentEntry) -> Option<Estimate>,
     reference: Option<f64>,
 }
 
-impl Lines<'_> {
+impl Lines {
     fn chart(&self, arms: &[Arm<'_>], rounds: std::ops::RangeInclusive<u32>) -> Option<Chart> {
         let middle = (arms.len() as f64 - 1.0) / 2.0;
         let series: Vec<Series> = arms
@@ -65,13 +66,15 @@ impl Lines<'_> {
             .enumerate()
             .map(|(number, (name, entries))| {
                 let shift = (number as f64 - middle) * APART;
-                let own = entries.iter().map(|(round, entry)| (*round, *entry));
-                let all = self.base.map(|base| (0, base)).into_iter().chain(own);
+                let own = entries
+                    .iter()
+                    .filter_map(|(round, entry)| Some((*round, (self.of)(entry)?)));
+                let all = self.start.map(|start| (0, start)).into_iter().chain(own);
                 Series {
                     name: name.clone(),
                     spread: Spread::Whiskers,
                     points: all
-                        .filter_map(|(round, entry)| self.point(round, entry, shift))
+                        .map(|(round, estimate)| point(round, &estimate, shift))
                         .collect(),
                     style: number,
                 }
@@ -80,8 +83,9 @@ impl Lines<'_> {
         let points = series.iter().flat_map(|series| &series.points);
         let ends = points.flat_map(|point| [point.low, point.high]);
         let y = rounded(range(ends.chain(self.reference))?, 5);
-        // A chart of the reference alone says nothing.
-        series.iter().find(|series| !series.points.is_empty())?;
+        // A chart of the start alone says nothing.
+        let shown = |(_, entries): &Arm<'_>| entries.iter().any(|(_, entry)| (self.of)(entry).is_some());
+        arms.iter().find(|arm| shown(arm))?;
         let (first, last) = (f64::from(*rounds.start()), f64::from(*rounds.end()));
         Some(Chart {
             description: format!(
@@ -101,15 +105,24 @@ impl Lines<'_> {
             series,
         })
     }
+}
 
-    fn point(&self, round: u32, entry: &AlignmentEntry, shift: f64) -> Option<Point> {
-        let estimate = (self.of)(entry)?;
-        Some(Point {
-            x: f64::from(round) + shift,
-            y: estimate.value * 100.0,
-            low: estimate.low * 100.0,
-            high: estimate.high * 100.0,
-        })
+fn point(round: u32, estimate: &Estimate, shift: f64) -> Point {
+    Point {
+        x: f64::from(round) + shift,
+        y: estimate.value * 100.0,
+        low: estimate.low * 100.0,
+        high: estimate.high * 100.0,
+    }
+}
+
+/// The difference of the base to itself.
+fn no_difference(base: Estimate) -> Estimate {
+    Estimate {
+        value: 0.0,
+        low: 0.0,
+        high: 0.0,
+        ..base
     }
 }
 

@@ -11,6 +11,11 @@ pub(super) fn percent(share: f64) -> String {
     format!("{}%", signed_zero(format!("{:.1}", share * 100.0)))
 }
 
+/// A share close to 1 as a percentage with two decimals.
+pub(super) fn percent_fine(share: f64) -> String {
+    format!("{}%", decimal(share * 100.0, 2))
+}
+
 /// The interval of a share, such as `[50.1, 58.3]`.
 pub(super) fn percent_interval(estimate: &Estimate) -> String {
     let end = |share: f64| signed_zero(format!("{:.1}", share * 100.0));

@@ -1,10 +1,11 @@
 //! Loss curves.
 
-use super::chart::{Chart, Point, Series, Spread};
+use super::chart::Chart;
 use super::format::{count, counted, number, short};
 use super::markup::Markup;
 use super::parts::{origin, section};
 use super::scale::{labelled, range, rounded, ticks};
+use super::series::{Point, Series, Spread};
 use crate::report::model::{LossCurve, Report};
 
 /// Says whether anything was trained.

@@ -16,6 +16,7 @@ mod picture;
 mod power;
 mod provenance;
 mod scale;
+mod series;
 mod side_by_side;
 mod summary;
 mod traces;

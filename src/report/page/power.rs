@@ -60,7 +60,7 @@ fn heading(markup: &mut Markup, pool: &PoolPower) {
 
 fn add_pool(markup: &mut Markup, pool: &PoolPower) {
     let caption = format!(
-        "Power of each score, with {} intervals over prompts",
+        "Power of each score, with {} intervals over prompts; the dotted line is chance",
         confidence(pool.confidence)
     );
     let overall = |of: fn(&RankingPower) -> Option<&Estimate>, reference| {

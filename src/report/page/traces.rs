@@ -1,10 +1,11 @@
 //! MI over the timesteps of sampling.
 
-use super::chart::{Chart, Point, Series, Spread};
+use super::chart::Chart;
 use super::format::{count, counted, number};
 use super::markup::Markup;
 use super::parts::{model_phrase, origin, section};
 use super::scale::{labelled, range, rounded};
+use super::series::{Point, Series, Spread};
 use crate::report::model::{Report, Trace};
 
 /// Says whether candidates have traces.

@@ -24,7 +24,7 @@ fn a_missing_artifact_is_named() {
 #[test]
 fn a_damaged_artifact_is_named() {
     let fixture = study(SMALL);
-    let broken = &fixture.record("test_evaluation").outputs["evaluation"];
+    let broken = &fixture.record("test_evaluation").outputs["rows"];
     let path = fixture.store.path(&broken.file).expect("there");
     let mut bytes = std::fs::read(&path).expect("readable");
     let middle = bytes.len() / 2;
@@ -34,9 +34,7 @@ fn a_damaged_artifact_is_named() {
     let error = page(&fixture).expect_err("damaged");
     assert!(matches!(error, ReportError::Output { .. }), "{error:?}");
     assert!(
-        error
-            .to_string()
-            .contains("`evaluation` of stage `test_evaluation`"),
+        error.to_string().contains("`rows` of stage `test_evaluation`"),
         "{error}"
     );
 }

@@ -7,7 +7,7 @@ use super::{SMALL, page};
 
 /// Counts aligned images without the code under test.
 fn aligned(fixture: &Fixture, stage: &str) -> Vec<bool> {
-    let artifact = &fixture.record(stage).outputs["evaluation"];
+    let artifact = &fixture.record(stage).outputs["rows"];
     let table = fixture
         .store
         .read_table_whole(artifact, Some(&["aligned"]))
