@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod cli;
+mod direct_commands;
 mod fake;
 mod interruption;
 mod invalid_specs;
@@ -12,4 +13,6 @@ mod keys;
 mod program;
 mod references;
 mod schema;
+#[path = "../../stages/src/trial_model.rs"]
+mod trial_model;
 mod workplace;
