@@ -2,11 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
+use mitune_stages::adapter_file::AdapterFile;
 use mitune_stages::device::DeviceSelection;
+use mitune_stages::one_prompt::{self, Generated, GeneratedImage, OnePrompt, SchedulerKind};
+use mitune_stages::stage::Dtype;
+use serde_json::{Value, json};
 
+use crate::engine::Interrupt;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::ui::{RunDisplay, Table, print_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
@@ -23,7 +29,7 @@ pub(crate) struct GenerateArguments {
     pub(crate) negative: String,
 
     /// Number of images
-    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1)]
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub(crate) count: u32,
 
     /// Seed of the noise
@@ -34,16 +40,16 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "RNG", default_value = "counter")]
     pub(crate) rng: RandomNumbers,
 
-    /// Scheduler, such as ddim or ddpm [default: that of the model]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) scheduler: Option<String>,
+    /// Scheduler [default: that of the model where it is one of these, else ddpm]
+    #[arg(long, value_name = "NAME", ignore_case = true)]
+    pub(crate) scheduler: Option<Scheduler>,
 
     /// Number of denoising steps
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) steps: usize,
 
     /// Scale of classifier-free guidance
-    #[arg(long, value_name = "G", default_value_t = 7.5)]
+    #[arg(long, value_name = "G", default_value_t = 7.5, allow_negative_numbers = true)]
     pub(crate) guidance: f64,
 
     /// Height in pixels [default: that of the model]
@@ -62,11 +68,11 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceSelection,
 
-    /// Adapter to apply, with its scale after a colon
+    /// Adapter to apply, as diffusers, PEFT or kohya write it, with its scale after a colon
     #[arg(long, value_name = "FILE[:SCALE]")]
-    pub(crate) adapter: Option<String>,
+    pub(crate) adapter: Option<AdapterFile>,
 
-    /// Folder to write 0000.png ... and candidates.parquet into
+    /// Folder to write 0000.png ... and candidates.parquet into; files that are there are never overwritten
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 }
@@ -86,9 +92,75 @@ pub(crate) enum NumberFormat {
     Bf16,
 }
 
-pub(crate) fn run(arguments: &GenerateArguments, _: &Session<'_>) -> Result<(), Failure> {
-    Err(Failure::failed(format!(
-        "This build cannot generate into `{}`",
-        arguments.out.display()
-    )))
+/// A family of denoising steps, also by the name of its class in diffusers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheduler {
+    #[value(alias = "DDPMScheduler")]
+    Ddpm,
+    #[value(alias = "DDIMScheduler")]
+    Ddim,
+}
+
+pub(crate) fn run(arguments: &GenerateArguments, session: &Session<'_>) -> Result<(), Failure> {
+    let plan = arguments.plan();
+    let interrupt = Interrupt::listen()?;
+    let generated = plan
+        .generate(&RunDisplay::of_command("generate"), interrupt.cancelled())
+        .map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))?;
+    if session.json {
+        return print_json(&document(&plan, &generated));
+    }
+    let mut table = Table::with_headings(["FILE", "SEED INDEX", "MI"]);
+    for image in &generated.images {
+        let seed_index = image.seed_index.to_string();
+        table.row([image.file.clone(), seed_index, format!("{:.4}", image.mi)]);
+    }
+    table.print()
+}
+
+impl GenerateArguments {
+    fn plan(&self) -> OnePrompt {
+        OnePrompt {
+            model: self.model.clone(),
+            adapter: self.adapter.clone(),
+            device: self.device,
+            dtype: match self.dtype {
+                NumberFormat::F32 => Dtype::F32,
+                NumberFormat::F16 => Dtype::F16,
+                NumberFormat::Bf16 => Dtype::Bf16,
+            },
+            prompt: self.prompt.clone(),
+            negative: self.negative.clone(),
+            count: self.count,
+            seed: self.seed,
+            random_numbers: match self.rng {
+                RandomNumbers::Counter => one_prompt::RandomNumbers::Counter,
+                RandomNumbers::Torch => one_prompt::RandomNumbers::Torch,
+            },
+            scheduler: self.scheduler.map(|scheduler| match scheduler {
+                Scheduler::Ddpm => SchedulerKind::Ddpm,
+                Scheduler::Ddim => SchedulerKind::Ddim,
+            }),
+            steps: self.steps,
+            guidance: self.guidance,
+            height: self.height,
+            width: self.width,
+            out: self.out.clone(),
+        }
+    }
+}
+
+fn document(plan: &OnePrompt, generated: &Generated) -> Value {
+    let image =
+        |image: &GeneratedImage| json!({"file": image.file, "seed_index": image.seed_index, "mi": image.mi});
+    json!({
+        "folder": plan.out,
+        "table": one_prompt::TABLE,
+        "prompt": plan.prompt,
+        "truncated": generated.truncated,
+        "seed": plan.seed,
+        "scheduler": generated.scheduler,
+        "device": generated.device,
+        "images": generated.images.iter().map(image).collect::<Vec<_>>(),
+    })
 }

@@ -54,12 +54,38 @@ impl RunDisplay {
         }
     }
 
+    /// Shows a command that has no stages.
+    pub(crate) fn of_command(name: &str) -> Self {
+        let display = Self::new();
+        display.change(|state| state.start(name.to_owned(), display.bars));
+        display
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 impl State {
+    /// Begins to show a stage or a command.
+    fn start(&mut self, label: String, bars: bool) {
+        self.label = label;
+        (self.counter, self.line) = (None, Instant::now());
+        (self.shard, self.metric) = (String::new(), String::new());
+        if bars {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+            let template = "{spinner} {prefix} {bar:24} {pos}/{len} {msg}";
+            bar.set_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar.set_prefix(self.label.clone());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            self.bar = Some(bar);
+        } else {
+            self.say(&self.label);
+        }
+    }
+
     /// Writes a line that stays.
     fn say(&self, text: &str) {
         match &self.bar {
@@ -119,21 +145,8 @@ impl Observer for RunDisplay {
     fn stage_started(&self, index: usize, stage: &PipelineStage) {
         self.change(|state| {
             state.flush_reused();
-            state.label = format!("[{}/{}] {}", index + 1, state.stages, stage.name);
-            (state.counter, state.line) = (None, Instant::now());
-            (state.shard, state.metric) = (String::new(), String::new());
-            if self.bars {
-                let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-                let template = "{spinner} {prefix} {bar:24} {pos}/{len} {msg}";
-                bar.set_style(
-                    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-                );
-                bar.set_prefix(state.label.clone());
-                bar.enable_steady_tick(Duration::from_millis(200));
-                state.bar = Some(bar);
-            } else {
-                state.say(&state.label);
-            }
+            let label = format!("[{}/{}] {}", index + 1, state.stages, stage.name);
+            state.start(label, self.bars);
         });
     }
 

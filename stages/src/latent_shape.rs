@@ -17,6 +17,12 @@ enum SizeError {
     Unknown,
 }
 
+/// Returns of what the sides of images must be multiples, in pixels, so that all networks can halve them.
+pub fn side_step(model: &DiffusionModel) -> usize {
+    let halvings = model.unet_config.block_out_channels.len().saturating_sub(1);
+    model.vae_config.downscale() << halvings
+}
+
 /// Returns channels, height and width of the latents of images of a size, by default the size the model is made for.
 ///
 /// # Errors
@@ -27,8 +33,7 @@ pub fn latent_shape(
     width: Option<usize>,
 ) -> Result<[usize; 3], StageError> {
     let downscale = model.vae_config.downscale();
-    let halvings = model.unet_config.block_out_channels.len().saturating_sub(1);
-    let step = downscale << halvings;
+    let step = side_step(model);
     let side = |setting, pixels: Option<usize>| match (pixels, model.unet_config.sample_size) {
         (Some(found), _) if found == 0 || found % step != 0 => Err(SizeError::Step { setting, found, step }),
         (Some(pixels), _) => Ok(pixels / downscale),

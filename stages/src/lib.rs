@@ -1,6 +1,7 @@
 //! The stages of a pipeline, one file each, and the tables they exchange.
 #![recursion_limit = "256"]
 
+pub mod adapter_file;
 mod candidate_index;
 pub mod columns;
 pub mod draws;
@@ -8,12 +9,16 @@ pub mod evaluate;
 pub mod evaluation;
 pub mod finetune;
 pub mod generate;
+pub mod given_pairs;
 mod ingest;
 pub mod item_blocks;
 mod latent_rows;
 pub mod latent_shape;
 mod lazy_device;
+mod loaded_model;
 pub mod model_source;
+pub mod one_prompt;
+mod output_file;
 pub mod pretrain;
 pub mod producer;
 pub mod prompts;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod cli;
+mod direct_commands;
 mod fake;
 mod interruption;
 mod invalid_specs;
@@ -14,4 +15,6 @@ mod references;
 mod schema;
 mod shapes_pipeline;
 mod shipped_pipelines;
+#[path = "../../stages/src/trial_model.rs"]
+mod trial_model;
 mod workplace;

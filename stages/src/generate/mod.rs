@@ -1,7 +1,7 @@
 //! The stage `generate`: candidates of every prompt, each with its mutual information.
 
 mod config;
-mod rows;
+pub(crate) mod rows;
 mod run;
 
 pub use config::GenerateConfig;

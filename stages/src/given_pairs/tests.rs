@@ -1,0 +1,168 @@
+use std::fs;
+
+use burn::tensor::{DType, TensorData};
+use mitune_diffusion::guidance::Denoiser;
+use mitune_diffusion::noise::NoiseSource;
+
+use super::*;
+use crate::stage::Silent;
+use crate::trial_model;
+
+const PROMPT: &str = "a blue square";
+
+fn image(side: u32, phase: u32) -> RgbImage {
+    let pixels = (0..side * side * 3)
+        .map(|i| ((i + phase) * 97 % 251) as u8)
+        .collect();
+    RgbImage::new(side, side, pixels).unwrap()
+}
+
+/// Writes images `0.png`, ... of 32 x 32 pixels and a file that pairs them with prompts.
+fn plan(folder: &Path, prompts: &[&str]) -> GivenPairs {
+    let model = folder.join("model");
+    trial_model::write(&model);
+    let mut rows = "image,prompt\n".to_owned();
+    for (number, prompt) in prompts.iter().enumerate() {
+        let png = image(32, number as u32).to_png().unwrap();
+        fs::write(folder.join(format!("{number}.png")), png).unwrap();
+        rows.push_str(&format!("{number}.png,{prompt}\n"));
+    }
+    fs::write(folder.join("pairs.csv"), rows).unwrap();
+    GivenPairs {
+        model,
+        device: "cpu".parse().unwrap(),
+        pairs: folder.join("pairs.csv"),
+        out: folder.join("scores.parquet"),
+    }
+}
+
+fn run(plan: &GivenPairs) -> Result<Scored, StageError> {
+    plan.score(&Silent, &AtomicBool::new(false))
+}
+
+#[test]
+fn scores_are_those_of_the_formula() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), &[PROMPT]);
+    let scored = run(&plan).unwrap();
+    let loaded = LoadedModel::load(&plan.model, None, plan.device, Dtype::F32).unwrap();
+    let model = &loaded.model;
+    let contexts = model
+        .encode_prompts(&[PROMPT, ""], &loaded.device)
+        .unwrap()
+        .context;
+    let (mean, _) = model
+        .vae
+        .encode(image(32, 0).to_tensor(&loaded.device).unsqueeze::<4>());
+    let latent = mean * 0.18215;
+    let settings = ForwardScoreSettings::default();
+    let schedule = model.scheduler_config.schedule().unwrap();
+    let (mut mi, mut itm, mut count) = (0.0, 0.0, 0.0);
+    for t in settings.spread().unwrap() {
+        for index in 0..2 {
+            let mut noise = vec![0.0; 256];
+            NoiseSource::forward().normal(settings.seed, &text_key(PROMPT), index, t as u32, &mut noise);
+            let data = TensorData::new(noise, [1, 4, 8, 8]);
+            let noise = Tensor::<4>::from_data(data, (&loaded.device, DType::F32));
+            let alpha = schedule.alpha_cumprod(t).unwrap();
+            let noisy = latent.clone() * alpha.sqrt() + noise.clone() * (1.0 - alpha).sqrt();
+            let predict = |row| model.unet.predict(&noisy, t, &contexts.clone().narrow(0, row, 1));
+            let squares = |tensor: Tensor<4>| {
+                let values: Vec<f32> = tensor.try_into_vec_as().unwrap();
+                values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>()
+            };
+            let (conditional, unconditional) = (predict(0), predict(1));
+            let kappa = settings.mi_mode.kappa(&schedule, t).unwrap();
+            mi += kappa * squares(conditional.clone() - unconditional);
+            itm -= squares(noise - conditional).sqrt();
+            count += 1.0;
+        }
+    }
+    let pair = &scored.pairs[0];
+    let near = |found: f64, expected: f64| (found - expected).abs() <= 1e-3 * expected.abs();
+    assert!(near(pair.mi, mi / count), "{} {}", pair.mi, mi / count);
+    assert!(near(pair.itm, itm / count), "{} {}", pair.itm, itm / count);
+    assert!(pair.mi > 0.0 && pair.itm < 0.0);
+}
+
+#[test]
+fn rows_keep_their_order_whatever_is_batched() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), &[PROMPT, PROMPT, "", PROMPT]);
+    let scored = run(&plan).unwrap();
+    let images: Vec<_> = scored
+        .pairs
+        .iter()
+        .map(|pair| pair.image.as_deref().unwrap())
+        .collect();
+    assert_eq!(images, ["0.png", "1.png", "2.png", "3.png"]);
+    // The empty prompt says nothing about any image.
+    assert_eq!(scored.pairs[2].prompt, "");
+    assert!(scored.pairs[2].mi.abs() < 1e-6 && scored.pairs[2].mi_signed.abs() < 1e-3);
+    let file = fs::File::open(&plan.out).unwrap();
+    let mut reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 100).unwrap();
+    let table = reader.next().unwrap().unwrap();
+    let names: Vec<String> = table
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    assert_eq!(
+        names,
+        ["image", "prompt", "mi", "mi_signed", "itm", "itm_normalised"]
+    );
+    assert_eq!(table.num_rows(), 4);
+}
+
+#[test]
+fn what_is_wrong_with_an_image_is_said_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), &[PROMPT, PROMPT]);
+    let place = folder.path().join("1.png");
+    let message = || {
+        let error = run(&plan).unwrap_err();
+        assert!(matches!(error, StageError::Configuration(_)), "{error}");
+        assert!(!plan.out.exists());
+        error.to_string()
+    };
+    let name = format!("Image `1.png` (row 2 of `{}`)", plan.pairs.display());
+    fs::write(&place, image(20, 0).to_png().unwrap()).unwrap();
+    assert_eq!(
+        message(),
+        format!(
+            "{name} has 20 x 20 pixels, expected a width and a height that are multiples of 8; the model was made \
+             for 32 x 32"
+        )
+    );
+    fs::write(&place, b"GIF89a").unwrap();
+    assert_eq!(message(), format!("{name} cannot be read as PNG"));
+    fs::remove_file(&place).unwrap();
+    assert!(message().contains("1.png"));
+    fs::write(&plan.pairs, "image,prompt\n").unwrap();
+    assert_eq!(
+        message(),
+        format!("There are no pairs in `{}`", plan.pairs.display())
+    );
+}
+
+#[test]
+fn the_pairs_are_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), &[PROMPT]);
+    let same = GivenPairs {
+        out: folder.path().join("./pairs.csv"),
+        ..plan
+    };
+    assert!(
+        run(&same)
+            .unwrap_err()
+            .to_string()
+            .starts_with("The scores would overwrite")
+    );
+    assert!(
+        fs::read_to_string(&same.pairs)
+            .unwrap()
+            .starts_with("image,prompt")
+    );
+}

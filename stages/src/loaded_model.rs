@@ -1,0 +1,102 @@
+//! A model on a device, for commands that work without a pipeline.
+
+use std::path::Path;
+
+use burn::tensor::{DType, Device, FloatDType, Tensor};
+use mitune_diffusion::device::{DeviceFamily, DeviceSelection, float_types};
+use mitune_diffusion::image::{ImageError, RgbImage};
+use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
+
+use crate::adapter_file::AdapterFile;
+use crate::model_source::float_dtype;
+use crate::stage::{Dtype, StageError};
+
+/// A model on a device.
+pub(crate) struct LoadedModel {
+    pub(crate) model: DiffusionModel,
+    pub(crate) device: Device,
+    /// The device as options name it.
+    pub(crate) device_name: String,
+    dtype: FloatDType,
+}
+
+/// A device that cannot compute in the format asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("Device `{device}` does not compute in `{}`; it does in {}", dtype.name(), supported.join(", "))]
+struct DtypeError {
+    device: String,
+    dtype: Dtype,
+    supported: Vec<&'static str>,
+}
+
+impl LoadedModel {
+    /// Opens a device and loads a model onto it, with an adapter folded into the weights where there is one.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if the device is not there or does not know the format, or model or adapter
+    /// cannot be used.
+    pub(crate) fn load(
+        path: &Path,
+        adapter: Option<&AdapterFile>,
+        device: DeviceSelection,
+        dtype: Dtype,
+    ) -> Result<Self, StageError> {
+        let directory = ModelDirectory::open(path).map_err(StageError::configuration)?;
+        let opened = device.open().map_err(StageError::configuration)?;
+        let device_name = match opened.family {
+            DeviceFamily::Cpu => "cpu".to_owned(),
+            family => format!("{family}:{}", opened.index),
+        };
+        let device = opened.device;
+        let supported = float_types(&device);
+        if !supported.contains(&dtype.name()) {
+            return Err(StageError::configuration(DtypeError {
+                device: device_name,
+                dtype,
+                supported,
+            }));
+        }
+        let dtype = float_dtype(dtype);
+        let mut model = directory
+            .load(&device, dtype)
+            .map_err(StageError::configuration)?;
+        if let Some(adapter) = adapter {
+            adapter
+                .apply(&mut model.unet)
+                .map_err(StageError::configuration)?;
+        }
+        Ok(Self {
+            model,
+            device,
+            device_name,
+            dtype,
+        })
+    }
+
+    /// Decodes latents as the denoiser knows them.
+    ///
+    /// # Shapes
+    /// - latents: `[batch, latent channels, height, width]`
+    pub(crate) fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, ImageError> {
+        let images = self.model.decode(latents.cast(self.dtype)).cast(DType::F32);
+        images
+            .split(1, 0)
+            .into_iter()
+            .map(|image| RgbImage::from_tensor(image.squeeze_dim::<3>(0)))
+            .collect()
+    }
+
+    /// Encodes images of one size into the mean of their latents, multiplied by the scaling factor.
+    ///
+    /// # Shapes
+    /// - output: `[images, latent channels, height / downscale, width / downscale]`, in f32
+    pub(crate) fn encode(&self, images: &[RgbImage]) -> Tensor<4> {
+        let images = images.iter().map(|image| image.to_tensor(&self.device)).collect();
+        let (mean, _) = self
+            .model
+            .vae
+            .encode(Tensor::stack::<4>(images, 0).cast(self.dtype));
+        mean.cast(DType::F32)
+            .mul_scalar(self.model.vae_config.scaling_factor)
+    }
+}

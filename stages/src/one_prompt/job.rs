@@ -1,0 +1,157 @@
+//! Sampling, decoding and writing.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{DType, Tensor, TensorData};
+use mitune_diffusion::noise::ContentKey;
+use mitune_diffusion::sampler::{Candidate, CandidateRequest, Sampler, SamplerError, StepProgress};
+use mitune_diffusion::torch_noise::TorchNoise;
+
+use super::{GeneratedImage, OnePrompt, OnePromptError, RandomNumbers, TABLE, file_name};
+use crate::generate::rows::{CandidateRow, batch};
+use crate::loaded_model::LoadedModel;
+use crate::output_file::{OutputFileError, write_file, write_table};
+use crate::prompts::PromptIdentity;
+use crate::schema;
+use crate::stage::{Progress, StageError, Work};
+
+/// Candidates in a batch, fewer where their latents are large.
+const BATCH: usize = 8;
+
+/// Latent elements that a batch holds at most.
+const BATCH_ELEMENTS: usize = 131_072;
+
+/// Everything a batch needs.
+pub(super) struct Job<'a> {
+    pub(super) plan: &'a OnePrompt,
+    pub(super) loaded: &'a LoadedModel,
+    pub(super) sampler: &'a Sampler,
+    pub(super) conditional: Tensor<3>,
+    pub(super) unconditional: Tensor<3>,
+    pub(super) key: ContentKey,
+    pub(super) shape: [usize; 3],
+    pub(super) progress: &'a dyn Progress,
+    pub(super) cancelled: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    fn batch_size(&self) -> usize {
+        let elements: usize = self.shape.iter().product();
+        (BATCH_ELEMENTS / elements.max(1)).clamp(1, BATCH)
+    }
+
+    /// Samples all candidates, batch after batch.
+    pub(super) fn candidates(&self) -> Result<Vec<Candidate>, StageError> {
+        let indices: Vec<u32> = (0..self.plan.count).collect();
+        let batch = match self.plan.random_numbers {
+            RandomNumbers::Counter => self.batch_size(),
+            RandomNumbers::Torch => indices.len(),
+        };
+        let batches = indices.len().div_ceil(batch) as u64;
+        self.progress.begin(Work {
+            total: batches * self.plan.steps as u64,
+            reused: 0,
+            unit: "steps",
+        });
+        let mut candidates = Vec::with_capacity(indices.len());
+        for indices in indices.chunks(batch) {
+            candidates.extend(self.sample(indices).map_err(|error| match error {
+                SamplerError::Cancelled => StageError::Interrupted,
+                error => StageError::failed(OnePromptError::Sampler(error)),
+            })?);
+        }
+        Ok(candidates)
+    }
+
+    fn sample(&self, indices: &[u32]) -> Result<Vec<Candidate>, SamplerError> {
+        let requests: Vec<CandidateRequest<'_>> = indices
+            .iter()
+            .map(|&seed_index| CandidateRequest {
+                prompt: &self.key,
+                seed_index,
+                context: &self.conditional,
+            })
+            .collect();
+        let mut on_step = |_: StepProgress| {
+            self.progress.advance(1);
+            match self.cancelled.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        let (unet, unconditional) = (&self.loaded.model.unet, &self.unconditional);
+        match self.plan.random_numbers {
+            RandomNumbers::Counter => {
+                self.sampler
+                    .generate(unet, &requests, unconditional, self.shape, &mut on_step)
+            }
+            RandomNumbers::Torch => self.sampler.generate_with(
+                unet,
+                &requests,
+                unconditional,
+                self.shape,
+                &mut TorchNoise::new(self.plan.seed),
+                &mut on_step,
+            ),
+        }
+    }
+
+    /// Decodes and writes the images, then the table.
+    pub(super) fn write(&self, candidates: &[Candidate]) -> Result<Vec<GeneratedImage>, StageError> {
+        let out = &self.plan.out;
+        std::fs::create_dir_all(out).map_err(|source| folder_error(out, source))?;
+        let prompt_id = PromptIdentity::new(None, None, "inline", &self.plan.prompt, 0).prompt_id();
+        let mut images = Vec::with_capacity(candidates.len());
+        let mut batches = Vec::new();
+        for candidates in candidates.chunks(self.batch_size()) {
+            let pngs = self.decode(candidates)?;
+            for (candidate, png) in candidates.iter().zip(&pngs) {
+                let file = file_name(candidate.seed_index);
+                write_file(&out.join(&file), png).map_err(StageError::failed)?;
+                images.push(GeneratedImage {
+                    file,
+                    seed_index: candidate.seed_index,
+                    mi: candidate.mi,
+                });
+            }
+            let rows: Vec<CandidateRow<'_>> = candidates
+                .iter()
+                .zip(&pngs)
+                .map(|(candidate, png)| CandidateRow {
+                    prompt_id: &prompt_id,
+                    prompt: &self.plan.prompt,
+                    seed: self.plan.seed,
+                    candidate,
+                    latent_shape: self.shape,
+                    png: Some(png),
+                })
+                .collect();
+            batches.push(batch(&rows).map_err(StageError::failed)?);
+        }
+        write_table(&out.join(TABLE), &schema::candidates(), &batches).map_err(StageError::failed)?;
+        Ok(images)
+    }
+
+    fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
+        let values: Vec<f32> = candidates
+            .iter()
+            .flat_map(|candidate| candidate.latent.iter().copied())
+            .collect();
+        let [channels, height, width] = self.shape;
+        let data = TensorData::new(values, [candidates.len(), channels, height, width]);
+        let latents = Tensor::<4>::from_data(data, (&self.loaded.device, DType::F32));
+        self.loaded
+            .decode(latents)
+            .and_then(|images| images.iter().map(|image| image.to_png()).collect())
+            .map_err(StageError::failed)
+    }
+}
+
+fn folder_error(path: &Path, source: std::io::Error) -> StageError {
+    StageError::failed(OutputFileError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
