@@ -1,5 +1,8 @@
 //! Layer normalisation of tokens.
 
+#[cfg(feature = "kernels")]
+pub(super) mod kernel;
+
 use burn::tensor::Tensor;
 
 /// Brings each token to mean 0 and variance 1, then scales and shifts each feature.
@@ -22,126 +25,9 @@ pub fn layer_norm(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64
             return output;
         }
     }
-    burn::tensor::module::layer_norm(x, weight, Some(bias), epsilon)
+    composed(x, weight, bias, epsilon)
 }
 
-#[cfg(feature = "kernels")]
-mod kernel {
-    use burn_flex::FlexTensor;
-    use rayon::prelude::*;
-
-    use super::super::slices::{add_scaled, dims, sum, sum_pairs, tensor, values, vectorised};
-    use super::super::tape::Kernel;
-
-    #[derive(Clone, Debug)]
-    pub(super) struct LayerNorm {
-        pub(super) epsilon: f32,
-    }
-
-    impl LayerNorm {
-        #[inline(always)]
-        fn statistics(&self, x: &[f32]) -> (f32, f32) {
-            let mean = sum(x) / x.len() as f32;
-            let squares = sum_pairs(x, x, |x, _| (x - mean) * (x - mean));
-            let variance = squares / x.len() as f32;
-            (mean, 1.0 / (variance + self.epsilon).sqrt())
-        }
-    }
-
-    impl Kernel<3> for LayerNorm {
-        type Saved = [FlexTensor; 2];
-
-        fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
-            let [batch, tokens, features] = dims(&x);
-            let mut output = vec![0.0; batch * tokens * features];
-            output
-                .par_chunks_mut(tokens * features)
-                .zip(values(&x).par_chunks(tokens * features))
-                .for_each(|(output, x)| {
-                    let (weight, bias) = (values(&weight), values(&bias));
-                    vectorised(
-                        #[inline(always)]
-                        || {
-                            let rows = output.chunks_exact_mut(features).zip(x.chunks_exact(features));
-                            for (output, x) in rows {
-                                let (mean, inverse) = self.statistics(x);
-                                let inputs = x.iter().zip(weight).zip(bias);
-                                for (output, ((x, weight), bias)) in output.iter_mut().zip(inputs) {
-                                    *output = (x - mean) * inverse * weight + bias;
-                                }
-                            }
-                        },
-                    );
-                });
-            (tensor(output, [batch, tokens, features]), [x, weight])
-        }
-
-        fn backward(
-            &self,
-            [x, weight]: Self::Saved,
-            gradient: FlexTensor,
-            wanted: [bool; 3],
-        ) -> [Option<FlexTensor>; 3] {
-            let [batch, tokens, features] = dims(&x);
-            let size = tokens * features;
-            let mut x_gradient = vec![0.0; batch * size];
-            let mut sums = vec![0.0; batch * 2 * features];
-            x_gradient
-                .par_chunks_mut(size)
-                .zip(values(&x).par_chunks(size))
-                .zip(values(&gradient).par_chunks(size))
-                .zip(sums.par_chunks_mut(2 * features))
-                .for_each(|(((target, x), gradient), sums)| {
-                    let weight = values(&weight);
-                    vectorised(
-                        #[inline(always)]
-                        || {
-                            let (weight_sum, bias_sum) = sums.split_at_mut(features);
-                            let rows = x.chunks_exact(features).zip(gradient.chunks_exact(features));
-                            for (target, (x, gradient)) in target.chunks_exact_mut(features).zip(rows) {
-                                self.row_backward(target, x, gradient, weight, weight_sum);
-                                add_scaled(bias_sum, 1.0, gradient);
-                            }
-                        },
-                    );
-                });
-            let mut total = vec![0.0; 2 * features];
-            for sums in sums.chunks_exact(2 * features) {
-                add_scaled(&mut total, 1.0, sums);
-            }
-            let bias_total = total.split_off(features);
-            [
-                wanted[0].then(|| tensor(x_gradient, [batch, tokens, features])),
-                wanted[1].then(|| tensor(total, [features])),
-                wanted[2].then(|| tensor(bias_total, [features])),
-            ]
-        }
-    }
-
-    impl LayerNorm {
-        #[inline(always)]
-        fn row_backward(
-            &self,
-            target: &mut [f32],
-            x: &[f32],
-            gradient: &[f32],
-            weight: &[f32],
-            weight_sum: &mut [f32],
-        ) {
-            let features = x.len() as f32;
-            let (mean, inverse) = self.statistics(x);
-            // The target first holds the gradient of the normalised values.
-            for (target, (gradient, weight)) in target.iter_mut().zip(gradient.iter().zip(weight)) {
-                *target = gradient * weight;
-            }
-            let mean_gradient = sum(target) / features;
-            let projection = sum_pairs(target, x, |g, x| g * (x - mean) * inverse) / features;
-            let inputs = x.iter().zip(gradient).zip(weight_sum);
-            for (target, ((x, gradient), weight_sum)) in target.iter_mut().zip(inputs) {
-                let normalised = (x - mean) * inverse;
-                *weight_sum += gradient * normalised;
-                *target = (*target - mean_gradient - normalised * projection) * inverse;
-            }
-        }
-    }
+pub(super) fn composed(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<3> {
+    burn::tensor::module::layer_norm(x, weight, Some(bias), epsilon)
 }

@@ -17,7 +17,11 @@ mod layer_norm;
 #[cfg(feature = "kernels")]
 mod slices;
 #[cfg(feature = "kernels")]
+mod small_product;
+#[cfg(feature = "kernels")]
 mod tape;
+#[cfg(all(test, feature = "kernels"))]
+mod tests;
 
 pub use attention::attention;
 pub use conv2d::{Window, conv2d};
