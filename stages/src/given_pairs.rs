@@ -203,7 +203,7 @@ impl Job<'_> {
         })?;
         let step = side_step(&self.loaded.model);
         let (width, height) = (pixels.width(), pixels.height());
-        let fits = |side: u32| side > 0 && side as usize % step == 0;
+        let fits = |side: u32| side > 0 && (side as usize).is_multiple_of(step);
         if fits(width) && fits(height) {
             return Ok(Decoded { pair, pixels });
         }

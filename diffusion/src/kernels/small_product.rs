@@ -26,7 +26,7 @@ pub(super) fn add_product(
     let mut column = 0;
     macro_rules! columns_of {
         ($width:literal) => {
-            while column + $width <= columns {
+            while columns - column >= $width {
                 let right = (&right[column..], right_row);
                 let output = (&mut output[column..], output_row);
                 add_columns::<$width>(left, right, output, [rows, inner], scale);

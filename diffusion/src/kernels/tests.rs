@@ -1,5 +1,7 @@
 //! Each kernel against the same operation composed of tensor operations, values and gradients.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::tape::apply;

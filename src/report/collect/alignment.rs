@@ -18,13 +18,16 @@ pub(super) struct Judged<'a> {
     pub(super) evaluation: &'a Evaluation,
 }
 
+/// Prompts and seed indices of images-to-be, and the evaluations that have just these.
+type Group<'a> = (Vec<(&'a str, u32)>, Vec<&'a Judged<'a>>);
+
 /// Groups evaluations of the same images-to-be and compares within each group.
 pub(super) fn alignment(
     graph: &RunGraph,
     judged: &[Judged<'_>],
     control_arm: &str,
 ) -> Result<Vec<AlignmentGroup>, ReportError> {
-    let mut groups: Vec<(Vec<(&str, u32)>, Vec<&Judged<'_>>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for one in judged {
         let mut images: Vec<(&str, u32)> = one
             .evaluation

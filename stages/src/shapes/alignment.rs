@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_kind() {
-        let cases: [(&[Shown], Failure, [bool; 3], Option<bool>); 9] = [
+        type Case<'a> = (&'a [Shown], Failure, [bool; 3], Option<bool>);
+        let cases: [Case<'_>; 9] = [
             (&[], Failure::MissingObject, [false, false, false], None),
             (&[RED_CIRCLE], Failure::MissingObject, [false, false, false], None),
             (
