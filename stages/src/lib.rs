@@ -24,6 +24,8 @@ pub mod producer;
 pub mod prompts;
 pub mod reference;
 pub mod registry;
+#[cfg(test)]
+mod round_trial;
 pub mod sampling_config;
 pub mod schema;
 pub mod score;
