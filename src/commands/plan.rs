@@ -66,17 +66,14 @@ fn print_table(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
         ]);
     }
     table.print()?;
-    let count = |name| {
-        plan.stages
-            .iter()
-            .filter(|planned| state_name(&planned.state) == name)
-            .count()
+    let count = |name, one: &str, many: &str| {
+        let states = plan.stages.iter().map(|planned| state_name(&planned.state));
+        let count = states.filter(|state| *state == name).count();
+        format!("{count} {}", if count == 1 { one } else { many })
     };
-    let (hits, misses, pending) = (count("hit"), count("miss"), count("pending"));
-    line(format!(
-        "{} stages: {hits} hits, {misses} misses, {pending} pending",
-        plan.stages.len()
-    ))
+    let (hits, misses) = (count("hit", "hit", "hits"), count("miss", "miss", "misses"));
+    let pending = count("pending", "pending", "pending");
+    line(format!("{hits}, {misses}, {pending}"))
 }
 
 /// Says in one line why a stage computes.

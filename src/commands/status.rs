@@ -164,5 +164,8 @@ fn status_name(run: &RunRecord) -> &'static str {
 /// Returns true if the process of a run is surely gone: it was on this host and the system does not know it.
 fn is_dead(run: &RunRecord) -> bool {
     let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    here.trim() == run.host && !Path::new("/proc").join(run.process.to_string()).exists()
+    // The store keeps only letters, digits and dashes of a host name, which becomes part of file names.
+    let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let here: String = here.trim().chars().take(64).map(safe).collect();
+    here == run.host && !Path::new("/proc").join(run.process.to_string()).exists()
 }

@@ -75,7 +75,7 @@ fn plan_tells_hits_misses_and_reasons_without_running() {
         "STATE    STAGE  KIND       WHY\n\
          miss     a      numbers    never computed\n\
          pending  b      remainder  waits for a\n\
-         2 stages: 0 hits, 1 misses, 1 pending\n"
+         0 hits, 1 miss, 1 pending\n"
     );
     assert_eq!(run(place.path(), &["run", "demo.yaml"]).code, Some(0));
     let changed = run(place.path(), &["plan", "demo.yaml", "--set", "stages.b.modulo=8"]);
@@ -225,6 +225,48 @@ fn a_rerun_of_a_long_pipeline_takes_less_than_a_second() {
         again.stdout
     );
     assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_an_error_before_any_work() {
+    let place = Workplace::new();
+    let text = PIPELINE.replace("modulo: 7", "modulo: 7, tensors: true");
+    std::fs::write(place.path().join("demo.yaml"), text).unwrap();
+    for device in ["cuda:99", "wgpu:99"] {
+        let refused = run(place.path(), &["run", "demo.yaml", "--device", device]);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        let family = device.trim_end_matches(":99");
+        let unbuilt = format!("Error: This build cannot use `{family}` devices");
+        let missing = format!("Error: There is no device `{device}`");
+        assert!(
+            refused.stderr.contains(&unbuilt) || refused.stderr.contains(&missing),
+            "{}",
+            refused.stderr
+        );
+        assert!(!refused.stderr.contains("panicked"), "{}", refused.stderr);
+        let listed = run(place.path(), &["store", "ls", "--json"]);
+        assert_eq!(
+            listed.stdout.trim(),
+            "[]",
+            "not even the stage without tensors has run"
+        );
+    }
+    assert_eq!(
+        run(place.path(), &["run", "demo.yaml", "--device", "cpu"]).code,
+        Some(0)
+    );
+    let hits = run(place.path(), &["run", "demo.yaml", "--device", "cuda:99"]);
+    assert_eq!(
+        hits.code,
+        Some(0),
+        "results in the store need no device: {}",
+        hits.stderr
+    );
+    let shown = run(place.path(), &["run", "demo.yaml", "--json"]);
+    let document: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(document["stages"][1]["producer"]["device"], "cpu");
+    assert_eq!(document["stages"][1]["producer"]["dtype"], "f32");
+    assert!(document["stages"][0]["producer"].get("device").is_none());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use mitune_stages::reference::Reference;
 use mitune_stages::registry::StageConfig;
 use mitune_stages::stage::{
-    Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, keyed_config,
+    Content, Dtype, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput,
+    keyed_config,
 };
 use mitune_store::Value;
 use schemars::JsonSchema;
@@ -23,6 +24,9 @@ pub(crate) struct RemainderConfig {
     /// Part of the key that changes nothing else.
     #[serde(default)]
     label: String,
+    /// Whether it claims to compute with tensors.
+    #[serde(default)]
+    tensors: bool,
 }
 
 struct Remainder(RemainderConfig);
@@ -53,7 +57,7 @@ impl Stage for Remainder {
     }
 
     fn config(&self) -> Result<Value, StageError> {
-        keyed_config(&self.0, &["of", "also", "all"])
+        keyed_config(&self.0, &["of", "also", "all", "tensors"])
     }
 
     fn inputs(&self) -> Vec<InputPort> {
@@ -75,6 +79,10 @@ impl Stage for Remainder {
                 content: Content::Summary,
             },
         ]
+    }
+
+    fn dtype(&self) -> Option<Dtype> {
+        self.0.tensors.then_some(Dtype::F32)
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
