@@ -82,7 +82,11 @@ fn a_killed_run_goes_on_where_it_stopped_and_ends_alike() {
     let all = run(place.path(), &["status", "--all"]);
     let told = all.stdout.matches(" killed ").count();
     // Some die before their run is on record, but none that did is said to be running.
-    assert!((5..=kills).contains(&told) && !all.stdout.contains(" running "), "{}", all.stdout);
+    assert!(
+        (5..=kills).contains(&told) && !all.stdout.contains(" running "),
+        "{}",
+        all.stdout
+    );
     let last = run(place.path(), &["run", "slow.yaml"]);
     assert_eq!(last.code, Some(0), "{}", last.stderr);
     assert!(kills >= 5, "only {kills} runs were killed in the middle");
