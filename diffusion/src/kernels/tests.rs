@@ -7,11 +7,13 @@ use burn::tensor::{Device, Distribution, Tensor};
 use super::tape::apply;
 use super::*;
 
-/// Random inputs that a gradient is asked for, drawn anew for each test.
+/// Inputs that a gradient is asked for, drawn anew for each test.
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let normal = Distribution::Normal(0.3, 1.2);
-    let values = Tensor::<D>::random(shape, normal, &Device::flex()).into_data();
-    Tensor::from_data(values, device).require_grad()
+    Tensor::from_data(plain(shape).into_data(), device).require_grad()
+}
+
+fn plain<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.3, 1.2), &Device::flex())
 }
 
 fn values_of<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -174,7 +176,7 @@ fn frozen_weights_get_no_gradient() {
     let device = Device::flex().autodiff();
     let x = random([2, 4, 4, 4], &device);
     let weight = random([4, 4, 3, 3], &device).detach();
-    let bias = random([1, 4], &Device::flex());
+    let bias = plain([1, 4]);
     let window = Window {
         stride: 1,
         before: 1,
@@ -189,7 +191,7 @@ fn frozen_weights_get_no_gradient() {
 /// What the kernels do not take is left to the composed operations.
 #[test]
 fn other_element_types_and_checkpointing_are_left_alone() {
-    let half = random([1, 2, 4], &Device::flex()).cast(burn::tensor::DType::F16);
+    let half = plain([1, 2, 4]).cast(burn::tensor::DType::F16);
     assert!(apply::<_, 1, 3>(gated_gelu::kernel::GatedGelu, [half.into_dispatch()]).is_none());
     let device = Device::flex().autodiff().gradient_checkpointing();
     let checkpointed = random([1, 2, 4], &device);
