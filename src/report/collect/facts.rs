@@ -138,7 +138,11 @@ fn result(
     })
 }
 
-/// Writes a JSON value without the quotes of a text.
+/// Writes a JSON value without the quotes of texts and the brackets of a list.
 fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => items.iter().map(plain).collect::<Vec<String>>().join(", "),
+        other => other.to_string(),
+    }
 }

@@ -134,11 +134,7 @@ impl<'a> Shown<'a> {
                     .iter()
                     .map(|score| score.of(id, seed_index))
                     .collect(),
-                selected_by: look
-                    .selected
-                    .get(&(id.clone(), seed_index))
-                    .cloned()
-                    .unwrap_or_default(),
+                selected_by: look.selected.get(&(id.clone(), seed_index)).cloned(),
                 picture: look.picture(id, seed_index)?,
             })
         });
@@ -207,10 +203,8 @@ fn selected(
         let by: Vec<String> = pictures.graph.stages[stage]
             .names
             .iter()
-            .map(|name| match name.arms.is_empty() {
-                true => name.stage.clone(),
-                false => name.arms.join(" / "),
-            })
+            .filter(|name| !name.arms.is_empty())
+            .map(|name| name.arms.join(" / "))
             .collect();
         for batch in table.read(Some(&["prompt_id", "seed_index"]))? {
             let batch = batch?;

@@ -71,7 +71,7 @@ pub(super) fn collect(
         let position = pools.iter().position(|other| std::ptr::eq(other, pool));
         position.and_then(|position| evaluations[position].as_ref())
     };
-    for pool in traced(&pools, &measured).into_iter().take(options.pools) {
+    for pool in shown(&pools).into_iter().take(options.pools) {
         traces.extend(trace::trace(store, &graph, pool, evaluation_of(pool))?);
     }
     let mut pictures = Pictures {
@@ -81,7 +81,7 @@ pub(super) fn collect(
         decoder: options.decoder,
     };
     let mut gallery = None;
-    if let Some(pool) = traced(&pools, &measured).first() {
+    if let Some(pool) = shown(&pools).first() {
         let candidates = Candidates::read(store, &graph, pool)?;
         let extent = Extent {
             prompts: options.prompts,
@@ -131,16 +131,22 @@ fn measured<'a>(judged: &'a [Judged<'a>]) -> Vec<&'a Judged<'a>> {
     }
 }
 
-/// The pools whose candidates are shown: those that are measured, else those that are selected from, else the first.
-fn traced<'a>(pools: &'a [Pool<'a>], measured: &[&Judged<'a>]) -> Vec<&'a Pool<'a>> {
-    let selected: Vec<&Pool<'_>> = pools.iter().filter(|pool| !pool.selected_by.is_empty()).collect();
-    if !measured.is_empty() {
-        measured.iter().map(|one| one.pool).collect()
-    } else if !selected.is_empty() {
-        selected
-    } else {
-        pools.iter().take(1).collect()
-    }
+/// The pools whose candidates are shown: those that were scored or selected from, else those that were read off, else
+/// the first.
+fn shown<'a>(pools: &'a [Pool<'a>]) -> Vec<&'a Pool<'a>> {
+    let choices: [fn(&Pool<'_>) -> bool; 3] = [
+        |pool| !pool.scored_by.is_empty() || !pool.selected_by.is_empty(),
+        |pool| !pool.evaluated_by.is_empty(),
+        |_| true,
+    ];
+    let pools_of = |choice: fn(&Pool<'_>) -> bool| -> Vec<&Pool<'_>> {
+        pools.iter().filter(|pool| choice(pool)).collect()
+    };
+    choices
+        .into_iter()
+        .map(pools_of)
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
 /// The base and the models of the last round on the same prompts, held-out prompts before others.

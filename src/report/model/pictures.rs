@@ -38,8 +38,8 @@ pub(in crate::report) struct GalleryCandidate {
     /// Its place among the candidates of its prompt, from 1 for the best.
     pub(in crate::report) rank: usize,
     pub(in crate::report) scores: Vec<Option<f64>>,
-    /// Arms that selected it, or the stages where there are no arms.
-    pub(in crate::report) selected_by: Vec<String>,
+    /// The arms that selected it, if any did; empty for a selection without arms.
+    pub(in crate::report) selected_by: Option<Vec<String>>,
     pub(in crate::report) picture: Picture,
 }
 

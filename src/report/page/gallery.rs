@@ -23,8 +23,9 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
                 model_phrase(&gallery.model)
             ));
             origin(markup, &gallery.origin);
-            markup
-                .raw(". Under each image stand its place, its score, and which arms chose it for training.");
+            markup.raw(
+                ". Under each image stand its place and its score, and whether it was chosen for training.",
+            );
         });
         order(markup, gallery);
         if gallery
@@ -108,8 +109,11 @@ fn cell(markup: &mut Markup, gallery: &Gallery, shown: &GalleryPrompt, candidate
             markup
                 .raw(" ")
                 .leaf("span", &[("class", &"score")], &texts[gallery.sorted_by]);
-            if !candidate.selected_by.is_empty() {
-                let text = format!("chosen: {}", candidate.selected_by.join(", "));
+            if let Some(arms) = &candidate.selected_by {
+                let text = match arms.is_empty() {
+                    true => "chosen".to_owned(),
+                    false => format!("chosen: {}", arms.join(", ")),
+                };
                 markup.raw(" ").leaf("span", &[("class", &"chosen")], text);
             }
         });

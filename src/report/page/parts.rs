@@ -108,7 +108,12 @@ pub(super) fn model_name(model: &ModelLabel) -> String {
 pub(super) fn model_phrase(model: &ModelLabel) -> String {
     match model {
         ModelLabel::Base => "the base model".to_owned(),
-        tuned => format!("the model of {}", model_name(tuned)),
+        ModelLabel::Tuned {
+            round: None, arms, ..
+        } if arms.is_empty() => {
+            format!("the model {}", model_name(model))
+        }
+        ModelLabel::Tuned { .. } => format!("the model of {}", model_name(model)),
     }
 }
 

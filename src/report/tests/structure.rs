@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mitune_store::RunStatus;
 
-use super::super::fixture::{FakeStage, Fixture, prompts, study};
+use super::super::fixture::{FakeStage, Fixture, one_adapter, prompts, study};
 use super::html::{check_nesting, outline, tags, values};
 use super::{SMALL, page, quick, write_report};
 
@@ -150,4 +150,22 @@ fn images_without_pixels_and_decoder_are_left_out() {
     // The pools hold pixels, the test images only latents.
     assert!(outline.contains(&"section candidates".to_owned()));
     assert!(!outline.contains(&"section compared".to_owned()));
+}
+
+#[test]
+fn a_run_without_rounds_compares_before_and_after() {
+    let page = page(&one_adapter(SMALL)).expect("written");
+    check_nesting(&page);
+    assert!(page.contains("<dt>tuned by finetune</dt>"));
+    assert!(page.contains("<th scope=\"row\" class=\"model\">tuned by finetune</th>"));
+    assert!(page.contains("<span class=\"chosen\">chosen</span>"));
+    // Without rounds there is nothing to draw over them.
+    assert!(!page.contains("round (0 is the base)"));
+    let candidates = page.split("id=\"candidates\"").nth(1).expect("there");
+    assert!(
+        candidates
+            .split("</section>")
+            .next()
+            .is_some_and(|part| part.contains("<code>pool</code>"))
+    );
 }
