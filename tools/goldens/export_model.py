@@ -82,6 +82,21 @@ def main():
     decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     golden = dict(context=context, latents=latents, noise=noise, decoded=decoded)
     save_file({key: value.contiguous() for key, value in golden.items()}, out / "golden.safetensors")
+    gradients(pipeline, out, latents, ids)
+
+
+@torch.enable_grad()
+def gradients(pipeline, out, latents, ids):
+    """Gradients of the denoising loss in every weight of denoiser and text encoder, which learn together."""
+    target = torch.randn(latents.shape, generator=torch.Generator().manual_seed(302))
+    context = pipeline.text_encoder(ids).last_hidden_state
+    loss = (pipeline.unet(latents, torch.tensor([10, 900]), context).sample - target).square().mean()
+    loss.backward()
+    tensors = {"target": target, "loss": loss.detach()}
+    for part in ["unet", "text_encoder"]:
+        for name, parameter in getattr(pipeline, part).named_parameters():
+            tensors[f"{part}.{name}"] = parameter.grad
+    save_file({key: value.contiguous() for key, value in tensors.items()}, out / "gradients.safetensors")
 
 
 if __name__ == "__main__":

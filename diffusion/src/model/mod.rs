@@ -3,6 +3,8 @@
 mod digests;
 mod directory;
 mod error;
+#[cfg(test)]
+mod gradient_tests;
 mod index;
 #[cfg(test)]
 mod tests;
