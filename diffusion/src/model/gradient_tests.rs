@@ -77,14 +77,22 @@ fn every_weight_gets_the_gradient_of_pytorch() {
     let latents = golden::tensor::<4>(&inputs, "latents", &device);
     let timesteps = Tensor::from_data([10.0, 900.0], &device);
     let target = golden::tensor::<4>(&expected, "target", &device);
-    let loss = (unet.forward(latents, timesteps, context) - target).square().mean();
+    let loss = (unet.forward(latents, timesteps, context) - target)
+        .square()
+        .mean();
     let value: f32 = loss.clone().into_scalar();
     let golden_loss = expected["loss"].to_f32().unwrap()[0];
     assert!((value / golden_loss - 1.0).abs() < 1e-5, "{value} {golden_loss}");
     let mut gradients = loss.backward();
     let worst = [
         worst_error(unet, &UNET_NAMES, "unet", &mut gradients, &expected),
-        worst_error(text_encoder, &TEXT_MODEL_NAMES, "text_encoder", &mut gradients, &expected),
+        worst_error(
+            text_encoder,
+            &TEXT_MODEL_NAMES,
+            "text_encoder",
+            &mut gradients,
+            &expected,
+        ),
     ];
     println!("model: largest relative errors of a gradient {worst:?}");
 }

@@ -24,6 +24,7 @@ use super::denoiser_training::{
     ConditionalDenoiser, denoiser_noise, denoising_loss, timestep_batch, token_tensor,
 };
 use super::training_config::TrainingConfig;
+use crate::model_source::{MODEL_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
 use crate::shapes::caption::words;
@@ -40,6 +41,9 @@ use crate::training_run::TrainingRun;
 pub struct PretrainDenoiserConfig {
     /// The autoencoder whose latents it works on.
     pub autoencoder: Reference,
+    /// Model of another stage to go on from. By default, weights are drawn from the seed.
+    #[serde(default)]
+    pub model_from: Option<Reference>,
     /// Channels of each level, finest first.
     pub channels: Vec<usize>,
     /// Residual blocks to a level. By default, 1.
@@ -113,6 +117,13 @@ struct PretrainDenoiser {
     seed: u64,
 }
 
+/// The settings do not describe the networks of the model to go on from.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Model of `model_from` has another {0} than these settings describe: give the settings it was made with"
+)]
+struct OtherNetworks(&'static str);
+
 /// Everything an update needs besides the networks that are trained.
 struct Teacher {
     autoencoder: AutoencoderKL,
@@ -132,15 +143,22 @@ impl Stage for PretrainDenoiser {
     }
 
     fn config(&self) -> Result<Value, StageError> {
-        keyed_config(&self.config, &["autoencoder"])
+        keyed_config(&self.config, &["autoencoder", MODEL_PORT])
     }
 
     fn inputs(&self) -> Vec<InputPort> {
-        vec![InputPort::one(
+        let mut ports = vec![InputPort::one(
             "autoencoder",
             &[Content::Autoencoder],
             &self.config.autoencoder,
-        )]
+        )];
+        ports.extend(
+            self.config
+                .model_from
+                .iter()
+                .map(|reference| InputPort::one(MODEL_PORT, &[Content::Model], reference)),
+        );
+        ports
     }
 
     fn outputs(&self) -> &'static [OutputPort] {
@@ -172,11 +190,18 @@ impl Stage for PretrainDenoiser {
         let unet_config = self.unet_config(&vae_config)?;
         let text_config = self.text_config(&tokenizer);
         let scheduler_config = SchedulerConfig::stable_diffusion();
-        let networks = ConditionalDenoiser {
-            unet: UNet2DConditionModel::new(&unet_config, device),
-            text_encoder: ClipTextModel::new(&text_config, device).map_err(StageError::configuration)?,
+        let networks = match &self.config.model_from {
+            Some(reference) => load_networks(context, reference, &unet_config, &text_config)?,
+            None => ConditionalDenoiser {
+                unet: UNet2DConditionModel::new(&unet_config, device),
+                text_encoder: ClipTextModel::new(&text_config, device).map_err(StageError::configuration)?,
+            },
         };
-        let networks = initialize(train_only(networks, |_| true), self.seed);
+        let networks = train_only(networks, |_| true);
+        let networks = match &self.config.model_from {
+            Some(_) => networks,
+            None => initialize(networks, self.seed),
+        };
         let parameters = networks.num_params();
         let teacher = Teacher {
             autoencoder,
@@ -320,6 +345,27 @@ fn load_autoencoder(
     let network =
         load_module(network, &weights, &AUTOENCODER_NAMES, FloatDType::F32).map_err(StageError::failed)?;
     Ok((config, network))
+}
+
+/// The networks of a model that another stage trained; they must have the shapes that the settings ask for.
+fn load_networks(
+    context: &StageContext<'_>,
+    reference: &Reference,
+    unet_config: &UNet2DConditionConfig,
+    text_config: &ClipTextConfig,
+) -> Result<ConditionalDenoiser, StageError> {
+    let open = ModelSource::Stage(reference.clone()).open(context)?;
+    let model = open.load(context, None, context.device()?, Dtype::F32)?;
+    if model.unet_config != *unet_config {
+        return Err(StageError::configuration(OtherNetworks("denoiser")));
+    }
+    if model.text_config != *text_config {
+        return Err(StageError::configuration(OtherNetworks("text encoder")));
+    }
+    Ok(ConditionalDenoiser {
+        unet: model.unet,
+        text_encoder: model.text_encoder,
+    })
 }
 
 /// Stores the model in diffusers' layout with weights in half precision, which is how it is shipped.
