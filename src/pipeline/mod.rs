@@ -7,6 +7,7 @@ mod arm;
 mod connect;
 mod dag;
 mod error;
+mod for_each;
 mod kinds;
 mod read;
 mod schema;

@@ -35,13 +35,19 @@ impl JsonSchema for ForEach {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let value = json_schema!({ "type": ["string", "number", "boolean"] });
         json_schema!({
-            "type": "object",
-            "additionalProperties": {
-                "type": "array",
-                "items": { "type": ["string", "number", "boolean"] },
-                "minItems": 1,
-            },
+            "oneOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": { "type": "array", "items": value, "minItems": 1 },
+                },
+                {
+                    "type": "array",
+                    "items": { "type": "object", "additionalProperties": value, "minProperties": 1 },
+                    "minItems": 1,
+                },
+            ],
         })
     }
 }

@@ -53,8 +53,8 @@ pub struct RoundsSpec {
     /// Number of rounds, from 1.
     #[schemars(range(min = 1))]
     pub count: u32,
-    /// Variables with the values they take; every combination is an arm with its own rounds. `${NAME}` in a setting
-    /// stands for the value.
+    /// Variables with the values they take; every combination is an arm with its own rounds. Or a list of arms, each a
+    /// map of the variables to their values. `${NAME}` in a setting stands for the value.
     #[serde(default)]
     pub for_each: ForEach,
     /// The stages of one round, by name.

@@ -2,7 +2,8 @@
 
 use mitune_stages::reference::is_name;
 
-use super::arm::{Arm, LIMIT, StageName, arms, wrong};
+use super::arm::{Arm, StageName, wrong};
+use super::for_each::{LIMIT, arms};
 use super::spec::PipelineSpec;
 use crate::document::{DocumentError, Entry, Mark, Node, Problem, Tree, Variables, substitute};
 

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod cli;
+#[cfg(feature = "wgpu")]
+mod devices;
 mod direct_commands;
 mod fake;
 mod interruption;

@@ -62,6 +62,32 @@ fn references_reach_their_round_and_arm() {
     );
 }
 
+/// Arms in a list are those arms and no other; their variables keep the order of the first.
+#[test]
+fn listed_arms() {
+    let text = "
+version: 1
+name: listed
+stages:
+  seedling: {kind: numbers, count: 2}
+rounds:
+  count: 1
+  for_each: [{arm: a, k: 5}, {k: 11, arm: a}, {arm: b, k: 5}]
+  stages:
+    grow: {kind: remainder, of: seedling, modulo: '${k}', label: '${arm}'}
+finally:
+  every: {kind: remainder, all: [grow@*/a/*, grow@1/b/5], modulo: 9}
+";
+    assert_eq!(
+        sources(text, "every"),
+        [
+            "grow@1/a/5:remainder",
+            "grow@1/a/11:remainder",
+            "grow@1/b/5:remainder"
+        ]
+    );
+}
+
 #[test]
 fn rounds_feed_each_other() {
     let place = Workplace::new();
