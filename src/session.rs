@@ -38,6 +38,11 @@ impl<'a> Session<'a> {
         Ok(Store::open(&self.store)?)
     }
 
+    /// Opens the store to see what it lacks; a missing one lacks everything and is not made.
+    pub(crate) fn store_or_empty(&self) -> Result<Store, Failure> {
+        Ok(Store::open_or_empty(&self.store)?)
+    }
+
     /// Opens the store for looking into it; a missing one is an error rather than made.
     pub(crate) fn existing_store(&self) -> Result<Store, Failure> {
         if self.store.join("FORMAT").exists() {

@@ -27,7 +27,7 @@ pub(crate) struct PlanArguments {
 
 pub(crate) fn run(arguments: &PlanArguments, session: &Session<'_>) -> Result<(), Failure> {
     let pipeline = arguments.pipeline.read(session)?;
-    let store = session.open_store()?;
+    let store = session.store_or_empty()?;
     let digests = RememberedDigests::open(&cache_folder());
     let engine = Engine {
         store: &store,

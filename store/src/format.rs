@@ -37,6 +37,12 @@ pub enum FormatError {
         /// The format a writer must know.
         needed: u32,
     },
+    /// There is no store to write to.
+    #[error("There is no store at `{path}`")]
+    Absent {
+        /// The directory.
+        path: String,
+    },
     /// The store uses another hash function.
     #[error("The store hashes with `{0}`, this program with `blake3`")]
     Hash(String),

@@ -128,13 +128,12 @@ impl Store {
     ) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
         let directory = self.layout().directory(name);
         let mut found = Vec::new();
-        for fan in std::fs::read_dir(&directory).at("list", &directory)? {
-            let fan = fan.at("list", &directory)?.path();
+        for fan in self.entries(&directory)? {
+            let fan = fan.path();
             if !fan.is_dir() {
                 continue;
             }
-            for entry in std::fs::read_dir(&fan).at("list", &fan)? {
-                let entry = entry.at("list", &fan)?;
+            for entry in self.entries(&fan)? {
                 let name = entry.file_name();
                 let digest = name
                     .to_str()

@@ -148,6 +148,7 @@ impl RunLog {
             stages: BTreeMap::new(),
             details: BTreeMap::new(),
         };
+        store.check_writable()?;
         ensure_directory(&store.layout().run(&record.id))?;
         write_record(store, &record)?;
         let path = store
@@ -256,8 +257,8 @@ impl Store {
     fn run_ids(&self) -> Result<Vec<RunId>, StoreError> {
         let directory = self.layout().directory("runs");
         let mut ids = Vec::new();
-        for entry in std::fs::read_dir(&directory).at("list", &directory)? {
-            let name = entry.at("list", &directory)?.file_name();
+        for entry in self.entries(&directory)? {
+            let name = entry.file_name();
             ids.extend(name.to_str().and_then(|name| name.parse::<RunId>().ok()));
         }
         Ok(ids)

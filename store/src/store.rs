@@ -1,5 +1,7 @@
 //! Opening a store.
 
+use std::fs::DirEntry;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::error::StoreError;
 use crate::format::{Format, FormatError};
 use crate::identity::Verified;
 use crate::layout::{DIRECTORIES, Layout};
-use crate::path_error::AtPath;
+use crate::path_error::{AtPath, PathError};
 use crate::publish::{KnownDirectories, ensure_directory, publish};
 use crate::staging::{StagedFile, Staging};
 
@@ -23,6 +25,8 @@ pub struct Store {
 struct Shared {
     layout: Layout,
     format: Format,
+    /// There is no store yet, and none is to be made.
+    absent: bool,
     staging: Staging,
     verified: Verified,
 }
@@ -43,11 +47,38 @@ impl Store {
             Some(format) => format,
             None => create(&layout, &staging)?,
         };
+        Self::with_format(layout, format, false, staging)
+    }
+
+    /// Opens the store in a directory without creating one: an absent store is an empty one that cannot be written.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open_or_empty(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let root = std::path::absolute(path.as_ref()).at("resolve", path.as_ref())?;
+        let layout = Layout::new(root);
+        let staging = Staging::new(layout.staging(&Staging::owner()));
+        let format = read_format(&layout)?;
+        let absent = format.is_none();
+        if absent && layout.root().exists() {
+            refuse_foreign_entries(&layout)?;
+        }
+        let format = format.unwrap_or_else(|| Format::new(String::new()));
+        Self::with_format(layout, format, absent, staging)
+    }
+
+    fn with_format(
+        layout: Layout,
+        format: Format,
+        absent: bool,
+        staging: Staging,
+    ) -> Result<Self, StoreError> {
         format.check_readable()?;
         Ok(Self {
             shared: Arc::new(Shared {
                 layout,
                 format,
+                absent,
                 staging,
                 verified: Verified::default(),
             }),
@@ -77,12 +108,29 @@ impl Store {
     }
 
     pub(crate) fn writable(&self) -> bool {
-        self.shared.format.check_writable().is_ok()
+        self.check_writable().is_ok()
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), FormatError> {
+        if self.shared.absent {
+            let path = self.root().display().to_string();
+            return Err(FormatError::Absent { path });
+        }
+        self.shared.format.check_writable()
+    }
+
+    /// Lists a directory of the store, which has none as long as it is absent itself.
+    pub(crate) fn entries(&self, directory: &Path) -> Result<Vec<DirEntry>, PathError> {
+        let entries = match std::fs::read_dir(directory) {
+            Err(error) if self.shared.absent && error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.at("list", directory)?,
+        };
+        entries.map(|entry| entry.at("list", directory)).collect()
     }
 
     /// Begins a file that is to become part of the store.
     pub(crate) fn stage(&self, size: Option<u64>) -> Result<StagedFile, StoreError> {
-        self.shared.format.check_writable()?;
+        self.check_writable()?;
         Ok(StagedFile::create(&self.shared.staging, size)?)
     }
 
@@ -104,7 +152,7 @@ fn read_format(layout: &Layout) -> Result<Option<Format>, StoreError> {
             }
             .into()
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Ok(Err(error).at("read", &path)?),
     }
 }
@@ -182,9 +230,36 @@ mod tests {
     }
 
     #[test]
+    fn looking_for_a_store_makes_none() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("store");
+        let absent = Store::open_or_empty(&path).unwrap();
+        assert_eq!(absent.actions().unwrap().count(), 0);
+        assert!(absent.runs().unwrap().is_empty());
+        let writes = [
+            absent.put_bytes(b"x").map(|_| ()),
+            crate::RunLog::create(&absent, "tiny").map(|_| ()),
+        ];
+        for written in writes {
+            let error = written.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Format(FormatError::Absent { .. })),
+                "{error}"
+            );
+        }
+        assert!(!path.exists());
+        let made = Store::open(&path).unwrap();
+        let found = Store::open_or_empty(&path).unwrap();
+        assert_eq!(found.format(), made.format());
+        found.put_bytes(b"x").unwrap();
+    }
+
+    #[test]
     fn a_directory_of_something_else_is_refused() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("thesis.tex"), "x").unwrap();
+        let error = Store::open_or_empty(root.path()).unwrap_err();
+        assert!(error.to_string().contains("`thesis.tex`"), "{error}");
         let error = Store::open(root.path()).unwrap_err();
         assert!(error.to_string().contains("`thesis.tex`"), "{error}");
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);

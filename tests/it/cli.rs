@@ -77,6 +77,10 @@ fn plan_tells_hits_misses_and_reasons_without_running() {
          pending  b      remainder  waits for a\n\
          0 hits, 1 miss, 1 pending\n"
     );
+    assert!(
+        !place.path().join(".mitune").exists(),
+        "looking ahead makes no store"
+    );
     assert_eq!(run(place.path(), &["run", "demo.yaml"]).code, Some(0));
     let changed = run(place.path(), &["plan", "demo.yaml", "--set", "stages.b.modulo=8"]);
     assert!(
@@ -116,6 +120,7 @@ fn status_tells_how_the_newest_run_stands() {
         "{}",
         none.stderr
     );
+    assert!(!place.path().join(".mitune").exists());
     run(place.path(), &["run", "demo.yaml"]);
     let status = run(place.path(), &["status"]);
     assert!(
