@@ -97,9 +97,10 @@ fn stage_error(error: PromptsError) -> StageError {
         PromptsError::Read { ref source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
             StageError::failed(error)
         }
-        PromptsError::Parquet { .. } | PromptsError::Decode { .. } | PromptsError::Changed { .. } => {
-            StageError::failed(error)
-        }
+        PromptsError::Parquet { .. }
+        | PromptsError::Decode { .. }
+        | PromptsError::Damaged { .. }
+        | PromptsError::Changed { .. } => StageError::failed(error),
         error => StageError::configuration(error),
     }
 }
@@ -220,6 +221,8 @@ mod tests {
                 ("sample", json!({"count": 1, "seed": 3})),
                 ("split", json!({"test": {"count": 1}})),
                 ("split", json!({"test": {"fraction": 0.5}, "seed": 2})),
+                ("take_split", json!("train")),
+                ("take_split", json!("test")),
             ],
         );
     }
@@ -239,6 +242,11 @@ mod tests {
         let damaged = json!({"source": {"parquet": {"paths": ["prompts.parquet"]}}});
         let error = trial.run::<PromptsConfig>(damaged, &[]).unwrap_err();
         assert!(matches!(error, StageError::Failed(_)), "{error}");
+        let gave_up = stage_error(PromptsError::Damaged {
+            path: "prompts.parquet".into(),
+            problem: "index out of bounds".to_owned(),
+        });
+        assert!(matches!(gave_up, StageError::Failed(_)), "{gave_up}");
         let empty = json!({"source": {"inline": []}});
         let error = trial.run::<PromptsConfig>(empty, &[]).unwrap_err();
         assert!(matches!(error, StageError::Configuration(_)), "{error}");
