@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
-use mitune_store::{Artifact, FamilyKey, ItemKey, ItemRow, Part, Producer};
+use mitune_store::{Artifact, FamilyKey, ItemKey, ItemRow, Producer};
 
+use crate::prompt_labels::put_labelled;
 use crate::stage::{StageContext, StageError, Work};
 
 /// Items that are computed together.
@@ -17,6 +18,8 @@ use crate::stage::{StageContext, StageError, Work};
 pub struct Block<T> {
     /// What to compute.
     pub work: T,
+    /// The `prompt_id` that the rows get in the table; items are the same for all prompts of one text.
+    pub prompt_id: String,
     /// The wanted items, one per row of the result, in order.
     pub items: Vec<ItemKey>,
 }
@@ -37,41 +40,41 @@ pub struct ItemTable<'a> {
 impl ItemTable<'_> {
     /// Computes the blocks that the store lacks and returns the table of all items in order.
     ///
-    /// `compute` returns the rows of a block's items. An item may stand in several blocks; it is computed once. Full
-    /// shards are published as they come. When the run is asked to stop, the shard begun is published as it is.
+    /// `compute` returns the rows of a block's items. An item may stand in several blocks, as it does for prompts that
+    /// repeat; it is computed once. Full shards are published as they come. When the run is asked to stop, the shard
+    /// begun is published as it is.
     ///
     /// # Errors
     /// What `compute` returns, after publishing what was done before; [`StageError::Interrupted`]; or an error of the
     /// store.
-    pub fn complete<T>(
+    pub fn complete<'b, T>(
         &self,
         context: &StageContext<'_>,
         producer: &Producer,
-        blocks: &[Block<T>],
+        blocks: &'b [Block<T>],
         mut compute: impl FnMut(&T) -> Result<RecordBatch, StageError>,
     ) -> Result<Artifact, StageError> {
         let store = context.store();
         let mut known = store.items(&self.family)?;
-        let total: usize = blocks.iter().map(|block| block.items.len()).sum();
-        let reused = blocks
-            .iter()
-            .flat_map(|block| &block.items)
-            .filter(|item| known.contains_key(item))
-            .count();
+        let items = || blocks.iter().flat_map(|block| &block.items);
+        let mut lacking: HashSet<ItemKey> = items()
+            .copied()
+            .filter(|item| !known.contains_key(item))
+            .collect();
+        let total = items().count();
         context.progress().begin(Work {
             total: total as u64,
-            reused: reused as u64,
+            reused: (total - lacking.len()) as u64,
             unit: self.unit,
         });
-        let missing: Vec<&Block<T>> = blocks
-            .iter()
-            .filter(|block| block.items.iter().any(|item| !known.contains_key(item)))
-            .collect();
         let mut shard = OpenShard::default();
         let publish = |shard: &mut OpenShard, known: &mut HashMap<ItemKey, ItemRow>| {
             self.publish(context, producer, shard, known)
         };
-        for block in missing {
+        for block in blocks {
+            if !block.items.iter().any(|item| lacking.contains(item)) {
+                continue;
+            }
             let rows = match compute(&block.work) {
                 Ok(rows) => rows,
                 Err(error) => {
@@ -79,7 +82,7 @@ impl ItemTable<'_> {
                     return Err(error);
                 }
             };
-            let added = shard.add(&rows, &block.items, &known)?;
+            let added = shard.add(&rows, &block.items, &mut lacking)?;
             context.progress().advance(added as u64);
             if shard.items.len() >= self.shard_rows || context.cancelled() {
                 publish(&mut shard, &mut known)?;
@@ -87,18 +90,11 @@ impl ItemTable<'_> {
             }
         }
         publish(&mut shard, &mut known)?;
-        let rows = blocks
-            .iter()
-            .flat_map(|block| &block.items)
-            .map(|item| known.get(item).copied());
-        let rows = rows
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| StageError::failed(ItemError::Lost))?;
-        Ok(store.put_parts(
-            self.schema,
-            &parts(&rows),
-            &rows.iter().map(|row| row.digest).collect::<Vec<_>>(),
-        )?)
+        let rows: Option<Vec<_>> = items().map(|item| known.get(item).copied()).collect();
+        let rows = rows.ok_or_else(|| StageError::failed(ItemError::Lost))?;
+        let own = |block: &'b Block<T>| std::iter::repeat_n(block.prompt_id.as_str(), block.items.len());
+        let prompt_ids: Vec<&str> = blocks.iter().flat_map(own).collect();
+        put_labelled(store, self.schema, rows, &prompt_ids)
     }
 
     fn publish(
@@ -144,12 +140,12 @@ struct OpenShard {
 }
 
 impl OpenShard {
-    /// Takes the rows of the items that are new, and returns how many these are.
+    /// Takes the rows of the items that were lacking, and returns how many these are.
     fn add(
         &mut self,
         rows: &RecordBatch,
         items: &[ItemKey],
-        known: &HashMap<ItemKey, ItemRow>,
+        lacking: &mut HashSet<ItemKey>,
     ) -> Result<usize, StageError> {
         if rows.num_rows() != items.len() {
             return Err(StageError::failed(ItemError::Rows {
@@ -157,29 +153,13 @@ impl OpenShard {
                 rows: rows.num_rows(),
             }));
         }
-        let mut open: HashSet<ItemKey> = self.items.iter().copied().collect();
         let before = self.items.len();
         for (row, item) in items.iter().enumerate() {
-            if !known.contains_key(item) && open.insert(*item) {
+            if lacking.remove(item) {
                 self.batches.push(rows.slice(row, 1));
                 self.items.push(*item);
             }
         }
         Ok(self.items.len() - before)
     }
-}
-
-/// Groups consecutive rows of the same blob.
-fn parts(rows: &[ItemRow]) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    for row in rows {
-        match parts.last_mut() {
-            Some(part) if part.blob == row.blob => part.rows.push(row.row),
-            _ => parts.push(Part {
-                blob: row.blob,
-                rows: vec![row.row],
-            }),
-        }
-    }
-    parts
 }

@@ -12,6 +12,7 @@ pub mod generate;
 pub mod given_pairs;
 mod ingest;
 pub mod item_blocks;
+mod latent_decoder;
 mod latent_rows;
 pub mod latent_shape;
 mod lazy_device;
@@ -21,9 +22,12 @@ pub mod one_prompt;
 mod output_file;
 pub mod pretrain;
 pub mod producer;
+mod prompt_labels;
 pub mod prompts;
 pub mod reference;
 pub mod registry;
+#[cfg(test)]
+mod renamed_prompts;
 #[cfg(test)]
 mod round_trial;
 pub mod sampling_config;

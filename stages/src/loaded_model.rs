@@ -4,10 +4,11 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection, float_types};
-use mitune_diffusion::image::{ImageError, RgbImage};
+use mitune_diffusion::image::RgbImage;
 use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
 
 use crate::adapter_file::AdapterFile;
+use crate::latent_decoder::LatentDecoder;
 use crate::model_source::float_dtype;
 use crate::stage::{Dtype, StageError};
 
@@ -73,17 +74,15 @@ impl LoadedModel {
         })
     }
 
-    /// Decodes latents as the denoiser knows them.
-    ///
-    /// # Shapes
-    /// - latents: `[batch, latent channels, height, width]`
-    pub(crate) fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, ImageError> {
-        let images = self.model.decode(latents.cast(self.dtype)).cast(DType::F32);
-        images
-            .split(1, 0)
-            .into_iter()
-            .map(|image| RgbImage::from_tensor(image.squeeze_dim::<3>(0)))
-            .collect()
+    /// What decodes latents of a shape with this model.
+    pub(crate) fn latent_decoder(&self, shape: [usize; 3], batch_size: usize) -> LatentDecoder<'_> {
+        LatentDecoder {
+            model: &self.model,
+            device: &self.device,
+            dtype: self.dtype,
+            shape,
+            batch_size,
+        }
     }
 
     /// Encodes images of one size into the mean of their latents, multiplied by the scaling factor.

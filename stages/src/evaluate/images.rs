@@ -1,12 +1,13 @@
 //! From candidates to judged images.
 
 use arrow_array::{Array, BinaryArray, RecordBatch, StructArray};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType};
 use mitune_diffusion::image::{ImageError, RgbImage};
 use mitune_diffusion::model::DiffusionModel;
 
 use crate::columns::ColumnError;
 use crate::evaluation::rows::{EvaluationRow, ImageRow, RowError, evaluate};
+use crate::latent_decoder::LatentDecoder;
 use crate::latent_rows::{Latent, LatentError, LatentRows};
 use crate::shapes::render::SIDE;
 
@@ -156,17 +157,15 @@ impl Judge<'_> {
         for (one, latent) in &latents {
             one.check_shape(latent, channels, model.vae_config.downscale())?;
         }
-        // Their images have one size, so their latents have one shape.
-        let [channels, height, width] = *shape;
-        let mut values: Vec<f32> = latents
-            .iter()
-            .flat_map(|(_, latent)| latent.values.iter().copied())
-            .collect();
-        values.resize(self.batch_size * channels * height * width, 0.0);
-        let data = TensorData::new(values, [self.batch_size, channels, height, width]);
-        let images = model.decode(Tensor::from_data(data, (device, DType::F32)));
-        let image = |row: usize| RgbImage::from_tensor(images.clone().narrow(0, row, 1).squeeze_dim(0));
-        Ok((0..latents.len()).map(image).collect())
+        let decoder = LatentDecoder {
+            model,
+            device,
+            dtype: FloatDType::F32,
+            // Their images have one size, so their latents have one shape.
+            shape: *shape,
+            batch_size: self.batch_size,
+        };
+        Ok(decoder.decode(latents.iter().map(|(_, latent)| latent.values.as_slice())))
     }
 }
 
@@ -230,7 +229,7 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::FloatDType;
+    use burn::tensor::{DType, Tensor, TensorData};
     use mitune_diffusion::model::ModelDirectory;
 
     use super::*;

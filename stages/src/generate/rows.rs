@@ -10,6 +10,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
 use mitune_diffusion::sampler::Candidate;
 
+use crate::prompt_labels::image_name;
 use crate::schema;
 
 /// One row to be.
@@ -72,7 +73,7 @@ fn append_image(image: &mut StructBuilder, row: &CandidateRow<'_>) -> Result<(),
     let missing = || ArrowError::SchemaError("Image fields are not bytes and path".to_owned());
     let name = row
         .png
-        .map(|_| format!("{}-{:04}.png", row.prompt_id, row.candidate.seed_index));
+        .map(|_| image_name(row.prompt_id, row.candidate.seed_index));
     image
         .field_builder::<BinaryBuilder>(0)
         .ok_or_else(missing)?

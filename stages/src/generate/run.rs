@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use arrow_array::{Array, RecordBatch};
-use burn::tensor::{Device, Tensor, TensorData};
-use mitune_diffusion::image::RgbImage;
+use burn::tensor::{Device, Tensor};
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
 use mitune_diffusion::sampler::{Candidate, Sampler, SamplerError};
@@ -14,8 +13,9 @@ use super::config::{Generate, REVISION, RNG};
 use super::rows::{CandidateRow, batch};
 use crate::columns::string_column;
 use crate::item_blocks::{Block, ItemTable};
+use crate::latent_decoder::LatentDecoder;
 use crate::latent_shape::latent_shape;
-use crate::model_source::ADAPTER_PORT;
+use crate::model_source::{ADAPTER_PORT, float_dtype};
 use crate::producer::producer;
 use crate::schema;
 use crate::stage::{StageContext, StageError, StageOutput};
@@ -142,7 +142,7 @@ impl Generate {
             while first < end {
                 let wanted = first.max(start)..first.saturating_add(batch_size).min(end);
                 let item = |seed_index: u32| {
-                    let item = (text.as_str(), id.as_str(), seed_index);
+                    let item = (text.as_str(), seed_index);
                     ItemKey::derive(family, &Value::from_serialize(&item)?)
                 };
                 let items = wanted.clone().map(item).collect::<Result<_, _>>()?;
@@ -152,6 +152,7 @@ impl Generate {
                         first,
                         wanted,
                     },
+                    prompt_id: id.clone(),
                     items,
                 });
                 first = first.saturating_add(batch_size);
@@ -212,21 +213,17 @@ impl Worker<'_> {
     }
 
     fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
-        let values: Vec<f32> = candidates
-            .iter()
-            .flat_map(|candidate| candidate.latent.iter().copied())
-            .collect();
-        let [channels, height, width] = self.latent_shape;
-        let shape = [candidates.len(), channels, height, width];
-        let latents = Tensor::<4>::from_data(TensorData::new(values, shape), self.device);
-        let images = self.model.decode(latents);
-        (0..candidates.len())
-            .map(|index| {
-                let image = images.clone().narrow(0, index, 1).squeeze_dim::<3>(0);
-                RgbImage::from_tensor(image)
-                    .and_then(|image| image.to_png())
-                    .map_err(StageError::failed)
-            })
+        let decoder = LatentDecoder {
+            model: self.model,
+            device: self.device,
+            dtype: float_dtype(self.stage.dtype),
+            shape: self.latent_shape,
+            batch_size: candidates.len(),
+        };
+        let images = decoder.decode(candidates.iter().map(|candidate| candidate.latent.as_slice()));
+        images
+            .into_iter()
+            .map(|image| image.and_then(|image| image.to_png()).map_err(StageError::failed))
             .collect()
     }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::Tensor;
 use mitune_diffusion::noise::ContentKey;
 use mitune_diffusion::sampler::{Candidate, CandidateRequest, Sampler, SamplerError, StepProgress};
 use mitune_diffusion::torch_noise::TorchNoise;
@@ -135,17 +135,12 @@ impl Job<'_> {
     }
 
     fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
-        let values: Vec<f32> = candidates
-            .iter()
-            .flat_map(|candidate| candidate.latent.iter().copied())
-            .collect();
-        let [channels, height, width] = self.shape;
-        let data = TensorData::new(values, [candidates.len(), channels, height, width]);
-        let latents = Tensor::<4>::from_data(data, (&self.loaded.device, DType::F32));
-        self.loaded
-            .decode(latents)
-            .and_then(|images| images.iter().map(|image| image.to_png()).collect())
-            .map_err(StageError::failed)
+        let decoder = self.loaded.latent_decoder(self.shape, candidates.len());
+        let images = decoder.decode(candidates.iter().map(|candidate| candidate.latent.as_slice()));
+        images
+            .into_iter()
+            .map(|image| image.and_then(|image| image.to_png()).map_err(StageError::failed))
+            .collect()
     }
 }
 

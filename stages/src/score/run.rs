@@ -9,9 +9,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer, ForwardScores};
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
-use mitune_store::{Artifact, ContentDigest, FamilyKey, ItemKey, TableReader, Value, row_digests};
+use mitune_store::{Artifact, ContentDigest, FamilyKey, ItemKey, Value, row_digests};
 
 use super::config::{REVISION, RNG, Score};
+use super::latents::{Finished, Latents};
 use crate::item_blocks::{Block, ItemTable};
 use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
 use crate::model_source::ADAPTER_PORT;
@@ -27,15 +28,6 @@ const BATCH: usize = 8;
 
 /// Latent elements that the default batch holds at most.
 const BATCH_ELEMENTS: usize = 131_072;
-
-/// A finished candidate.
-struct Finished {
-    prompt_id: String,
-    prompt: String,
-    seed_index: u32,
-    latent: Vec<f32>,
-    shape: [usize; 3],
-}
 
 /// A candidate without its latent.
 struct Named {
@@ -62,8 +54,6 @@ enum ScoreError {
         prompt: String,
         source: ForwardScoreError,
     },
-    #[error("Table of candidates became shorter while it was read")]
-    Shorter,
     #[error("Latents of prompt `{prompt}` differ in shape: {first:?} and {other:?}")]
     Shapes {
         prompt: String,
@@ -216,7 +206,7 @@ fn read_names(context: &StageContext<'_>, family: &FamilyKey) -> Result<(Vec<Nam
         .read_table(context.input("candidates")?, Some(&LATENT_COLUMNS))?
     {
         let batch = batch?;
-        let digests = row_digests(&batch).map_err(StageError::failed)?;
+        let digests = row_digests(&without_prompt_id(&batch)?).map_err(StageError::failed)?;
         let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
         for (row, digest) in digests.iter().enumerate() {
             elements = elements.max(rows.latent(row).map_err(StageError::failed)?.values.len());
@@ -228,6 +218,16 @@ fn read_names(context: &StageContext<'_>, family: &FamilyKey) -> Result<(Vec<Nam
         }
     }
     Ok((names, elements))
+}
+
+/// Leaves out the name of the prompt, on which no score depends.
+fn without_prompt_id(batch: &RecordBatch) -> Result<RecordBatch, StageError> {
+    let schema = batch.schema();
+    let fields = schema.fields().iter().enumerate();
+    let kept: Vec<usize> = fields
+        .filter_map(|(place, field)| (field.name() != "prompt_id").then_some(place))
+        .collect();
+    batch.project(&kept).map_err(StageError::failed)
 }
 
 /// Groups candidates of one prompt whose seed indices belong to one batch, in the order of the table.
@@ -243,70 +243,13 @@ fn blocks(names: Vec<Named>, batch_size: u32) -> Vec<Block<Range<u64>>> {
             }
             _ => {
                 blocks.push(Block {
-                    items: vec![name.item],
                     work: row..row + 1,
+                    prompt_id: group.0.clone(),
+                    items: vec![name.item],
                 });
                 last = Some(group);
             }
         }
     }
     blocks
-}
-
-/// Reads latents from the front of the table to its end, so that few are in memory at a time.
-struct Latents {
-    reader: TableReader,
-    batch: Option<RecordBatch>,
-    /// Row of the table that the batch begins with.
-    start: u64,
-}
-
-impl Latents {
-    fn open(context: &StageContext<'_>) -> Result<Self, StageError> {
-        let reader = context
-            .store()
-            .read_table(context.input("candidates")?, Some(&LATENT_COLUMNS))?;
-        Ok(Self {
-            reader,
-            batch: None,
-            start: 0,
-        })
-    }
-
-    /// Returns the candidates of rows that lie behind all rows asked for before.
-    fn rows(&mut self, wanted: &Range<u64>) -> Result<Vec<Finished>, StageError> {
-        let mut found = Vec::new();
-        for row in wanted.clone() {
-            let (batch, offset) = self.batch_with(row)?;
-            let rows = LatentRows::of(batch).map_err(StageError::failed)?;
-            let latent = rows.latent(offset).map_err(StageError::failed)?;
-            found.push(Finished {
-                prompt_id: rows.prompt_id(offset).to_owned(),
-                prompt: rows.prompt(offset).to_owned(),
-                seed_index: rows.seed_index(offset),
-                latent: latent.values,
-                shape: latent.shape,
-            });
-        }
-        Ok(found)
-    }
-
-    /// Returns the batch that holds a row of the table, and the row's place in it.
-    fn batch_with(&mut self, row: u64) -> Result<(&RecordBatch, usize), StageError> {
-        loop {
-            let length = self.batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
-            if row < self.start + length {
-                break;
-            }
-            self.start += length;
-            let next = self
-                .reader
-                .next()
-                .ok_or_else(|| StageError::failed(ScoreError::Shorter))?;
-            self.batch = Some(next?);
-        }
-        let offset = (row - self.start) as usize;
-        let batch = self.batch.as_ref().map(|batch| (batch, offset));
-        batch.ok_or_else(|| StageError::failed(ScoreError::Shorter))
-    }
 }
