@@ -137,7 +137,7 @@ fn disk_full_hint(error: &(dyn Error + 'static)) -> Option<String> {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
         if matches!(
             kind,
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
         ) {
             return Some(
                 "Free some space, then run the same command: it goes on where it stopped".to_owned(),
@@ -248,8 +248,10 @@ mod tests {
             Failure::usage(wrapped).message(),
             "Error: a\n  Caused by: 1: b\n  Caused by: 2: c\n"
         );
-        let full = Failure::failed(io::Error::from(io::ErrorKind::StorageFull)).message();
-        assert!(full.contains("Hint: Free some space"), "{full}");
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge] {
+            let full = Failure::failed(io::Error::from(kind)).message();
+            assert!(full.contains("Hint: Free some space"), "{full}");
+        }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! `mitune completions`
 
-use std::io::{self, Write as _};
-
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
 use crate::cli::Arguments;
 use crate::failure::Failure;
+use crate::ui::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArguments {
@@ -19,5 +18,5 @@ pub(crate) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "mitune", &mut script);
-    Ok(io::stdout().lock().write_all(&script)?)
+    print(&script)
 }

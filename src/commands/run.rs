@@ -34,10 +34,10 @@ pub(crate) struct RunArguments {
 
 pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(), Failure> {
     let pipeline = arguments.pipeline.read(session)?;
+    let interrupt = Interrupt::listen()?;
     let store = session.open_store()?;
     let device = LazyDevice::new(arguments.device);
     let digests = RememberedDigests::open(&cache_folder());
-    let interrupt = Interrupt::listen()?;
     let summary = {
         let display = RunDisplay::new();
         let engine = Engine {

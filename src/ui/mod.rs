@@ -6,7 +6,7 @@ mod progress;
 mod readable;
 mod table;
 
-pub(crate) use output::{line, print_json};
+pub(crate) use output::{line, print, print_json};
 pub(crate) use progress::RunDisplay;
 pub(crate) use readable::{bytes, moment};
 pub(crate) use table::Table;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod bad_input;
 mod cli;
 #[cfg(feature = "wgpu")]
 mod devices;
@@ -12,11 +13,13 @@ mod fake;
 mod interruption;
 mod invalid_specs;
 mod keys;
+mod mishaps;
 mod program;
 mod references;
 mod schema;
 mod shapes_pipeline;
 mod shipped_pipelines;
+mod small_pipeline;
 #[path = "../../stages/src/trial_model.rs"]
 mod trial_model;
 mod workplace;

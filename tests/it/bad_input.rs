@@ -1,0 +1,161 @@
+//! Whatever is wrong with what a user gives: the program says what, where and what to do, and breaks nothing.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::run_real;
+use crate::small_pipeline::{PIPELINE, Place, told};
+use crate::trial_model;
+
+/// A copy of the model's folder with one file changed.
+fn spoiled(place: &Place, name: &str, file: &str, spoil: impl Fn(&mut Vec<u8>)) {
+    let folder = place.path().join(name);
+    trial_model::write(&folder);
+    let file = folder.join(file);
+    let mut bytes = fs::read(&file).unwrap();
+    spoil(&mut bytes);
+    fs::write(file, bytes).unwrap();
+}
+
+const WEIGHTS: &str = "unet/diffusion_pytorch_model.safetensors";
+
+/// Exchanges two extents of a tensor in the header of a safetensors file, so that its size stays right.
+fn exchange_extents(bytes: &mut [u8]) {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let shape = &mut header["time_embedding.linear_1.weight"]["shape"];
+    shape.as_array_mut().unwrap().reverse();
+    let mut header = serde_json::to_vec(&header).unwrap();
+    assert!(header.len() <= length);
+    header.resize(length, b' ');
+    bytes[8..8 + length].copy_from_slice(&header);
+}
+
+#[test]
+fn mistakes_in_a_pipeline_are_pointed_at_and_nothing_is_made() {
+    let place = Place::new();
+    for (wrong, right, texts) in [
+        (
+            "[a red circle, a green cross]",
+            "[a red circle, a green cross",
+            &["Error: small.yaml:5:"][..],
+        ),
+        (
+            "top_k: 1",
+            "topk: 1",
+            &[
+                "Error: small.yaml:7:53: Unknown key `topk` at `stages.selection`\n",
+                "Hint: Did you mean `top_k`?\n",
+            ],
+        ),
+        (
+            "prompts: prompts",
+            "prompts: prompts, adapter: adapter",
+            &["Stages wait for each other: `candidates` -> `adapter` -> `selection` -> `candidates`"],
+        ),
+        (
+            "[a red circle, a green cross]",
+            "[]",
+            &[
+                "small.yaml:5:3: Stage `prompts` cannot run",
+                "the source is empty",
+            ],
+        ),
+    ] {
+        fs::write(place.path().join("small.yaml"), PIPELINE.replace(wrong, right)).unwrap();
+        place.refused(&[], 2, texts);
+        assert!(place.files("actions").is_empty());
+    }
+}
+
+#[test]
+fn a_model_that_is_not_whole_is_named_with_what_it_lacks() {
+    let place = Place::new();
+    spoiled(&place, "cut", WEIGHTS, |bytes| bytes.truncate(bytes.len() / 2));
+    spoiled(&place, "misshapen", WEIGHTS, |bytes| exchange_extents(bytes));
+    spoiled(&place, "bare", WEIGHTS, |_| ());
+    fs::remove_file(place.path().join("bare").join(WEIGHTS)).unwrap();
+    for (model, text) in [
+        (
+            "none",
+            "`none` is not a model folder: it has no `model_index.json`",
+        ),
+        ("bare", "No `diffusion_pytorch_model.safetensors`"),
+        (
+            "cut",
+            "Truncated safetensors file `cut/unet/diffusion_pytorch_model.safetensors`: expected ",
+        ),
+        (
+            "misshapen",
+            "`time_embedding.linear_1.weight` has shape [8, 32], expected [32, 8]",
+        ),
+    ] {
+        let set = format!("model={model}");
+        let stage = "Error: small.yaml:6:3: Stage `candidates` cannot run\n";
+        place.refused(&["--set", &set], 2, &[stage, text]);
+        let out = place.path().join("out");
+        let generate = ["generate", "--model", model, "--prompt", "x", "--device", "cpu"];
+        let more = ["--out", out.to_str().unwrap()];
+        told(
+            &run_real(place.path(), &[&generate[..], &more].concat()),
+            2,
+            &[text],
+        );
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn a_damaged_file_of_prompts_is_a_failure_that_names_it() {
+    let place = Place::new();
+    fs::write(place.path().join("prompts.parquet"), "PAR1 and no more").unwrap();
+    let set = "stages.prompts.source={parquet: {paths: [prompts.parquet]}}";
+    let texts = ["Error: Stage `prompts` failed\n", "prompts.parquet` as Parquet\n"];
+    place.refused(&["--set", set], 1, &texts);
+    fs::remove_file(place.path().join("prompts.parquet")).unwrap();
+    place.refused(&["--set", set], 2, &["prompts.parquet`", "No such file"]);
+}
+
+#[test]
+fn prompts_longer_than_the_text_encoder_reads_are_reported_and_cut() {
+    let place = Place::new();
+    let long = "red ".repeat(30);
+    let set = format!("stages.prompts.source.inline=[{long}, a red circle]");
+    let ended = place.run(&["--set", &set]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(
+            "1 of 2 prompts are longer than the text encoder reads; their ends are cut off, as CLIP does. \
+             The first one begins `red red "
+        ),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_device_that_is_not_there_is_no_panic() {
+    let place = Place::new();
+    let out = ["--model", "model", "--prompt", "x", "--out", "out"];
+    for device in ["cuda:99", "wgpu:99"] {
+        let family = device.trim_end_matches(":99");
+        let unbuilt =
+            format!("Error: This build cannot use `{family}` devices; build it with `--features {family}`");
+        let missing = format!("Error: There is no device `{device}`");
+        let commands = [
+            vec!["run", "small.yaml", "--device", device],
+            [&["generate", "--device", device], &out[..]].concat(),
+        ];
+        for arguments in commands {
+            let ended = run_real(place.path(), &arguments);
+            told(&ended, 2, &[]);
+            assert!(
+                ended.stderr.contains(&unbuilt) || ended.stderr.contains(&missing),
+                "{}",
+                ended.stderr
+            );
+        }
+        assert!(place.files("actions").is_empty() && !place.path().join("out").exists());
+    }
+}
