@@ -32,13 +32,13 @@ def draw(pipeline):
 def main():
     folder = sys.argv[1]
     check_keys(folder)
-    pipeline = StableDiffusionPipeline.from_pretrained(folder)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     assert pipeline.safety_checker is None
     images = draw(pipeline)
     assert numpy.isfinite(images).all()
     print(f"loads and draws {images.shape}, mean {images.mean():.6f}")
     if len(sys.argv) > 2:
-        original = StableDiffusionPipeline.from_pretrained(sys.argv[2])
+        original = StableDiffusionPipeline.from_pretrained(sys.argv[2], torch_dtype=torch.float32)
         for name in ["unet", "vae", "text_encoder"]:
             tensors = getattr(original, name).state_dict()
             written = getattr(pipeline, name).state_dict()
