@@ -14,6 +14,7 @@ mod panic_report;
 pub mod pipeline;
 mod program;
 pub mod report;
+mod report_decoder;
 mod report_file;
 mod session;
 mod ui;

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use mitune_stages::stage::{ExternalDigests, LazyDevice};
 use mitune_store::{RunRecord, Store};
 
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
-use crate::report::{ReportOptions, write_report};
+use crate::report::{LatentImage, ReportOptions, write_report};
+use crate::report_decoder::ReportDecoder;
 
 /// A report that could not be put in its place.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +28,29 @@ pub(crate) fn report_path(pipeline: &Pipeline) -> PathBuf {
     wanted.unwrap_or_else(|| PathBuf::from(format!("{}.html", file_name(&pipeline.spec.name))))
 }
 
+/// What writing a report needs besides the run.
+pub(crate) struct ReportTools<'a> {
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) store: &'a Store,
+    /// Decodes images that were stored as latents.
+    pub(crate) device: &'a LazyDevice,
+    pub(crate) digests: &'a dyn ExternalDigests,
+}
+
 /// Writes the report of a run; a reader sees the old page or the new one, never a part.
 pub(crate) fn write_report_file(
-    pipeline: &Pipeline,
-    store: &Store,
+    tools: &ReportTools<'_>,
     run: &RunRecord,
     path: &Path,
 ) -> Result<(), Failure> {
+    let ReportTools {
+        pipeline,
+        store,
+        device,
+        digests,
+    } = *tools;
+    let mut decoder = ReportDecoder::new(pipeline, store, device, digests);
+    let mut decode = |latents: &[LatentImage]| decoder.decode(latents);
     let title = pipeline
         .spec
         .report
@@ -40,6 +58,7 @@ pub(crate) fn write_report_file(
         .and_then(|report| report.title.clone());
     let options = ReportOptions {
         title,
+        decoder: Some(&mut decode),
         ..ReportOptions::default()
     };
     let page = write_report(store, run, options).map_err(Failure::failed)?;

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mitune_stages::device::DeviceSelection;
+use mitune_stages::stage::LazyDevice;
 
 use super::pipeline_arguments::PipelineArguments;
+use crate::cache_folder::cache_folder;
+use crate::engine::RememberedDigests;
 use crate::failure::Failure;
-use crate::report_file::{report_path, write_report_file};
+use crate::report_file::{ReportTools, report_path, write_report_file};
 use crate::session::Session;
 use crate::ui::{line, print_json};
 
@@ -18,6 +22,10 @@ pub(crate) struct ReportArguments {
     /// Where to write it [default: what the pipeline says, else its name with .html]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Device that decodes images which were stored as latents: auto, cpu, wgpu[:N] or cuda[:N]
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: DeviceSelection,
 }
 
 /// There is no run to report.
@@ -39,7 +47,17 @@ pub(crate) fn run(arguments: &ReportArguments, session: &Session<'_>) -> Result<
         let pipeline = pipeline.spec.name.clone();
         Failure::failed(NoRun { pipeline }).with_hint("Run it first with `mitune run`")
     })?;
-    write_report_file(&pipeline, &store, &run, &path)?;
+    let device = LazyDevice::new(arguments.device);
+    let digests = RememberedDigests::open(&cache_folder());
+    let tools = ReportTools {
+        pipeline: &pipeline,
+        store: &store,
+        device: &device,
+        digests: &digests,
+    };
+    let written = write_report_file(&tools, &run, &path);
+    digests.save();
+    written?;
     if session.json {
         print_json(&serde_json::json!({ "run": run.id.to_string(), "report": path }))
     } else {

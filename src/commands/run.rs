@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::stage::LazyDevice;
-use mitune_store::{ActionRecord, Store};
+use mitune_store::ActionRecord;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::cache_folder::cache_folder;
 use crate::engine::{Engine, Interrupt, Outcome, RememberedDigests, RunSummary};
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
-use crate::report_file::{report_path, write_report_file};
+use crate::report_file::{ReportTools, report_path, write_report_file};
 use crate::session::Session;
 use crate::ui::{RunDisplay, line, print_json};
 
@@ -51,7 +51,13 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
         digests.save();
         result.map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))?
     };
-    let report = write_report(&pipeline, &store, &summary)?;
+    let tools = ReportTools {
+        pipeline: &pipeline,
+        store: &store,
+        device: &device,
+        digests: &digests,
+    };
+    let report = write_report(&tools, &summary)?;
     if session.json {
         print_json(&Document::new(&pipeline, &summary, report.as_deref()))
     } else {
@@ -64,11 +70,8 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
 }
 
 /// Writes the report if the pipeline asks for one, unless nothing changed since it was written.
-fn write_report(
-    pipeline: &Pipeline,
-    store: &Store,
-    summary: &RunSummary,
-) -> Result<Option<PathBuf>, Failure> {
+fn write_report(tools: &ReportTools<'_>, summary: &RunSummary) -> Result<Option<PathBuf>, Failure> {
+    let pipeline = tools.pipeline;
     if pipeline.spec.report.is_none() {
         return Ok(None);
     }
@@ -78,9 +81,9 @@ fn write_report(
         .iter()
         .any(|stage| stage.outcome == Outcome::Computed);
     if (computed || !path.exists())
-        && let Some(run) = store.read_run(&summary.run)
+        && let Some(run) = tools.store.read_run(&summary.run)
     {
-        write_report_file(pipeline, store, &run, &path)?;
+        write_report_file(tools, &run, &path)?;
     }
     Ok(Some(path))
 }

@@ -84,14 +84,6 @@ pub enum ReportError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The caller's decoder failed.
-    #[error("Images of stage `{stage}` could not be decoded")]
-    Decode {
-        /// Name of the stage.
-        stage: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
     /// The caller's decoder gave another number of images.
     #[error("Decoder gave {found} images for {expected} latents of stage `{stage}`")]
     DecodedCount {

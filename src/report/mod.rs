@@ -24,8 +24,7 @@ pub use options::{Decoder, LatentImage, ReportOptions};
 /// has no data are left out.
 ///
 /// # Errors
-/// [`ReportError`] if a result that the run names is missing, damaged or not what its stage promises, or if images
-/// could not be decoded.
+/// [`ReportError`] if a result that the run names is missing, damaged or not what its stage promises.
 pub fn write_report(
     store: &Store,
     run: &RunRecord,

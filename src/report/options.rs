@@ -5,6 +5,8 @@ use mitune_stages::statistics::bootstrap::BootstrapSettings;
 use mitune_store::StageKey;
 
 /// Turns latents into images, one for each, in their order; the latents of one call come from one stage.
+///
+/// When it fails, the page says why instead of showing the images.
 pub type Decoder<'a> =
     dyn FnMut(&[LatentImage]) -> Result<Vec<RgbImage>, Box<dyn std::error::Error + Send + Sync>> + 'a;
 
@@ -37,9 +39,12 @@ pub struct ReportOptions<'a> {
     pub pools: usize,
     /// Longest side of an image in pixels; larger ones are reduced. By default 160.
     pub image_side: u32,
+    /// Places of latents, height times width, that are decoded at most for the grids of candidates, and again for the
+    /// comparison of models. By default 65,536: 16 images of Stable Diffusion, or all that a page of small images shows.
+    pub decoded_places: usize,
     /// How intervals are made where the evaluation does not say.
     pub bootstrap: BootstrapSettings,
-    /// Decodes candidates that were stored without pixels. By default none, and they are not shown.
+    /// Decodes candidates that were stored without pixels. By default none, and the page says that they are not shown.
     pub decoder: Option<&'a mut Decoder<'a>>,
 }
 
@@ -54,6 +59,7 @@ impl Default for ReportOptions<'_> {
             control_arm: "random".to_owned(),
             pools: 4,
             image_side: 160,
+            decoded_places: 65_536,
             bootstrap: BootstrapSettings::default(),
             decoder: None,
         }

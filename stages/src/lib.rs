@@ -41,6 +41,7 @@ mod stage_context;
 mod stage_error;
 mod stage_ports;
 pub mod statistics;
+pub mod stored_latents;
 pub mod suggestion;
 pub mod training_run;
 #[cfg(test)]

@@ -65,6 +65,11 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Returns the model directory that the stage runs, so that its candidates can be decoded later. By default none.
+    fn model_directory(&self) -> Option<&Path> {
+        None
+    }
+
     /// Computes the outputs.
     ///
     /// Partial work is published to the store as it is done, so that a second call goes on where the first stopped.

@@ -16,6 +16,7 @@ mod keys;
 mod mishaps;
 mod program;
 mod references;
+mod report_images;
 mod schema;
 mod shapes_pipeline;
 mod shipped_pipelines;

@@ -6,6 +6,7 @@ use mitune_store::{ActionRecord, RunRecord, Store};
 
 use super::super::error::ReportError;
 use super::super::model::{InputFacts, OutputFacts, ResultFacts, RunFacts, StageFacts};
+use super::folders::without_folders;
 use super::graph::{RunGraph, RunStage};
 use crate::engine::Outcome;
 
@@ -138,10 +139,10 @@ fn result(
     })
 }
 
-/// Writes a JSON value without the quotes of texts and the brackets of a list.
+/// Writes a JSON value without the quotes of texts, the brackets of a list and the folders of paths.
 fn plain(value: &serde_json::Value) -> String {
     match value {
-        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::String(text) => without_folders(text),
         serde_json::Value::Array(items) => items.iter().map(plain).collect::<Vec<String>>().join(", "),
         other => other.to_string(),
     }

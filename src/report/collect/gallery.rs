@@ -20,6 +20,26 @@ pub(super) struct Extent<'a> {
     pub(super) prompts: usize,
     pub(super) candidates: usize,
     pub(super) score: &'a str,
+    /// Pools with candidates that could be shown instead.
+    pub(super) other_pools: usize,
+}
+
+/// Candidates of a prompt that are shown at least.
+const FEWEST: usize = 4;
+
+impl Extent<'_> {
+    /// Reduces prompts, then candidates, until no more than `images` are shown; every further score adds the candidates
+    /// at its two ends.
+    fn within(self, images: usize, scores: usize) -> Self {
+        let ends = 2 * scores.saturating_sub(1);
+        let prompts = self.prompts.min((images / (FEWEST + ends)).max(1));
+        let candidates = (images / prompts.max(1)).saturating_sub(ends).max(2);
+        Self {
+            prompts,
+            candidates: self.candidates.min(candidates),
+            ..self
+        }
+    }
 }
 
 /// Candidates of a prompt that are shown, with their ranks from 1.
@@ -50,6 +70,8 @@ pub(super) fn gallery(
     let Some(sorted_by) = by_name(extent.score).or((!candidates.scores.is_empty()).then_some(0)) else {
         return Ok(None);
     };
+    let limit = pictures.decoded_limit(pool.candidates)?;
+    let extent = limit.map_or(extent, |images| extent.within(images, candidates.scores.len()));
     let shown: Vec<Shown<'_>> = spread(candidates.prompts.len(), extent.prompts)
         .into_iter()
         .map(|position| {
@@ -79,6 +101,7 @@ pub(super) fn gallery(
         sorted_by,
         prompts_in_all: candidates.prompts.len(),
         prompts,
+        other_pools: extent.other_pools,
     }))
 }
 

@@ -22,7 +22,7 @@ pub(super) fn losses(store: &Store, graph: &RunGraph) -> Result<Vec<LossCurve>, 
         else {
             continue;
         };
-        let losses = read(Table { store, graph, source })?;
+        let (losses, left_out) = read(Table { store, graph, source })?;
         if losses.is_empty() {
             continue;
         }
@@ -33,6 +33,7 @@ pub(super) fn losses(store: &Store, graph: &RunGraph) -> Result<Vec<LossCurve>, 
             origin: graph.origin(stage),
             names: names.iter().map(|name| name.text.clone()).collect(),
             steps: losses.len() as u64,
+            left_out,
             first: mean(&losses[..tenth]),
             last: mean(&losses[losses.len() - tenth..]),
             points: reduce(&losses),
@@ -41,8 +42,10 @@ pub(super) fn losses(store: &Store, graph: &RunGraph) -> Result<Vec<LossCurve>, 
     Ok(curves)
 }
 
-fn read(table: Table<'_>) -> Result<Vec<(u64, f64)>, ReportError> {
+/// Reads the finite losses with their steps, and counts the others.
+fn read(table: Table<'_>) -> Result<(Vec<(u64, f64)>, usize), ReportError> {
     let mut losses = Vec::new();
+    let mut rows = 0;
     for batch in table.read(Some(&["step", "loss"]))? {
         let batch = batch?;
         let steps = number_column::<UInt64Type>(&batch, "step").map_err(|error| table.column_error(error))?;
@@ -53,9 +56,11 @@ fn read(table: Table<'_>) -> Result<Vec<(u64, f64)>, ReportError> {
             .iter()
             .copied()
             .zip(values.values().iter().copied());
+        rows += batch.num_rows();
         losses.extend(pairs.filter(|(_, loss)| loss.is_finite()));
     }
-    Ok(losses)
+    let left_out = rows - losses.len();
+    Ok((losses, left_out))
 }
 
 /// Averages runs of equal length, so that no more than `POINTS` remain.

@@ -5,6 +5,7 @@ mod candidates;
 mod choose;
 mod evaluations;
 mod facts;
+mod folders;
 mod gallery;
 mod graph;
 mod losses;
@@ -60,6 +61,7 @@ pub(super) fn collect(
         })
         .collect();
     let mut notes = notes::notes(&graph, run.status, &events);
+    notes.extend(notes::unread_evaluations(&graph, &pools));
     let measured: Vec<&Judged<'_>> = measured(&judged);
     let mut power = Vec::new();
     for judged in measured.iter().take(options.pools) {
@@ -71,36 +73,53 @@ pub(super) fn collect(
         let position = pools.iter().position(|other| std::ptr::eq(other, pool));
         position.and_then(|position| evaluations[position].as_ref())
     };
-    for pool in shown(&pools).into_iter().take(options.pools) {
+    let shown = shown(&pools);
+    for pool in shown.iter().take(options.pools) {
         traces.extend(trace::trace(store, &graph, pool, evaluation_of(pool))?);
     }
+    let traces_left_out = pools.len() - traces.len();
     let mut pictures = Pictures {
         store,
         graph: &graph,
         side: options.image_side,
         decoder: options.decoder,
+        decoded_places: options.decoded_places,
+        missing: Vec::new(),
     };
     let mut gallery = None;
-    if let Some(pool) = shown(&pools).first() {
+    if let Some(pool) = shown.first() {
         let candidates = Candidates::read(store, &graph, pool)?;
         let extent = Extent {
             prompts: options.prompts,
             candidates: options.candidates_per_prompt,
             score: &options.score,
+            other_pools: pools.len() - 1,
         };
         gallery = gallery::gallery(&mut pictures, pool, &candidates, evaluation_of(pool), extent)?;
     }
     let mut side_by_side = None;
-    if let Some((base, tuned)) = compared(&pools) {
+    if let Some(Compared {
+        base,
+        tuned,
+        other_models,
+        other_tables,
+    }) = compared(&pools)
+    {
         let candidates = Candidates::read(store, &graph, base)?;
         let side = |pool| Side {
             pool,
             evaluation: evaluation_of(pool),
         };
         let tuned: Vec<Side<'_>> = tuned.into_iter().map(side).collect();
-        let extent = (options.prompts, options.compared_images);
+        let extent = side_by_side::Extent {
+            prompts: options.prompts,
+            images: options.compared_images,
+            other_models,
+            other_tables,
+        };
         side_by_side = side_by_side::side_by_side(&mut pictures, &side(base), &tuned, &candidates, extent)?;
     }
+    notes.append(&mut pictures.missing);
     Ok(Report {
         title: options.title.unwrap_or_else(|| run.pipeline.clone()),
         run: facts::run_facts(run, &graph),
@@ -114,6 +133,7 @@ pub(super) fn collect(
         gallery,
         side_by_side,
         traces,
+        traces_left_out,
         losses: losses::losses(store, &graph)?,
         notes,
         stages: facts::stage_facts(store, &graph)?,
@@ -149,10 +169,21 @@ fn shown<'a>(pools: &'a [Pool<'a>]) -> Vec<&'a Pool<'a>> {
         .unwrap_or_default()
 }
 
+/// Models to compare.
+struct Compared<'a> {
+    base: &'a Pool<'a>,
+    /// Of the last round.
+    tuned: Vec<&'a Pool<'a>>,
+    /// Tuned models of earlier rounds.
+    other_models: usize,
+    /// Tables of prompts that could be chosen instead.
+    other_tables: usize,
+}
+
 /// The base and the models of the last round on the same prompts, held-out prompts before others.
-fn compared<'a>(pools: &'a [Pool<'a>]) -> Option<(&'a Pool<'a>, Vec<&'a Pool<'a>>)> {
+fn compared<'a>(pools: &'a [Pool<'a>]) -> Option<Compared<'a>> {
     let bases = pools.iter().filter(|pool| pool.model == ModelLabel::Base);
-    let mut found: Vec<(&Pool<'_>, Vec<&Pool<'_>>)> = bases
+    let mut found: Vec<Compared<'_>> = bases
         .map(|base| {
             let content = |pool: &Pool<'_>| pool.prompts.map(|source| source.artifact.content);
             let same: Vec<&Pool<'_>> = pools
@@ -160,10 +191,21 @@ fn compared<'a>(pools: &'a [Pool<'a>]) -> Option<(&'a Pool<'a>, Vec<&'a Pool<'a>
                 .filter(|pool| content(pool).is_some() && content(pool) == content(base))
                 .filter(|pool| pool.selected_by.is_empty() == base.selected_by.is_empty())
                 .collect();
-            (base, side_by_side::last_round(&same))
+            let tuned = side_by_side::last_round(&same);
+            let all = same.iter().filter(|pool| pool.model != ModelLabel::Base);
+            Compared {
+                base,
+                other_models: all.count() - tuned.len(),
+                tuned,
+                other_tables: 0,
+            }
         })
-        .filter(|(_, tuned)| !tuned.is_empty())
+        .filter(|compared| !compared.tuned.is_empty())
         .collect();
-    found.sort_by_key(|(base, _)| !base.selected_by.is_empty());
-    found.into_iter().next()
+    found.sort_by_key(|compared| !compared.base.selected_by.is_empty());
+    let other_tables = found.len().saturating_sub(1);
+    found.into_iter().next().map(|compared| Compared {
+        other_tables,
+        ..compared
+    })
 }

@@ -3,7 +3,9 @@
 use mitune_store::{RunEvent, RunStatus};
 
 use super::super::model::Note;
+use super::folders::without_folders;
 use super::graph::RunGraph;
+use super::pools::Pool;
 use crate::engine::Outcome;
 
 /// Gathers truncated prompts, failed stages and what stages told while they ran.
@@ -56,10 +58,28 @@ pub(super) fn notes(graph: &RunGraph, status: RunStatus, events: &[RunEvent]) ->
             .position(|stage| stage.names.iter().any(|label| label.text == name));
         notes.push(Note {
             origin: position.map(|position| graph.origin(position)),
-            text: told,
+            text: without_folders(&told),
         });
     }
     notes
+}
+
+/// Says which pools were evaluated by several stages, as a page reads only the first.
+pub(super) fn unread_evaluations(graph: &RunGraph, pools: &[Pool<'_>]) -> Vec<Note> {
+    let several = pools.iter().filter_map(|pool| match pool.evaluated_by[..] {
+        [first, _, ..] => Some((pool, first)),
+        _ => None,
+    });
+    several
+        .map(|(pool, first)| Note {
+            origin: Some(graph.origin(pool.candidates.stage)),
+            text: format!(
+                "{} stages evaluated these candidates; the page shows what {} found.",
+                pool.evaluated_by.len(),
+                graph.stages[first].name()
+            ),
+        })
+        .collect()
 }
 
 /// Joins the messages of an error and its causes.

@@ -10,7 +10,9 @@ use mitune_stages::image::RgbImage;
 use mitune_store::Store;
 
 use super::super::error::ReportError;
+use super::super::model::Note;
 use super::super::options::{Decoder, LatentImage};
+use super::folders::without_folders;
 use super::graph::{RunGraph, Source};
 use super::tables::Table;
 use super::thumbnail::reduce;
@@ -25,6 +27,10 @@ pub(super) struct Pictures<'a, 'd> {
     /// Longest side of an image in pixels.
     pub(super) side: u32,
     pub(super) decoder: Option<&'d mut Decoder<'d>>,
+    /// Places of latents that are decoded at most for one part of the page.
+    pub(super) decoded_places: usize,
+    /// Why images are missing, once for each stage.
+    pub(super) missing: Vec<Note>,
 }
 
 /// An image as it is embedded in the page.
@@ -42,7 +48,30 @@ enum Stored {
 }
 
 impl Pictures<'_, '_> {
-    /// Fetches the images of some candidates; those without pixels are missing when there is no decoder.
+    /// Returns how many candidates of a pool may be decoded for one part of the page; none if they have pixels already.
+    pub(super) fn decoded_limit(&self, candidates: Source<'_>) -> Result<Option<usize>, ReportError> {
+        let table = Table {
+            store: self.store,
+            graph: self.graph,
+            source: candidates,
+        };
+        for batch in table.read(Some(&["latent", "latent_shape", "image"]))? {
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            if stored_png(&batch, 0).is_some() {
+                return Ok(None);
+            }
+            let [_, height, width] = self.latent(table, &batch, 0)?.shape;
+            let places = height.saturating_mul(width).max(1);
+            return Ok(Some((self.decoded_places / places).max(1)));
+        }
+        Ok(None)
+    }
+
+    /// Fetches the images of some candidates; those without pixels are missing when they cannot be decoded, and a note
+    /// says why.
     pub(super) fn fetch(
         &mut self,
         candidates: Source<'_>,
@@ -68,7 +97,7 @@ impl Pictures<'_, '_> {
                 Stored::Pixels(_) => None,
             })
             .collect();
-        let mut decoded = self.decode(&table.stage(), &latents)?.into_iter();
+        let mut decoded = self.decode(table, &latents)?.into_iter();
         let mut images = HashMap::new();
         for (identity, stored) in found {
             let image = match stored {
@@ -113,7 +142,7 @@ impl Pictures<'_, '_> {
                     source,
                 })?;
                 found.push((identity, Stored::Pixels(image)));
-            } else if self.decoder.is_some() {
+            } else {
                 let latent = self.latent(table, batch, row)?;
                 found.push((identity, Stored::Latent(latent)));
             }
@@ -152,23 +181,50 @@ impl Pictures<'_, '_> {
         }
     }
 
-    fn decode(&mut self, stage: &str, latents: &[LatentImage]) -> Result<Vec<RgbImage>, ReportError> {
-        let Some(decoder) = self.decoder.as_mut().filter(|_| !latents.is_empty()) else {
+    fn decode(&mut self, table: Table<'_>, latents: &[LatentImage]) -> Result<Vec<RgbImage>, ReportError> {
+        if latents.is_empty() {
             return Ok(Vec::new());
+        }
+        let decoded = match self.decoder.as_mut() {
+            Some(decoder) => decoder(latents).map_err(|error| causes(&*error)),
+            None => Err("No model was given to decode them with".to_owned()),
         };
-        let images = decoder(latents).map_err(|source| ReportError::Decode {
-            stage: stage.to_owned(),
-            source,
-        })?;
+        let images = match decoded {
+            Ok(images) => images,
+            Err(reason) => {
+                self.note(table.source.stage, &reason);
+                return Ok(Vec::new());
+            }
+        };
         if images.len() != latents.len() {
             return Err(ReportError::DecodedCount {
-                stage: stage.to_owned(),
+                stage: table.stage(),
                 expected: latents.len(),
                 found: images.len(),
             });
         }
         Ok(images)
     }
+
+    fn note(&mut self, stage: usize, reason: &str) {
+        let note = Note {
+            origin: Some(self.graph.origin(stage)),
+            text: without_folders(&format!(
+                "The images of these candidates are not shown: they were stored as latents, which only the model that \
+                 generated them turns into pixels. {reason}."
+            )),
+        };
+        if !self.missing.contains(&note) {
+            self.missing.push(note);
+        }
+    }
+}
+
+/// Joins an error and its causes.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 fn stored_png(batch: &RecordBatch, row: usize) -> Option<&[u8]> {

@@ -20,6 +20,29 @@ pub(super) struct Side<'a> {
     pub(super) evaluation: Option<&'a Evaluation>,
 }
 
+/// How much is compared.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) prompts: usize,
+    pub(super) images: usize,
+    /// Tuned models with images of the same prompts that were not chosen.
+    pub(super) other_models: usize,
+    /// Other tables of prompts for which models could be compared.
+    pub(super) other_tables: usize,
+}
+
+impl Extent {
+    /// Reduces prompts, then images, until each model shows no more than `images` of them.
+    fn within(self, images: usize) -> Self {
+        let prompts = self.prompts.min((images / 2).max(1));
+        Self {
+            prompts,
+            images: self.images.min((images / prompts.max(1)).max(1)),
+            ..self
+        }
+    }
+}
+
 /// Shows the images of evenly spread prompts by all models; none unless two of them have an image.
 ///
 /// `base` gives prompts and seed indices; a prompt that another model lacks an image of is left out.
@@ -28,9 +51,15 @@ pub(super) fn side_by_side(
     base: &Side<'_>,
     tuned: &[Side<'_>],
     candidates: &Candidates,
-    (prompts, images): (usize, usize),
+    extent: Extent,
 ) -> Result<Option<SideBySide>, ReportError> {
     let sides: Vec<&Side<'_>> = std::iter::once(base).chain(tuned).take(MODELS).collect();
+    let mut limits = Vec::new();
+    for side in &sides {
+        limits.extend(pictures.decoded_limit(side.pool.candidates)?);
+    }
+    let limit = limits.iter().min().map(|images| (images / limits.len()).max(1));
+    let Extent { prompts, images, .. } = limit.map_or(extent, |images| extent.within(images));
     let chosen: Vec<(&str, &str, Vec<u32>)> = spread(candidates.prompts.len(), prompts)
         .into_iter()
         .map(|position| {
@@ -80,7 +109,9 @@ pub(super) fn side_by_side(
             )
         })
         .collect();
-    Ok((models.len() > 1 && !shown.is_empty()).then_some(SideBySide {
+    Ok((models.len() > 1 && !shown.is_empty()).then(|| SideBySide {
+        other_models: extent.other_models + (tuned.len() + 1).saturating_sub(MODELS),
+        other_tables: extent.other_tables,
         models,
         prompts_in_all: candidates.prompts.len(),
         prompts: shown,

@@ -14,12 +14,13 @@ use super::graph::RunGraph;
 use super::pools::Pool;
 use super::tables::Table;
 
-/// Candidates that are read at most; quartiles hardly change beyond.
+/// Candidates that are kept at most; quartiles hardly change beyond.
 const LIMIT: usize = 50_000;
 
 /// Summarises the traces of a pool, aligned and other candidates apart where that is known.
 ///
-/// Candidates whose timesteps differ from those of the first are left out. None without any trace.
+/// Candidates whose timesteps differ from those of the first, whose trace is no number somewhere or that were not
+/// evaluated with the others are left out and counted. None without any trace.
 pub(super) fn trace(
     store: &Store,
     graph: &RunGraph,
@@ -38,8 +39,9 @@ pub(super) fn trace(
     });
     let mut timesteps: Vec<i32> = Vec::new();
     let mut groups: [Vec<Vec<f32>>; 2] = [Vec::new(), Vec::new()];
+    let mut left_out = 0;
     let columns = ["prompt_id", "seed_index", "mi_trace", "timesteps"];
-    'table: for batch in table.read(Some(&columns))? {
+    for batch in table.read(Some(&columns))? {
         let batch = batch?;
         let ids = string_column(&batch, "prompt_id").map_err(|error| table.column_error(error))?;
         let seeds =
@@ -59,15 +61,19 @@ pub(super) fn trace(
                 Some(aligned) => match aligned.get(&(ids.value(row), seeds.value(row))) {
                     Some(true) => 0,
                     Some(false) => 1,
-                    None => continue,
+                    None => {
+                        left_out += 1;
+                        continue;
+                    }
                 },
                 None => 0,
             };
-            if own == timesteps && trace.len() == own.len() && trace.iter().all(|value| value.is_finite()) {
+            let usable =
+                own == timesteps && trace.len() == own.len() && trace.iter().all(|value| value.is_finite());
+            if usable && groups[0].len() + groups[1].len() < LIMIT {
                 groups[group].push(trace);
-            }
-            if groups[0].len() + groups[1].len() >= LIMIT {
-                break 'table;
+            } else {
+                left_out += 1;
             }
         }
     }
@@ -90,6 +96,7 @@ pub(super) fn trace(
         origin: graph.origin(pool.candidates.stage),
         timesteps,
         bands,
+        left_out,
     }))
 }
 

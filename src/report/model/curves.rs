@@ -9,6 +9,8 @@ pub(in crate::report) struct Trace {
     /// The timestep of each step, in the order of sampling: falling.
     pub(in crate::report) timesteps: Vec<i32>,
     pub(in crate::report) bands: Vec<TraceBand>,
+    /// Candidates in no band.
+    pub(in crate::report) left_out: usize,
 }
 
 /// Quartiles over some of the candidates.
@@ -24,6 +26,8 @@ pub(in crate::report) struct LossCurve {
     pub(in crate::report) origin: Origin,
     pub(in crate::report) names: Vec<String>,
     pub(in crate::report) steps: u64,
+    /// Steps whose loss is no finite number.
+    pub(in crate::report) left_out: usize,
     /// Mean of the first and of the last tenth.
     pub(in crate::report) first: f64,
     pub(in crate::report) last: f64,

@@ -27,6 +27,8 @@ pub(in crate::report) struct Report {
     pub(in crate::report) gallery: Option<Gallery>,
     pub(in crate::report) side_by_side: Option<SideBySide>,
     pub(in crate::report) traces: Vec<Trace>,
+    /// Pools without a chart: too many, or without traces.
+    pub(in crate::report) traces_left_out: usize,
     pub(in crate::report) losses: Vec<LossCurve>,
     pub(in crate::report) notes: Vec<Note>,
     pub(in crate::report) stages: Vec<StageFacts>,
@@ -56,6 +58,7 @@ pub(in crate::report) struct Origin {
 }
 
 /// Something a reader should know.
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::report) struct Note {
     pub(in crate::report) origin: Option<Origin>,
     pub(in crate::report) text: String,

@@ -13,6 +13,8 @@ pub(in crate::report) struct Gallery {
     /// Prompts of the whole pool.
     pub(in crate::report) prompts_in_all: usize,
     pub(in crate::report) prompts: Vec<GalleryPrompt>,
+    /// Pools whose candidates are not shown.
+    pub(in crate::report) other_pools: usize,
 }
 
 /// Candidates of one prompt, the best first.
@@ -62,6 +64,10 @@ pub(in crate::report) struct Verdict {
 /// Images of several models for the same prompts and seed indices.
 pub(in crate::report) struct SideBySide {
     pub(in crate::report) models: Vec<(ModelLabel, Origin)>,
+    /// Tuned models with images of these prompts that are not shown: those of earlier rounds, and those too many.
+    pub(in crate::report) other_models: usize,
+    /// Other tables of prompts for which models could be compared.
+    pub(in crate::report) other_tables: usize,
     pub(in crate::report) prompts_in_all: usize,
     pub(in crate::report) prompts: Vec<SideBySidePrompt>,
 }

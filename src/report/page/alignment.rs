@@ -83,10 +83,12 @@ fn add_group(markup: &mut Markup, group: &AlignmentGroup) {
 
 fn overall(markup: &mut Markup, group: &AlignmentGroup) {
     let confidence = confidence(group.confidence);
-    let caption = format!(
-        "Share of aligned images by model, with {confidence} intervals; the dotted line is no difference"
-    );
     let compared = group.entries.iter().any(|entry| entry.to_base.is_some());
+    let line = match compared || group.control.is_some() {
+        true => "; the dotted line is no difference",
+        false => "",
+    };
+    let caption = format!("Share of aligned images by model, with {confidence} intervals{line}");
     let to_control = group
         .control
         .as_ref()

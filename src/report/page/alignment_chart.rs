@@ -3,6 +3,7 @@
 use mitune_stages::statistics::bootstrap::Estimate;
 
 use super::chart::Chart;
+use super::format::counted;
 use super::markup::Markup;
 use super::scale::{labelled, range, rounded};
 use super::series::{Point, Series, Spread};
@@ -46,6 +47,16 @@ pub(super) fn add(markup: &mut Markup, group: &AlignmentGroup) {
             }
         }
     });
+    let without_round =
+        |entry: &&AlignmentEntry| matches!(entry.model, ModelLabel::Tuned { round: None, .. });
+    let left_out = group.entries.iter().filter(without_round).count();
+    if left_out > 0 {
+        let text = format!(
+            "{} without a round: in the table, not in the charts.",
+            counted(left_out as u64, "model")
+        );
+        markup.leaf("p", &[("class", &"left-out")], text);
+    }
 }
 
 /// What one chart shows of each evaluation.
@@ -82,7 +93,14 @@ impl Lines {
             .collect();
         let points = series.iter().flat_map(|series| &series.points);
         let ends = points.flat_map(|point| [point.low, point.high]);
-        let y = rounded(range(ends.chain(self.reference))?, 5);
+        // Values that are all the same, such as shares of 0, still want an axis in whole points.
+        let [low, high] = range(ends.chain(self.reference))?;
+        let widened = match (high - low < 1.0, self.reference) {
+            (false, _) => [low, high],
+            (true, Some(_)) => [low - 1.0, high + 1.0],
+            (true, None) => [(low - 1.0).max(0.0), high + 1.0],
+        };
+        let y = rounded(widened, 5);
         // A chart of the start alone says nothing.
         let shown = |(_, entries): &Arm<'_>| entries.iter().any(|(_, entry)| (self.of)(entry).is_some());
         arms.iter().find(|arm| shown(arm))?;

@@ -1,6 +1,6 @@
 //! The best and the worst candidate of a prompt by each score.
 
-use super::format::number;
+use super::format::{count, number};
 use super::markup::Markup;
 use super::parts::{prompt, section, table};
 use super::picture::picture;
@@ -18,9 +18,12 @@ pub(super) fn present(report: &Report) -> bool {
 pub(super) fn add(markup: &mut Markup, report: &Report) {
     let Some(gallery) = &report.gallery else { return };
     section(markup, "extremes", "Best and worst by each score", |markup| {
-        markup.raw(
-            "<p>Of all candidates of a prompt, the one each score puts first and the one it puts last.</p>",
+        let text = format!(
+            "Of all candidates of a prompt, the one each score puts first and the one it puts last: {} of {} prompts.",
+            gallery.prompts.len(),
+            count(gallery.prompts_in_all as u64)
         );
+        markup.leaf("p", &[], text);
         let caption = "Highest and lowest candidate of each prompt, with their scores";
         table(markup, caption, "pairs", |markup| {
             markup.raw("<thead><tr><th scope=\"col\">prompt</th>");

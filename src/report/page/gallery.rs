@@ -1,6 +1,6 @@
 //! Candidates of a few prompts, the best first.
 
-use super::format::{count, number};
+use super::format::{count, counted, number};
 use super::markup::Markup;
 use super::parts::{model_phrase, origin, prompt, section};
 use super::picture::{key, picture};
@@ -38,6 +38,13 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
         }
         for prompt in &gallery.prompts {
             grid(markup, gallery, prompt);
+        }
+        if gallery.other_pools > 0 {
+            let text = format!(
+                "{} of candidates of this run: not shown here.",
+                counted(gallery.other_pools as u64, "more pool")
+            );
+            markup.leaf("p", &[("class", &"left-out")], text);
         }
     });
 }

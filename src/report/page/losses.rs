@@ -39,6 +39,13 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
                         ));
                     });
                     chart(curve, y).draw(markup);
+                    if curve.left_out > 0 {
+                        let text = format!(
+                            "{} whose loss is no finite number: not in the chart.",
+                            counted(curve.left_out as u64, "step")
+                        );
+                        markup.leaf("p", &[("class", &"left-out")], text);
+                    }
                 });
             }
         });
@@ -56,7 +63,7 @@ fn chart(curve: &LossCurve, y: [f64; 2]) -> Chart {
             high: point.highest,
         })
         .collect();
-    let x = [0.0, curve.steps as f64];
+    let x = [0.0, curve.steps as f64 + curve.left_out as f64];
     Chart {
         description: format!(
             "Loss of {} over {}: from {} to {}",

@@ -10,6 +10,7 @@ mod gallery;
 mod interval_bar;
 mod losses;
 mod markup;
+mod mi_axis;
 mod notes;
 mod parts;
 mod picture;

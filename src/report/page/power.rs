@@ -23,7 +23,7 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
             "<p>Candidates are ranked within their prompt. AUC is the chance that an aligned candidate scores above \
              one that is not (0.5 is no better than chance); top-1 and worst-1 are the shares of prompts whose \
              highest and lowest candidate is aligned; gain is top-1 less the share a random choice would have. \
-             Kendall's tau-b is between score and alignment.</p>",
+             Kendall's tau-b is between score and alignment, over prompts where neither is the same throughout.</p>",
         );
         for (number, pool) in report.power.iter().enumerate() {
             if number == 0 {

@@ -1,6 +1,6 @@
 //! The base and tuned models on the same prompts and seeds.
 
-use super::format::{count, short};
+use super::format::{count, counted, short};
 use super::markup::Markup;
 use super::parts::{model, model_name, origin, prompt, section, table};
 use super::picture::{key, picture};
@@ -48,6 +48,19 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
                 });
             }
         });
+        let others = [
+            (compared.other_models, "more tuned model", " on these prompts"),
+            (compared.other_tables, "comparison", " on other prompts"),
+        ];
+        let others: Vec<String> = others
+            .into_iter()
+            .filter(|(number, _, _)| *number > 0)
+            .map(|(number, name, of)| counted(number as u64, name) + of)
+            .collect();
+        if !others.is_empty() {
+            let text = format!("Not shown here: {}.", others.join(", "));
+            markup.leaf("p", &[("class", &"left-out")], text);
+        }
     });
 }
 

@@ -87,6 +87,11 @@ fn headline(markup: &mut Markup, group: &AlignmentGroup) {
         return;
     }
     let tile_count = tiles.len();
+    let tuned = group
+        .entries
+        .iter()
+        .filter(|entry| entry.model != ModelLabel::Base);
+    let others = tuned.count() - last.len();
     markup.element("div", &[("class", &"headline")], |markup| {
         let prompts = counted(group.prompts, "prompt");
         let kind = if group.held_out {
@@ -114,6 +119,13 @@ fn headline(markup: &mut Markup, group: &AlignmentGroup) {
                 });
             }
         });
+        if others > 0 {
+            let text = format!(
+                "{} in the table below.",
+                counted(others as u64, "more tuned model")
+            );
+            markup.leaf("p", &[("class", &"left-out")], text);
+        }
     });
 }
 
@@ -172,7 +184,7 @@ fn facts(markup: &mut Markup, run: &RunFacts) {
     let noted: Vec<(String, String)> = run
         .details
         .iter()
-        .filter(|(name, _)| !known(name))
+        .filter(|(name, value)| !known(name) && !value.is_empty())
         .cloned()
         .collect();
     facts.extend(noted);

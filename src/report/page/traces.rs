@@ -3,10 +3,11 @@
 use super::chart::Chart;
 use super::format::{count, counted, number};
 use super::markup::Markup;
+use super::mi_axis::MiAxis;
 use super::parts::{model_phrase, origin, section};
-use super::scale::{labelled, range, rounded};
+use super::scale::{labelled, range};
 use super::series::{Point, Series, Spread};
-use crate::report::model::{Report, Trace};
+use crate::report::model::{Report, Trace, TraceBand};
 
 /// Says whether candidates have traces.
 pub(super) fn present(report: &Report) -> bool {
@@ -26,13 +27,32 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
                     markup.element("figcaption", &[], |markup| {
                         markup.text(format!("Candidates of {} ", model_phrase(&trace.model)));
                         origin(markup, &trace.origin);
+                        // A single line has no legend.
+                        if let [only] = &trace.bands[..] {
+                            markup.text(format!(", {}", named(only)));
+                        }
                     });
                     if let Some(chart) = chart(trace) {
                         chart.draw(markup);
                     }
+                    if trace.left_out > 0 {
+                        let text = format!(
+                            "{} without a usable trace of these timesteps, without an evaluation or beyond the \
+                             number that is read: not in the chart.",
+                            counted(trace.left_out as u64, "candidate")
+                        );
+                        markup.leaf("p", &[("class", &"left-out")], text);
+                    }
                 });
             }
         });
+        if report.traces_left_out > 0 {
+            let text = format!(
+                "{} of candidates of this run: no chart.",
+                counted(report.traces_left_out as u64, "more pool")
+            );
+            markup.leaf("p", &[("class", &"left-out")], text);
+        }
     });
 }
 
@@ -41,7 +61,8 @@ fn chart(trace: &Trace) -> Option<Chart> {
         .bands
         .iter()
         .flat_map(|band| band.quartiles.iter().flatten().copied());
-    let y = rounded(range(quartiles.chain([0.0]))?, 4);
+    let values: Vec<f64> = quartiles.collect();
+    let axis = MiAxis::of(&values)?;
     let timesteps = trace.timesteps.iter().map(|&timestep| f64::from(timestep));
     let [last, first] = range(timesteps)?;
     let series: Vec<Series> = trace
@@ -49,7 +70,7 @@ fn chart(trace: &Trace) -> Option<Chart> {
         .iter()
         .enumerate()
         .map(|(style, band)| Series {
-            name: format!("{} ({})", band.name, count(band.candidates as u64)),
+            name: named(band),
             spread: Spread::Band,
             points: trace
                 .timesteps
@@ -57,9 +78,9 @@ fn chart(trace: &Trace) -> Option<Chart> {
                 .zip(&band.quartiles)
                 .map(|(&timestep, &[low, middle, high])| Point {
                     x: f64::from(timestep),
-                    y: middle,
-                    low,
-                    high,
+                    y: axis.place(middle),
+                    low: axis.place(low),
+                    high: axis.place(high),
                 })
                 .collect(),
             style,
@@ -83,12 +104,16 @@ fn chart(trace: &Trace) -> Option<Chart> {
     Some(Chart {
         description: format!("MI by timestep. {}", bands.join(". ")),
         x_label: "timestep (noise to image)",
-        y_label: "MI of the step",
+        y_label: axis.label,
         x: [first, last],
-        y,
+        y: axis.ends,
         x_ticks: labelled([last, first], 5),
-        y_ticks: labelled(y, 4),
+        y_ticks: axis.ticks,
         reference: None,
         series,
     })
+}
+
+fn named(band: &TraceBand) -> String {
+    format!("{} ({})", band.name, count(band.candidates as u64))
 }

@@ -65,17 +65,75 @@ fn a_run_that_failed_tells_what_it_has() {
     assert!(error.to_string().contains("`late@2/mi_signed`"), "{error}");
 }
 
+/// The notes of a page.
+fn notes(page: &str) -> &str {
+    let notes = page.split("<aside").nth(1).expect("notes");
+    notes.split("</aside>").next().expect("an end")
+}
+
 #[test]
-fn decoders_that_fail_are_reported() {
+fn images_that_cannot_be_decoded_are_explained() {
     let fixture = study(SMALL);
     let run = fixture.finish(RunStatus::Succeeded);
-    let mut fails = |_: &[super::super::LatentImage]| Err("no model".into());
+    let mut fails = |_: &[super::super::LatentImage]| Err("No model at /home/me/models/sd".into());
     let options = ReportOptions {
         decoder: Some(&mut fails),
         ..quick()
     };
-    let error = write_report(&fixture.store, &run, options).expect_err("no images");
-    assert!(error.to_string().contains("Images of stage `test`"), "{error}");
+    let failed = write_report(&fixture.store, &run, options).expect("written");
+    let without = write_report(&fixture.store, &run, quick()).expect("written");
+    for (page, reason) in [
+        (&failed, "No model at sd."),
+        (&without, "No model was given to decode them with."),
+    ] {
+        check_nesting(page);
+        // The pools hold pixels, the test images only latents.
+        assert!(outline(page).contains(&"section candidates".to_owned()));
+        assert!(!outline(page).contains(&"section compared".to_owned()));
+        let note = notes(page)
+            .split("<li>")
+            .find(|note| note.contains("<code>test</code>"))
+            .expect("a note on the images of the base");
+        assert!(
+            note.contains("they were stored as latents") && note.contains(reason),
+            "{note}"
+        );
+        assert!(!page.contains("/home/me"));
+    }
+}
+
+#[test]
+fn no_more_is_decoded_than_is_shown() {
+    let fixture = study(SMALL);
+    let run = fixture.finish(RunStatus::Succeeded);
+    let decoded = |decoded_places| {
+        let mut decoded = 0;
+        let mut counts = |latents: &[super::super::LatentImage]| {
+            decoded += latents.len();
+            decode(latents)
+        };
+        let options = ReportOptions {
+            decoder: Some(&mut counts),
+            decoded_places,
+            ..quick()
+        };
+        let page = write_report(&fixture.store, &run, options).expect("written");
+        let compared = page.split("id=\"compared\"").nth(1).expect("there");
+        let compared = compared.split("</section>").next().expect("an end");
+        (decoded, compared.matches("<img ").count())
+    };
+    // 3 prompts, 3 images of each, by the base and two arms; only these hold latents.
+    assert_eq!(decoded(usize::MAX), (27, 27));
+    // Latents of the fixture have 32 x 32 places: 12 images, 4 of each model, as 2 images of 2 prompts.
+    assert_eq!(decoded(12 * 32 * 32), (12, 12));
+    // A comparison has at least one image of each model.
+    assert_eq!(decoded(0), (3, 3));
+}
+
+#[test]
+fn a_decoder_that_loses_images_is_an_error() {
+    let fixture = study(SMALL);
+    let run = fixture.finish(RunStatus::Succeeded);
     let mut short = |latents: &[super::super::LatentImage]| decode(&latents[1..]);
     let options = ReportOptions {
         decoder: Some(&mut short),

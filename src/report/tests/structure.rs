@@ -142,17 +142,6 @@ fn what_a_run_lacks_is_left_out() {
 }
 
 #[test]
-fn images_without_pixels_and_decoder_are_left_out() {
-    let fixture = study(SMALL);
-    let run = fixture.finish(RunStatus::Succeeded);
-    let page = write_report(&fixture.store, &run, quick()).expect("written");
-    let outline = outline(&page);
-    // The pools hold pixels, the test images only latents.
-    assert!(outline.contains(&"section candidates".to_owned()));
-    assert!(!outline.contains(&"section compared".to_owned()));
-}
-
-#[test]
 fn a_run_without_rounds_compares_before_and_after() {
     let page = page(&one_adapter(SMALL)).expect("written");
     check_nesting(&page);

@@ -1,7 +1,7 @@
 //! Settings of the stage, and the stage they make.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mitune_diffusion::sampler::SamplerSettings;
 use mitune_store::{ContentDigest, Value};
@@ -195,6 +195,13 @@ impl Stage for Generate {
 
     fn rng(&self) -> Option<&'static str> {
         Some(RNG)
+    }
+
+    fn model_directory(&self) -> Option<&Path> {
+        match &self.model {
+            ModelSource::Directory(path) => Some(path),
+            ModelSource::Stage(_) => None,
+        }
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
