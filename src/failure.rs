@@ -140,7 +140,7 @@ fn disk_full_hint(error: &(dyn Error + 'static)) -> Option<String> {
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
         ) {
             return Some(
-                "Free some space, then run the same command: it goes on where it stopped".to_owned(),
+                "Free some space, then run the same command again; a run goes on where it stopped".to_owned(),
             );
         }
         next = error.source();

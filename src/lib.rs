@@ -10,6 +10,7 @@ mod commands;
 pub mod document;
 pub mod engine;
 mod failure;
+mod file_size_limit;
 mod panic_report;
 pub mod pipeline;
 mod program;

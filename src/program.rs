@@ -9,7 +9,7 @@ use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::pipeline::StageKinds;
 use crate::session::Session;
-use crate::{commands, panic_report};
+use crate::{commands, file_size_limit, panic_report};
 
 /// Runs the program and returns its exit code.
 ///
@@ -24,6 +24,7 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
         }
     };
     panic_report::install();
+    file_size_limit::fail_writes();
     let session = Session::new(&arguments, kinds);
     let result = catch_unwind(std::panic::AssertUnwindSafe(|| {
         commands::run(arguments.command, &session)

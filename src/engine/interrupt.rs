@@ -1,10 +1,10 @@
-//! Ctrl-C, SIGTERM, and a signal that must not end the program.
+//! Ctrl-C and SIGTERM.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// Set once the user or the system asks the program to stop.
@@ -20,9 +20,6 @@ pub struct Interrupt {
 impl Interrupt {
     /// Starts to listen for SIGINT and SIGTERM.
     ///
-    /// SIGXFSZ is taken note of and no more: a write beyond the size that files may have then fails like one to a full
-    /// disk, with a message, instead of ending the process without a word.
-    ///
     /// # Errors
     /// What the system says if handlers cannot be set.
     pub fn listen() -> io::Result<Self> {
@@ -34,7 +31,6 @@ impl Interrupt {
             flag::register_usize(signal, Arc::clone(&interrupt.signal), number)?;
             flag::register(signal, Arc::clone(&interrupt.cancelled))?;
         }
-        flag::register(SIGXFSZ, Arc::default())?;
         Ok(interrupt)
     }
 

@@ -1,7 +1,6 @@
 //! Whatever goes wrong in the middle of a run: the program says what and where, and the same command mends it.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -73,17 +72,9 @@ fn without_room_a_run_fails_clearly_and_with_room_it_is_completed() {
     assert_eq!(place.run(&[]).code, Some(0));
     let undisturbed = place.contents();
     fs::remove_dir_all(place.path().join(".mitune")).unwrap();
-    let program = real_command(place.path(), &[]);
     let mut failures = 0;
     for blocks in [0, 2, 8, 12, 16, 20, 24, 32, 48, 64] {
-        // A limit of the size of files stands for a full disk: both fail in the middle of a write.
-        let script = format!("ulimit -f {blocks} && exec \"$0\" run small.yaml --device cpu");
-        let mut limited = Command::new("sh");
-        limited.args(["-c", &script]).arg(program.get_program());
-        limited
-            .current_dir(place.path())
-            .env("XDG_CACHE_HOME", place.path().join("cache"));
-        let limited = ended(limited.output().unwrap());
+        let limited = place.limited(blocks, "run small.yaml --device cpu");
         if limited.code == Some(0) {
             continue;
         }
@@ -96,7 +87,7 @@ fn without_room_a_run_fails_clearly_and_with_room_it_is_completed() {
                 "Cannot ",
                 ".mitune/",
                 "no space is left there\n",
-                "Hint: Free some space, then run the same command: it goes on where it stopped\n",
+                "Hint: Free some space, then run the same command again; a run goes on where it stopped\n",
             ],
         );
         assert!(place.files("tmp").is_empty(), "{:?}", place.files("tmp"));
@@ -109,6 +100,36 @@ fn without_room_a_run_fails_clearly_and_with_room_it_is_completed() {
     let last = place.run(&[]);
     assert_eq!(last.code, Some(0), "{}", last.stderr);
     assert_eq!(place.contents(), undisturbed);
+}
+
+#[test]
+fn images_that_did_not_fit_do_not_stand_in_the_way_of_the_next_attempt() {
+    let place = Place::new();
+    let generate = "generate --model model --prompt red --steps 1 -n 2 --device cpu --out out";
+    let out = place.path().join("out");
+    let mut failures = Vec::new();
+    for blocks in (0..200).step_by(3) {
+        let limited = place.limited(blocks, generate);
+        if limited.code == Some(0) {
+            break;
+        }
+        told(
+            &limited,
+            1,
+            &["Error: Cannot write `out/", "Hint: Free some space"],
+        );
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "{blocks}");
+        failures.push(limited.stderr);
+    }
+    // The table is larger than the images, so some failures come after these are written.
+    for file in ["0000.png", "candidates.parquet"] {
+        let file = format!("`out/{file}`");
+        assert!(
+            failures.iter().any(|stderr| stderr.contains(&file)),
+            "{file}: {failures:?}"
+        );
+    }
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 3);
 }
 
 #[cfg(target_os = "linux")]

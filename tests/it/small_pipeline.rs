@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::program::{Ended, run_real};
+use crate::program::{Ended, ended, real_command, run_real};
 use crate::trial_model;
 
 /// What the folder holds as `small.yaml`.
@@ -45,6 +46,20 @@ impl Place {
     /// Runs the pipeline, which must end with this exit code and say all of this.
     pub(crate) fn refused(&self, more: &[&str], code: i32, texts: &[&str]) {
         told(&self.run(more), code, texts);
+    }
+
+    /// Runs the program where no file may be larger than some blocks of 512 or 1024 bytes.
+    ///
+    /// This stands for a full disk: both fail in the middle of a write.
+    pub(crate) fn limited(&self, blocks: u32, arguments: &str) -> Ended {
+        let program = real_command(self.path(), &[]);
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -f {blocks} && exec \"$0\" {arguments}");
+        command.args(["-c", &script]).arg(program.get_program());
+        command.current_dir(self.path()).stdin(Stdio::null());
+        command.env("XDG_CACHE_HOME", self.path().join("cache"));
+        command.env_remove("MITUNE_STORE").env_remove("RUST_BACKTRACE");
+        ended(command.output().unwrap())
     }
 
     /// Contents of all outputs by port.

@@ -98,12 +98,29 @@ impl Job<'_> {
         }
     }
 
-    /// Decodes and writes the images, then the table.
+    /// Decodes and writes the images, then the table; if one of them cannot be written, none stays.
+    ///
+    /// The same command then starts again, as it would not if it found images that it must not overwrite.
     pub(super) fn write(&self, candidates: &[Candidate]) -> Result<Vec<GeneratedImage>, StageError> {
+        let mut images = Vec::with_capacity(candidates.len());
+        let written = self.write_files(candidates, &mut images);
+        if written.is_err() {
+            for image in &images {
+                // What cannot be removed either is named by the next attempt.
+                let _ = std::fs::remove_file(self.plan.out.join(&image.file));
+            }
+        }
+        written.map(|()| images)
+    }
+
+    fn write_files(
+        &self,
+        candidates: &[Candidate],
+        images: &mut Vec<GeneratedImage>,
+    ) -> Result<(), StageError> {
         let out = &self.plan.out;
         std::fs::create_dir_all(out).map_err(|source| folder_error(out, source))?;
         let prompt_id = PromptIdentity::new(None, None, "inline", &self.plan.prompt, 0).prompt_id();
-        let mut images = Vec::with_capacity(candidates.len());
         let mut batches = Vec::new();
         for candidates in candidates.chunks(self.batch_size()) {
             let pngs = self.decode(candidates)?;
@@ -130,8 +147,7 @@ impl Job<'_> {
                 .collect();
             batches.push(batch(&rows).map_err(StageError::failed)?);
         }
-        write_table(&out.join(TABLE), &schema::candidates(), &batches).map_err(StageError::failed)?;
-        Ok(images)
+        write_table(&out.join(TABLE), &schema::candidates(), &batches).map_err(StageError::failed)
     }
 
     fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
