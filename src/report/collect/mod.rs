@@ -119,7 +119,7 @@ pub(super) fn collect(
         };
         side_by_side = side_by_side::side_by_side(&mut pictures, &side(base), &tuned, &candidates, extent)?;
     }
-    notes.append(&mut pictures.missing);
+    notes.extend(pictures.missing_notes());
     Ok(Report {
         title: options.title.unwrap_or_else(|| run.pipeline.clone()),
         run: facts::run_facts(run, &graph),

@@ -29,8 +29,8 @@ pub(super) struct Pictures<'a, 'd> {
     pub(super) decoder: Option<&'d mut Decoder<'d>>,
     /// Places of latents that are decoded at most for one part of the page.
     pub(super) decoded_places: usize,
-    /// Why images are missing, once for each stage.
-    pub(super) missing: Vec<Note>,
+    /// Why images are missing, with the stages that generated them.
+    pub(super) missing: Vec<(String, Vec<usize>)>,
 }
 
 /// An image as it is embedded in the page.
@@ -207,16 +207,28 @@ impl Pictures<'_, '_> {
     }
 
     fn note(&mut self, stage: usize, reason: &str) {
-        let note = Note {
-            origin: Some(self.graph.origin(stage)),
-            text: without_folders(&format!(
-                "The images of these candidates are not shown: they were stored as latents, which only the model that \
-                 generated them turns into pixels. {reason}."
-            )),
-        };
-        if !self.missing.contains(&note) {
-            self.missing.push(note);
+        let known = self.missing.iter_mut().find(|(known, _)| known == reason);
+        match known {
+            Some((_, stages)) if stages.contains(&stage) => {}
+            Some((_, stages)) => stages.push(stage),
+            None => self.missing.push((reason.to_owned(), vec![stage])),
         }
+    }
+
+    /// Says which images are missing, and why.
+    pub(super) fn missing_notes(&self) -> impl Iterator<Item = Note> {
+        self.missing.iter().map(|(reason, stages)| {
+            let names: Vec<String> = stages.iter().map(|&stage| self.graph.origin(stage).name).collect();
+            let text = format!(
+                "The images of {} are not shown: they were stored as latents, which only the model that generated \
+                 them turns into pixels. {reason}.",
+                names.join(", ")
+            );
+            Note {
+                origin: None,
+                text: without_folders(&text),
+            }
+        })
     }
 }
 

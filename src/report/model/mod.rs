@@ -58,7 +58,6 @@ pub(in crate::report) struct Origin {
 }
 
 /// Something a reader should know.
-#[derive(Clone, Debug, PartialEq)]
 pub(in crate::report) struct Note {
     pub(in crate::report) origin: Option<Origin>,
     pub(in crate::report) text: String,

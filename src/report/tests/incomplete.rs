@@ -92,8 +92,8 @@ fn images_that_cannot_be_decoded_are_explained() {
         assert!(!outline(page).contains(&"section compared".to_owned()));
         let note = notes(page)
             .split("<li>")
-            .find(|note| note.contains("<code>test</code>"))
-            .expect("a note on the images of the base");
+            .find(|note| note.contains("The images of test, test@2/mi_signed, test@2/random are not shown"))
+            .expect("a note on the images that are compared");
         assert!(
             note.contains("they were stored as latents") && note.contains(reason),
             "{note}"
