@@ -59,7 +59,7 @@ fn listed(items: &[Node]) -> Result<Vec<ArmWithVariables>, DocumentError> {
     let mut arms: Vec<ArmWithVariables> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let (arm, variables) = one_arm(item, arms.first().map(|(arm, _)| arm))
-            .map_err(|error| error.inside(&index.to_string(), item.mark))?;
+            .map_err(|error| error.inside(index.to_string(), item.mark))?;
         if arms.iter().any(|(other, _)| *other == arm) {
             return Err(DocumentError::rule(item.mark, "This arm is listed twice"));
         }

@@ -1,33 +1,29 @@
 //! The stage `pretrain_denoiser`: a text-to-image model of the shapes world, trained from nothing.
 
-use std::path::Path;
-
 use burn::module::Module;
-use burn::tensor::{Device, FloatDType, Tensor};
-use mitune_diffusion::clip::{ClipTextConfig, ClipTextModel};
+use burn::tensor::{Device, Tensor};
+use mitune_diffusion::clip::ClipTextModel;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::schedule::NoiseSchedule;
 use mitune_diffusion::scheduler::{SchedulerConfig, add_noise};
-use mitune_diffusion::tokenizer::{Tokenizer, VocabularyBuilder};
+use mitune_diffusion::tokenizer::Tokenizer;
 use mitune_diffusion::training::{Trainer, TrainingError, UpdateReport, initialize, train_only};
-use mitune_diffusion::unet::{UNet2DConditionConfig, UNet2DConditionModel};
-use mitune_diffusion::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use mitune_diffusion::weights::{Dtype as FileDtype, SafetensorsFile, load_module};
-use mitune_store::{Artifact, DirectoryEntry, Value};
+use mitune_diffusion::unet::UNet2DConditionModel;
+use mitune_diffusion::vae::AutoencoderKL;
+use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::autoencoder_training::image_batch;
 use super::data_config::ShapesDataConfig;
 use super::denoiser_training::{
     ConditionalDenoiser, denoiser_noise, denoising_loss, timestep_batch, token_tensor,
 };
+use super::model_parts::{load_autoencoder, load_networks, put_model};
 use super::training_config::TrainingConfig;
-use crate::model_source::{MODEL_PORT, ModelSource};
+use crate::model_source::MODEL_PORT;
 use crate::reference::Reference;
 use crate::registry::StageConfig;
-use crate::shapes::caption::words;
 use crate::shapes::data::ShapesData;
 use crate::stage::{
     Content, Dtype, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput,
@@ -117,13 +113,6 @@ struct PretrainDenoiser {
     seed: u64,
 }
 
-/// The settings do not describe the networks of the model to go on from.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "Model of `model_from` has another {0} than these settings describe: give the settings it was made with"
-)]
-struct OtherNetworks(&'static str);
-
 /// Everything an update needs besides the networks that are trained.
 struct Teacher {
     autoencoder: AutoencoderKL,
@@ -186,9 +175,9 @@ impl Stage for PretrainDenoiser {
         let temporary = tempfile::tempdir().map_err(StageError::failed)?;
         let device = context.device()?;
         let (vae_config, autoencoder) = load_autoencoder(context, temporary.path(), device)?;
-        let tokenizer = self.tokenizer(&temporary.path().join("tokenizer"))?;
-        let unet_config = self.unet_config(&vae_config)?;
-        let text_config = self.text_config(&tokenizer);
+        let tokenizer = self.config.tokenizer(&temporary.path().join("tokenizer"))?;
+        let unet_config = self.config.unet_config(&vae_config)?;
+        let text_config = self.config.text_config(&tokenizer);
         let scheduler_config = SchedulerConfig::stable_diffusion();
         let networks = match &self.config.model_from {
             Some(reference) => load_networks(context, reference, &unet_config, &text_config)?,
@@ -283,120 +272,4 @@ impl PretrainDenoiser {
             denoising_loss(networks, noised.clone(), &timesteps, ids.clone(), noise.clone())
         })
     }
-
-    fn tokenizer(&self, folder: &Path) -> Result<Tokenizer, StageError> {
-        std::fs::create_dir_all(folder).map_err(StageError::failed)?;
-        let vocabulary = VocabularyBuilder::new(words()).map_err(StageError::failed)?;
-        vocabulary
-            .write(folder, self.config.context_length)
-            .map_err(StageError::failed)?;
-        Tokenizer::from_directory(folder).map_err(StageError::failed)
-    }
-
-    fn unet_config(&self, vae: &AutoencoderConfig) -> Result<UNet2DConditionConfig, StageError> {
-        let levels = self.config.channels.len();
-        let json = json!({
-            "sample_size": crate::shapes::render::SIDE / vae.downscale(),
-            "in_channels": vae.latent_channels,
-            "out_channels": vae.latent_channels,
-            "down_block_types": vec!["CrossAttnDownBlock2D"; levels],
-            "up_block_types": vec!["CrossAttnUpBlock2D"; levels],
-            "block_out_channels": self.config.channels,
-            "layers_per_block": self.config.layers_per_block,
-            "cross_attention_dim": self.config.text_width,
-            "attention_head_dim": self.config.heads,
-            "norm_num_groups": self.config.norm_groups,
-            "use_linear_projection": true,
-        });
-        serde_json::from_value(json).map_err(StageError::configuration)
-    }
-
-    fn text_config(&self, tokenizer: &Tokenizer) -> ClipTextConfig {
-        let size = tokenizer.vocabulary_size();
-        let end = Some(size as i64 - 1);
-        ClipTextConfig {
-            vocab_size: size,
-            hidden_size: self.config.text_width,
-            intermediate_size: 4 * self.config.text_width,
-            projection_dim: self.config.text_width,
-            num_hidden_layers: self.config.text_layers,
-            num_attention_heads: self.config.heads,
-            max_position_embeddings: self.config.context_length,
-            bos_token_id: Some(size as i64 - 2),
-            eos_token_id: end,
-            pad_token_id: end,
-            ..ClipTextConfig::default()
-        }
-    }
-}
-
-fn load_autoencoder(
-    context: &StageContext<'_>,
-    temporary: &Path,
-    device: &Device,
-) -> Result<(AutoencoderConfig, AutoencoderKL), StageError> {
-    let folder = temporary.join("vae");
-    context.store().export(context.input("autoencoder")?, &folder)?;
-    let config = std::fs::read(folder.join("config.json")).map_err(StageError::failed)?;
-    let config: AutoencoderConfig = serde_json::from_slice(&config).map_err(StageError::failed)?;
-    let network = AutoencoderKL::new(&config, device).map_err(StageError::failed)?;
-    let weights = SafetensorsFile::open(&folder.join("diffusion_pytorch_model.safetensors"))
-        .map_err(StageError::failed)?;
-    let network =
-        load_module(network, &weights, &AUTOENCODER_NAMES, FloatDType::F32).map_err(StageError::failed)?;
-    Ok((config, network))
-}
-
-/// The networks of a model that another stage trained; they must have the shapes that the settings ask for.
-fn load_networks(
-    context: &StageContext<'_>,
-    reference: &Reference,
-    unet_config: &UNet2DConditionConfig,
-    text_config: &ClipTextConfig,
-) -> Result<ConditionalDenoiser, StageError> {
-    let open = ModelSource::Stage(reference.clone()).open(context)?;
-    let model = open.load(context, None, context.device()?, Dtype::F32)?;
-    if model.unet_config != *unet_config {
-        return Err(StageError::configuration(OtherNetworks("denoiser")));
-    }
-    if model.text_config != *text_config {
-        return Err(StageError::configuration(OtherNetworks("text encoder")));
-    }
-    Ok(ConditionalDenoiser {
-        unet: model.unet,
-        text_encoder: model.text_encoder,
-    })
-}
-
-/// Stores the model in diffusers' layout with weights in half precision, which is how it is shipped.
-fn put_model(
-    context: &StageContext<'_>,
-    model: &DiffusionModel,
-    temporary: &Path,
-) -> Result<Artifact, StageError> {
-    let folder = temporary.join("model");
-    model
-        .write(&folder, Some(FileDtype::F16))
-        .map_err(StageError::failed)?;
-    let mut entries = Vec::new();
-    collect_files(&folder, "", &mut entries).map_err(StageError::failed)?;
-    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(context.store().put_directory(&entries)?)
-}
-
-fn collect_files(
-    folder: &Path,
-    prefix: &str,
-    entries: &mut Vec<(String, DirectoryEntry)>,
-) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            collect_files(&entry.path(), &format!("{name}/"), entries)?;
-        } else {
-            entries.push((name, DirectoryEntry::Bytes(std::fs::read(entry.path())?)));
-        }
-    }
-    Ok(())
 }

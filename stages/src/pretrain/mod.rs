@@ -1,11 +1,13 @@
 //! Training of the shipped model from nothing: its autoencoder, then its denoiser with its text encoder.
 
+mod architecture;
 mod autoencoder;
 mod autoencoder_training;
 mod data_config;
 mod denoiser;
 mod denoiser_training;
 mod latent_normalization;
+mod model_parts;
 mod training_config;
 
 pub use autoencoder::PretrainAutoencoderConfig;

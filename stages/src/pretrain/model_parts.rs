@@ -1,0 +1,95 @@
+//! What the training of a denoiser reads from the store and writes to it.
+
+use std::path::Path;
+
+use burn::tensor::{Device, FloatDType};
+use mitune_diffusion::clip::ClipTextConfig;
+use mitune_diffusion::model::DiffusionModel;
+use mitune_diffusion::unet::UNet2DConditionConfig;
+use mitune_diffusion::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
+use mitune_diffusion::weights::{Dtype as FileDtype, SafetensorsFile, load_module};
+use mitune_store::{Artifact, DirectoryEntry};
+
+use super::denoiser_training::ConditionalDenoiser;
+use crate::model_source::ModelSource;
+use crate::reference::Reference;
+use crate::stage::{Dtype, StageContext, StageError};
+
+/// The settings do not describe the networks of the model to go on from.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Model of `model_from` has another {0} than these settings describe: give the settings it was made with"
+)]
+struct OtherNetworks(&'static str);
+
+/// The autoencoder that a stage trained, with its settings.
+pub(super) fn load_autoencoder(
+    context: &StageContext<'_>,
+    temporary: &Path,
+    device: &Device,
+) -> Result<(AutoencoderConfig, AutoencoderKL), StageError> {
+    let folder = temporary.join("vae");
+    context.store().export(context.input("autoencoder")?, &folder)?;
+    let config = std::fs::read(folder.join("config.json")).map_err(StageError::failed)?;
+    let config: AutoencoderConfig = serde_json::from_slice(&config).map_err(StageError::failed)?;
+    let network = AutoencoderKL::new(&config, device).map_err(StageError::failed)?;
+    let weights = SafetensorsFile::open(&folder.join("diffusion_pytorch_model.safetensors"))
+        .map_err(StageError::failed)?;
+    let network =
+        load_module(network, &weights, &AUTOENCODER_NAMES, FloatDType::F32).map_err(StageError::failed)?;
+    Ok((config, network))
+}
+
+/// The networks of a model that another stage trained; they must have the shapes that the settings ask for.
+pub(super) fn load_networks(
+    context: &StageContext<'_>,
+    reference: &Reference,
+    unet_config: &UNet2DConditionConfig,
+    text_config: &ClipTextConfig,
+) -> Result<ConditionalDenoiser, StageError> {
+    let open = ModelSource::Stage(reference.clone()).open(context)?;
+    let model = open.load(context, None, context.device()?, Dtype::F32)?;
+    if model.unet_config != *unet_config {
+        return Err(StageError::configuration(OtherNetworks("denoiser")));
+    }
+    if model.text_config != *text_config {
+        return Err(StageError::configuration(OtherNetworks("text encoder")));
+    }
+    Ok(ConditionalDenoiser {
+        unet: model.unet,
+        text_encoder: model.text_encoder,
+    })
+}
+
+/// Stores the model in diffusers' layout with weights in half precision, which is how it is shipped.
+pub(super) fn put_model(
+    context: &StageContext<'_>,
+    model: &DiffusionModel,
+    temporary: &Path,
+) -> Result<Artifact, StageError> {
+    let folder = temporary.join("model");
+    model
+        .write(&folder, Some(FileDtype::F16))
+        .map_err(StageError::failed)?;
+    let mut entries = Vec::new();
+    collect_files(&folder, "", &mut entries).map_err(StageError::failed)?;
+    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(context.store().put_directory(&entries)?)
+}
+
+fn collect_files(
+    folder: &Path,
+    prefix: &str,
+    entries: &mut Vec<(String, DirectoryEntry)>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            collect_files(&entry.path(), &format!("{name}/"), entries)?;
+        } else {
+            entries.push((name, DirectoryEntry::Bytes(std::fs::read(entry.path())?)));
+        }
+    }
+    Ok(())
+}
