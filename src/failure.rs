@@ -162,7 +162,7 @@ impl From<EngineError> for Failure {
             EngineError::Setup { .. } | EngineError::Device(_) => Kind::Usage,
             EngineError::Interrupted { .. } => Kind::Interrupted(130),
             EngineError::Panic { .. } | EngineError::Outputs { .. } | EngineError::Key(_) => Kind::Bug,
-            EngineError::Stage { .. } | EngineError::Store(_) => Kind::Failed,
+            EngineError::Stage { .. } | EngineError::Changed { .. } | EngineError::Store(_) => Kind::Failed,
         };
         Self {
             kind,

@@ -90,6 +90,9 @@ fn features() -> Vec<&'static str> {
     if cfg!(feature = "wgpu") {
         features.push("wgpu");
     }
+    if cfg!(feature = "vulkan") {
+        features.push("vulkan");
+    }
     if cfg!(feature = "cuda") {
         features.push("cuda");
     }

@@ -47,7 +47,11 @@ impl Engine<'_> {
             self.device.open()?;
         }
         let started = (Timestamp::now(), Instant::now());
+        // Keys are made before the first stage runs, which can be hours ago; a result under the key of a file that has
+        // changed since would be wrong for everybody who shares the store.
+        self.check_external(work)?;
         let output = self.run_stage(work, results)?;
+        self.check_external(work)?;
         check_outputs(work.stage, &output.outputs)?;
         let record = self.record(work, results, output, started)?;
         match self.store.publish(record.clone())? {
@@ -60,6 +64,25 @@ impl Engine<'_> {
                 check_outputs(work.stage, &winner.outputs)?;
                 Ok(winner)
             }
+        }
+    }
+
+    /// Checks that the files a stage reads are still those of its key.
+    fn check_external(&self, work: &Work<'_>) -> Result<(), EngineError> {
+        let name = || work.stage.name.to_string();
+        let found = work.stage.stage.external(self.digests);
+        let found = found.map_err(|source| EngineError::Stage {
+            stage: name(),
+            source,
+        })?;
+        let changed = |input: &&String| found.get(*input) != work.prepared.external.get(*input);
+        let mut inputs = found.keys().chain(work.prepared.external.keys());
+        match inputs.find(changed) {
+            Some(input) => Err(EngineError::Changed {
+                stage: name(),
+                input: input.clone(),
+            }),
+            None => Ok(()),
         }
     }
 

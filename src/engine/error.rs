@@ -39,6 +39,14 @@ pub enum EngineError {
         /// What the panic said.
         message: String,
     },
+    /// A file that a stage reads is not the one its key was made of.
+    #[error("`{input}` of stage `{stage}` changed while the pipeline ran; nothing was kept of the stage")]
+    Changed {
+        /// The stage.
+        stage: String,
+        /// What the stage calls the file or folder.
+        input: String,
+    },
     /// A stage yielded other outputs than it declares.
     #[error("Stage `{stage}` declares the outputs `{declared}` and yielded `{yielded}`")]
     Outputs {

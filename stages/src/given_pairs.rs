@@ -201,7 +201,7 @@ impl Job<'_> {
             let image = self.plan.name(&pair);
             StageError::configuration(GivenPairsError::Undecodable { image, source })
         })?;
-        let step = side_step(&self.loaded.model);
+        let step = side_step(&self.loaded.model.unet_config, &self.loaded.model.vae_config);
         let (width, height) = (pixels.width(), pixels.height());
         let fits = |side: u32| side > 0 && (side as usize).is_multiple_of(step);
         if fits(width) && fits(height) {

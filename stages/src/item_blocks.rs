@@ -10,6 +10,9 @@ use mitune_store::{Artifact, FamilyKey, ItemKey, ItemRow, Producer};
 use crate::prompt_labels::put_labelled;
 use crate::stage::{StageContext, StageError, Work};
 
+/// More than any device computes together; a block is computed in full, whatever is wanted of it.
+pub(crate) const MOST_IN_BATCH: usize = 4_096;
+
 /// Items that are computed together.
 ///
 /// The numbers of an item depend in the last digit on the shape of the batch it was computed in. A block has therefore

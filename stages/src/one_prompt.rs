@@ -111,7 +111,12 @@ impl OnePrompt {
     pub fn generate(&self, progress: &dyn Progress, cancelled: &AtomicBool) -> Result<Generated, StageError> {
         self.check_folder()?;
         let loaded = LoadedModel::load(&self.model, self.adapter.as_ref(), self.device, self.dtype)?;
-        let shape = latent_shape(&loaded.model, self.height, self.width)?;
+        let shape = latent_shape(
+            &loaded.model.unet_config,
+            &loaded.model.vae_config,
+            self.height,
+            self.width,
+        )?;
         let scheduler = self
             .scheduler
             .unwrap_or_else(|| scheduler_of(&loaded.model.scheduler_config, progress));

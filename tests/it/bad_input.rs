@@ -159,3 +159,34 @@ fn a_device_that_is_not_there_is_no_panic() {
         assert!(place.files("actions").is_empty() && !place.path().join("out").exists());
     }
 }
+
+/// Sizes that would fill the memory, and samplers that cannot be, are refused before any stage works.
+#[test]
+fn values_out_of_reach_are_refused_by_plan_and_run_alike() {
+    let place = Place::new();
+    for (set, text) in [
+        (
+            "candidates.candidates_per_prompt=4000000000",
+            "is 4000000000, more than 1000000",
+        ),
+        (
+            "candidates.batch_size=1000000000",
+            "is 1000000000, more than 4096",
+        ),
+        (
+            "candidates.height=18446744073709551608",
+            "is 18446744073709551608, more than 16384",
+        ),
+        ("candidates.width=1000000000", "is 1000000000, more than 16384"),
+        ("candidates.sampler.steps=0", "0"),
+        ("candidates.sampler.eta=-1", "Sampler setting `eta` is `-1`"),
+        ("adapter.rank=4000000000", "at most 4096"),
+    ] {
+        let set = format!("stages.{set}");
+        for command in ["plan", "run"] {
+            let ended = run_real(place.path(), &[command, "small.yaml", "--set", &set]);
+            told(&ended, 2, &[text]);
+        }
+    }
+    assert!(place.files("actions").is_empty());
+}

@@ -221,3 +221,39 @@ fn a_plan_says_what_changed_and_what_waits() {
     assert_eq!(differences[0].right, Some(6_i64.into()));
     assert!(matches!(&plan.stages[2].state, PlanState::Pending(on) if on == &[1]));
 }
+
+/// The files of a stage are digested before the first stage runs; what is read later must be the same.
+#[test]
+fn a_file_that_changes_during_the_run_is_not_recorded_under_its_former_key() {
+    let place = Workplace::new();
+    for name in ["own", "other"] {
+        std::fs::write(place.path().join(name), name).unwrap();
+    }
+    let path = place.path().join("pipeline.yaml");
+    let run = |text: &str| {
+        std::fs::write(&path, format!("version: 1\nname: edited\nstages:\n{text}")).unwrap();
+        crate::program::run(place.path(), &["run", "pipeline.yaml", "--store", "store"])
+    };
+    let itself = run("  a: {kind: digest, file: own, edits: own}\n");
+    let message = "`file` of stage `a` changed while the pipeline ran";
+    assert_eq!(
+        (itself.code, itself.stderr.contains(message)),
+        (Some(1), true),
+        "{}",
+        itself.stderr
+    );
+
+    let stages = "  a: {kind: digest, file: own, edits: other}\n  b: {kind: digest, file: other}\n";
+    let later = run(stages);
+    let message = "`file` of stage `b` changed while the pipeline ran";
+    assert_eq!(
+        (later.code, later.stderr.contains(message)),
+        (Some(1), true),
+        "{}",
+        later.stderr
+    );
+    // The first stage is kept and edits nothing again.
+    let again = run(stages);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(again.stdout.contains("1 computed, 1 found"), "{}", again.stdout);
+}

@@ -145,8 +145,10 @@ fn open(family: DeviceFamily, index: usize) -> Result<OpenDevice, DeviceError> {
 fn enumerate(family: DeviceFamily) -> Result<Vec<Device>, DeviceError> {
     match family {
         DeviceFamily::Cpu => Ok(vec![Device::flex()]),
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "vulkan")]
         DeviceFamily::Wgpu => Ok(Device::enumerate(burn::tensor::DeviceType::Vulkan).into_vec()),
+        #[cfg(all(feature = "wgpu", not(feature = "vulkan")))]
+        DeviceFamily::Wgpu => Ok(Device::enumerate(burn::tensor::DeviceType::WebGpu).into_vec()),
         #[cfg(feature = "cuda")]
         DeviceFamily::Cuda => Ok(Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()),
         #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
@@ -162,7 +164,10 @@ fn enumerate_hardware(family: DeviceFamily) -> Vec<Device> {
         .unwrap_or_default();
     #[cfg(feature = "wgpu")]
     let devices = {
+        #[cfg(feature = "vulkan")]
         let software = Device::vulkan(burn::tensor::DeviceKind::Cpu);
+        #[cfg(not(feature = "vulkan"))]
+        let software = Device::webgpu(burn::tensor::DeviceKind::Cpu);
         devices
             .into_iter()
             .take_while(|device| *device != software)

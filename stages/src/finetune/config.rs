@@ -185,6 +185,12 @@ impl FinetuneConfig {
                 "0 to 1",
                 (0.0..=1.0).contains(&self.caption_dropout),
             ),
+            (
+                "rank",
+                f64::from(self.rank.get()),
+                "at most 4096",
+                self.rank.get() <= 4_096,
+            ),
             ("steps", self.steps as f64, "at least 1", self.steps > 0),
             (
                 "checkpoint_every",

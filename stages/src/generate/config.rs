@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mitune_diffusion::sampler::SamplerSettings;
+use mitune_diffusion::model::ModelDirectory;
+use mitune_diffusion::sampler::{Sampler, SamplerSettings};
 use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::item_blocks::MOST_IN_BATCH;
+use crate::latent_shape::latent_shape;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
@@ -77,11 +80,20 @@ fn sixty_four() -> usize {
     64
 }
 
+/// More candidates of a prompt than any selection looks through; a slip must not fill the memory.
+const MOST_CANDIDATES: usize = 1_000_000;
+
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]
 enum GenerateConfigError {
     #[error("Setting `{setting}` is 0, expected at least 1")]
     Zero { setting: &'static str },
+    #[error("Setting `{setting}` is {found}, more than {largest}")]
+    TooLarge {
+        setting: &'static str,
+        found: usize,
+        largest: usize,
+    },
     #[error("Seed indices end at {last}, past the largest, {}", u32::MAX)]
     SeedIndices { last: u64 },
 }
@@ -99,6 +111,23 @@ impl StageConfig for GenerateConfig {
         }
         if self.shard_size == 0 {
             return zero("shard_size");
+        }
+        let too_large = |setting, found, largest| GenerateConfigError::TooLarge {
+            setting,
+            found,
+            largest,
+        };
+        if self.candidates_per_prompt as usize > MOST_CANDIDATES {
+            let found = self.candidates_per_prompt as usize;
+            let error = too_large("candidates_per_prompt", found, MOST_CANDIDATES);
+            return Err(StageError::configuration(error));
+        }
+        if let Some(found) = self.batch_size.filter(|size| *size > MOST_IN_BATCH) {
+            return Err(StageError::configuration(too_large(
+                "batch_size",
+                found,
+                MOST_IN_BATCH,
+            )));
         }
         let last = u64::from(self.first_seed_index) + u64::from(self.candidates_per_prompt);
         if last > u64::from(u32::MAX) {
@@ -186,6 +215,18 @@ impl Stage for Generate {
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+        // What the model's own settings can tell is told before any other stage has worked.
+        if let ModelSource::Directory(path) = &self.model {
+            let model = ModelDirectory::open(path).map_err(StageError::configuration)?;
+            latent_shape(
+                model.unet_config(),
+                model.vae_config(),
+                self.config.height,
+                self.config.width,
+            )?;
+            Sampler::new(model.scheduler_config(), &self.sampler_settings())
+                .map_err(StageError::configuration)?;
+        }
         self.model.external(digests)
     }
 

@@ -60,7 +60,12 @@ impl Generate {
         let device = context.device()?;
         let adapter = context.optional_input(ADAPTER_PORT);
         let model = open.load(context, adapter, device, self.dtype)?;
-        let latent_shape = latent_shape(&model, self.config.height, self.config.width)?;
+        let latent_shape = latent_shape(
+            &model.unet_config,
+            &model.vae_config,
+            self.config.height,
+            self.config.width,
+        )?;
         let elements: usize = latent_shape.iter().product();
         let batch_size = self
             .config

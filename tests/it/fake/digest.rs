@@ -17,15 +17,24 @@ use super::put;
 #[serde(deny_unknown_fields)]
 pub(crate) struct DigestConfig {
     file: PathBuf,
+    /// A file that gets another byte while the stage runs.
+    #[serde(default)]
+    edits: Option<PathBuf>,
 }
 
-struct Digest(PathBuf);
+struct Digest {
+    file: PathBuf,
+    edits: Option<PathBuf>,
+}
 
 impl StageConfig for DigestConfig {
     const KIND: &'static str = "digest";
 
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
-        Ok(Box::new(Digest(defaults.resolve(&self.file))))
+        Ok(Box::new(Digest {
+            file: defaults.resolve(&self.file),
+            edits: self.edits.map(|file| defaults.resolve(&file)),
+        }))
     }
 }
 
@@ -54,15 +63,20 @@ impl Stage for Digest {
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
-        let digest = digests.digest("bytes/1", &[&self.0], &mut || {
-            let bytes = std::fs::read(&self.0).map_err(StageError::configuration)?;
+        let digest = digests.digest("bytes/1", &[&self.file], &mut || {
+            let bytes = std::fs::read(&self.file).map_err(StageError::configuration)?;
             Ok(ContentDigest::new(*FileDigest::of(&bytes).digest()))
         })?;
         Ok(BTreeMap::from([("file".to_owned(), digest)]))
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
-        let size = std::fs::metadata(&self.0).map_err(StageError::failed)?.len();
+        if let Some(edits) = &self.edits {
+            let mut bytes = std::fs::read(edits).map_err(StageError::failed)?;
+            bytes.push(b'!');
+            std::fs::write(edits, bytes).map_err(StageError::failed)?;
+        }
+        let size = std::fs::metadata(&self.file).map_err(StageError::failed)?.len();
         Ok(StageOutput::one(
             "size",
             put(context, vec![i64::try_from(size).map_err(StageError::failed)?])?,
