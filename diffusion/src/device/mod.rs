@@ -148,7 +148,7 @@ fn enumerate(family: DeviceFamily) -> Result<Vec<Device>, DeviceError> {
         #[cfg(feature = "vulkan")]
         DeviceFamily::Wgpu => Ok(Device::enumerate(burn::tensor::DeviceType::Vulkan).into_vec()),
         #[cfg(all(feature = "wgpu", not(feature = "vulkan")))]
-        DeviceFamily::Wgpu => Ok(Device::enumerate(burn::tensor::DeviceType::WebGpu).into_vec()),
+        DeviceFamily::Wgpu => Ok(Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec()),
         #[cfg(feature = "cuda")]
         DeviceFamily::Cuda => Ok(Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()),
         #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
@@ -167,7 +167,7 @@ fn enumerate_hardware(family: DeviceFamily) -> Vec<Device> {
         #[cfg(feature = "vulkan")]
         let software = Device::vulkan(burn::tensor::DeviceKind::Cpu);
         #[cfg(not(feature = "vulkan"))]
-        let software = Device::webgpu(burn::tensor::DeviceKind::Cpu);
+        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
         devices
             .into_iter()
             .take_while(|device| *device != software)
