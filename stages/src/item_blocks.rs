@@ -11,7 +11,23 @@ use crate::prompt_labels::put_labelled;
 use crate::stage::{StageContext, StageError, Work};
 
 /// More than any device computes together; a block is computed in full, whatever is wanted of it.
-pub(crate) const MOST_IN_BATCH: usize = 4_096;
+const MOST_IN_BATCH: usize = 4_096;
+
+/// A batch that no device can hold.
+#[derive(Debug, thiserror::Error)]
+#[error("Setting `batch_size` is {0}, more than {MOST_IN_BATCH}")]
+struct BatchTooLarge(usize);
+
+/// Checks the number of items to a block, where it is set.
+///
+/// # Errors
+/// [`StageError::Configuration`] if no device can hold so many.
+pub(crate) fn check_batch_size(batch_size: Option<usize>) -> Result<(), StageError> {
+    match batch_size.filter(|size| *size > MOST_IN_BATCH) {
+        Some(size) => Err(StageError::configuration(BatchTooLarge(size))),
+        None => Ok(()),
+    }
+}
 
 /// Items that are computed together.
 ///

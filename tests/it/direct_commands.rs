@@ -8,6 +8,19 @@ use serde_json::Value;
 use crate::program::{Ended, run_real};
 use crate::trial_model;
 
+/// Scores the pairs of `pairs.csv`.
+const SCORE_PAIRS: [&str; 9] = [
+    "score",
+    "--model",
+    "model",
+    "--pairs",
+    "pairs.csv",
+    "--out",
+    "scores.parquet",
+    "--device",
+    "cpu",
+];
+
 fn folder_with_model() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     trial_model::write(&folder.path().join("model"));
@@ -67,18 +80,7 @@ fn images_are_generated_once_and_can_be_scored() {
         "image,prompt\nout/0000.png,a red circle\nout/0001.png,\n",
     )
     .unwrap();
-    let score = [
-        "score",
-        "--model",
-        "model",
-        "--pairs",
-        "pairs.csv",
-        "--out",
-        "scores.parquet",
-        "--device",
-        "cpu",
-    ];
-    let scored = run_real(folder, &score);
+    let scored = run_real(folder, &SCORE_PAIRS);
     assert_eq!(scored.code, Some(0), "{}", scored.stderr);
     assert_eq!(scored.stdout, "2 pairs scored into `scores.parquet`\n");
     let from_table = [
@@ -154,18 +156,7 @@ fn mistakes_are_named_and_exit_with_2() {
     );
 
     fs::write(folder.join("pairs.csv"), "image,prompt\nnone.png,a red circle\n").unwrap();
-    let score = [
-        "score",
-        "--model",
-        "model",
-        "--pairs",
-        "pairs.csv",
-        "--out",
-        "scores.parquet",
-        "--device",
-        "cpu",
-    ];
-    let missing = run_real(folder, &score);
+    let missing = run_real(folder, &SCORE_PAIRS);
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
     assert!(missing.stderr.contains("none.png"), "{}", missing.stderr);
     assert!(!folder.join("scores.parquet").exists());

@@ -9,7 +9,7 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::item_blocks::MOST_IN_BATCH;
+use crate::item_blocks::check_batch_size;
 use crate::latent_shape::latent_shape;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
@@ -81,19 +81,15 @@ fn sixty_four() -> usize {
 }
 
 /// More candidates of a prompt than any selection looks through; a slip must not fill the memory.
-const MOST_CANDIDATES: usize = 1_000_000;
+const MOST_CANDIDATES: u32 = 1_000_000;
 
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]
 enum GenerateConfigError {
     #[error("Setting `{setting}` is 0, expected at least 1")]
     Zero { setting: &'static str },
-    #[error("Setting `{setting}` is {found}, more than {largest}")]
-    TooLarge {
-        setting: &'static str,
-        found: usize,
-        largest: usize,
-    },
+    #[error("Setting `candidates_per_prompt` is {found}, more than {MOST_CANDIDATES}")]
+    TooManyCandidates { found: u32 },
     #[error("Seed indices end at {last}, past the largest, {}", u32::MAX)]
     SeedIndices { last: u64 },
 }
@@ -112,23 +108,14 @@ impl StageConfig for GenerateConfig {
         if self.shard_size == 0 {
             return zero("shard_size");
         }
-        let too_large = |setting, found, largest| GenerateConfigError::TooLarge {
-            setting,
-            found,
-            largest,
-        };
-        if self.candidates_per_prompt as usize > MOST_CANDIDATES {
-            let found = self.candidates_per_prompt as usize;
-            let error = too_large("candidates_per_prompt", found, MOST_CANDIDATES);
-            return Err(StageError::configuration(error));
+        if self.candidates_per_prompt > MOST_CANDIDATES {
+            return Err(StageError::configuration(
+                GenerateConfigError::TooManyCandidates {
+                    found: self.candidates_per_prompt,
+                },
+            ));
         }
-        if let Some(found) = self.batch_size.filter(|size| *size > MOST_IN_BATCH) {
-            return Err(StageError::configuration(too_large(
-                "batch_size",
-                found,
-                MOST_IN_BATCH,
-            )));
-        }
+        check_batch_size(self.batch_size)?;
         let last = u64::from(self.first_seed_index) + u64::from(self.candidates_per_prompt);
         if last > u64::from(u32::MAX) {
             return Err(StageError::configuration(GenerateConfigError::SeedIndices {

@@ -9,7 +9,7 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::item_blocks::MOST_IN_BATCH;
+use crate::item_blocks::check_batch_size;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
@@ -99,13 +99,6 @@ struct ZeroError {
     setting: &'static str,
 }
 
-/// A batch that no device can hold.
-#[derive(Debug, thiserror::Error)]
-#[error("Setting `batch_size` is {found}, more than {MOST_IN_BATCH}")]
-struct BatchError {
-    found: usize,
-}
-
 impl StageConfig for ScoreConfig {
     const KIND: &'static str = "score";
 
@@ -119,9 +112,7 @@ impl StageConfig for ScoreConfig {
         if let Some((setting, _)) = sizes.into_iter().find(|(_, size)| *size == Some(0)) {
             return Err(StageError::configuration(ZeroError { setting }));
         }
-        if let Some(found) = self.batch_size.filter(|size| *size > MOST_IN_BATCH) {
-            return Err(StageError::configuration(BatchError { found }));
-        }
+        check_batch_size(self.batch_size)?;
         let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
         let seed = self.seed.unwrap_or(defaults.seed);
         let stage = Score {
