@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
+use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::guidance::Denoiser;
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};
 use mitune_diffusion::scheduler::SchedulerConfig;
@@ -22,16 +23,16 @@ const TOKENS: usize = 16;
 struct Network(UNet2DConditionModel);
 
 impl Denoiser for Network {
-    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4> {
-        let timesteps = Tensor::full([latents.dims()[0]], timestep as f32, &latents.device());
-        self.0.forward(latents.clone(), timesteps, context.clone())
+    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
+        let timesteps = Tensor::full([latents.dims()[0]], timestep, &latents.device());
+        self.0.forward(latents.clone(), timesteps, conditioning)
     }
 }
 
 struct Nothing;
 
 impl Denoiser for Nothing {
-    fn predict(&self, latents: &Tensor<4>, _timestep: usize, _context: &Tensor<3>) -> Tensor<4> {
+    fn predict(&self, latents: &Tensor<4>, _timestep: f64, _conditioning: &Conditioning) -> Tensor<4> {
         latents.clone()
     }
 }
@@ -51,8 +52,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let sampler = Sampler::new(&SchedulerConfig::stable_diffusion(), &settings)?;
     let normal = Distribution::Normal(0.0, 1.0);
-    let conditional = Tensor::random([1, TOKENS, 96], normal, &device);
-    let unconditional = Tensor::random([1, TOKENS, 96], normal, &device);
+    let random = || Conditioning::from(Tensor::<3>::random([1, TOKENS, 96], normal, &device));
+    let conditional = random();
+    let unconditional = random();
     println!("batch  network ms/step  loop ms/step  candidates/s");
     for batch in [1_u32, 4, 8, 16, 32] {
         let indices: Vec<u32> = (0..batch).collect();

@@ -7,6 +7,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use crate::conditioning::Conditioning;
 use crate::guidance::Denoiser;
 use crate::prediction::PredictionType;
 use crate::schedule::NoiseSchedule;
@@ -24,22 +25,23 @@ pub struct GaussianDenoiser {
 
 impl GaussianDenoiser {
     /// Encodes a prompt of the given value as a context of shape `[1, 1, 2]`.
-    pub fn conditional(value: f32, device: &Device) -> Tensor<3> {
-        Tensor::from_floats([[[1.0, value]]], device)
+    pub fn conditional(value: f32, device: &Device) -> Conditioning {
+        Tensor::<3>::from_floats([[[1.0, value]]], device).into()
     }
 
     /// Encodes the absence of a prompt as a context of shape `[1, 1, 2]`.
-    pub fn unconditional(device: &Device) -> Tensor<3> {
-        Tensor::from_floats([[[0.0, 0.0]]], device)
+    pub fn unconditional(device: &Device) -> Conditioning {
+        Tensor::<3>::from_floats([[[0.0, 0.0]]], device).into()
     }
 }
 
 impl Denoiser for GaussianDenoiser {
-    /// Predicts from `context` rows of (1 with a prompt, else 0; the prompt's value).
+    /// Predicts from context rows of (1 with a prompt, else 0; the prompt's value).
     ///
-    /// The timestep must be inside the schedule.
-    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4> {
-        let left = self.schedule.alphas_cumprod()[timestep];
+    /// The timestep must be inside the schedule; its fraction is dropped.
+    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
+        let left = self.schedule.alphas_cumprod()[timestep as usize];
+        let context = &conditioning.context;
         let batch = latents.dims()[0];
         let column = |i| context.clone().narrow(2, i, 1).reshape([batch, 1, 1, 1]);
         let mean = column(0) * column(1).mul_scalar(self.correlation);

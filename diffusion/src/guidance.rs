@@ -2,24 +2,27 @@
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
+use crate::conditioning::Conditioning;
+
 /// A network that looks at noisy latents and says what it was trained to say.
 pub trait Denoiser {
     /// Returns the raw output (noise, velocity or original) for a batch at one timestep.
     ///
-    /// Latents and context arrive as the caller keeps them, usually `f32`; a network of another
+    /// Latents and conditioning arrive as the caller keeps them, usually `f32`; a network of another
     /// float type converts them itself, and may return its own type.
     ///
     /// # Shapes
     /// - `latents`: `[batch, channels, height, width]`, as is the result.
-    /// - `context`: `[batch, tokens, features]`.
-    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4>;
+    /// - `timestep`: as the training counts them, between two of them for some samplers.
+    /// - `conditioning`: one row per latent.
+    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4>;
 }
 
 /// A denoiser asked with and without the prompt in one batched call (Ho and Salimans 2022).
 pub struct Guidance<'a> {
     denoiser: &'a dyn Denoiser,
     /// Unconditional rows first, then conditional ones.
-    context: Tensor<3>,
+    conditioning: Conditioning,
 }
 
 /// The two answers of one call, in `f32`.
@@ -31,25 +34,30 @@ pub struct Predictions {
 }
 
 impl<'a> Guidance<'a> {
-    /// Pairs each conditional context with the unconditional one.
+    /// Pairs each conditional row with the unconditional one.
     ///
     /// # Shapes
-    /// `conditional` is `[batch, tokens, features]`, `unconditional` `[1, tokens, features]`.
-    pub fn new(denoiser: &'a dyn Denoiser, conditional: Tensor<3>, unconditional: Tensor<3>) -> Self {
-        let batch = conditional.dims()[0];
-        let unconditional = unconditional.repeat_dim(0, batch);
-        let context = Tensor::cat(vec![unconditional, conditional], 0);
-        Self { denoiser, context }
+    /// `conditional` has a row per latent, `unconditional` one row.
+    ///
+    /// # Panics
+    /// The two do not [fit](Conditioning::fits) each other.
+    pub fn new(denoiser: &'a dyn Denoiser, conditional: Conditioning, unconditional: Conditioning) -> Self {
+        let unconditional = unconditional.repeat(conditional.batch());
+        let conditioning = Conditioning::cat(vec![unconditional, conditional]);
+        Self {
+            denoiser,
+            conditioning,
+        }
     }
 
     /// Evaluates both branches.
     ///
     /// # Shapes
     /// `latents` is `[batch, channels, height, width]`.
-    pub fn predict(&self, latents: &Tensor<4>, timestep: usize) -> Predictions {
+    pub fn predict(&self, latents: &Tensor<4>, timestep: f64) -> Predictions {
         let batch = latents.dims()[0];
         let both = Tensor::cat(vec![latents.clone(), latents.clone()], 0);
-        let output = in_f32(self.denoiser.predict(&both, timestep, &self.context));
+        let output = in_f32(self.denoiser.predict(&both, timestep, &self.conditioning));
         Predictions {
             unconditional: output.clone().narrow(0, 0, batch),
             conditional: output.narrow(0, batch, batch),

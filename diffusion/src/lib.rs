@@ -3,6 +3,7 @@
 
 pub mod adapter;
 pub mod clip;
+pub mod conditioning;
 pub mod device;
 pub mod forward_scores;
 pub mod gaussian;

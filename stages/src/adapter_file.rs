@@ -152,7 +152,9 @@ mod tests {
         let ramp = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
         let latents = Tensor::<4>::from_data(TensorData::new(ramp(256), [1, 4, 8, 8]), (&device, DType::F32));
         let context = Tensor::<3>::from_data(TensorData::new(ramp(72), [1, 9, 8]), (&device, DType::F32));
-        unet.predict(&latents, 500, &context).try_into_vec_as().unwrap()
+        unet.predict(&latents, 500.0, &context.into())
+            .try_into_vec_as()
+            .unwrap()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Tensor;
+use mitune_diffusion::conditioning::ImageSize;
 use mitune_diffusion::device::DeviceSelection;
 use mitune_diffusion::forward_scores::{
     ForwardScoreError, ForwardScoreSettings, ForwardScorer, ForwardScores,
@@ -91,16 +91,10 @@ impl GivenPairs {
         let loaded = LoadedModel::load(&self.model, None, self.device, Dtype::F32)?;
         let scorer = ForwardScorer::new(&loaded.model.scheduler_config, &ForwardScoreSettings::default())
             .map_err(StageError::configuration)?;
-        let unconditional = loaded
-            .model
-            .encode_prompts(&[""], &loaded.device)
-            .map_err(StageError::failed)?
-            .context;
         let mut job = Job {
             plan: self,
             loaded: &loaded,
             scorer,
-            unconditional,
             cancelled,
             scored: Vec::new(),
             truncated: 0,
@@ -189,7 +183,6 @@ struct Job<'a> {
     plan: &'a GivenPairs,
     loaded: &'a LoadedModel,
     scorer: ForwardScorer,
-    unconditional: Tensor<3>,
     cancelled: &'a AtomicBool,
     scored: Vec<ScoredPair>,
     truncated: usize,
@@ -224,10 +217,16 @@ impl Job<'_> {
     fn score(&mut self, batch: Vec<Decoded>) -> Result<u64, StageError> {
         let Some(first) = batch.first() else { return Ok(0) };
         let prompt = first.pair.prompt.as_str();
-        let encoded = self
-            .loaded
-            .model
-            .encode_prompts(&[prompt], &self.loaded.device)
+        let LoadedModel { model, device, .. } = self.loaded;
+        let size = ImageSize {
+            height: first.pixels.height() as usize,
+            width: first.pixels.width() as usize,
+        };
+        let encoded = model
+            .encode_prompts(&[prompt], size, device)
+            .map_err(StageError::failed)?;
+        let empty = model
+            .encode_negative("", size, device)
             .map_err(StageError::failed)?;
         if encoded.truncated.contains(&true) {
             self.truncated += batch.len();
@@ -240,10 +239,10 @@ impl Job<'_> {
         let scores = self
             .scorer
             .score(
-                &self.loaded.model.unet,
+                &model.unet,
                 &self.loaded.encode(&pixels),
-                &encoded.context,
-                &self.unconditional,
+                &encoded.conditioning,
+                &empty.conditioning,
                 &text_key(prompt),
                 &mut on_step,
             )

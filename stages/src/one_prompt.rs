@@ -129,13 +129,17 @@ impl OnePrompt {
         };
         let sampler =
             Sampler::new(&loaded.model.scheduler_config, &settings).map_err(StageError::configuration)?;
-        let texts = [self.prompt.as_str(), self.negative.as_str()];
-        let encoded = loaded
+        let size = loaded.model.image_size(shape);
+        let conditional = loaded
             .model
-            .encode_prompts(&texts, &loaded.device)
+            .encode_prompts(&[self.prompt.as_str()], size, &loaded.device)
             .map_err(StageError::failed)?;
-        for (name, truncated) in ["Prompt", "Negative prompt"].into_iter().zip(&encoded.truncated) {
-            if *truncated {
+        let unconditional = loaded
+            .model
+            .encode_negative(&self.negative, size, &loaded.device)
+            .map_err(StageError::failed)?;
+        for (name, encoded) in [("Prompt", &conditional), ("Negative prompt", &unconditional)] {
+            if encoded.truncated.contains(&true) {
                 progress.message(&format!(
                     "{name} is longer than the text encoder reads; its end is cut off, as CLIP does"
                 ));
@@ -145,8 +149,8 @@ impl OnePrompt {
             plan: self,
             loaded: &loaded,
             sampler: &sampler,
-            conditional: encoded.context.clone().narrow(0, 0, 1),
-            unconditional: encoded.context.narrow(0, 1, 1),
+            conditional: conditional.conditioning,
+            unconditional: unconditional.conditioning,
             key: text_key(&self.prompt),
             shape,
             progress,
@@ -157,7 +161,7 @@ impl OnePrompt {
             images: job.write(&candidates)?,
             scheduler,
             device: loaded.device_name.clone(),
-            truncated: encoded.truncated.first() == Some(&true),
+            truncated: conditional.truncated.contains(&true),
         })
     }
 

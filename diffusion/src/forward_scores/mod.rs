@@ -22,6 +22,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{DType, Tensor, TensorData};
 
+use crate::conditioning::Conditioning;
 use crate::guidance::{Denoiser, Guidance, squared_norms};
 use crate::noise::{ContentKey, NoiseSource};
 use crate::prediction::Mix;
@@ -102,7 +103,7 @@ impl ForwardScorer {
     ///
     /// # Shapes
     /// - `latents`: `[batch, channels, height, width]`, as the network sees them, in `f32`.
-    /// - `conditional`: `[1 or batch, tokens, features]`; `unconditional`: `[1, tokens, features]`.
+    /// - `conditional`: one row, or one per latent; `unconditional`: one row.
     ///
     /// # Errors
     /// Fails when contexts do not fit the latents, a score is not finite, the device fails, or
@@ -111,8 +112,8 @@ impl ForwardScorer {
         &self,
         denoiser: &dyn Denoiser,
         latents: &Tensor<4>,
-        conditional: &Tensor<3>,
-        unconditional: &Tensor<3>,
+        conditional: &Conditioning,
+        unconditional: &Conditioning,
         noise_key: &ContentKey,
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<ForwardScores>, ForwardScoreError> {
@@ -136,15 +137,15 @@ impl ForwardScorer {
         &self,
         denoiser: &dyn Denoiser,
         latents: &Tensor<4>,
-        conditional: &Tensor<3>,
-        unconditional: &Tensor<3>,
+        conditional: &Conditioning,
+        unconditional: &Conditioning,
         noise_key: &ContentKey,
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Vec<ForwardErrors>>, ForwardScoreError> {
         let batch = latents.dims()[0];
-        let conditional = match conditional.dims()[0] {
+        let conditional = match conditional.batch() {
             rows if rows == batch => conditional.clone(),
-            1 => conditional.clone().repeat_dim(0, batch),
+            1 => conditional.clone().repeat(batch),
             contexts => {
                 return Err(ForwardScoreError::Contexts {
                     contexts,
@@ -195,7 +196,7 @@ impl Level {
     fn measure(self, guidance: &Guidance<'_>, latents: &Tensor<4>, noise: Tensor<4>) -> [Tensor<2>; 3] {
         let noisy =
             latents.clone().mul_scalar(self.noising.original) + noise.clone().mul_scalar(self.noising.noise);
-        let predictions = guidance.predict(&noisy, self.timestep);
+        let predictions = guidance.predict(&noisy, self.timestep as f64);
         let difference = predictions.difference().mul_scalar(self.epsilon.output);
         let error = noise - self.epsilon.apply(noisy, predictions.conditional);
         let batch = latents.dims()[0] as i32;

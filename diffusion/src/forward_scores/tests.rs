@@ -47,18 +47,18 @@ fn world(prompts: &[f32], size: usize, device: &Device) -> (Vec<f32>, Tensor<4>)
     )
 }
 
-fn contexts(prompts: &[f32], device: &Device) -> Tensor<3> {
+fn contexts(prompts: &[f32], device: &Device) -> Conditioning {
     let rows = prompts
         .iter()
         .map(|&value| GaussianDenoiser::conditional(value, device));
-    Tensor::cat(rows.collect(), 0)
+    Conditioning::cat(rows.collect())
 }
 
 fn scores(
     kind: PredictionType,
     settings: &ForwardScoreSettings,
     latents: &Tensor<4>,
-    conditional: &Tensor<3>,
+    conditional: &Conditioning,
 ) -> Vec<ForwardScores> {
     let (scorer, denoiser) = setting(kind, settings);
     let unconditional = GaussianDenoiser::unconditional(&latents.device());
@@ -252,7 +252,7 @@ fn scoring_stops_when_told_and_refuses_what_does_not_fit() {
             ControlFlow::Continue(())
         }
     };
-    let run = |prompts: &Tensor<3>, on_step: &mut OnStep<'_>| {
+    let run = |prompts: &Conditioning, on_step: &mut OnStep<'_>| {
         scorer.score(&denoiser, &latents, prompts, &unconditional, &KEY, on_step)
     };
     assert_eq!(run(&prompt, &mut stop), Err(ForwardScoreError::Cancelled));

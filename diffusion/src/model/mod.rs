@@ -17,6 +17,7 @@ pub use directory::ModelDirectory;
 pub use error::ModelError;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
+use crate::conditioning::{Conditioning, ImageSize};
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
@@ -46,18 +47,36 @@ pub struct DiffusionModel {
 /// Prompts as the denoiser reads them.
 #[derive(Debug, Clone)]
 pub struct EncodedPrompts {
-    /// One hidden state per token, `[prompts, tokens, width]`.
-    pub context: Tensor<3>,
+    /// One row per prompt.
+    pub conditioning: Conditioning,
     /// Whether each prompt was too long and its end was cut off.
     pub truncated: Vec<bool>,
 }
 
 impl DiffusionModel {
-    /// Encodes prompts; the empty prompt is the unconditional one.
+    /// Encodes the text of the unconditional branch, one row; usually it is empty.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn encode_negative(
+        &self,
+        text: &str,
+        size: ImageSize,
+        device: &Device,
+    ) -> Result<EncodedPrompts, ModelError> {
+        self.encode_prompts(&[text], size, device)
+    }
+
+    /// Encodes prompts for images of a size.
     ///
     /// # Errors
     /// When there are no prompts, or one cannot be encoded.
-    pub fn encode_prompts(&self, prompts: &[&str], device: &Device) -> Result<EncodedPrompts, ModelError> {
+    pub fn encode_prompts(
+        &self,
+        prompts: &[&str],
+        _size: ImageSize,
+        device: &Device,
+    ) -> Result<EncodedPrompts, ModelError> {
         let encoded = prompts
             .iter()
             .map(|prompt| self.tokenizer.encode(prompt))
@@ -72,9 +91,18 @@ impl DiffusionModel {
         let data = TensorData::new(ids, [prompts.len(), tokens]);
         let ids = Tensor::<2, Int>::from_data(data, (device, DType::I32));
         Ok(EncodedPrompts {
-            context: self.text_encoder.forward(ids).last_hidden_state,
+            conditioning: self.text_encoder.forward(ids).last_hidden_state.into(),
             truncated: encoded.iter().map(|prompt| prompt.truncated).collect(),
         })
+    }
+
+    /// The size of the images of latents of a shape: channels, height, width.
+    pub fn image_size(&self, [_, height, width]: [usize; 3]) -> ImageSize {
+        let downscale = self.vae_config.downscale();
+        ImageSize {
+            height: height * downscale,
+            width: width * downscale,
+        }
     }
 
     /// Decodes latents as the denoiser knows them, that is multiplied by the scaling factor.

@@ -6,6 +6,11 @@ use super::*;
 use crate::tokenizer::VocabularyBuilder;
 use crate::weights::{Dtype, TensorMap, TensorSource, golden, module_tensors};
 
+const SIZE: ImageSize = ImageSize {
+    height: 32,
+    width: 32,
+};
+
 /// A whole model of a few thousand random weights.
 fn tiny(folder: &Path) -> DiffusionModel {
     let device = Device::flex();
@@ -50,12 +55,16 @@ fn tiny(folder: &Path) -> DiffusionModel {
 
 fn outputs(model: &DiffusionModel) -> Vec<f32> {
     let device = Device::flex();
-    let encoded = model.encode_prompts(&["a red circle", ""], &device).unwrap();
-    assert_eq!(encoded.context.dims(), [2, 16, 16]);
+    let encoded = model
+        .encode_prompts(&["a red circle", ""], SIZE, &device)
+        .unwrap();
+    assert_eq!(encoded.conditioning.context.dims(), [2, 16, 16]);
     let latents = Tensor::<4>::ones([2, 4, 8, 8], &device) * 0.1;
-    let noise = model
-        .unet
-        .forward(latents, Tensor::from_data([3.0, 500.0], &device), encoded.context);
+    let noise = model.unet.forward(
+        latents,
+        Tensor::from_data([3.0, 500.0], &device),
+        encoded.conditioning,
+    );
     model.decode(noise).into_data().try_to_vec().unwrap()
 }
 
@@ -83,15 +92,15 @@ fn equals_diffusers() {
     let model = directory.load(&device, FloatDType::F32).unwrap();
     let expected = golden::tensors("model/golden.safetensors");
     let encoded = model
-        .encode_prompts(&["a red circle and a blue square", ""], &device)
+        .encode_prompts(&["a red circle and a blue square", ""], SIZE, &device)
         .unwrap();
     let latents = golden::tensor::<4>(&expected, "latents", &device);
     let timesteps = Tensor::from_data([10.0, 900.0], &device);
     let noise = model
         .unet
-        .forward(latents.clone(), timesteps, encoded.context.clone());
+        .forward(latents.clone(), timesteps, encoded.conditioning.clone());
     let errors = [
-        golden::relative_error(encoded.context, &expected, "context"),
+        golden::relative_error(encoded.conditioning.context, &expected, "context"),
         golden::relative_error(noise, &expected, "noise"),
         golden::relative_error(model.decode(latents), &expected, "decoded"),
     ];
@@ -174,10 +183,10 @@ fn prompts_that_are_too_long_are_reported() {
     let model = tiny(folder.path());
     let long = "red ".repeat(15);
     let encoded = model
-        .encode_prompts(&["a red circle", &long], &Device::flex())
+        .encode_prompts(&["a red circle", &long], SIZE, &Device::flex())
         .unwrap();
     assert_eq!(encoded.truncated, [false, true]);
-    let none = model.encode_prompts(&[], &Device::flex()).unwrap_err();
+    let none = model.encode_prompts(&[], SIZE, &Device::flex()).unwrap_err();
     assert!(matches!(none, ModelError::NoPrompts));
     let tensors = module_tensors(&model.text_encoder, &crate::clip::TEXT_MODEL_NAMES);
     assert!(tensors.contains_key("text_model.final_layer_norm.weight"));

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
 
+use crate::conditioning::Conditioning;
 use crate::guidance::{Denoiser, Guidance, squared_norms};
 use crate::mutual_information::Estimator;
 use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
@@ -29,8 +30,8 @@ pub struct CandidateRequest<'a> {
     pub prompt: &'a ContentKey,
     /// Which of the prompt's candidates.
     pub seed_index: u32,
-    /// The prompt's text embedding, `[1, tokens, features]`.
-    pub context: &'a Tensor<3>,
+    /// The encoded prompt, one row.
+    pub conditioning: &'a Conditioning,
 }
 
 /// A finished image, still a latent.
@@ -114,17 +115,17 @@ impl Sampler {
     /// Makes candidates of one prompt.
     ///
     /// # Shapes
-    /// Contexts are `[1, tokens, features]`; `latent_shape` is channels, height, width.
+    /// Both conditionings have one row; `latent_shape` is channels, height, width.
     ///
     /// # Errors
-    /// Fails when contexts differ in shape, a result is not finite, the device fails, or `on_step`
+    /// Fails when conditionings differ in shape, a result is not finite, the device fails, or `on_step`
     /// says stop.
     #[expect(clippy::too_many_arguments, reason = "each one is a different thing")]
     pub fn generate_candidates(
         &self,
         denoiser: &dyn Denoiser,
-        conditional: &Tensor<3>,
-        unconditional: &Tensor<3>,
+        conditional: &Conditioning,
+        unconditional: &Conditioning,
         prompt: &ContentKey,
         seed_indices: &[u32],
         latent_shape: [usize; 3],
@@ -135,7 +136,7 @@ impl Sampler {
             .map(|&seed_index| CandidateRequest {
                 prompt,
                 seed_index,
-                context: conditional,
+                conditioning: conditional,
             })
             .collect();
         self.generate(denoiser, &requests, unconditional, latent_shape, on_step)
@@ -144,7 +145,7 @@ impl Sampler {
     /// Makes candidates of any prompts in one batch; a candidate does not depend on its company.
     ///
     /// # Shapes
-    /// `unconditional` is `[1, tokens, features]`; `latent_shape` is channels, height, width.
+    /// `unconditional` has one row; `latent_shape` is channels, height, width.
     ///
     /// # Errors
     /// As for [`Self::generate_candidates`].
@@ -152,7 +153,7 @@ impl Sampler {
         &self,
         denoiser: &dyn Denoiser,
         requests: &[CandidateRequest<'_>],
-        unconditional: &Tensor<3>,
+        unconditional: &Conditioning,
         latent_shape: [usize; 3],
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Candidate>, SamplerError> {
@@ -183,7 +184,7 @@ impl Sampler {
         &self,
         denoiser: &dyn Denoiser,
         requests: &[CandidateRequest<'_>],
-        unconditional: &Tensor<3>,
+        unconditional: &Conditioning,
         latent_shape: [usize; 3],
         noise: &mut dyn BatchNoise,
         on_step: &mut OnStep<'_>,
@@ -193,7 +194,7 @@ impl Sampler {
         }
         let guidance = Guidance::new(
             denoiser,
-            contexts(requests, unconditional)?,
+            conditionings(requests, unconditional)?,
             unconditional.clone(),
         );
         let device = unconditional.device();
@@ -207,7 +208,7 @@ impl Sampler {
         let mut latents = draw(START);
         let mut squares = Vec::with_capacity(self.steps.len());
         for (index, step) in self.steps.iter().enumerate() {
-            let predictions = guidance.predict(&latents, step.timestep);
+            let predictions = guidance.predict(&latents, step.timestep as f64);
             let difference = predictions.difference();
             squares.push(squared_norms(difference.clone()));
             let output = predictions.guided(difference, self.guidance);
@@ -276,19 +277,24 @@ impl BatchNoise for CounterNoise<'_> {
     }
 }
 
-fn contexts(requests: &[CandidateRequest<'_>], unconditional: &Tensor<3>) -> Result<Tensor<3>, SamplerError> {
-    let expected = unconditional.dims();
+fn conditionings(
+    requests: &[CandidateRequest<'_>],
+    unconditional: &Conditioning,
+) -> Result<Conditioning, SamplerError> {
     let rows = requests
         .iter()
         .map(|request| {
-            let found = request.context.dims();
-            match found == expected && found[0] == 1 {
-                true => Ok(request.context.clone()),
-                false => Err(SamplerError::Context { expected, found }),
+            let found = request.conditioning;
+            match found.fits(unconditional) && found.batch() == 1 && unconditional.batch() == 1 {
+                true => Ok(found.clone()),
+                false => Err(SamplerError::Context {
+                    expected: unconditional.context.dims(),
+                    found: found.context.dims(),
+                }),
             }
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Tensor::cat(rows, 0))
+    Ok(Conditioning::cat(rows))
 }
 
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {

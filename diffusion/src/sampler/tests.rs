@@ -175,7 +175,7 @@ fn mutual_information_averages_to_the_closed_form() {
         .map(|i| CandidateRequest {
             prompt: &PROMPT,
             seed_index: i,
-            context: &contexts[i as usize % 2],
+            conditioning: &contexts[i as usize % 2],
         })
         .collect();
     let unconditional = GaussianDenoiser::unconditional(&device);
@@ -224,10 +224,10 @@ struct Counting<'a> {
 }
 
 impl Denoiser for Counting<'_> {
-    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4> {
+    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
         self.calls.set(self.calls.get() + 1);
         self.inner
-            .predict(latents, timestep, context)
+            .predict(latents, timestep, conditioning)
             .mul_scalar(self.poison)
     }
 }
@@ -305,7 +305,7 @@ fn contexts_of_different_shape_are_refused() {
     let device = Device::flex();
     let denoiser = denoiser(PredictionType::Epsilon, 0.7);
     let sampler = sampler(PredictionType::Epsilon, &SamplerSettings::default());
-    let wide = Tensor::<3>::zeros([1, 2, 2], &device);
+    let wide = Tensor::<3>::zeros([1, 2, 2], &device).into();
     let unconditional = GaussianDenoiser::unconditional(&device);
     let shape = [1, 2, 2];
     let refused =
@@ -338,7 +338,7 @@ fn noise_of_another_source_takes_the_place_of_the_counter() {
             .map(|seed_index| CandidateRequest {
                 prompt: &PROMPT,
                 seed_index,
-                context: &context,
+                conditioning: &context,
             })
             .collect();
         let mut noise = crate::torch_noise::TorchNoise::new(seed);
@@ -363,9 +363,9 @@ fn noise_of_another_source_takes_the_place_of_the_counter() {
 struct Network(crate::unet::UNet2DConditionModel);
 
 impl Denoiser for Network {
-    fn predict(&self, latents: &Tensor<4>, timestep: usize, context: &Tensor<3>) -> Tensor<4> {
-        let timesteps = Tensor::full([latents.dims()[0]], timestep as f32, &latents.device());
-        self.0.forward(latents.clone(), timesteps, context.clone())
+    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
+        let timesteps = Tensor::full([latents.dims()[0]], timestep, &latents.device());
+        self.0.forward(latents.clone(), timesteps, conditioning)
     }
 }
 
@@ -388,7 +388,8 @@ fn a_candidate_of_a_network_does_not_depend_on_its_company() {
     let mut values = vec![0.0; 2 * 5 * 16];
     NoiseSource::forward().normal(0, &PROMPT, 0, 0, &mut values);
     let contexts = Tensor::<3>::from_data(TensorData::new(values, [2, 5, 16]), &device);
-    let (with, without) = (contexts.clone().narrow(0, 0, 1), contexts.narrow(0, 1, 1));
+    let contexts = Conditioning::from(contexts);
+    let (with, without) = (contexts.clone().narrow(0, 1), contexts.narrow(1, 1));
     let run = |indices: &[u32]| {
         let shape = [4, 8, 8];
         sampler

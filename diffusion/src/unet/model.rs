@@ -10,6 +10,7 @@ use super::conv::Conv2d;
 use super::linears::VisitLinears;
 use super::norm::GroupNorm;
 use super::time_embedding::{TimestepEmbedding, Timesteps};
+use crate::conditioning::Conditioning;
 use crate::linear::Linear;
 use crate::weights::{NameTable, TensorMap, module_tensors};
 
@@ -80,18 +81,19 @@ impl UNet2DConditionModel {
     /// # Shapes
     /// - sample: `[batch, in channels, height, width]`, in the dtype of the weights
     /// - timesteps: `[batch]`, f32
-    /// - encoder_hidden_states: `[batch, tokens, cross attention dim]`
+    /// - conditioning: one row per latent; hidden states are `[batch, tokens, cross attention dim]`
     /// - output: `[batch, out channels, height, width]`
     pub fn forward(
         &self,
         sample: Tensor<4>,
         timesteps: Tensor<1>,
-        encoder_hidden_states: Tensor<3>,
+        conditioning: impl Into<Conditioning>,
     ) -> Tensor<4> {
+        let conditioning = conditioning.into();
         let sines = self.time_proj.forward(timesteps).cast(sample.dtype());
         let condition = Condition {
             activated_time: activation::silu(self.time_embedding.forward(sines)),
-            context: encoder_hidden_states,
+            context: conditioning.context,
         };
         let sample = match self.center_input_sample {
             true => sample * 2.0 - 1.0,

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::prediction::PredictionType;
 use mitune_diffusion::schedule::NoiseSchedule;
@@ -121,9 +122,9 @@ impl Examples {
 
 /// Encoded prompts, on the device.
 pub(super) struct Contexts {
-    /// One per prompt, `[1, tokens, width]`.
-    prompts: Vec<Tensor<3>>,
-    empty: Tensor<3>,
+    /// One row per prompt.
+    prompts: Vec<Conditioning>,
+    empty: Conditioning,
     /// Prompts whose end was cut off.
     pub(super) truncated: usize,
 }
@@ -134,19 +135,24 @@ impl Contexts {
         model: &DiffusionModel,
         device: &Device,
     ) -> Result<Self, StageError> {
-        let encode = |prompts: &[&str]| model.encode_prompts(prompts, device).map_err(StageError::failed);
+        let size = model.image_size(examples.shape);
+        let empty = model
+            .encode_negative("", size, device)
+            .map_err(StageError::failed)?;
         let mut contexts = Self {
             prompts: Vec::with_capacity(examples.prompts.len()),
-            empty: encode(&[""])?.context,
+            empty: empty.conditioning,
             truncated: 0,
         };
         let texts: Vec<&str> = examples.prompts.iter().map(String::as_str).collect();
         for texts in texts.chunks(ENCODED_TOGETHER) {
-            let encoded = encode(texts)?;
+            let encoded = model
+                .encode_prompts(texts, size, device)
+                .map_err(StageError::failed)?;
             contexts.truncated += encoded.truncated.iter().filter(|truncated| **truncated).count();
             contexts
                 .prompts
-                .extend((0..texts.len()).map(|row| encoded.context.clone().narrow(0, row, 1)));
+                .extend((0..texts.len()).map(|row| encoded.conditioning.clone().narrow(row, 1)));
         }
         Ok(contexts)
     }
@@ -183,8 +189,8 @@ impl Batches<'_> {
         }
     }
 
-    /// The examples at these positions with their prompts, `[batch, tokens, width]`.
-    pub(super) fn batch(&self, positions: Range<u64>) -> (DenoisingBatch, Tensor<3>) {
+    /// The examples at these positions with their prompts.
+    pub(super) fn batch(&self, positions: Range<u64>) -> (DenoisingBatch, Conditioning) {
         let Examples {
             latents,
             shape: [channels, height, width],
@@ -214,9 +220,9 @@ impl Batches<'_> {
                 true => self.contexts.empty.clone(),
                 false => self.contexts.prompts[prompt_of[example]].clone(),
             });
-        let context = Tensor::cat(contexts.collect(), 0).autodiff();
+        let conditioning = Conditioning::cat(contexts.collect()).autodiff();
         let batch = DenoisingBatch::new(clean, noise, &timesteps, &self.schedule, self.prediction)
             .expect("the range of timesteps was checked against the schedule");
-        (batch, context)
+        (batch, conditioning)
     }
 }

@@ -108,8 +108,8 @@ impl Finetune {
         let starts = (first..first + batch_size).step_by(micro_batch as usize);
         trainer.update(
             starts.map(|start| batches.batch(start..start + micro_batch)),
-            |unet, (batch, context)| {
-                let prediction = unet.forward(batch.noisy.clone(), batch.timesteps.clone(), context);
+            |unet, (batch, conditioning)| {
+                let prediction = unet.forward(batch.noisy.clone(), batch.timesteps.clone(), conditioning);
                 batch.loss(prediction)
             },
         )

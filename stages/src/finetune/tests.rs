@@ -217,7 +217,11 @@ fn first_loss(fixture: &Fixture, timesteps: std::ops::Range<usize>, dropped: boo
             .collect();
         let noisy = Tensor::<4>::from_data(TensorData::new(noisy, [1, 4, 8, 8]), &device);
         let prompt = if dropped { "" } else { &example.prompt };
-        let context = model.encode_prompts(&[prompt], &device).unwrap().context;
+        let size = model.image_size([4, 8, 8]);
+        let context = model
+            .encode_prompts(&[prompt], size, &device)
+            .unwrap()
+            .conditioning;
         let time = Tensor::from_data([timestep as f32], &device);
         let predicted: Vec<f32> = model
             .unet

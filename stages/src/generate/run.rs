@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use arrow_array::{Array, RecordBatch};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
+use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
 use mitune_diffusion::sampler::{Candidate, Sampler, SamplerError};
@@ -48,7 +49,7 @@ struct Worker<'a> {
     model: &'a DiffusionModel,
     device: &'a Device,
     sampler: Sampler,
-    unconditional: Tensor<3>,
+    unconditional: Conditioning,
     latent_shape: [usize; 3],
     batch_size: u32,
 }
@@ -76,11 +77,11 @@ impl Generate {
         let blocks = self.blocks(&family, &prompts, batch_size)?;
         let sampler = Sampler::new(&model.scheduler_config, &self.sampler_settings())
             .map_err(StageError::configuration)?;
-        let negative = [self.config.negative_prompt.as_str()];
+        let size = model.image_size(latent_shape);
         let unconditional = model
-            .encode_prompts(&negative, device)
+            .encode_negative(&self.config.negative_prompt, size, device)
             .map_err(StageError::failed)?
-            .context;
+            .conditioning;
         let truncated = report_truncated(context, &model, &prompts)?;
         let worker = Worker {
             stage: self,
@@ -169,9 +170,10 @@ impl Generate {
 
 impl Worker<'_> {
     fn compute(&self, prompt: &Prompt, work: &Work) -> Result<RecordBatch, StageError> {
+        let size = self.model.image_size(self.latent_shape);
         let encoded = self
             .model
-            .encode_prompts(&[prompt.text.as_str()], self.device)
+            .encode_prompts(&[prompt.text.as_str()], size, self.device)
             .map_err(StageError::failed)?;
         let indices: Vec<u32> = (0..self.batch_size)
             .map(|offset| work.first.wrapping_add(offset))
@@ -181,7 +183,7 @@ impl Worker<'_> {
             .sampler
             .generate_candidates(
                 &self.model.unet,
-                &encoded.context,
+                &encoded.conditioning,
                 &self.unconditional,
                 &text_key(&prompt.text),
                 &indices,

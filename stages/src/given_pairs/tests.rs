@@ -1,6 +1,6 @@
 use std::fs;
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use mitune_diffusion::guidance::Denoiser;
 use mitune_diffusion::noise::NoiseSource;
 
@@ -47,10 +47,11 @@ fn scores_are_those_of_the_formula() {
     let scored = run(&plan).unwrap();
     let loaded = LoadedModel::load(&plan.model, None, plan.device, Dtype::F32).unwrap();
     let model = &loaded.model;
+    let size = model.image_size([4, 8, 8]);
     let contexts = model
-        .encode_prompts(&[PROMPT, ""], &loaded.device)
+        .encode_prompts(&[PROMPT, ""], size, &loaded.device)
         .unwrap()
-        .context;
+        .conditioning;
     let (mean, _) = model
         .vae
         .encode(image(32, 0).to_tensor(&loaded.device).unsqueeze::<4>());
@@ -66,7 +67,11 @@ fn scores_are_those_of_the_formula() {
             let noise = Tensor::<4>::from_data(data, (&loaded.device, DType::F32));
             let alpha = schedule.alpha_cumprod(t).unwrap();
             let noisy = latent.clone() * alpha.sqrt() + noise.clone() * (1.0 - alpha).sqrt();
-            let predict = |row| model.unet.predict(&noisy, t, &contexts.clone().narrow(0, row, 1));
+            let predict = |row| {
+                model
+                    .unet
+                    .predict(&noisy, t as f64, &contexts.clone().narrow(row, 1))
+            };
             let squares = |tensor: Tensor<4>| {
                 let values: Vec<f32> = tensor.try_into_vec_as().unwrap();
                 values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>()

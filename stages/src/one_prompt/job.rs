@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Tensor;
+use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::noise::ContentKey;
 use mitune_diffusion::sampler::{Candidate, CandidateRequest, Sampler, SamplerError, StepProgress};
 use mitune_diffusion::torch_noise::TorchNoise;
@@ -28,8 +28,8 @@ pub(super) struct Job<'a> {
     pub(super) plan: &'a OnePrompt,
     pub(super) loaded: &'a LoadedModel,
     pub(super) sampler: &'a Sampler,
-    pub(super) conditional: Tensor<3>,
-    pub(super) unconditional: Tensor<3>,
+    pub(super) conditional: Conditioning,
+    pub(super) unconditional: Conditioning,
     pub(super) key: ContentKey,
     pub(super) shape: [usize; 3],
     pub(super) progress: &'a dyn Progress,
@@ -71,7 +71,7 @@ impl Job<'_> {
             .map(|&seed_index| CandidateRequest {
                 prompt: &self.key,
                 seed_index,
-                context: &self.conditional,
+                conditioning: &self.conditional,
             })
             .collect();
         let mut on_step = |_: StepProgress| {

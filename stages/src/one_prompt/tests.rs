@@ -65,17 +65,17 @@ fn torch_noise_is_one_draw_for_all_images_and_diffuses_as_the_formula_says() {
     let mut start = vec![0.0; 3 * 4 * 8 * 8];
     TorchNoise::new(7).normal(&mut start);
     let contexts = model
-        .encode_prompts(&["a red circle", ""], &loaded.device)
+        .encode_prompts(&["a red circle", ""], model.image_size([4, 8, 8]), &loaded.device)
         .unwrap()
-        .context;
+        .conditioning;
     let schedule = model.scheduler_config.schedule().unwrap();
     let timesteps = model.scheduler_config.timesteps(2).unwrap();
     let mut x = Tensor::<4>::from_data(TensorData::new(start, [3, 4, 8, 8]), (&loaded.device, DType::F32));
     for (step, &t) in timesteps.iter().enumerate() {
         use mitune_diffusion::guidance::Denoiser;
         let predict = |row| {
-            let context = contexts.clone().narrow(0, row, 1).repeat_dim(0, 3);
-            model.unet.predict(&x, t, &context)
+            let context = contexts.clone().narrow(row, 1).repeat(3);
+            model.unet.predict(&x, t as f64, &context)
         };
         let (conditional, unconditional) = (predict(0), predict(1));
         let epsilon = unconditional.clone() + (conditional - unconditional) * 3.0;

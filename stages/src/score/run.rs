@@ -41,7 +41,8 @@ struct Worker<'a> {
     scorer: ForwardScorer,
     model: &'a DiffusionModel,
     device: &'a Device,
-    unconditional: Tensor<3>,
+    /// Text of the unconditional branch.
+    negative: &'a str,
     batch_size: u32,
     schema: SchemaRef,
 }
@@ -79,17 +80,12 @@ impl Score {
         let mut latents = Latents::open(context)?;
         let scorer = ForwardScorer::new(&model.scheduler_config, &self.settings())
             .map_err(StageError::configuration)?;
-        let negative = [self.config.negative_prompt.as_str()];
-        let unconditional = model
-            .encode_prompts(&negative, device)
-            .map_err(StageError::failed)?
-            .context;
         let schema = schema::scores(&COLUMNS);
         let worker = Worker {
             scorer,
             model: &model,
             device,
-            unconditional,
+            negative: &self.config.negative_prompt,
             batch_size,
             schema: schema.clone(),
         };
@@ -147,9 +143,14 @@ impl Worker<'_> {
         }
         let shape = [self.batch_size as usize, channels, height, width];
         let latents = Tensor::<4>::from_data(TensorData::new(values, shape), self.device);
+        let size = self.model.image_size(first.shape);
         let encoded = self
             .model
-            .encode_prompts(&[first.prompt.as_str()], self.device)
+            .encode_prompts(&[first.prompt.as_str()], size, self.device)
+            .map_err(StageError::failed)?;
+        let unconditional = self
+            .model
+            .encode_negative(self.negative, size, self.device)
             .map_err(StageError::failed)?;
         let mut go_on = |_| ControlFlow::Continue(());
         let scores = self
@@ -157,8 +158,8 @@ impl Worker<'_> {
             .score(
                 &self.model.unet,
                 &latents,
-                &encoded.context,
-                &self.unconditional,
+                &encoded.conditioning,
+                &unconditional.conditioning,
                 &text_key(&first.prompt),
                 &mut go_on,
             )

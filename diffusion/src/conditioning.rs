@@ -1,0 +1,195 @@
+//! What a denoiser is told besides latents and timestep.
+
+use burn::tensor::{Device, FloatDType, Tensor};
+
+/// Height and width of an image in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageSize {
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+}
+
+/// The prompts of a batch as the denoiser reads them.
+#[derive(Debug, Clone)]
+pub struct Conditioning {
+    /// One hidden state per token, `[batch, tokens, width]`.
+    pub context: Tensor<3>,
+    /// What Stable Diffusion XL is told besides; other models have none.
+    pub added: Option<AddedConditioning>,
+}
+
+/// What Stable Diffusion XL adds to the time embedding (arXiv 2307.01952, section 2.2).
+#[derive(Debug, Clone)]
+pub struct AddedConditioning {
+    /// The prompt as one vector, `[batch, pooled width]`.
+    pub text_embeds: Tensor<2>,
+    /// Original height and width, top and left of the crop, target height and width, `[batch, 6]`.
+    pub time_ids: Tensor<2>,
+}
+
+impl From<Tensor<3>> for Conditioning {
+    fn from(context: Tensor<3>) -> Self {
+        Self { context, added: None }
+    }
+}
+
+impl From<&Conditioning> for Conditioning {
+    fn from(conditioning: &Conditioning) -> Self {
+        conditioning.clone()
+    }
+}
+
+impl Conditioning {
+    /// Number of rows.
+    pub fn batch(&self) -> usize {
+        self.context.dims()[0]
+    }
+
+    /// The device that holds it.
+    pub fn device(&self) -> Device {
+        self.context.device()
+    }
+
+    /// Whether rows of both can stand in one batch.
+    pub fn fits(&self, other: &Self) -> bool {
+        let widths = |conditioning: &Self| {
+            let added = conditioning
+                .added
+                .as_ref()
+                .map(|added| [added.text_embeds.dims()[1], added.time_ids.dims()[1]]);
+            let [_, tokens, width] = conditioning.context.dims();
+            ([tokens, width], added)
+        };
+        widths(self) == widths(other)
+    }
+
+    /// Repeats all rows, one pass after the other.
+    #[must_use]
+    pub fn repeat(self, times: usize) -> Self {
+        self.map(
+            |context| context.repeat_dim(0, times),
+            |added| added.repeat_dim(0, times),
+        )
+    }
+
+    /// Takes `length` rows from `start` on.
+    ///
+    /// # Panics
+    /// There are fewer rows.
+    #[must_use]
+    pub fn narrow(self, start: usize, length: usize) -> Self {
+        self.map(
+            |context| context.narrow(0, start, length),
+            |added| added.narrow(0, start, length),
+        )
+    }
+
+    /// Puts the rows of several under each other.
+    ///
+    /// # Panics
+    /// There is none, or they do not [fit](Self::fits) each other.
+    #[must_use]
+    pub fn cat(parts: Vec<Self>) -> Self {
+        assert!(
+            parts.windows(2).all(|pair| pair[0].fits(&pair[1])),
+            "rows of a batch must have one shape"
+        );
+        let added: Vec<AddedConditioning> = parts.iter().filter_map(|part| part.added.clone()).collect();
+        let join =
+            |field: fn(&AddedConditioning) -> Tensor<2>| Tensor::cat(added.iter().map(field).collect(), 0);
+        Self {
+            context: Tensor::cat(parts.into_iter().map(|part| part.context).collect(), 0),
+            added: (!added.is_empty()).then(|| AddedConditioning {
+                text_embeds: join(|added| added.text_embeds.clone()),
+                time_ids: join(|added| added.time_ids.clone()),
+            }),
+        }
+    }
+
+    /// Converts to a float type; the sizes in [`AddedConditioning::time_ids`] stay in f32, because
+    /// half precision does not hold every number of pixels.
+    #[must_use]
+    pub fn cast(self, dtype: impl Into<FloatDType>) -> Self {
+        let dtype = dtype.into();
+        Self {
+            context: self.context.cast(dtype),
+            added: self.added.map(|added| AddedConditioning {
+                text_embeds: added.text_embeds.cast(dtype),
+                time_ids: added.time_ids,
+            }),
+        }
+    }
+
+    /// Moves to the device that records gradients.
+    #[must_use]
+    pub fn autodiff(self) -> Self {
+        self.map(Tensor::autodiff, Tensor::autodiff)
+    }
+
+    fn map(self, context: impl Fn(Tensor<3>) -> Tensor<3>, added: impl Fn(Tensor<2>) -> Tensor<2>) -> Self {
+        Self {
+            context: context(self.context),
+            added: self.added.map(|parts| AddedConditioning {
+                text_embeds: added(parts.text_embeds),
+                time_ids: added(parts.time_ids),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(values: &[f32], added: bool) -> Conditioning {
+        let device = Device::flex();
+        let row = |value: f32, width: usize| Tensor::<2>::full([1, width], value, &device);
+        let table = |width: usize| Tensor::cat(values.iter().map(|v| row(*v, width)).collect(), 0);
+        Conditioning {
+            context: table(6).reshape([values.len(), 2, 3]),
+            added: added.then(|| AddedConditioning {
+                text_embeds: table(4) * 10.0,
+                time_ids: table(6) * 100.0,
+            }),
+        }
+    }
+
+    /// The first number of each row, of context, text embedding and time ids.
+    fn numbers(conditioning: &Conditioning) -> Vec<[f32; 3]> {
+        let batch = conditioning.batch();
+        let added = conditioning.added.clone().unwrap();
+        let first = |t: Tensor<2>| t.narrow(1, 0, 1).try_into_vec_as::<f32>().unwrap();
+        let context = first(conditioning.context.clone().reshape([batch, 6]));
+        let (text, time) = (first(added.text_embeds), first(added.time_ids));
+        (0..batch).map(|i| [context[i], text[i], time[i]]).collect()
+    }
+
+    #[test]
+    fn rows_stay_together() {
+        let row = |v: f32| [v, 10.0 * v, 100.0 * v];
+        let two = rows(&[1.0, 2.0], true);
+        assert_eq!(
+            numbers(&two.clone().repeat(2)),
+            [row(1.0), row(2.0), row(1.0), row(2.0)]
+        );
+        assert_eq!(numbers(&two.clone().narrow(1, 1)), [row(2.0)]);
+        let joined = Conditioning::cat(vec![rows(&[3.0], true), two]);
+        assert_eq!(numbers(&joined), [row(3.0), row(1.0), row(2.0)]);
+        let half = joined.cast(FloatDType::F16).added.unwrap();
+        assert_eq!(
+            (half.text_embeds.dtype(), half.time_ids.dtype()),
+            (FloatDType::F16.into(), FloatDType::F32.into())
+        );
+    }
+
+    #[test]
+    fn what_fits_has_the_same_parts_in_the_same_shape() {
+        let plain = rows(&[1.0], false);
+        assert!(plain.fits(&rows(&[1.0, 2.0], false)));
+        assert!(!plain.fits(&rows(&[1.0], true)));
+        let wide = Conditioning::from(Tensor::<3>::zeros([1, 2, 4], &Device::flex()));
+        assert!(!plain.fits(&wide));
+    }
+}
