@@ -57,6 +57,55 @@ def prompts():
     return drawn
 
 
+WORDS = ["a", "red", "Circle", "and", "BLUE", "square,", "photograph", "of", "an", "astronaut", "riding", "horse's", "they're", "1234", "3.5"]
+SEPARATORS = [" ", "  ", "\n", "\r\n", ", ", "\t", "-", ""]
+# Ranges of code points that prompts of a kind are drawn from; the first kind is made of words.
+KINDS = [
+    [],
+    [(0x20, 0x7E)],
+    [(0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F)],
+    [(0x00, 0x20), (0x61, 0x7A), (0x7F, 0xA0), (0x2000, 0x200F), (0x2028, 0x202F)],
+    [(0x1F300, 0x1FAFF), (0x200D, 0x200D), (0xFE0F, 0xFE0F), (0x20, 0x20), (0x2600, 0x27BF), (0x1F1E6, 0x1F1FF)],
+    [(0x20, 0x20), (0x20, 0x20), (0x61, 0x64), (0x0A, 0x0D)],
+    [(0x370, 0x1CFF), (0x1E00, 0x1FFF), (0x2100, 0x218F)],
+    [(0x3000, 0xD7FF), (0xE000, 0xFFFD)],
+    [(0x10000, 0x2FFFF), (0xE0000, 0xE01EF), (0x10FFF0, 0x10FFFF)],
+    [(0x1, 0xD7FF), (0xE000, 0x10FFFF)],
+]
+MANY = 5000
+
+
+def drawn_prompt(index):
+    """Prompt number `index`, from a SplitMix64 generator that the test in Rust has too."""
+    state = index
+
+    def below(bound):
+        nonlocal state
+        state = (state + 0x9E3779B97F4A7C15) % 2**64
+        word = state
+        word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+        return (word ^ word >> 31) % bound
+
+    ranges = KINDS[index % len(KINDS)]
+    length = 10_000 if index % 999 == 998 else 1 + below(48)
+    text = ""
+    for _ in range(length):
+        if ranges:
+            first, last = ranges[below(len(ranges))]
+            text += chr(first + below(last - first + 1))
+        else:
+            text += WORDS[below(len(WORDS))] + SEPARATORS[below(len(SEPARATORS))]
+    return text[:10_000]
+
+
+def checksum(ids):
+    value = 0
+    for token in ids:
+        value = (value * 1_000_003 + token + 1) % 2**32
+    return value
+
+
 def trained():
     """A byte-level vocabulary with merges learnt from TEXT, in CLIP's form."""
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
@@ -120,6 +169,12 @@ def main():
     golden["ids"]["saved"] = CLIPTokenizer.from_pretrained(out / "saved")(
         drawn, padding="max_length", truncation=True
     )["input_ids"]
+    drawn = [drawn_prompt(index) for index in range(MANY)]
+    many = {"transformers": transformers.__version__, "checksums": {}}
+    for name in ("plain", "version2"):
+        encoded = CLIPTokenizer.from_pretrained(out / name)(drawn)["input_ids"]
+        many["checksums"][name] = [checksum(ids) for ids in encoded]
+    (out / "many.json").write_text(json.dumps(many, separators=(",", ":")) + "\n")
     (out / "prompts.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
 
 

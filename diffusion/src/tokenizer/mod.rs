@@ -2,6 +2,8 @@
 
 mod configuration;
 mod error;
+#[cfg(test)]
+mod many_prompts_tests;
 mod pipeline;
 #[cfg(test)]
 mod tests;
