@@ -183,7 +183,12 @@ fn model_files(path: &Path) -> Result<Vec<PathBuf>, ModelSourceError> {
             .collect()
     };
     let mut files = vec![path.join("model_index.json")];
-    for component in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
+    let second = ["text_encoder_2", "tokenizer_2"].into_iter();
+    let second = second.filter(|component| path.join(component).is_dir());
+    for component in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"]
+        .into_iter()
+        .chain(second)
+    {
         files.extend(
             list(path.join(component))?
                 .into_iter()

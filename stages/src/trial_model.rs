@@ -51,6 +51,7 @@ pub(crate) fn write(folder: &Path) {
         unet: UNet2DConditionModel::new(&unet_config, &device),
         vae: AutoencoderKL::new(&vae_config, &device).unwrap(),
         text_encoder: ClipTextModel::new(&text_config, &device).unwrap(),
+        second_text_encoder: None,
         tokenizer,
         unet_config,
         vae_config,

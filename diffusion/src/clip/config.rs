@@ -99,6 +99,14 @@ impl ClipTextConfig {
             .any(|class| class == "CLIPTextModelWithProjection")
     }
 
+    /// The class of transformers that this is a configuration of.
+    pub fn class(&self) -> &'static str {
+        match self.has_projection() {
+            true => "CLIPTextModelWithProjection",
+            false => "CLIPTextModel",
+        }
+    }
+
     /// Checks that a model of this configuration can be built.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ModelError;
 use super::directory::ModelDirectory;
+use super::text::TextComponent;
 use crate::weights::WeightsFolder;
 
 /// One digest per component: of its tensors by name, and of its configuration as understood.
@@ -21,6 +22,9 @@ pub struct ModelDigests {
     pub vae: blake3::Hash,
     /// The text encoder.
     pub text_encoder: blake3::Hash,
+    /// The second text encoder with its tokenizer and what stands for an empty prompt, where there
+    /// is one.
+    pub second_text_encoder: Option<blake3::Hash>,
     /// Vocabulary, merges, special tokens and context length.
     pub tokenizer: blake3::Hash,
     /// The noise schedule.
@@ -32,8 +36,13 @@ impl ModelDigests {
         Ok(Self {
             unet: component("unet", &model.unet_config, &model.unet)?,
             vae: component("vae", &model.vae_config, &model.vae)?,
-            text_encoder: component("text_encoder", &model.text_config, &model.text_encoder)?,
-            tokenizer: labelled("tokenizer", &model.tokenizer.fingerprint()),
+            text_encoder: component("text_encoder", &model.text.config, &model.text.weights)?,
+            second_text_encoder: model
+                .second
+                .as_ref()
+                .map(|text| second(text, model.force_zeros_for_empty_prompt))
+                .transpose()?,
+            tokenizer: labelled("tokenizer", &model.text.tokenizer.fingerprint()),
             scheduler: labelled("scheduler", &canonical(&model.scheduler_config)),
         })
     }
@@ -47,9 +56,18 @@ impl ModelDigests {
             self.tokenizer,
             self.scheduler,
         ];
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| *part.as_bytes()).collect();
+        let parts = parts.into_iter().chain(self.second_text_encoder);
+        let bytes: Vec<u8> = parts.flat_map(|part| *part.as_bytes()).collect();
         labelled("model", &bytes)
     }
+}
+
+fn second(text: &TextComponent, force_zeros_for_empty_prompt: bool) -> Result<blake3::Hash, ModelError> {
+    let encoder = component("text_encoder_2", &text.config, &text.weights)?;
+    let mut bytes = encoder.as_bytes().to_vec();
+    bytes.push(u8::from(force_zeros_for_empty_prompt));
+    bytes.extend(text.tokenizer.fingerprint());
+    Ok(labelled("second text encoder", &bytes))
 }
 
 fn component(

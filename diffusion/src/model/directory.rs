@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use burn::module::Module;
 use burn::tensor::{Device, FloatDType};
 
-use super::index::{self, read_json};
-use super::{DiffusionModel, ModelDigests, ModelError};
-use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
+use super::component::{fill, open_weights};
+use super::index::{Index, read_json};
+use super::text::{self, TextComponent};
+use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
+use crate::clip::{ClipTextConfig, ClipTextModel};
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{PARAMETER_RENAMES, UNet2DConditionConfig, UNet2DConditionModel};
 use crate::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use crate::weights::{NameTable, WeightsFolder, load_module};
+use crate::weights::{NameTable, WeightsFolder};
 
 /// How a denoiser's parameters are named in files.
 pub(super) const UNET_NAMES: NameTable<'static> = NameTable {
@@ -31,12 +32,13 @@ pub struct ModelDirectory {
     path: PathBuf,
     pub(super) unet: WeightsFolder,
     pub(super) vae: WeightsFolder,
-    pub(super) text_encoder: WeightsFolder,
+    pub(super) text: TextComponent,
+    /// The second text encoder of Stable Diffusion XL.
+    pub(super) second: Option<TextComponent>,
+    pub(super) force_zeros_for_empty_prompt: bool,
     pub(super) unet_config: UNet2DConditionConfig,
     pub(super) vae_config: AutoencoderConfig,
-    pub(super) text_config: ClipTextConfig,
     pub(super) scheduler_config: SchedulerConfig,
-    pub(super) tokenizer: Tokenizer,
     digests: OnceLock<ModelDigests>,
 }
 
@@ -47,44 +49,57 @@ impl ModelDirectory {
     /// When the folder is not a model, a file is missing or malformed, a class or setting is not
     /// supported, or components do not fit each other.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        index::check(path)?;
-        let weights = |component: &'static str, stem: &str| {
-            WeightsFolder::open(&path.join(component), stem)
-                .map_err(|source| ModelError::Weights { component, source })
-        };
+        Self::open_variant(path, None)
+    }
+
+    /// Opens a model folder and takes a variant of its weights, such as `fp16`, where a component
+    /// has it.
+    ///
+    /// Without one, the plain weights are taken, or `fp16` where there are no others.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when no component has the variant.
+    pub fn open_variant(path: &Path, variant: Option<&str>) -> Result<Self, ModelError> {
+        let index = Index::read(path)?;
         let vae_path = path.join("vae/config.json");
         let vae_config: AutoencoderConfig = read_json(&vae_path)?;
         vae_config.validate().map_err(|source| ModelError::Autoencoder {
             path: vae_path,
             source,
         })?;
-        let text_path = path.join("text_encoder/config.json");
-        let text_config: ClipTextConfig = read_json(&text_path)?;
-        text_config.validate().map_err(|source| ModelError::TextModel {
-            path: text_path,
-            source,
-        })?;
-        let mut tokenizer = Tokenizer::from_directory(&path.join("tokenizer"))
-            .map_err(|source| ModelError::Tokenizer { source })?;
-        if tokenizer.context_length().is_none() {
-            tokenizer = tokenizer
-                .with_context_length(text_config.max_position_embeddings)
-                .map_err(|source| ModelError::Tokenizer { source })?;
-        }
+        let stem = "diffusion_pytorch_model";
+        let second = index.has_second_text_encoder();
         let model = Self {
             path: path.to_owned(),
-            unet: weights("unet", "diffusion_pytorch_model")?,
-            vae: weights("vae", "diffusion_pytorch_model")?,
-            text_encoder: weights("text_encoder", "model")?,
+            unet: open_weights(path, "unet", stem, variant)?,
+            vae: open_weights(path, "vae", stem, variant)?,
+            text: TextComponent::open(path, text::FIRST, variant)?,
+            second: second
+                .then(|| TextComponent::open(path, text::SECOND, variant))
+                .transpose()?,
+            force_zeros_for_empty_prompt: index.force_zeros_for_empty_prompt,
             unet_config: read_json(&path.join("unet/config.json"))?,
             vae_config,
-            text_config,
             scheduler_config: read_json(&path.join("scheduler/scheduler_config.json"))?,
-            tokenizer,
             digests: OnceLock::new(),
         };
+        if let Some(variant) = variant
+            && model.weights().all(|weights| weights.variant() != Some(variant))
+        {
+            return Err(ModelError::NoVariant {
+                path: path.to_owned(),
+                variant: variant.to_owned(),
+            });
+        }
         model.check_fit()?;
         Ok(model)
+    }
+
+    fn weights(&self) -> impl Iterator<Item = &WeightsFolder> {
+        let texts = std::iter::once(&self.text).chain(&self.second);
+        [&self.unet, &self.vae]
+            .into_iter()
+            .chain(texts.map(|text| &text.weights))
     }
 
     /// The folder.
@@ -104,7 +119,12 @@ impl ModelDirectory {
 
     /// The text encoder's shape.
     pub fn text_config(&self) -> &ClipTextConfig {
-        &self.text_config
+        &self.text.config
+    }
+
+    /// The second text encoder's shape, of Stable Diffusion XL.
+    pub fn second_text_config(&self) -> Option<&ClipTextConfig> {
+        self.second.as_ref().map(|second| &second.config)
     }
 
     /// The noise schedule that the denoiser was trained with.
@@ -114,7 +134,7 @@ impl ModelDirectory {
 
     /// Prompts to token ids.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+        &self.text.tokenizer
     }
 
     /// What identifies the model; read once, then remembered as long as this value lives.
@@ -138,10 +158,11 @@ impl ModelDirectory {
             unet: self.load_unet(device, dtype)?,
             vae: self.load_vae(device, dtype)?,
             text_encoder: self.load_text_encoder(device, dtype)?,
-            tokenizer: self.tokenizer.clone(),
+            second_text_encoder: self.load_second_text_encoder(device, dtype)?,
+            tokenizer: self.text.tokenizer.clone(),
             unet_config: self.unet_config.clone(),
             vae_config: self.vae_config.clone(),
-            text_config: self.text_config.clone(),
+            text_config: self.text.config.clone(),
             scheduler_config: self.scheduler_config.clone(),
         })
     }
@@ -171,79 +192,26 @@ impl ModelDirectory {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_text_encoder(&self, device: &Device, dtype: FloatDType) -> Result<ClipTextModel, ModelError> {
-        let path = || self.path.join("text_encoder/config.json");
-        let module = ClipTextModel::new(&self.text_config, device)
-            .map_err(|source| ModelError::TextModel { path: path(), source })?;
-        fill(
-            "text_encoder",
-            module,
-            &self.text_encoder,
-            &TEXT_MODEL_NAMES,
-            dtype,
-        )
+        self.text.load(device, dtype)
     }
 
-    fn check_fit(&self) -> Result<(), ModelError> {
-        let disagreement = |left, left_value, right, right_value| {
-            Err(ModelError::Disagreement {
-                path: self.path.clone(),
-                left,
-                left_value,
-                right,
-                right_value,
-            })
+    /// Loads the second text encoder alone, if the model has one.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_second_text_encoder(
+        &self,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<Option<SecondTextEncoder>, ModelError> {
+        let Some(second) = &self.second else {
+            return Ok(None);
         };
-        let latent = self.vae_config.latent_channels;
-        let (input, output) = (self.unet_config.in_channels, self.unet_config.out_channels);
-        if input != latent {
-            return disagreement(
-                "`latent_channels` of `vae`",
-                latent,
-                "`in_channels` of `unet`",
-                input,
-            );
-        }
-        if output != latent {
-            return disagreement(
-                "`latent_channels` of `vae`",
-                latent,
-                "`out_channels` of `unet`",
-                output,
-            );
-        }
-        let width = self.text_config.hidden_size;
-        if let Some(cross) = self
-            .unet_config
-            .cross_attention_dim
-            .iter()
-            .find(|cross| **cross != width)
-        {
-            let left = "`hidden_size` of `text_encoder`";
-            return disagreement(left, width, "`cross_attention_dim` of `unet`", *cross);
-        }
-        let (positions, tokens) = (
-            self.text_config.max_position_embeddings,
-            self.tokenizer.context_length().unwrap_or(0),
-        );
-        if tokens > positions {
-            let left = "`max_position_embeddings` of `text_encoder`";
-            return disagreement(left, positions, "`model_max_length` of `tokenizer`", tokens);
-        }
-        let (embedded, known) = (self.text_config.vocab_size, self.tokenizer.vocabulary_size());
-        if known > embedded {
-            let left = "`vocab_size` of `text_encoder`";
-            return disagreement(left, embedded, "the vocabulary of `tokenizer`", known);
-        }
-        Ok(())
+        Ok(Some(SecondTextEncoder {
+            text_encoder: second.load(device, dtype)?,
+            tokenizer: second.tokenizer.clone(),
+            text_config: second.config.clone(),
+            force_zeros_for_empty_prompt: self.force_zeros_for_empty_prompt,
+        }))
     }
-}
-
-fn fill<M: Module>(
-    component: &'static str,
-    module: M,
-    weights: &WeightsFolder,
-    names: &NameTable<'_>,
-    dtype: FloatDType,
-) -> Result<M, ModelError> {
-    load_module(module, weights, names, dtype).map_err(|source| ModelError::Weights { component, source })
 }

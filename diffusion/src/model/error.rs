@@ -55,7 +55,7 @@ pub enum ModelError {
         component: &'static str,
     },
     /// The model or a component is of a class that is not supported.
-    #[error("`{}` says `{component}` is a `{found}`, expected `{expected}`", path.display())]
+    #[error("`{}` says `{component}` is a `{found}`, which is not supported; supported: {expected}", path.display())]
     Class {
         /// The index.
         path: PathBuf,
@@ -63,8 +63,8 @@ pub enum ModelError {
         component: &'static str,
         /// The class found.
         found: String,
-        /// The class supported.
-        expected: &'static str,
+        /// The classes supported.
+        expected: String,
     },
     /// The autoencoder's configuration is not supported.
     #[error("Cannot use `{}`", path.display())]
@@ -95,6 +95,38 @@ pub enum ModelError {
         right: &'static str,
         /// Its value.
         right_value: usize,
+    },
+    /// A tokenizer writes what its text encoder cannot read.
+    #[error("In `{}`, {tokenizer} knows {found} {what}, more than the {limit} of {encoder}", path.display())]
+    TooMany {
+        /// The model folder.
+        path: PathBuf,
+        /// What is counted.
+        what: &'static str,
+        /// The tokenizer.
+        tokenizer: &'static str,
+        /// The tokenizer's number.
+        found: usize,
+        /// The text encoder.
+        encoder: &'static str,
+        /// The text encoder's number.
+        limit: usize,
+    },
+    /// Components that only make sense together are not all there.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    Incomplete {
+        /// The model folder.
+        path: PathBuf,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// No component has the variant asked for.
+    #[error("No component of `{}` has weights of the variant `{variant}`", path.display())]
+    NoVariant {
+        /// The model folder.
+        path: PathBuf,
+        /// The variant.
+        variant: String,
     },
     /// The tokenizer cannot be read or used.
     #[error("Cannot use the tokenizer")]

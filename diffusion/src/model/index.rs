@@ -7,68 +7,124 @@ use serde_json::{Map, Value, json};
 
 use super::ModelError;
 
-/// The one kind of model that is supported.
-const PIPELINE: &str = "StableDiffusionPipeline";
+const ONE_ENCODER: &str = "StableDiffusionPipeline";
+const TWO_ENCODERS: &str = "StableDiffusionXLPipeline";
 
-/// Checks that an index lists a model that can be loaded.
-pub(super) fn check(folder: &Path) -> Result<(), ModelError> {
-    let path = folder.join("model_index.json");
-    if !path.exists() {
-        return Err(ModelError::NotAModel {
-            path: folder.to_owned(),
-        });
-    }
-    let index: Map<String, Value> = read_json(&path)?;
-    let class = |component, found: Option<&Value>, expected: &[&'static str]| {
-        let found = found.and_then(Value::as_str).unwrap_or("null");
-        match expected.contains(&found) {
-            true => Ok(()),
-            false => Err(ModelError::Class {
+/// What an index says that matters here.
+///
+/// Other entries, such as `safety_checker` and `feature_extractor`, have no part in the images and
+/// are passed over.
+#[derive(Debug)]
+pub(super) struct Index {
+    class: String,
+    /// Whether an empty negative prompt is all zeros; XL only, and true unless it says otherwise.
+    pub(super) force_zeros_for_empty_prompt: bool,
+}
+
+impl Index {
+    /// Reads the index and checks that the model can be loaded.
+    pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("model_index.json");
+        if !path.exists() {
+            return Err(ModelError::NotAModel {
+                path: folder.to_owned(),
+            });
+        }
+        let fields: Map<String, Value> = read_json(&path)?;
+        check_class(
+            &path,
+            "_class_name",
+            fields.get("_class_name"),
+            &[ONE_ENCODER, TWO_ENCODERS],
+        )?;
+        let text = |field: &str| fields.get(field).and_then(Value::as_str).unwrap_or_default();
+        let index = Self {
+            class: text("_class_name").to_owned(),
+            force_zeros_for_empty_prompt: fields
+                .get("force_zeros_for_empty_prompt")
+                .and_then(Value::as_bool)
+                .unwrap_or(true),
+        };
+        let entry = |component| {
+            fields.get(component).ok_or_else(|| ModelError::NoComponent {
                 path: path.clone(),
                 component,
-                found: found.to_owned(),
-                expected: expected.first().copied().unwrap_or_default(),
-            }),
+            })
+        };
+        for (component, expected) in index.components() {
+            check_class(&path, component, entry(component)?.get(1), expected)?;
         }
-    };
-    class("_class_name", index.get("_class_name"), &[PIPELINE])?;
-    let components: [(&'static str, &[&'static str]); 4] = [
-        ("unet", &["UNet2DConditionModel"]),
-        ("vae", &["AutoencoderKL"]),
-        ("text_encoder", &["CLIPTextModel", "CLIPTextModelWithProjection"]),
-        ("tokenizer", &["CLIPTokenizer", "CLIPTokenizerFast"]),
-    ];
-    for (component, expected) in components {
-        let entry = index.get(component).ok_or_else(|| ModelError::NoComponent {
-            path: path.clone(),
-            component,
-        })?;
-        class(component, entry.get(1), expected)?;
+        entry("scheduler")?;
+        Ok(index)
     }
-    match index.contains_key("scheduler") {
-        true => Ok(()),
-        false => Err(ModelError::NoComponent {
-            path,
-            component: "scheduler",
-        }),
+
+    pub(super) fn has_second_text_encoder(&self) -> bool {
+        self.class == TWO_ENCODERS
+    }
+
+    /// Components, and the classes supported for each.
+    fn components(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        let tokenizers: &[&str] = &["CLIPTokenizer", "CLIPTokenizerFast"];
+        let mut components: Vec<(&'static str, &'static [&'static str])> = vec![
+            ("unet", &["UNet2DConditionModel"]),
+            ("vae", &["AutoencoderKL"]),
+            ("text_encoder", &["CLIPTextModel", "CLIPTextModelWithProjection"]),
+            ("tokenizer", tokenizers),
+        ];
+        if self.has_second_text_encoder() {
+            components.push(("text_encoder_2", &["CLIPTextModelWithProjection"]));
+            components.push(("tokenizer_2", tokenizers));
+        }
+        components
     }
 }
 
-/// The index of a model that is written.
-pub(super) fn describe(scheduler: &str, text_encoder: &str) -> Value {
-    json!({
-        "_class_name": PIPELINE,
+fn check_class(
+    path: &Path,
+    component: &'static str,
+    found: Option<&Value>,
+    expected: &[&'static str],
+) -> Result<(), ModelError> {
+    let found = found.and_then(Value::as_str).unwrap_or("null");
+    if expected.contains(&found) {
+        return Ok(());
+    }
+    let names: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
+    Err(ModelError::Class {
+        path: path.to_owned(),
+        component,
+        found: found.to_owned(),
+        expected: names.join(", "),
+    })
+}
+
+/// The index of a model that is written, with the second text encoder's
+/// `force_zeros_for_empty_prompt` where there is one.
+pub(super) fn describe(scheduler: &str, text_encoder: &str, second: Option<bool>) -> Value {
+    let mut index = json!({
+        "_class_name": ONE_ENCODER,
         "_diffusers_version": "0.42.1",
         "feature_extractor": [null, null],
         "image_encoder": [null, null],
-        "requires_safety_checker": false,
-        "safety_checker": [null, null],
         "scheduler": ["diffusers", scheduler],
         "text_encoder": ["transformers", text_encoder],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
-    })
+    });
+    match second {
+        None => {
+            index["requires_safety_checker"] = json!(false);
+            index["safety_checker"] = json!([null, null]);
+        }
+        Some(force_zeros) => {
+            index["_class_name"] = json!(TWO_ENCODERS);
+            index["force_zeros_for_empty_prompt"] = json!(force_zeros);
+            index["text_encoder_2"] = json!(["transformers", "CLIPTextModelWithProjection"]);
+            index["tokenizer_2"] = json!(["transformers", "CLIPTokenizer"]);
+        }
+    }
+    index
 }
 
 /// Reads a JSON file.

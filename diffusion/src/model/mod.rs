@@ -1,23 +1,28 @@
 //! Whole models in diffusers' folder layout.
 
+mod component;
 mod digests;
 mod directory;
+mod encode;
 mod error;
+mod fit;
 #[cfg(test)]
 mod gradient_tests;
 mod index;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 pub use digests::ModelDigests;
 pub use directory::ModelDirectory;
+pub use encode::EncodedPrompts;
 pub use error::ModelError;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
-use crate::conditioning::{Conditioning, ImageSize};
+use crate::conditioning::ImageSize;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
@@ -32,6 +37,8 @@ pub struct DiffusionModel {
     pub vae: AutoencoderKL,
     /// The text encoder.
     pub text_encoder: ClipTextModel,
+    /// The second text encoder, of Stable Diffusion XL.
+    pub second_text_encoder: Option<SecondTextEncoder>,
     /// Prompts to token ids.
     pub tokenizer: Tokenizer,
     /// The denoiser's shape.
@@ -44,58 +51,20 @@ pub struct DiffusionModel {
     pub scheduler_config: SchedulerConfig,
 }
 
-/// Prompts as the denoiser reads them.
+/// The second text encoder of Stable Diffusion XL.
 #[derive(Debug, Clone)]
-pub struct EncodedPrompts {
-    /// One row per prompt.
-    pub conditioning: Conditioning,
-    /// Whether each prompt was too long and its end was cut off.
-    pub truncated: Vec<bool>,
+pub struct SecondTextEncoder {
+    /// The text encoder, with a projection.
+    pub text_encoder: ClipTextModel,
+    /// Prompts to token ids.
+    pub tokenizer: Tokenizer,
+    /// The text encoder's shape.
+    pub text_config: ClipTextConfig,
+    /// Whether the empty text of the unconditional branch is all zeros instead of being encoded.
+    pub force_zeros_for_empty_prompt: bool,
 }
 
 impl DiffusionModel {
-    /// Encodes the text of the unconditional branch, one row; usually it is empty.
-    ///
-    /// # Errors
-    /// When it cannot be encoded.
-    pub fn encode_negative(
-        &self,
-        text: &str,
-        size: ImageSize,
-        device: &Device,
-    ) -> Result<EncodedPrompts, ModelError> {
-        self.encode_prompts(&[text], size, device)
-    }
-
-    /// Encodes prompts for images of a size.
-    ///
-    /// # Errors
-    /// When there are no prompts, or one cannot be encoded.
-    pub fn encode_prompts(
-        &self,
-        prompts: &[&str],
-        _size: ImageSize,
-        device: &Device,
-    ) -> Result<EncodedPrompts, ModelError> {
-        let encoded = prompts
-            .iter()
-            .map(|prompt| self.tokenizer.encode(prompt))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| ModelError::Tokenizer { source })?;
-        let tokens = encoded.first().ok_or(ModelError::NoPrompts)?.ids.len();
-        let ids: Vec<i32> = encoded
-            .iter()
-            .flat_map(|prompt| &prompt.ids)
-            .map(|id| *id as i32)
-            .collect();
-        let data = TensorData::new(ids, [prompts.len(), tokens]);
-        let ids = Tensor::<2, Int>::from_data(data, (device, DType::I32));
-        Ok(EncodedPrompts {
-            conditioning: self.text_encoder.forward(ids).last_hidden_state.into(),
-            truncated: encoded.iter().map(|prompt| prompt.truncated).collect(),
-        })
-    }
-
     /// The size of the images of latents of a shape: channels, height, width.
     pub fn image_size(&self, [_, height, width]: [usize; 3]) -> ImageSize {
         let downscale = self.vae_config.downscale();

@@ -7,14 +7,16 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::directory::UNET_NAMES;
+use super::text::{self, TextFolders};
 use super::{DiffusionModel, ModelError, index};
-use crate::clip::TEXT_MODEL_NAMES;
+use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
+use crate::tokenizer::Tokenizer;
 use crate::vae::AUTOENCODER_NAMES;
 use crate::weights::{Dtype, TensorMap, module_tensors, write_safetensors};
 
 impl DiffusionModel {
-    /// Writes the model to a new folder that diffusers' `StableDiffusionPipeline` can load, with
-    /// the weights cast to `dtype`, or as they are.
+    /// Writes the model to a new folder that diffusers' `StableDiffusionPipeline` or
+    /// `StableDiffusionXLPipeline` can load, with the weights cast to `dtype`, or as they are.
     ///
     /// The folder appears complete or not at all. Adapters are not written: they have files of
     /// their own.
@@ -43,14 +45,17 @@ impl DiffusionModel {
 
     fn write_into(&self, folder: &Path, dtype: Option<Dtype>) -> Result<(), ModelError> {
         let scheduler = self.scheduler_class();
-        let text_class = match self.text_config.has_projection() {
-            true => "CLIPTextModelWithProjection",
-            false => "CLIPTextModel",
-        };
+        let text_class = self.text_config.class();
         create(folder)?;
         write_json(
             &folder.join("model_index.json"),
-            &index::describe(scheduler, text_class),
+            &index::describe(
+                scheduler,
+                text_class,
+                self.second_text_encoder
+                    .as_ref()
+                    .map(|second| second.force_zeros_for_empty_prompt),
+            ),
         )?;
         let stored = "diffusion_pytorch_model.safetensors";
         let config = with_fields(
@@ -72,23 +77,22 @@ impl DiffusionModel {
             &module_tensors(&self.vae, &AUTOENCODER_NAMES),
             dtype,
         )?;
-        let fields = [
-            ("model_type", json!("clip_text_model")),
-            ("architectures", json!([text_class])),
-        ];
-        component(
+        text(
             folder,
-            "text_encoder",
-            "config.json",
-            &with_fields(&self.text_config, &fields),
+            text::FIRST,
+            (&self.text_encoder, &self.text_config, &self.tokenizer),
+            dtype,
         )?;
-        let tensors = module_tensors(&self.text_encoder, &TEXT_MODEL_NAMES);
-        weights(folder, "text_encoder", "model.safetensors", &tensors, dtype)?;
+        if let Some(second) = &self.second_text_encoder {
+            text(
+                folder,
+                text::SECOND,
+                (&second.text_encoder, &second.text_config, &second.tokenizer),
+                dtype,
+            )?;
+        }
         let config = with_fields(&self.scheduler_config, &[("_class_name", json!(scheduler))]);
-        component(folder, "scheduler", "scheduler_config.json", &config)?;
-        self.tokenizer
-            .write(&folder.join("tokenizer"))
-            .map_err(|source| ModelError::Tokenizer { source })
+        component(folder, "scheduler", "scheduler_config.json", &config)
     }
 
     /// The scheduler named in the files: one whose every setting is known here.
@@ -98,6 +102,30 @@ impl DiffusionModel {
             _ => "DDIMScheduler",
         }
     }
+}
+
+/// Writes a text encoder and its tokenizer.
+fn text(
+    folder: &Path,
+    folders: TextFolders,
+    (encoder, config, tokenizer): (&ClipTextModel, &ClipTextConfig, &Tokenizer),
+    dtype: Option<Dtype>,
+) -> Result<(), ModelError> {
+    let fields = [
+        ("model_type", json!("clip_text_model")),
+        ("architectures", json!([config.class()])),
+    ];
+    component(
+        folder,
+        folders.encoder,
+        "config.json",
+        &with_fields(config, &fields),
+    )?;
+    let tensors = module_tensors(encoder, &TEXT_MODEL_NAMES);
+    weights(folder, folders.encoder, "model.safetensors", &tensors, dtype)?;
+    tokenizer
+        .write(&folder.join(folders.tokenizer))
+        .map_err(|source| ModelError::Tokenizer { source })
 }
 
 /// A name beside `path` that no other process uses.

@@ -65,6 +65,29 @@ pub struct UNet2DConditionConfig {
     pub conv_in_kernel: usize,
     /// Kernel of the last convolution, odd.
     pub conv_out_kernel: usize,
+    /// What is added to the time embedding, of Stable Diffusion XL
+    /// (`addition_embed_type: text_time`).
+    pub addition: Option<TextTimeAddition>,
+}
+
+/// How a prompt's vector and the sizes of its image reach the time embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextTimeAddition {
+    /// Sines and cosines of each of the six sizes (`addition_time_embed_dim`).
+    pub time_features: usize,
+    /// Width of the prompt's vector, and of six sizes' sines and cosines
+    /// (`projection_class_embeddings_input_dim`).
+    pub in_features: usize,
+}
+
+impl TextTimeAddition {
+    /// Numbers that say how large the image was, where it was cut and how large it is to be.
+    pub const SIZES: usize = 6;
+
+    /// Width of the prompt's vector.
+    pub fn text_features(&self) -> usize {
+        self.in_features.saturating_sub(Self::SIZES * self.time_features)
+    }
 }
 
 /// Why a `unet/config.json` cannot be used.

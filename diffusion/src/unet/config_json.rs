@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::config::{UNet2DConditionConfig, UNetConfigError};
+use super::config::{TextTimeAddition, UNet2DConditionConfig, UNetConfigError};
 use super::config_reader::ConfigReader;
 
 const DOWN_BLOCKS: [&str; 2] = ["DownBlock2D", "CrossAttnDownBlock2D"];
 const MID_BLOCK: &str = "UNetMidBlock2DCrossAttn";
+const ADDITION: &str = "text_time";
 const UP_BLOCKS: [&str; 2] = ["UpBlock2D", "CrossAttnUpBlock2D"];
 
 /// Features that are not implemented, each with the values that leave it switched off.
@@ -15,7 +16,6 @@ fn switched_off() -> Vec<(&'static str, Vec<Value>)> {
     let no = || vec![json!(false)];
     vec![
         ("act_fn", vec![json!("silu"), json!("swish")]),
-        ("addition_embed_type", null()),
         ("attention_type", vec![json!("default")]),
         ("class_embed_type", null()),
         ("class_embeddings_concat", no()),
@@ -35,12 +35,10 @@ fn switched_off() -> Vec<(&'static str, Vec<Value>)> {
 }
 
 /// Fields that only matter to features above or to block types that are not supported.
-const IRRELEVANT: [&str; 7] = [
+const IRRELEVANT: [&str; 5] = [
     "addition_embed_type_num_heads",
-    "addition_time_embed_dim",
     "cross_attention_norm",
     "mid_block_only_cross_attention",
-    "projection_class_embeddings_input_dim",
     "resnet_out_scale_factor",
     "resnet_skip_time_act",
 ];
@@ -136,8 +134,34 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
         )?,
         conv_in_kernel: reader.take("conv_in_kernel", "an odd number", 3, odd)?,
         conv_out_kernel: reader.take("conv_out_kernel", "an odd number", 3, odd)?,
+        addition: addition(reader)?,
         block_out_channels: widths,
     })
+}
+
+/// Reads what is added to the time embedding; its sizes say nothing where nothing is added.
+fn addition(reader: &mut ConfigReader) -> Result<Option<TextTimeAddition>, UNetConfigError> {
+    let supported = format!("`null` or `\"{ADDITION}\"`");
+    let present = reader.take("addition_embed_type", &supported, false, |value| match value {
+        Value::Null => Some(false),
+        value => (value == ADDITION).then_some(true),
+    })?;
+    let [time, input] = ["addition_time_embed_dim", "projection_class_embeddings_input_dim"];
+    if !present {
+        reader.ignore(time);
+        reader.ignore(input);
+        return Ok(None);
+    }
+    let time_features = reader.take_required(time, "an even number", even)?;
+    let sizes = TextTimeAddition::SIZES * time_features;
+    let supported = format!("a number above {} times `{time}`", TextTimeAddition::SIZES);
+    let in_features = reader.take_required(input, &supported, |value| {
+        positive(value).filter(|features| *features > sizes)
+    })?;
+    Ok(Some(TextTimeAddition {
+        time_features,
+        in_features,
+    }))
 }
 
 /// Checks what involves two fields at once.
@@ -230,10 +254,24 @@ impl From<UNet2DConditionConfig> for Map<String, Value> {
             "upcast_attention": config.upcast_attention,
             "use_linear_projection": config.use_linear_projection,
         });
-        match fields {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
+        let Value::Object(mut fields) = fields else {
+            return Map::new();
+        };
+        // Only where it is there: a field more would change the identity of every other model.
+        if let Some(addition) = config.addition {
+            fields.extend([
+                ("addition_embed_type".to_owned(), json!(ADDITION)),
+                (
+                    "addition_time_embed_dim".to_owned(),
+                    json!(addition.time_features),
+                ),
+                (
+                    "projection_class_embeddings_input_dim".to_owned(),
+                    json!(addition.in_features),
+                ),
+            ]);
         }
+        fields
     }
 }
 
@@ -316,6 +354,8 @@ mod tests {
                 "mid_block_scale_factor": 1.25, "layers_per_block": [1, 2, 3, 4],
                 "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D", "UpBlock2D"],
             }),
+            json!({"addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+                "projection_class_embeddings_input_dim": 2816}),
         ];
         for changes in changes {
             let config = parse(changes).unwrap();
@@ -332,11 +372,22 @@ mod tests {
 
     #[test]
     fn what_would_change_the_result_is_refused_by_name() {
-        let off = "Field `addition_embed_type` is `\"text_time\"`, but only `null` is supported";
+        let off = "Field `addition_embed_type` is `\"image_hint\"`, but only `null` or `\"text_time\"` is supported";
         let up = "Field `up_block_types` is `[\"AttnUpBlock2D\"]`, but only a list of `UpBlock2D` \
                   and `CrossAttnUpBlock2D` is supported";
         let cases = [
-            (json!({"addition_embed_type": "text_time"}), off),
+            (json!({"addition_embed_type": "image_hint"}), off),
+            (
+                json!({"addition_embed_type": "text_time", "addition_time_embed_dim": 256}),
+                "Field `projection_class_embeddings_input_dim` is `null`, but only a number above 6 times \
+                 `addition_time_embed_dim` is supported",
+            ),
+            (
+                json!({"addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+                    "projection_class_embeddings_input_dim": 1536}),
+                "Field `projection_class_embeddings_input_dim` is `1536`, but only a number above 6 times \
+                 `addition_time_embed_dim` is supported",
+            ),
             (json!({"up_block_types": ["AttnUpBlock2D"]}), up),
             (
                 json!({"time_cond_proj_dim": 256}),

@@ -30,6 +30,17 @@ impl ConfigReader {
         }
     }
 
+    /// Takes a field without a default.
+    pub(super) fn take_required<T>(
+        &mut self,
+        field: &str,
+        supported: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T, UNetConfigError> {
+        let value = self.fields.remove(field).unwrap_or(Value::Null);
+        read(&value).ok_or_else(|| unsupported(field, &value, supported))
+    }
+
     /// Takes a field that is one value for all levels or a list with one per level.
     pub(super) fn take_per_level<T: Clone>(
         &mut self,

@@ -1,4 +1,4 @@
-//! The denoiser of Stable Diffusion 1.x and 2.x, `UNet2DConditionModel` of diffusers.
+//! The denoiser of Stable Diffusion 1.x, 2.x and XL, `UNet2DConditionModel` of diffusers.
 //!
 //! Fields are named as diffusers names its parameters, so that a weight's path here is its name in
 //! a file. The exceptions are [`PARAMETER_RENAMES`] and, for shapes,
@@ -25,7 +25,7 @@ mod transformer;
 
 pub use attention::{Attention, AttentionShape};
 pub use blocks::{Condition, DownBlock, MidBlock, UpBlock};
-pub use config::{UNet2DConditionConfig, UNetConfigError};
+pub use config::{TextTimeAddition, UNet2DConditionConfig, UNetConfigError};
 pub use conv::Conv2d;
 pub use feed_forward::{FeedForward, FeedForwardLayers, GeGlu};
 pub use linears::VisitLinears;

@@ -1,27 +1,29 @@
 //! The whole denoiser.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{DType, Device, Tensor, activation};
 
 use super::PARAMETER_RENAMES;
 use super::blocks::{Condition, DownBlock, MidBlock, UpBlock};
-use super::config::UNet2DConditionConfig;
+use super::config::{TextTimeAddition, UNet2DConditionConfig};
 use super::conv::Conv2d;
 use super::linears::VisitLinears;
 use super::norm::GroupNorm;
 use super::time_embedding::{TimestepEmbedding, Timesteps};
-use crate::conditioning::Conditioning;
+use crate::conditioning::{AddedConditioning, Conditioning};
 use crate::linear::Linear;
 use crate::weights::{NameTable, TensorMap, module_tensors};
 
 /// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
-/// the prompt; the class of the same name in diffusers, as Stable Diffusion 1.x and 2.x use it.
+/// the prompt; the class of the same name in diffusers, as Stable Diffusion 1.x, 2.x and XL use it.
 #[derive(Module, Debug)]
 pub struct UNet2DConditionModel {
     /// From latent channels to those of the highest resolution.
     pub conv_in: Conv2d,
     /// Perceptron over the timestep's sines and cosines.
     pub time_embedding: TimestepEmbedding,
+    /// Perceptron over the prompt's vector and the image's sizes, of Stable Diffusion XL.
+    pub add_embedding: Option<TimestepEmbedding>,
     /// From the highest resolution to the lowest.
     pub down_blocks: Vec<DownBlock>,
     /// At the lowest resolution; absent where the configuration says `null`.
@@ -34,6 +36,8 @@ pub struct UNet2DConditionModel {
     pub conv_out: Conv2d,
     #[module(skip)]
     time_proj: Timesteps,
+    #[module(skip)]
+    add_time_proj: Option<Timesteps>,
     #[module(skip)]
     center_input_sample: bool,
 }
@@ -59,19 +63,25 @@ impl UNet2DConditionModel {
             let transformer = config.mid_transformer(level);
             MidBlock::new(&config.mid_resnet(last), &transformer, device)
         };
+        let sines = |features| Timesteps {
+            features,
+            flip_sin_to_cos: config.flip_sin_to_cos,
+            freq_shift: config.freq_shift,
+        };
+        let add = |addition: &TextTimeAddition| {
+            TimestepEmbedding::new(addition.in_features, config.time_features(), device)
+        };
         Self {
             conv_in: Conv2d::same([config.in_channels, first], config.conv_in_kernel, device),
             time_embedding: TimestepEmbedding::new(first, config.time_features(), device),
+            add_embedding: config.addition.as_ref().map(add),
             down_blocks: levels.iter().enumerate().map(down).collect(),
             mid_block: config.mid_block.then_some(()).map(mid),
             up_blocks: levels.iter().enumerate().rev().map(up).collect(),
             conv_norm_out: GroupNorm::new(config.norm_num_groups, first, config.norm_eps, device),
             conv_out: Conv2d::same([first, config.out_channels], config.conv_out_kernel, device),
-            time_proj: Timesteps {
-                features: first,
-                flip_sin_to_cos: config.flip_sin_to_cos,
-                freq_shift: config.freq_shift,
-            },
+            time_proj: sines(first),
+            add_time_proj: config.addition.map(|addition| sines(addition.time_features)),
             center_input_sample: config.center_input_sample,
         }
     }
@@ -83,6 +93,10 @@ impl UNet2DConditionModel {
     /// - timesteps: `[batch]`, f32
     /// - conditioning: one row per latent; hidden states are `[batch, tokens, cross attention dim]`
     /// - output: `[batch, out channels, height, width]`
+    ///
+    /// # Panics
+    /// The network was built for [added](Conditioning::added) conditioning and there is none, or the
+    /// other way round.
     pub fn forward(
         &self,
         sample: Tensor<4>,
@@ -91,8 +105,13 @@ impl UNet2DConditionModel {
     ) -> Tensor<4> {
         let conditioning = conditioning.into();
         let sines = self.time_proj.forward(timesteps).cast(sample.dtype());
+        let time = self.time_embedding.forward(sines);
+        let time = match self.addition(conditioning.added.as_ref(), sample.dtype()) {
+            Some(addition) => time + addition,
+            None => time,
+        };
         let condition = Condition {
-            activated_time: activation::silu(self.time_embedding.forward(sines)),
+            activated_time: activation::silu(time),
             context: conditioning.context,
         };
         let sample = match self.center_input_sample {
@@ -114,6 +133,26 @@ impl UNet2DConditionModel {
         prediction.permute([0, 3, 1, 2])
     }
 
+    /// Embeds the prompt's vector and the image's sizes, `[batch, time features]`.
+    fn addition(&self, added: Option<&AddedConditioning>, dtype: DType) -> Option<Tensor<2>> {
+        assert_eq!(
+            self.add_embedding.is_some(),
+            added.is_some(),
+            "a network reads added conditioning if and only if it was built for it"
+        );
+        let (embedding, sines) = (self.add_embedding.as_ref()?, self.add_time_proj?);
+        let AddedConditioning {
+            text_embeds,
+            time_ids,
+        } = added?.clone();
+        let [batch, sizes] = time_ids.dims();
+        let sizes = sines
+            .forward(time_ids.reshape([batch * sizes]))
+            .reshape([batch, sizes * sines.features]);
+        let features = Tensor::cat(vec![text_embeds.cast(dtype), sizes.cast(dtype)], 1);
+        Some(embedding.forward(features))
+    }
+
     /// Copies every weight to the host under its name and in its shape in diffusers' files.
     pub fn stored_tensors(&self, config: &UNet2DConditionConfig) -> TensorMap {
         let names = NameTable {
@@ -131,6 +170,7 @@ impl UNet2DConditionModel {
     /// `down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q`.
     pub fn named_linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
         self.time_embedding.visit_linears("time_embedding", visit);
+        self.add_embedding.visit_linears("add_embedding", visit);
         self.down_blocks.visit_linears("down_blocks", visit);
         self.mid_block.visit_linears("mid_block", visit);
         self.up_blocks.visit_linears("up_blocks", visit);

@@ -10,15 +10,20 @@ use super::{HostTensor, SafetensorsFile, TensorSource, WeightsError};
 
 /// The weights in a component's folder, however they are spread over files.
 ///
-/// Looked for in this order: `STEM.safetensors`, `STEM.safetensors.index.json`, then the half
-/// precision variants `STEM.fp16.safetensors` and `STEM.safetensors.index.fp16.json`. Full
-/// precision comes first because it can be narrowed on load, and the reverse loses bits.
+/// Looked for in this order: the variant asked for, `STEM.safetensors`,
+/// `STEM.safetensors.index.json`, then the half precision variants `STEM.fp16.safetensors` and
+/// `STEM.safetensors.index.fp16.json`, and the same with `bf16`. Full precision comes first because
+/// it can be narrowed on load, and the reverse loses bits.
 #[derive(Debug, Clone)]
 pub struct WeightsFolder {
     path: PathBuf,
+    variant: Option<String>,
     files: Vec<SafetensorsFile>,
     tensors: BTreeMap<String, usize>,
 }
+
+/// Variants that are taken without being asked for, where there are no plain weights.
+const HALF_PRECISION: [&str; 2] = ["fp16", "bf16"];
 
 #[derive(Deserialize)]
 struct Index {
@@ -33,21 +38,30 @@ impl WeightsFolder {
     /// # Errors
     /// When no file is there, one is malformed, or an index disagrees with its shards.
     pub fn open(folder: &Path, stem: &str) -> Result<Self, WeightsError> {
-        let candidates = [
-            (format!("{stem}.safetensors"), false),
-            (format!("{stem}.safetensors.index.json"), true),
-            (format!("{stem}.fp16.safetensors"), false),
-            (format!("{stem}.safetensors.index.fp16.json"), true),
-            (format!("{stem}.fp16.safetensors.index.json"), true),
-        ];
-        for (name, is_index) in candidates {
-            let path = folder.join(name);
-            if path.exists() {
-                return if is_index {
-                    Self::open_index(&path)
-                } else {
-                    Self::open_file(&path)
-                };
+        Self::open_variant(folder, stem, None)
+    }
+
+    /// Finds, opens and checks a component's files, those of a variant if there are any.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_variant(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Self, WeightsError> {
+        let plain = std::iter::once(None);
+        let half = HALF_PRECISION.iter().map(|half| Some(*half));
+        let variants = variant.map(Some).into_iter().chain(plain).chain(half);
+        for variant in variants {
+            for (name, is_index) in spellings(stem, variant) {
+                let path = folder.join(name);
+                if path.exists() {
+                    let opened = match is_index {
+                        true => Self::open_index(&path),
+                        false => Self::open_file(&path),
+                    };
+                    return opened.map(|opened| Self {
+                        variant: variant.map(str::to_owned),
+                        ..opened
+                    });
+                }
             }
         }
         Err(WeightsError::NoFile {
@@ -65,6 +79,7 @@ impl WeightsFolder {
         let tensors = file.entries().keys().map(|name| (name.clone(), 0)).collect();
         Ok(Self {
             path: path.to_owned(),
+            variant: None,
             files: vec![file],
             tensors,
         })
@@ -125,6 +140,7 @@ impl WeightsFolder {
         }
         Ok(Self {
             path: path.to_owned(),
+            variant: None,
             files,
             tensors,
         })
@@ -135,9 +151,30 @@ impl WeightsFolder {
         &self.files
     }
 
+    /// The variant that was found, such as `fp16`; none for the plain weights.
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
+    }
+
     /// The file or index that was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// File names of a variant, and whether each is an index; releases differ in where an index has the
+/// variant's name.
+fn spellings(stem: &str, variant: Option<&str>) -> Vec<(String, bool)> {
+    match variant {
+        None => vec![
+            (format!("{stem}.safetensors"), false),
+            (format!("{stem}.safetensors.index.json"), true),
+        ],
+        Some(variant) => vec![
+            (format!("{stem}.{variant}.safetensors"), false),
+            (format!("{stem}.safetensors.index.{variant}.json"), true),
+            (format!("{stem}.{variant}.safetensors.index.json"), true),
+        ],
     }
 }
 

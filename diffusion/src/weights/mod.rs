@@ -16,6 +16,7 @@ mod host_tensor;
 mod load;
 mod names;
 mod save;
+mod seeded;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -28,5 +29,8 @@ pub use host_tensor::HostTensor;
 pub use load::load_module;
 pub use names::NameTable;
 pub use safetensors::Dtype;
-pub use save::{encode_safetensors, module_tensors, write_safetensors};
+pub use save::{encode_safetensors, module_tensors, parameter_shapes, write_safetensors};
+#[cfg(test)]
+pub(crate) use seeded::seeded_input;
+pub use seeded::{SeededTensors, seeded_values};
 pub use source::{TensorMap, TensorSource};

@@ -1,6 +1,6 @@
 //! Takes a module's parameters out by name, and writes them as safetensors.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -23,6 +23,20 @@ pub fn module_tensors<M: Module>(module: &M, names: &NameTable<'_>) -> TensorMap
     };
     module.visit(&mut collector);
     collector.tensors
+}
+
+/// Lists every parameter of a module under the name its file gives it, with its shape; parameters
+/// that have no values yet get none by this.
+///
+/// Adapters (paths through a field called `adapter`) are left out.
+pub fn parameter_shapes<M: Module>(module: &M, names: &NameTable<'_>) -> BTreeMap<String, Vec<usize>> {
+    let mut lister = Lister {
+        names,
+        path: ParameterPath::default(),
+        shapes: BTreeMap::new(),
+    };
+    module.visit(&mut lister);
+    lister.shapes
 }
 
 /// Lays tensors out as the bytes of a safetensors file, cast to `dtype` when one is given.
@@ -85,6 +99,29 @@ fn narrowed(name: &str, tensor: &HostTensor, dtype: Dtype) -> Result<HostTensor,
         }
     }
     Ok(narrow)
+}
+
+struct Lister<'a> {
+    names: &'a NameTable<'a>,
+    path: ParameterPath,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+impl ModuleVisitor for Lister<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.path.is_adapter() {
+            let name = self.names.file_name(&self.path.joined());
+            self.shapes.insert(name, param.lazy_shape().to_vec());
+        }
+    }
 }
 
 struct Collector<'a> {

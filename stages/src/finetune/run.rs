@@ -54,8 +54,8 @@ impl Finetune {
             ));
         }
         let (mut unet, scheduler) = (model.unet, model.scheduler_config);
-        // Training needs neither, and they take as much memory as the denoiser.
-        drop((model.vae, model.text_encoder));
+        // Training needs none of them, and they take as much memory as the denoiser.
+        drop((model.vae, model.text_encoder, model.second_text_encoder));
         self.adapt(context, &mut unet)?;
         let schedule = scheduler.schedule().map_err(StageError::configuration)?;
         let batches = Batches {

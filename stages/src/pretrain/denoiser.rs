@@ -222,6 +222,7 @@ impl Stage for PretrainDenoiser {
             unet,
             vae,
             text_encoder,
+            second_text_encoder: None,
             tokenizer,
             unet_config,
             vae_config,
