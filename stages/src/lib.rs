@@ -17,6 +17,8 @@ mod latent_rows;
 pub mod latent_shape;
 mod lazy_device;
 mod loaded_model;
+#[cfg(test)]
+mod model_kinds;
 pub mod model_source;
 pub mod one_prompt;
 mod output_file;
