@@ -20,8 +20,8 @@ pub fn reverse_steps(
 ) -> Result<Vec<ReverseStep>, StepError> {
     let stride = schedule.len() / timesteps.len().max(1);
     let end = match config.set_alpha_to_one {
-        true => 1.0,
-        false => schedule.alpha_cumprod(0)?,
+        Some(false) => schedule.alpha_cumprod(0)?,
+        Some(true) | None => 1.0,
     };
     timesteps
         .iter()
@@ -43,13 +43,14 @@ fn step(config: &SchedulerConfig, timestep: usize, now: f64, previous: f64, eta:
     let direction = (1.0 - previous - noise * noise).max(0.0).sqrt();
     let epsilon = config.prediction_type.epsilon(now);
     ReverseStep {
-        timestep,
         prediction: config.prediction_type.original(now),
-        clip: config.clip(),
+        limit: config.limit(),
         original: previous.sqrt(),
         sample: direction * epsilon.sample,
         output: direction * epsilon.output,
         noise,
+        draws: eta > 0.0,
+        ..ReverseStep::at(timestep as f64, now)
     }
 }
 
@@ -64,7 +65,7 @@ mod tests {
 
     fn land(steps: usize, start: f64, mean: f64, deviation: f64) -> (f64, f64) {
         let config = SchedulerConfig {
-            timestep_spacing: super::super::TimestepSpacing::Trailing,
+            timestep_spacing: Some(super::super::TimestepSpacing::Trailing),
             ..SchedulerConfig::stable_diffusion()
         };
         let schedule = config.schedule().unwrap();

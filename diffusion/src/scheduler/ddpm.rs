@@ -4,7 +4,7 @@ use super::config::{SchedulerConfig, VarianceType};
 use super::reverse_step::{ReverseStep, StepError};
 use crate::schedule::NoiseSchedule;
 
-/// Below this variance a step draws no noise.
+/// Below this variance the noise that a step draws is not added.
 ///
 /// The last step has variance 0, which diffusers clamps to 1e-20: noise far below the resolution
 /// of an `f32` latent.
@@ -43,15 +43,15 @@ fn step(config: &SchedulerConfig, timestep: usize, now: f64, previous: f64) -> R
         VarianceType::FixedSmall | VarianceType::FixedSmallLog => (1.0 - previous) / (1.0 - now) * beta,
         VarianceType::FixedLarge => beta,
     };
-    let draws = timestep > 0 && variance > SMALLEST_VARIANCE;
+    let noisy = timestep > 0 && variance > SMALLEST_VARIANCE;
     ReverseStep {
-        timestep,
         prediction: config.prediction_type.original(now),
-        clip: config.clip(),
+        limit: config.limit(),
         original: previous.sqrt() * beta / (1.0 - now),
         sample: alpha.sqrt() * (1.0 - previous) / (1.0 - now),
-        output: 0.0,
-        noise: if draws { variance.sqrt() } else { 0.0 },
+        noise: if noisy { variance.sqrt() } else { 0.0 },
+        draws: timestep > 0,
+        ..ReverseStep::at(timestep as f64, now)
     }
 }
 

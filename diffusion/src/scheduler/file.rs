@@ -1,127 +1,302 @@
 //! The scheduler file as written, and the check that makes it a configuration.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::config::{SchedulerConfig, SchedulerConfigError, VarianceType};
+use super::config::{DynamicThreshold, SchedulerConfig, SchedulerConfigError, VarianceType};
+use super::solver_config::{SigmaConfig, SigmaSpread, SolverConfig, SolverForm};
 use super::timesteps::TimestepSpacing;
 use crate::prediction::PredictionType;
 use crate::schedule::BetaSchedule;
 
-/// The file as written, with enumerations still text so that errors can name the key.
-#[derive(Deserialize)]
-#[serde(default)]
-pub(super) struct SchedulerFile {
+/// Declares the file: every key may be absent or null, and what is absent is not written.
+macro_rules! scheduler_file {
+    ($($(#[$attribute:meta])* $key:ident: $kind:ty,)*) => {
+        #[derive(Clone, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub(super) struct SchedulerFile {
+            $(
+                $(#[$attribute])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                $key: Option<$kind>,
+            )*
+        }
+    };
+}
+
+scheduler_file! {
     #[serde(rename = "_class_name")]
     class_name: String,
     num_train_timesteps: usize,
     beta_start: f64,
     beta_end: f64,
     beta_schedule: String,
-    trained_betas: Option<Vec<f64>>,
+    trained_betas: Vec<f64>,
+    rescale_betas_zero_snr: bool,
+    prediction_type: String,
+    timestep_spacing: String,
+    steps_offset: usize,
     variance_type: String,
     clip_sample: bool,
     clip_sample_range: f64,
-    prediction_type: String,
     thresholding: bool,
-    timestep_spacing: String,
-    steps_offset: usize,
+    dynamic_thresholding_ratio: f64,
+    sample_max_value: f64,
     set_alpha_to_one: bool,
-    rescale_betas_zero_snr: bool,
+    skip_prk_steps: bool,
+    interpolation_type: String,
+    use_karras_sigmas: bool,
+    use_exponential_sigmas: bool,
+    use_beta_sigmas: bool,
+    use_lu_lambdas: bool,
+    use_flow_sigmas: bool,
+    sigma_min: f64,
+    sigma_max: f64,
+    final_sigmas_type: String,
+    timestep_type: String,
+    solver_order: usize,
+    algorithm_type: String,
+    solver_type: String,
+    lower_order_final: bool,
+    euler_at_final: bool,
+    lambda_min_clipped: f64,
 }
 
-impl Default for SchedulerFile {
-    fn default() -> Self {
-        Self {
-            class_name: "DDPMScheduler".to_owned(),
-            num_train_timesteps: 1000,
-            beta_start: 0.0001,
-            beta_end: 0.02,
-            beta_schedule: "linear".to_owned(),
-            trained_betas: None,
-            variance_type: "fixed_small".to_owned(),
-            clip_sample: true,
-            clip_sample_range: 1.0,
-            prediction_type: "epsilon".to_owned(),
-            thresholding: false,
-            timestep_spacing: "leading".to_owned(),
-            steps_offset: 0,
-            set_alpha_to_one: true,
-            rescale_betas_zero_snr: false,
-        }
-    }
-}
+/// The names of a value in the file and what they stand for, the name to write first.
+type Names<T> = &'static [(&'static str, T)];
+
+const BETA_SCHEDULES: Names<BetaSchedule> = &[
+    ("linear", BetaSchedule::Linear),
+    ("scaled_linear", BetaSchedule::ScaledLinear),
+    ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
+    ("sigmoid", BetaSchedule::Sigmoid),
+];
+const VARIANCE_TYPES: Names<VarianceType> = &[
+    ("fixed_small", VarianceType::FixedSmall),
+    ("fixed_small_log", VarianceType::FixedSmallLog),
+    ("fixed_large", VarianceType::FixedLarge),
+];
+const PREDICTION_TYPES: Names<PredictionType> = &[
+    ("epsilon", PredictionType::Epsilon),
+    ("v_prediction", PredictionType::VPrediction),
+    ("sample", PredictionType::Sample),
+    ("original_sample", PredictionType::Sample),
+];
+const SPACINGS: Names<TimestepSpacing> = &[
+    ("leading", TimestepSpacing::Leading),
+    ("trailing", TimestepSpacing::Trailing),
+    ("linspace", TimestepSpacing::Linspace),
+];
+/// Names of other solvers' forms stand for midpoint, as in diffusers.
+const SOLVER_FORMS: Names<SolverForm> = &[
+    ("midpoint", SolverForm::Midpoint),
+    ("heun", SolverForm::Heun),
+    ("logrho", SolverForm::Midpoint),
+    ("bh1", SolverForm::Midpoint),
+    ("bh2", SolverForm::Midpoint),
+];
 
 impl TryFrom<SchedulerFile> for SchedulerConfig {
     type Error = SchedulerConfigError;
 
     fn try_from(file: SchedulerFile) -> Result<Self, Self::Error> {
-        if file.thresholding {
-            return Err(unsupported("thresholding", "true", "`false`"));
-        }
-        let lengths_agree = file
-            .trained_betas
-            .as_ref()
-            .is_none_or(|betas| betas.len() == file.num_train_timesteps);
-        if !lengths_agree {
+        let num_train_timesteps = file.num_train_timesteps.unwrap_or(1000);
+        let betas = file.trained_betas.as_ref();
+        if betas.is_some_and(|betas| betas.len() != num_train_timesteps) {
             let supported = "as many as `num_train_timesteps`";
-            return Err(unsupported("trained_betas", "a list", supported));
+            return Err(SchedulerConfigError::unsupported("trained_betas", "a list", supported));
         }
+        let spacing = match &file.timestep_spacing {
+            Some(_) => Some(chosen(&file.timestep_spacing, SPACINGS, "timestep_spacing", "`leading`, `trailing`, `linspace`")?),
+            None => None,
+        };
+        let threshold = DynamicThreshold {
+            ratio: file.dynamic_thresholding_ratio.unwrap_or(0.995),
+            largest: file.sample_max_value.unwrap_or(1.0),
+        };
         Ok(Self {
-            class_name: file.class_name,
-            num_train_timesteps: file.num_train_timesteps,
-            beta_start: file.beta_start,
-            beta_end: file.beta_end,
-            beta_schedule: match file.beta_schedule.as_str() {
-                "linear" => BetaSchedule::Linear,
-                "scaled_linear" => BetaSchedule::ScaledLinear,
-                "squaredcos_cap_v2" => BetaSchedule::SquaredcosCapV2,
-                "sigmoid" => BetaSchedule::Sigmoid,
-                other => {
-                    let supported = "`linear`, `scaled_linear`, `squaredcos_cap_v2`, `sigmoid`";
-                    return Err(unsupported("beta_schedule", other, supported));
-                }
-            },
-            trained_betas: file.trained_betas,
-            variance_type: match file.variance_type.as_str() {
-                "fixed_small" => VarianceType::FixedSmall,
-                "fixed_small_log" => VarianceType::FixedSmallLog,
-                "fixed_large" => VarianceType::FixedLarge,
-                other => {
-                    let supported = "`fixed_small`, `fixed_small_log`, `fixed_large`";
-                    return Err(unsupported("variance_type", other, supported));
-                }
-            },
-            clip_sample: file.clip_sample,
-            clip_sample_range: file.clip_sample_range,
-            prediction_type: match file.prediction_type.as_str() {
-                "epsilon" => PredictionType::Epsilon,
-                "v_prediction" => PredictionType::VPrediction,
-                "sample" => PredictionType::Sample,
-                other => {
-                    let supported = "`epsilon`, `v_prediction`, `sample`";
-                    return Err(unsupported("prediction_type", other, supported));
-                }
-            },
-            timestep_spacing: match file.timestep_spacing.as_str() {
-                "leading" => TimestepSpacing::Leading,
-                "trailing" => TimestepSpacing::Trailing,
-                "linspace" => TimestepSpacing::Linspace,
-                other => {
-                    let supported = "`leading`, `trailing`, `linspace`";
-                    return Err(unsupported("timestep_spacing", other, supported));
-                }
-            },
-            steps_offset: file.steps_offset,
+            num_train_timesteps,
+            beta_start: file.beta_start.unwrap_or(0.0001),
+            beta_end: file.beta_end.unwrap_or(0.02),
+            beta_schedule: chosen(
+                &file.beta_schedule,
+                BETA_SCHEDULES,
+                "beta_schedule",
+                "`linear`, `scaled_linear`, `squaredcos_cap_v2`, `sigmoid`",
+            )?,
+            rescale_betas_zero_snr: file.rescale_betas_zero_snr == Some(true),
+            prediction_type: chosen(
+                &file.prediction_type,
+                PREDICTION_TYPES,
+                "prediction_type",
+                "`epsilon`, `v_prediction`, `sample`",
+            )?,
+            timestep_spacing: spacing,
+            steps_offset: file.steps_offset.unwrap_or(0),
+            variance_type: chosen(
+                &file.variance_type,
+                VARIANCE_TYPES,
+                "variance_type",
+                "`fixed_small`, `fixed_small_log`, `fixed_large`",
+            )?,
+            clip_sample: file.clip_sample.unwrap_or(true),
+            clip_sample_range: file.clip_sample_range.unwrap_or(1.0),
+            thresholding: (file.thresholding == Some(true)).then_some(threshold),
             set_alpha_to_one: file.set_alpha_to_one,
-            rescale_betas_zero_snr: file.rescale_betas_zero_snr,
+            skip_prk_steps: file.skip_prk_steps == Some(true),
+            sigmas: file.sigmas()?,
+            solver: file.solver()?,
+            class_name: file.class_name.unwrap_or_else(|| "DDPMScheduler".to_owned()),
+            trained_betas: file.trained_betas,
         })
     }
 }
 
-fn unsupported(key: &'static str, value: &str, supported: &'static str) -> SchedulerConfigError {
-    SchedulerConfigError::Unsupported {
-        key,
-        value: value.to_owned(),
-        supported,
+impl SchedulerFile {
+    fn sigmas(&self) -> Result<SigmaConfig, SchedulerConfigError> {
+        let spreads = [
+            (self.use_karras_sigmas, SigmaSpread::Karras),
+            (self.use_lu_lambdas, SigmaSpread::Lu),
+            (self.use_exponential_sigmas, SigmaSpread::Exponential),
+            (self.use_beta_sigmas, SigmaSpread::Unsupported("use_beta_sigmas")),
+            (self.use_flow_sigmas, SigmaSpread::Unsupported("use_flow_sigmas")),
+        ];
+        let spread = spreads.into_iter().find(|(used, _)| *used == Some(true));
+        Ok(SigmaConfig {
+            spread: spread.map_or(SigmaSpread::Timesteps, |(_, spread)| spread),
+            log_linear: chosen(
+                &self.interpolation_type,
+                &[("linear", false), ("log_linear", true)],
+                "interpolation_type",
+                "`linear`, `log_linear`",
+            )?,
+            lowest: self.sigma_min,
+            highest: self.sigma_max,
+            end_at_lowest: chosen(
+                &self.final_sigmas_type,
+                &[("zero", false), ("sigma_min", true)],
+                "final_sigmas_type",
+                "`zero`, `sigma_min`",
+            )?,
+            continuous: chosen(
+                &self.timestep_type,
+                &[("discrete", false), ("continuous", true)],
+                "timestep_type",
+                "`discrete`, `continuous`",
+            )?,
+        })
     }
+
+    fn solver(&self) -> Result<SolverConfig, SchedulerConfigError> {
+        let default = SolverConfig::default();
+        Ok(SolverConfig {
+            order: self.solver_order.unwrap_or(default.order),
+            algorithm: self.algorithm_type.clone().unwrap_or(default.algorithm),
+            form: chosen(
+                &self.solver_type,
+                SOLVER_FORMS,
+                "solver_type",
+                "`midpoint`, `heun`",
+            )?,
+            lower_order_final: self.lower_order_final.unwrap_or(default.lower_order_final),
+            euler_at_final: self.euler_at_final.unwrap_or(default.euler_at_final),
+            lambda_min_clipped: self.lambda_min_clipped,
+        })
+    }
+}
+
+impl From<SchedulerConfig> for SchedulerFile {
+    fn from(config: SchedulerConfig) -> Self {
+        let (sigmas, solver) = (config.sigmas, config.solver);
+        let (no_sigmas, no_solver) = (SigmaConfig::default(), SolverConfig::default());
+        let spread = |spread| (sigmas.spread == spread).then_some(true);
+        let threshold = config.thresholding;
+        Self {
+            class_name: Some(config.class_name),
+            num_train_timesteps: Some(config.num_train_timesteps),
+            beta_start: Some(config.beta_start),
+            beta_end: Some(config.beta_end),
+            beta_schedule: name(config.beta_schedule, BETA_SCHEDULES),
+            trained_betas: config.trained_betas,
+            rescale_betas_zero_snr: Some(config.rescale_betas_zero_snr),
+            prediction_type: name(config.prediction_type, PREDICTION_TYPES),
+            timestep_spacing: config.timestep_spacing.and_then(|spacing| name(spacing, SPACINGS)),
+            steps_offset: Some(config.steps_offset),
+            variance_type: name(config.variance_type, VARIANCE_TYPES),
+            clip_sample: Some(config.clip_sample),
+            clip_sample_range: Some(config.clip_sample_range),
+            thresholding: threshold.map(|_| true),
+            dynamic_thresholding_ratio: threshold.map(|threshold| threshold.ratio),
+            sample_max_value: threshold.map(|threshold| threshold.largest),
+            set_alpha_to_one: config.set_alpha_to_one,
+            skip_prk_steps: config.skip_prk_steps.then_some(true),
+            interpolation_type: sigmas.log_linear.then(|| "log_linear".to_owned()),
+            use_karras_sigmas: spread(SigmaSpread::Karras),
+            use_exponential_sigmas: spread(SigmaSpread::Exponential),
+            use_beta_sigmas: spread(SigmaSpread::Unsupported("use_beta_sigmas")),
+            use_lu_lambdas: spread(SigmaSpread::Lu),
+            use_flow_sigmas: spread(SigmaSpread::Unsupported("use_flow_sigmas")),
+            sigma_min: sigmas.lowest,
+            sigma_max: sigmas.highest,
+            final_sigmas_type: (sigmas.end_at_lowest != no_sigmas.end_at_lowest)
+                .then(|| "sigma_min".to_owned()),
+            timestep_type: sigmas.continuous.then(|| "continuous".to_owned()),
+            solver_order: changed(solver.order, no_solver.order),
+            algorithm_type: changed(solver.algorithm, no_solver.algorithm),
+            solver_type: changed(solver.form, no_solver.form).and_then(|form| name(form, SOLVER_FORMS)),
+            lower_order_final: changed(solver.lower_order_final, no_solver.lower_order_final),
+            euler_at_final: changed(solver.euler_at_final, no_solver.euler_at_final),
+            lambda_min_clipped: solver.lambda_min_clipped,
+        }
+    }
+}
+
+fn changed<T: PartialEq>(value: T, default: T) -> Option<T> {
+    (value != default).then_some(value)
+}
+
+fn name<T: PartialEq>(value: T, names: Names<T>) -> Option<String> {
+    let found = names.iter().find(|(_, named)| *named == value);
+    found.map(|(name, _)| (*name).to_owned())
+}
+
+/// Looks a name up; an absent one is the first.
+fn chosen<T: Copy>(
+    found: &Option<String>,
+    names: &[(&str, T)],
+    key: &'static str,
+    supported: &'static str,
+) -> Result<T, SchedulerConfigError> {
+    let found = found.as_deref().unwrap_or(names[0].0);
+    match names.iter().find(|(name, _)| *name == found) {
+        Some((_, value)) => Ok(*value),
+        None => Err(SchedulerConfigError::unsupported(key, found, supported)),
+    }
+}
+
+/// Replaces the bare words for infinities and not-a-number, which Python writes, by null: where
+/// diffusers uses them they are its defaults.
+pub(super) fn without_infinities(text: &str) -> String {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    let mut plain = String::with_capacity(text.len());
+    let (mut rest, mut quoted) = (text, false);
+    while let Some(character) = rest.chars().next() {
+        let word = WORDS.into_iter().find(|word| !quoted && rest.starts_with(word));
+        let length = match (word, character) {
+            (Some(word), _) => {
+                plain.push_str("null");
+                rest = &rest[word.len()..];
+                continue;
+            }
+            // An escape covers the character after it.
+            (None, '\\') => rest.chars().take(2).map(char::len_utf8).sum(),
+            (None, '"') => {
+                quoted = !quoted;
+                1
+            }
+            (None, character) => character.len_utf8(),
+        };
+        plain.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    plain
 }

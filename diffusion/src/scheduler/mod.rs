@@ -5,12 +5,23 @@ pub mod ddim;
 pub mod ddpm;
 #[cfg(test)]
 mod diffusers_tests;
+pub mod dpm_solver;
+pub mod euler;
 mod file;
 pub mod forward_process;
+pub mod kind;
+pub mod limit;
+pub mod pndm;
 pub mod reverse_step;
+mod sigmas;
+pub mod solver_config;
 pub mod timesteps;
+pub mod trajectory;
 
 pub use config::{SchedulerConfig, SchedulerConfigError};
 pub use forward_process::{add_noise, training_target};
+pub use kind::{ReverseProcess, SchedulerKind};
+pub use limit::Limit;
 pub use reverse_step::{ReverseStep, StepError};
 pub use timesteps::TimestepSpacing;
+pub use trajectory::{Latents, Trajectory};

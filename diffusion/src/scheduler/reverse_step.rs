@@ -1,11 +1,13 @@
 //! One step of the reverse process, reduced to a handful of numbers.
 //!
-//! DDPM and DDIM differ only in how these numbers follow from the schedule. Once they are known,
-//! a step is one affine combination of the noisy latent, the network's output and fresh noise.
+//! The schedulers differ only in how these numbers follow from the schedule. Once they are known,
+//! a step is one linear combination of the latent, the network's output, what earlier steps kept
+//! and fresh noise; [`Trajectory`](super::Trajectory) evaluates it.
 
-use burn::tensor::Tensor;
 use thiserror::Error;
 
+use super::config::SchedulerConfigError;
+use super::limit::Limit;
 use crate::prediction::Mix;
 use crate::schedule::ScheduleError;
 
@@ -15,11 +17,15 @@ pub enum StepError {
     /// The timesteps do not fit the schedule.
     #[error("The timesteps do not fit the noise schedule")]
     Schedule(#[source] ScheduleError),
-    /// The prediction type says nothing about the original at this timestep.
-    #[error("The prediction type is singular at timestep `{timestep}`")]
+    /// The scheduler cannot serve the configuration.
+    #[error("The scheduler cannot be built from its file")]
+    Configuration(#[source] SchedulerConfigError),
+    /// The numbers of a step are not finite: the prediction type says nothing about the original
+    /// there, or two timesteps of a multistep method coincide.
+    #[error("The step at timestep `{timestep}` is singular")]
     Singular {
         /// The timestep of the step.
-        timestep: usize,
+        timestep: f64,
     },
 }
 
@@ -29,81 +35,112 @@ impl From<ScheduleError> for StepError {
     }
 }
 
-/// The numbers of one step: `previous = original * x_0 + sample * z + output * out + noise * e`,
-/// where `x_0` is itself mixed from `z` and `out` and clamped when `clip` is set.
-#[derive(Debug, Clone, Copy, PartialEq)]
+impl From<SchedulerConfigError> for StepError {
+    fn from(error: SchedulerConfigError) -> Self {
+        Self::Configuration(error)
+    }
+}
+
+/// What a step leaves behind for later ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keeps {
+    /// Nothing; the rule for single-step methods.
+    #[default]
+    Nothing,
+    /// The network's output.
+    Output,
+    /// The predicted original.
+    Original,
+}
+
+/// Which latent a step starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Anchor {
+    /// The one the last step ended with; the default.
+    #[default]
+    Current,
+    /// The same, which is remembered as the anchor of steps to come.
+    Remember,
+    /// The remembered one: the network has looked ahead, and the way is gone again from there.
+    Remembered,
+}
+
+/// The numbers of one step: `next = original * x_0 + sample * z + output * out + history . kept +
+/// noise * e`, where `x_0` is itself mixed from `z` and `out` and then limited.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReverseStep {
-    /// The timestep the denoiser is evaluated at.
-    pub timestep: usize,
+    /// The timestep the denoiser is told, which may be fractional.
+    pub timestep: f64,
+    /// The share of signal variance in what the denoiser sees.
+    pub alpha_cumprod: f64,
+    /// The factor of the latent before the denoiser sees it.
+    pub input_scale: f64,
     /// How the predicted original follows from the latent and the network's output.
     pub prediction: Mix,
-    /// The largest magnitude of the predicted original; none leaves it alone.
-    pub clip: Option<f64>,
+    /// The limit on the predicted original.
+    pub limit: Limit,
     /// The factor of the predicted original.
     pub original: f64,
-    /// The factor of the noisy latent.
+    /// The factor of the latent the step starts from.
     pub sample: f64,
     /// The factor of the network's output.
     pub output: f64,
-    /// The standard deviation of the fresh noise; 0 when the step draws none.
+    /// The factors of what earlier steps kept, the latest first.
+    pub history: Vec<f64>,
+    /// The standard deviation of the fresh noise.
     pub noise: f64,
+    /// Whether noise is drawn; some schedulers draw noise that they do not use.
+    pub draws: bool,
+    /// What the step keeps.
+    pub keeps: Keeps,
+    /// Where the step starts.
+    pub anchor: Anchor,
+    /// Whether the latent that the denoiser sees is one of the trajectory rather than a trial
+    /// that is taken back; only these count in a score.
+    pub on_trajectory: bool,
 }
 
 impl ReverseStep {
-    /// Moves latents one step towards the data.
-    ///
-    /// `noise` must be given exactly when `self.noise` is not 0; the sampler keeps that.
-    ///
-    /// # Shapes
-    /// All tensors are the same, of any rank.
-    pub fn apply<const D: usize>(
-        &self,
-        sample: Tensor<D>,
-        output: Tensor<D>,
-        noise: Option<Tensor<D>>,
-    ) -> Tensor<D> {
-        let mean = match self.clip {
-            None => self.unclipped().apply(sample, output),
-            Some(range) => {
-                let original = self
-                    .prediction
-                    .apply(sample.clone(), output.clone())
-                    .clamp(-range, range);
-                let rest = Mix {
-                    sample: self.sample,
-                    output: self.output,
-                };
-                original.mul_scalar(self.original) + rest.apply(sample, output)
-            }
-        };
-        match noise {
-            Some(noise) => mean + noise.mul_scalar(self.noise),
-            None => mean,
+    /// Starts a step that leaves everything out, at a timestep of a variance-preserving schedule.
+    pub(super) fn at(timestep: f64, alpha_cumprod: f64) -> Self {
+        Self {
+            timestep,
+            alpha_cumprod,
+            input_scale: 1.0,
+            prediction: Mix {
+                sample: 0.0,
+                output: 0.0,
+            },
+            limit: Limit::None,
+            original: 0.0,
+            sample: 0.0,
+            output: 0.0,
+            history: Vec::new(),
+            noise: 0.0,
+            draws: false,
+            keeps: Keeps::Nothing,
+            anchor: Anchor::Current,
+            on_trajectory: true,
         }
     }
 
-    /// Evaluates the step on numbers, in `f64`.
-    pub fn apply_scalar(&self, sample: f64, output: f64, noise: f64) -> f64 {
-        let original = self.prediction.apply_scalar(sample, output);
-        let original = self.clip.map_or(original, |range| original.clamp(-range, range));
-        self.original * original + self.sample * sample + self.output * output + self.noise * noise
-    }
-
     /// Checks that every number is finite.
-    pub(crate) fn checked(self) -> Result<Self, StepError> {
-        let numbers = [self.original, self.sample, self.output, self.noise];
-        if self.prediction.is_finite() && numbers.iter().all(|n| n.is_finite()) {
+    pub(super) fn checked(self) -> Result<Self, StepError> {
+        let numbers = [
+            self.timestep,
+            self.alpha_cumprod,
+            self.input_scale,
+            self.original,
+            self.sample,
+            self.output,
+            self.noise,
+        ];
+        let finite = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
+        if self.prediction.is_finite() && finite(&numbers) && finite(&self.history) {
             Ok(self)
         } else {
             let timestep = self.timestep;
             Err(StepError::Singular { timestep })
-        }
-    }
-
-    fn unclipped(&self) -> Mix {
-        Mix {
-            sample: self.sample + self.original * self.prediction.sample,
-            output: self.output + self.original * self.prediction.output,
         }
     }
 }

@@ -38,11 +38,9 @@ impl TimestepSpacing {
                 (0..steps).rev().map(|i| i * stride + offset).collect()
             }
             Self::Trailing => {
-                let length = length as f64;
-                // The stride rounded as numpy's `arange` rounds it: it decides ties.
-                let stride = length - (length - length / steps as f64);
+                let stride = trailing_stride(length, length, steps);
                 (0..steps)
-                    .map(|i| (length - i as f64 * stride).round_ties_even() as usize - 1)
+                    .map(|i| (length as f64 - i as f64 * stride).round_ties_even() as usize - 1)
                     .collect()
             }
             Self::Linspace => {
@@ -58,6 +56,38 @@ impl TimestepSpacing {
             _ => Ok(timesteps),
         }
     }
+
+    /// Returns `steps` descending timesteps where those of `linspace` need not be whole and an
+    /// offset may lead past the end.
+    ///
+    /// # Errors
+    /// Fails when `steps` is 0 or more than `length`.
+    pub fn fractional(self, length: usize, steps: usize, offset: usize) -> Result<Vec<f64>, ScheduleError> {
+        let last = (length.max(1) - 1) as f64;
+        let (whole, shift) = match self {
+            Self::Leading => (self.timesteps(length, steps, 0)?, offset),
+            Self::Trailing => (self.timesteps(length, steps, 0)?, 0),
+            Self::Linspace if steps == 0 || steps > length => {
+                return Err(ScheduleError::Steps { steps, length });
+            }
+            Self::Linspace => {
+                let intervals = (steps.max(2) - 1) as f64;
+                let spaced = (0..steps).rev().map(|i| match i {
+                    0 => 0.0,
+                    i if i + 1 == steps => last,
+                    i => i as f64 * (last / intervals),
+                });
+                return Ok(spaced.collect());
+            }
+        };
+        Ok(whole.into_iter().map(|timestep| (timestep + shift) as f64).collect())
+    }
+}
+
+/// Returns the stride of `trailing` timesteps from `first` down, rounded as numpy's `arange` rounds
+/// it: it decides ties.
+pub(super) fn trailing_stride(first: usize, length: usize, steps: usize) -> f64 {
+    first as f64 - (first as f64 - length as f64 / steps as f64)
 }
 
 #[cfg(test)]

@@ -1,0 +1,166 @@
+//! The schedulers there are, and what each makes of a run.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::SchedulerConfig;
+use super::reverse_step::{ReverseStep, StepError};
+use super::{ddim, ddpm, dpm_solver, euler, pndm};
+use crate::schedule::{NoiseSchedule, ScheduleError};
+
+/// The family of reverse steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulerKind {
+    /// Ancestral sampling, as MI-TUNE generates its training images; the default.
+    #[default]
+    Ddpm,
+    /// Implicit sampling, as MI-TUNE evaluates.
+    Ddim,
+    /// Euler's method on the probability flow; SDXL's own.
+    Euler,
+    /// Euler's method with fresh noise in every step.
+    EulerAncestral,
+    /// Linear multistep; Stable Diffusion 1's own. A run of `n` steps evaluates the network `n + 1`
+    /// times, and the evaluation that is taken back does not count in mutual information.
+    Pndm,
+    /// DPM-Solver++ with two predictions a step, or as many as the model's file says.
+    #[serde(rename = "dpmpp_2m")]
+    DpmSolverPlusPlus2M,
+}
+
+impl SchedulerKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ddpm,
+        Self::Ddim,
+        Self::Euler,
+        Self::EulerAncestral,
+        Self::Pndm,
+        Self::DpmSolverPlusPlus2M,
+    ];
+
+    /// Returns the name in settings and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ddpm => "ddpm",
+            Self::Ddim => "ddim",
+            Self::Euler => "euler",
+            Self::EulerAncestral => "euler_ancestral",
+            Self::Pndm => "pndm",
+            Self::DpmSolverPlusPlus2M => "dpmpp_2m",
+        }
+    }
+
+    /// Returns the name of the class in diffusers.
+    pub fn class_name(self) -> &'static str {
+        match self {
+            Self::Ddpm => "DDPMScheduler",
+            Self::Ddim => "DDIMScheduler",
+            Self::Euler => "EulerDiscreteScheduler",
+            Self::EulerAncestral => "EulerAncestralDiscreteScheduler",
+            Self::Pndm => "PNDMScheduler",
+            Self::DpmSolverPlusPlus2M => "DPMSolverMultistepScheduler",
+        }
+    }
+
+    /// Finds the scheduler of a diffusers class.
+    pub fn of_class(class_name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.class_name() == class_name)
+    }
+
+    /// Builds the noise schedule as this scheduler reads the file.
+    ///
+    /// # Errors
+    /// Fails when the betas are not those of a schedule.
+    pub fn schedule(self, config: &SchedulerConfig) -> Result<NoiseSchedule, ScheduleError> {
+        match self {
+            Self::Pndm => config.schedule_as_trained(),
+            _ => config.schedule(),
+        }
+    }
+
+    /// Works out a run of `steps`; `eta` is the noise of DDIM steps, from 0 to 1, which the others
+    /// do not look at.
+    ///
+    /// # Errors
+    /// Fails when the number of steps does not fit the schedule, a step is singular, or the file
+    /// asks for something that is not supported.
+    pub fn reverse_process(
+        self,
+        config: &SchedulerConfig,
+        steps: usize,
+        eta: f64,
+    ) -> Result<ReverseProcess, StepError> {
+        let schedule = self.schedule(config)?;
+        match self {
+            Self::Ddpm => {
+                let timesteps = config.timesteps(steps)?;
+                let steps = ddpm::reverse_steps(&schedule, config, &timesteps)?;
+                Ok(ReverseProcess::new(steps, 1.0))
+            }
+            Self::Ddim => {
+                let timesteps = config.timesteps(steps)?;
+                let steps = ddim::reverse_steps(&schedule, config, &timesteps, eta)?;
+                Ok(ReverseProcess::new(steps, 1.0))
+            }
+            Self::Euler => euler::plain(&schedule, config, steps),
+            Self::EulerAncestral => euler::ancestral(&schedule, config, steps),
+            Self::Pndm => pndm::reverse_process(&schedule, config, steps),
+            Self::DpmSolverPlusPlus2M => dpm_solver::reverse_process(&schedule, config, steps),
+        }
+    }
+}
+
+/// A run with all its numbers worked out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReverseProcess {
+    /// One step for each evaluation of the denoiser.
+    pub steps: Vec<ReverseStep>,
+    /// The standard deviation of the latent a run starts from.
+    pub start: f64,
+    /// How many kept values the steps look back to.
+    pub memory: usize,
+}
+
+impl ReverseProcess {
+    pub(super) fn new(steps: Vec<ReverseStep>, start: f64) -> Self {
+        let memory = steps.iter().map(|step| step.history.len()).max().unwrap_or(0);
+        Self {
+            steps,
+            start,
+            memory,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_settings_and_classes_are_found() {
+        for kind in SchedulerKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+            assert_eq!(SchedulerKind::of_class(kind.class_name()), Some(kind));
+        }
+        assert_eq!(SchedulerKind::of_class("UniPCMultistepScheduler"), None);
+    }
+
+    #[test]
+    fn step_counts_outside_the_schedule_are_refused_by_all() {
+        let config = SchedulerConfig::stable_diffusion();
+        for kind in SchedulerKind::ALL {
+            for steps in [0, 1001] {
+                let refused = kind.reverse_process(&config, steps, 0.0);
+                assert!(matches!(refused, Err(StepError::Schedule(ScheduleError::Steps { .. }))), "{kind:?} {steps}");
+            }
+            for steps in [1, 2, 50] {
+                let evaluations = kind.reverse_process(&config, steps, 0.0).unwrap().steps;
+                let extra = usize::from(kind == SchedulerKind::Pndm && steps > 1);
+                assert_eq!(evaluations.len(), steps + extra, "{kind:?}");
+                let counted = evaluations.iter().filter(|step| step.on_trajectory).count();
+                assert_eq!(counted, steps, "{kind:?}");
+            }
+        }
+    }
+}
