@@ -38,9 +38,9 @@ impl GaussianDenoiser {
 impl Denoiser for GaussianDenoiser {
     /// Predicts from context rows of (1 with a prompt, else 0; the prompt's value).
     ///
-    /// The timestep must be inside the schedule; its fraction is dropped.
+    /// Between training timesteps the noise level is interpolated as Euler's scheduler does.
     fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
-        let left = self.schedule.alphas_cumprod()[timestep as usize];
+        let left = self.schedule.alpha_cumprod_at(timestep);
         let context = &conditioning.context;
         let batch = latents.dims()[0];
         let column = |i| context.clone().narrow(2, i, 1).reshape([batch, 1, 1, 1]);

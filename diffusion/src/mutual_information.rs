@@ -4,6 +4,9 @@
 //! prediction with `kappa_t = beta_t T / (2 alpha_t (1 - alpha_cumprod_t))` and averages over
 //! timesteps; the square is a sum over the elements of the latent. The paper's code leaves out
 //! `alpha_t` and uses timesteps above 50 only. Everything here is `f64` on the host.
+//!
+//! Schedulers that work with noise levels visit timesteps between the training ones. There `beta_t`
+//! is interpolated linearly, and `alpha_cumprod_t` is that of the level, `1 / (1 + sigma^2)`.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -11,8 +14,8 @@ use thiserror::Error;
 use crate::prediction::PredictionType;
 use crate::schedule::{NoiseSchedule, ScheduleError};
 
-/// The first timestep the reference code lets in.
-const REFERENCE_MIN_TIMESTEP: usize = 51;
+/// The reference code lets in the timesteps above this one.
+const REFERENCE_CUT: f64 = 50.0;
 
 /// An estimator that cannot be built.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -30,7 +33,7 @@ pub enum MutualInformationError {
     #[error("The weight of timestep `{timestep}` is not finite")]
     Weight {
         /// The timestep of the weight.
-        timestep: usize,
+        timestep: f64,
     },
 }
 
@@ -66,13 +69,24 @@ impl MiMode {
         })
     }
 
-    /// Returns the smallest timestep that counts unless the settings name one.
-    pub fn min_timestep(self) -> usize {
+    /// Tells whether a timestep counts when the settings name no smallest one.
+    fn counts(self, timestep: f64) -> bool {
         match self {
-            Self::Paper => 0,
-            Self::Reference => REFERENCE_MIN_TIMESTEP,
+            Self::Paper => true,
+            Self::Reference => timestep > REFERENCE_CUT,
         }
     }
+}
+
+/// Where the network was asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// The timestep, which may be fractional.
+    pub timestep: f64,
+    /// The share of signal variance in what the network saw.
+    pub alpha_cumprod: f64,
+    /// Whether the evaluation may count; one that a multistep method takes back must not.
+    pub counts: bool,
 }
 
 /// How squared differences along a run become one number.
@@ -90,32 +104,39 @@ impl Estimator {
     /// they are, which is what the reference code does.
     ///
     /// # Errors
-    /// Fails when a timestep is outside the schedule, none counts, or a weight is not finite.
+    /// Fails when no timestep counts or a weight is not finite.
     pub fn new(
         schedule: &NoiseSchedule,
         prediction: PredictionType,
         mode: MiMode,
         min_timestep: Option<usize>,
         raw_outputs: bool,
-        timesteps: &[usize],
+        levels: &[Level],
     ) -> Result<Self, MutualInformationError> {
-        let min_timestep = min_timestep.unwrap_or(mode.min_timestep());
-        let counts: Vec<bool> = timesteps.iter().map(|&t| t >= min_timestep).collect();
+        let high_enough = |timestep: f64| match min_timestep {
+            Some(least) => timestep >= least as f64,
+            None => mode.counts(timestep),
+        };
+        let counts: Vec<bool> = levels
+            .iter()
+            .map(|level| level.counts && high_enough(level.timestep))
+            .collect();
         if !counts.contains(&true) {
+            let min_timestep = min_timestep.unwrap_or(REFERENCE_CUT as usize + 1);
             return Err(MutualInformationError::NoTimestep { min_timestep });
         }
-        let weights = timesteps
+        let prediction = if raw_outputs {
+            PredictionType::Epsilon
+        } else {
+            prediction
+        };
+        let weights = levels
             .iter()
-            .map(|&timestep| {
-                let slope = match raw_outputs {
-                    true => 1.0,
-                    false => prediction.epsilon(schedule.alpha_cumprod(timestep)?).output,
-                };
-                let weight = mode.kappa(schedule, timestep)? * slope * slope;
-                match weight.is_finite() {
-                    true => Ok(weight),
-                    false => Err(MutualInformationError::Weight { timestep }),
-                }
+            .map(|level| match weight(schedule, prediction, mode, level) {
+                weight if weight.is_finite() => Ok(weight),
+                _ => Err(MutualInformationError::Weight {
+                    timestep: level.timestep,
+                }),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { weights, counts })
@@ -134,10 +155,40 @@ impl Estimator {
     }
 }
 
+/// Returns `kappa` times the squared slope of noise in the network's output.
+fn weight(schedule: &NoiseSchedule, prediction: PredictionType, mode: MiMode, level: &Level) -> f64 {
+    let beta = schedule.beta_at(level.timestep);
+    let signal = level.alpha_cumprod;
+    let scale = beta * schedule.len() as f64 / (2.0 * (1.0 - signal));
+    let divisor = match mode {
+        MiMode::Paper => 1.0 - beta,
+        MiMode::Reference => 1.0,
+    };
+    // What is left of the signal in a step that leaves nothing is what the step before left.
+    let left = || match divisor {
+        0.0 => schedule.alphas_cumprod()[(level.timestep as usize).saturating_sub(1)],
+        _ => signal / divisor,
+    };
+    match prediction {
+        PredictionType::Epsilon => scale / divisor,
+        PredictionType::VPrediction => scale * left(),
+        PredictionType::Sample => scale * left() / (1.0 - signal),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scheduler::SchedulerConfig;
+
+    fn levels(schedule: &NoiseSchedule, timesteps: &[usize]) -> Vec<Level> {
+        let level = |&t: &usize| Level {
+            timestep: t as f64,
+            alpha_cumprod: schedule.alphas_cumprod()[t],
+            counts: true,
+        };
+        timesteps.iter().map(level).collect()
+    }
 
     fn schedule() -> NoiseSchedule {
         SchedulerConfig::stable_diffusion().schedule().unwrap()
@@ -152,7 +203,8 @@ mod tests {
     fn toy(mode: MiMode, timesteps: &[usize], min: Option<usize>, rho: f64, copies: f64) -> f64 {
         let schedule = schedule();
         let kind = PredictionType::Epsilon;
-        let estimator = Estimator::new(&schedule, kind, mode, min, false, timesteps).unwrap();
+        let levels = levels(&schedule, timesteps);
+        let estimator = Estimator::new(&schedule, kind, mode, min, false, &levels).unwrap();
         let squares: Vec<f64> = timesteps
             .iter()
             .map(|&t| copies * expected_square(schedule.alphas_cumprod()[t], rho))
@@ -210,8 +262,9 @@ mod tests {
     fn velocity_and_noise_models_score_alike_and_raw_velocity_does_not() {
         let schedule = schedule();
         let timesteps = [991, 501, 51];
+        let levels = levels(&schedule, &timesteps);
         let build =
-            |kind, raw| Estimator::new(&schedule, kind, MiMode::Reference, None, raw, &timesteps).unwrap();
+            |kind, raw| Estimator::new(&schedule, kind, MiMode::Reference, None, raw, &levels).unwrap();
         let squares = [3.0, 5.0, 7.0];
         let of_velocity: Vec<f64> = timesteps
             .iter()
@@ -231,22 +284,71 @@ mod tests {
     #[test]
     fn a_run_without_counted_timesteps_or_finite_weights_is_refused() {
         let schedule = schedule();
-        let build = |schedule: &NoiseSchedule, mode, timesteps: &[usize]| {
-            Estimator::new(
-                schedule,
-                PredictionType::VPrediction,
-                mode,
-                None,
-                false,
-                timesteps,
-            )
+        let build = |schedule: &NoiseSchedule, kind, mode, timesteps: &[usize]| {
+            Estimator::new(schedule, kind, mode, None, false, &levels(schedule, timesteps))
         };
-        let refused = build(&schedule, MiMode::Reference, &[50, 1]).unwrap_err();
+        let (noise, velocity) = (PredictionType::Epsilon, PredictionType::VPrediction);
+        let refused = build(&schedule, velocity, MiMode::Reference, &[50, 1]).unwrap_err();
         assert_eq!(refused, MutualInformationError::NoTimestep { min_timestep: 51 });
-        assert!(build(&schedule, MiMode::Paper, &[50, 1]).is_ok());
+        assert!(build(&schedule, velocity, MiMode::Paper, &[50, 1]).is_ok());
         let dark = schedule.with_zero_terminal_signal().unwrap();
-        let refused = build(&dark, MiMode::Paper, &[999, 1]).unwrap_err();
-        assert_eq!(refused, MutualInformationError::Weight { timestep: 999 });
-        assert!(build(&dark, MiMode::Reference, &[999, 1]).is_ok());
+        let refused = build(&dark, noise, MiMode::Paper, &[999, 1]).unwrap_err();
+        assert_eq!(refused, MutualInformationError::Weight { timestep: 999.0 });
+        assert!(build(&dark, noise, MiMode::Reference, &[999, 1]).is_ok());
+    }
+
+    /// A velocity says something about the noise where no signal is left, in the limit.
+    #[test]
+    fn the_weight_of_a_velocity_goes_on_to_the_end_of_the_signal() {
+        let dark = schedule().with_zero_terminal_signal().unwrap();
+        let timesteps = [999, 998];
+        let found = Estimator::new(
+            &dark,
+            PredictionType::VPrediction,
+            MiMode::Paper,
+            None,
+            false,
+            &levels(&dark, &timesteps),
+        )
+        .unwrap()
+        .terms(&[1.0, 1.0]);
+        for (found, t) in found.iter().zip(timesteps) {
+            // kappa times alpha_cumprod, whose quotient by alpha is the product up to the timestep before.
+            let (beta, now, before) = (
+                dark.betas()[t],
+                dark.alphas_cumprod()[t],
+                dark.alphas_cumprod()[t - 1],
+            );
+            let expected = beta * 1000.0 / (2.0 * (1.0 - now)) * before;
+            assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn an_evaluation_that_is_taken_back_does_not_count() {
+        let schedule = schedule();
+        let mut levels = levels(&schedule, &[981, 961, 961, 941]);
+        levels[1].counts = false;
+        let kind = PredictionType::Epsilon;
+        let estimator = Estimator::new(&schedule, kind, MiMode::Paper, None, false, &levels).unwrap();
+        assert_eq!(estimator.mean(&[1.0, 50.0, 2.0, 6.0]), 3.0);
+    }
+
+    #[test]
+    fn between_timesteps_the_weight_is_between_too() {
+        let schedule = schedule();
+        let whole = levels(&schedule, &[501, 500]);
+        let between = Level {
+            timestep: 500.5,
+            alpha_cumprod: 0.2757,
+            counts: true,
+        };
+        let kind = PredictionType::Epsilon;
+        let build = |levels: &[Level]| {
+            Estimator::new(&schedule, kind, MiMode::Reference, None, false, levels).unwrap()
+        };
+        let ends = build(&whole).terms(&[1.0, 1.0]);
+        let middle = build(&[between]).terms(&[1.0])[0];
+        assert!(ends[1] < middle && middle < ends[0], "{middle} {ends:?}");
     }
 }

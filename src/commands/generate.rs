@@ -52,6 +52,10 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "G", default_value_t = 7.5, allow_negative_numbers = true)]
     pub(crate) guidance: f64,
 
+    /// Noise of ddim steps, from 0 to 1
+    #[arg(long, value_name = "E", default_value_t = 0.0)]
+    pub(crate) eta: f64,
+
     /// Height in pixels [default: that of the model]
     #[arg(long, value_name = "H")]
     pub(crate) height: Option<usize>,
@@ -99,6 +103,14 @@ pub(crate) enum Scheduler {
     Ddpm,
     #[value(alias = "DDIMScheduler")]
     Ddim,
+    #[value(alias = "EulerDiscreteScheduler")]
+    Euler,
+    #[value(name = "euler_ancestral", alias = "EulerAncestralDiscreteScheduler")]
+    EulerAncestral,
+    #[value(alias = "plms", alias = "PNDMScheduler")]
+    Pndm,
+    #[value(name = "dpmpp_2m", alias = "DPMSolverMultistepScheduler")]
+    DpmSolverPlusPlus2M,
 }
 
 pub(crate) fn run(arguments: &GenerateArguments, session: &Session<'_>) -> Result<(), Failure> {
@@ -140,9 +152,14 @@ impl GenerateArguments {
             scheduler: self.scheduler.map(|scheduler| match scheduler {
                 Scheduler::Ddpm => SchedulerKind::Ddpm,
                 Scheduler::Ddim => SchedulerKind::Ddim,
+                Scheduler::Euler => SchedulerKind::Euler,
+                Scheduler::EulerAncestral => SchedulerKind::EulerAncestral,
+                Scheduler::Pndm => SchedulerKind::Pndm,
+                Scheduler::DpmSolverPlusPlus2M => SchedulerKind::DpmSolverPlusPlus2M,
             }),
             steps: self.steps,
             guidance: self.guidance,
+            eta: self.eta,
             height: self.height,
             width: self.width,
             out: self.out.clone(),

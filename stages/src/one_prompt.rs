@@ -47,6 +47,8 @@ pub struct OnePrompt {
     pub steps: usize,
     /// Scale of classifier-free guidance; 1 is none.
     pub guidance: f64,
+    /// Noise of DDIM steps, from 0 to 1.
+    pub eta: f64,
     /// Height in pixels; by default, what the model was trained for.
     pub height: Option<usize>,
     /// Width in pixels; by default, what the model was trained for.
@@ -124,6 +126,7 @@ impl OnePrompt {
             scheduler,
             steps: self.steps,
             guidance: self.guidance,
+            eta: self.eta,
             seed: self.seed,
             ..SamplerSettings::default()
         };
@@ -182,16 +185,13 @@ impl OnePrompt {
 
 /// Takes the scheduler that the model's file names, else the paper's.
 fn scheduler_of(config: &SchedulerConfig, progress: &dyn Progress) -> SchedulerKind {
-    match config.class_name.as_str() {
-        "DDPMScheduler" => SchedulerKind::Ddpm,
-        "DDIMScheduler" => SchedulerKind::Ddim,
-        other => {
-            progress.message(&format!(
-                "The model's scheduler `{other}` is not available; `ddpm` is used"
-            ));
-            SchedulerKind::Ddpm
-        }
-    }
+    SchedulerKind::of_class(&config.class_name).unwrap_or_else(|| {
+        progress.message(&format!(
+            "The model's scheduler `{}` is not available; `ddpm` is used",
+            config.class_name
+        ));
+        SchedulerKind::Ddpm
+    })
 }
 
 fn file_name(seed_index: u32) -> String {

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerConfig {
-    /// The family of denoising steps. By default, `ddpm`.
+    /// The family of denoising steps, built from the model's scheduler file. By default, `ddpm`.
     pub scheduler: SchedulerKind,
     /// Number of denoising steps. By default, 50.
     pub steps: usize,
     /// Scale of classifier-free guidance; 1 is none. By default, 7.5.
     pub guidance: f64,
-    /// Noise of DDIM steps, from 0 to 1; DDPM ignores it. By default, 0.
+    /// Noise of DDIM steps, from 0 to 1; the others ignore it. By default, 0.
     pub eta: f64,
 }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, FloatDType};
 
 use super::component::{fill, open_weights};
-use super::index::{Index, read_json};
+use super::index::{Index, read_json, read_scheduler};
 use super::text::{self, TextComponent};
 use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
 use crate::clip::{ClipTextConfig, ClipTextModel};
@@ -80,7 +80,7 @@ impl ModelDirectory {
             force_zeros_for_empty_prompt: index.force_zeros_for_empty_prompt,
             unet_config: read_json(&path.join("unet/config.json"))?,
             vae_config,
-            scheduler_config: read_json(&path.join("scheduler/scheduler_config.json"))?,
+            scheduler_config: read_scheduler(&path.join("scheduler/scheduler_config.json"))?,
             digests: OnceLock::new(),
         };
         if let Some(variant) = variant

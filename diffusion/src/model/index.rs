@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::ModelError;
+use crate::scheduler::SchedulerConfig;
 
 const ONE_ENCODER: &str = "StableDiffusionPipeline";
 const TWO_ENCODERS: &str = "StableDiffusionXLPipeline";
@@ -129,11 +130,22 @@ pub(super) fn describe(scheduler: &str, text_encoder: &str, second: Option<bool>
 
 /// Reads a JSON file.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let text = std::fs::read(path).map_err(|source| ModelError::Read {
+    serde_json::from_slice(&read(path)?).map_err(|source| ModelError::Config {
         path: path.to_owned(),
         source,
-    })?;
-    serde_json::from_slice(&text).map_err(|source| ModelError::Config {
+    })
+}
+
+/// Reads a scheduler file, in which diffusers writes infinities.
+pub(super) fn read_scheduler(path: &Path) -> Result<SchedulerConfig, ModelError> {
+    SchedulerConfig::from_json(&String::from_utf8_lossy(&read(path)?)).map_err(|source| ModelError::Config {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    std::fs::read(path).map_err(|source| ModelError::Read {
         path: path.to_owned(),
         source,
     })

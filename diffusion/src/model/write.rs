@@ -10,6 +10,7 @@ use super::directory::UNET_NAMES;
 use super::text::{self, TextFolders};
 use super::{DiffusionModel, ModelError, index};
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
+use crate::scheduler::SchedulerKind;
 use crate::tokenizer::Tokenizer;
 use crate::vae::AUTOENCODER_NAMES;
 use crate::weights::{Dtype, TensorMap, module_tensors, write_safetensors};
@@ -97,10 +98,9 @@ impl DiffusionModel {
 
     /// The scheduler named in the files: one whose every setting is known here.
     fn scheduler_class(&self) -> &'static str {
-        match self.scheduler_config.class_name.as_str() {
-            "DDPMScheduler" => "DDPMScheduler",
-            _ => "DDIMScheduler",
-        }
+        SchedulerKind::of_class(&self.scheduler_config.class_name)
+            .unwrap_or(SchedulerKind::Ddim)
+            .class_name()
     }
 }
 

@@ -16,12 +16,13 @@ use rayon::prelude::*;
 
 use crate::conditioning::Conditioning;
 use crate::guidance::{Denoiser, Guidance, squared_norms};
-use crate::mutual_information::Estimator;
+use crate::mutual_information::{Estimator, Level};
 use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
-use crate::scheduler::{ReverseStep, SchedulerConfig, ddim, ddpm};
+use crate::scheduler::{ReverseProcess, SchedulerConfig, Trajectory};
 
+pub use crate::scheduler::SchedulerKind;
 pub use error::SamplerError;
-pub use settings::{SamplerSettings, SchedulerKind};
+pub use settings::SamplerSettings;
 
 /// One image to make.
 #[derive(Debug, Clone)]
@@ -44,9 +45,9 @@ pub struct Candidate {
     pub latent: Vec<f32>,
     /// Mutual information with the prompt, in nats, summed over the latent's elements.
     pub mi: f64,
-    /// The weighted term of every step, counted or not.
+    /// The weighted term of every evaluation of the network, counted or not.
     pub mi_trace: Vec<f32>,
-    /// The timestep of every step.
+    /// The timestep of every evaluation, rounded where it is fractional.
     pub timesteps: Vec<i32>,
 }
 
@@ -56,16 +57,16 @@ pub type OnStep<'a> = dyn FnMut(StepProgress) -> ControlFlow<()> + 'a;
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepProgress {
-    /// Steps done.
+    /// Evaluations of the network done.
     pub done: usize,
-    /// Steps of the run.
+    /// Evaluations of the run.
     pub total: usize,
 }
 
 /// A run with all its numbers worked out.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    steps: Vec<ReverseStep>,
+    process: ReverseProcess,
     estimator: Estimator,
     noise: NoiseSource,
     guidance: f64,
@@ -84,22 +85,29 @@ impl Sampler {
         if !(0.0..=1.0).contains(&settings.eta) {
             return Err(out_of_range("eta", settings.eta, "between 0 and 1"));
         }
-        let schedule = config.schedule()?;
-        let timesteps = config.timesteps(settings.steps)?;
-        let steps = match settings.scheduler {
-            SchedulerKind::Ddpm => ddpm::reverse_steps(&schedule, config, &timesteps)?,
-            SchedulerKind::Ddim => ddim::reverse_steps(&schedule, config, &timesteps, settings.eta)?,
-        };
+        let schedule = settings.scheduler.schedule(config)?;
+        let process = settings
+            .scheduler
+            .reverse_process(config, settings.steps, settings.eta)?;
+        let levels: Vec<Level> = process
+            .steps
+            .iter()
+            .map(|step| Level {
+                timestep: step.timestep,
+                alpha_cumprod: step.alpha_cumprod,
+                counts: step.on_trajectory,
+            })
+            .collect();
         let estimator = Estimator::new(
             &schedule,
             config.prediction_type,
             settings.mi_mode,
             settings.mi_min_timestep,
             settings.mi_raw_outputs,
-            &timesteps,
+            &levels,
         )?;
         Ok(Self {
-            steps,
+            process,
             estimator,
             noise: NoiseSource::sampling(),
             guidance: settings.guidance,
@@ -107,9 +115,15 @@ impl Sampler {
         })
     }
 
-    /// Returns the timesteps of the run, descending.
-    pub fn timesteps(&self) -> impl Iterator<Item = usize> {
-        self.steps.iter().map(|step| step.timestep)
+    /// Returns the timestep of each evaluation of the network; multistep methods may look at one
+    /// more than once.
+    pub fn timesteps(&self) -> impl Iterator<Item = f64> {
+        self.process.steps.iter().map(|step| step.timestep)
+    }
+
+    /// Counts the evaluations of the network.
+    pub fn evaluations(&self) -> usize {
+        self.process.steps.len()
     }
 
     /// Makes candidates of one prompt.
@@ -205,24 +219,25 @@ impl Sampler {
             noise.fill(step, &mut values);
             Tensor::<4>::from_data(TensorData::new(values, shape), (&device, DType::F32))
         };
-        let mut latents = draw(START);
-        let mut squares = Vec::with_capacity(self.steps.len());
-        for (index, step) in self.steps.iter().enumerate() {
-            let predictions = guidance.predict(&latents, step.timestep as f64);
+        let start = draw(START).mul_scalar(self.process.start);
+        let mut trajectory = Trajectory::new(start, self.process.memory);
+        let mut squares = Vec::with_capacity(self.evaluations());
+        for (index, step) in self.process.steps.iter().enumerate() {
+            let predictions = guidance.predict(&trajectory.input(step), step.timestep);
             let difference = predictions.difference();
             squares.push(squared_norms(difference.clone()));
             let output = predictions.guided(difference, self.guidance);
-            let noise = (step.noise > 0.0).then(|| draw(index as u32));
-            latents = step.apply(latents, output, noise);
+            let noise = step.draws.then(|| draw(index as u32));
+            trajectory.advance(step, output, noise);
             let progress = StepProgress {
                 done: index + 1,
-                total: self.steps.len(),
+                total: self.evaluations(),
             };
             if on_step(progress).is_break() {
                 return Err(SamplerError::Cancelled);
             }
         }
-        self.collect(requests, latents, Tensor::cat(squares, 1))
+        self.collect(requests, trajectory.into_latent(), Tensor::cat(squares, 1))
     }
 
     fn collect(
@@ -233,10 +248,10 @@ impl Sampler {
     ) -> Result<Vec<Candidate>, SamplerError> {
         let squares = read(squares)?;
         let latents = read(latents)?;
-        let timesteps: Vec<i32> = self.timesteps().map(|t| t as i32).collect();
+        let timesteps: Vec<i32> = self.timesteps().map(|t| t.round() as i32).collect();
         requests
             .iter()
-            .zip(squares.chunks(self.steps.len()))
+            .zip(squares.chunks(self.evaluations()))
             .zip(latents.chunks(latents.len() / requests.len()))
             .map(|((request, squares), latent)| {
                 let squares: Vec<f64> = squares.iter().map(|&s| f64::from(s)).collect();

@@ -3,17 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mutual_information::MiMode;
-
-/// The family of reverse steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SchedulerKind {
-    /// Ancestral sampling, as MI-TUNE generates its training images; the default.
-    #[default]
-    Ddpm,
-    /// Implicit sampling, as MI-TUNE evaluates.
-    Ddim,
-}
+use crate::scheduler::SchedulerKind;
 
 /// How candidates are made. The defaults are those of the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +11,7 @@ pub enum SchedulerKind {
 pub struct SamplerSettings {
     /// The family of steps.
     pub scheduler: SchedulerKind,
-    /// The noise of DDIM steps, from 0 to 1; DDPM does not look at it. By default, 0.
+    /// The noise of DDIM steps, from 0 to 1; other schedulers do not look at it. By default, 0.
     pub eta: f64,
     /// The number of denoising steps. By default, 50.
     pub steps: usize,

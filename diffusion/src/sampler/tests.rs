@@ -102,8 +102,8 @@ fn the_loop_is_the_scalar_recursion() {
         let mut noise = vec![0.0_f32; size];
         NoiseSource::sampling().normal(42, &PROMPT, 5, START, &mut latent);
         let mut latent: Vec<f64> = latent.into_iter().map(f64::from).collect();
-        for (index, step) in sampler.steps.iter().enumerate() {
-            let left = denoiser.schedule.alphas_cumprod()[step.timestep];
+        for (index, step) in sampler.process.steps.iter().enumerate() {
+            let left = step.alpha_cumprod;
             let answer = |z: f64, rho: f64| {
                 let distance = z - left.sqrt() * rho * 1.5;
                 let epsilon = (1.0 - left).sqrt() * distance / (1.0 - left * rho * rho);
@@ -116,7 +116,10 @@ fn the_loop_is_the_scalar_recursion() {
                 square += left * (with - without).powi(2);
                 *z = step.apply_scalar(*z, without + guidance * (with - without), f64::from(*e));
             }
-            let term = MiMode::Paper.kappa(&denoiser.schedule, step.timestep).unwrap() * square;
+            let term = MiMode::Paper
+                .kappa(&denoiser.schedule, step.timestep as usize)
+                .unwrap()
+                * square;
             let traced = f64::from(found.mi_trace[index]);
             assert!(
                 (traced / term - 1.0).abs() < 1e-3,
@@ -185,7 +188,7 @@ fn mutual_information_averages_to_the_closed_form() {
         .unwrap();
     let mean = found.iter().map(|c| c.mi).sum::<f64>() / (40.0 * 256.0);
     let (mut sum, mut count) = (0.0, 0.0);
-    for timestep in sampler.timesteps() {
+    for timestep in sampler.timesteps().map(|timestep| timestep as usize) {
         let left = denoiser.schedule.alphas_cumprod()[timestep];
         let square = (1.0 - left) * left * 0.81 / (1.0 - left * 0.81);
         sum += MiMode::Reference.kappa(&denoiser.schedule, timestep).unwrap() * square;
@@ -290,11 +293,11 @@ fn settings_out_of_range_are_named() {
     let none = SamplerSettings { steps: 0, ..base() };
     assert!(matches!(
         Sampler::new(&config, &none),
-        Err(SamplerError::Schedule(_))
+        Err(SamplerError::Step(crate::scheduler::StepError::Schedule(_)))
     ));
     let dark = SchedulerConfig {
         rescale_betas_zero_snr: true,
-        timestep_spacing: crate::scheduler::TimestepSpacing::Trailing,
+        timestep_spacing: Some(crate::scheduler::TimestepSpacing::Trailing),
         ..config
     };
     assert!(matches!(Sampler::new(&dark, &base()), Err(SamplerError::Step(_))));

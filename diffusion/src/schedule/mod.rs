@@ -144,6 +144,32 @@ impl NoiseSchedule {
             .ok_or(ScheduleError::Timestep { timestep, length })
     }
 
+    /// Interpolates the beta of a timestep between the training ones; outside the schedule it is
+    /// that of the nearer end.
+    pub fn beta_at(&self, timestep: f64) -> f64 {
+        let (index, share) = self.position(timestep);
+        let (low, high) = (self.betas[index], self.betas[(index + 1).min(self.len() - 1)]);
+        low + (high - low) * share
+    }
+
+    /// Returns the share of signal variance between the training timesteps, where the ratio of
+    /// noise to signal is interpolated; outside the schedule it is that of the nearer end.
+    pub fn alpha_cumprod_at(&self, timestep: f64) -> f64 {
+        let (index, share) = self.position(timestep);
+        if share == 0.0 {
+            return self.alphas_cumprod[index];
+        }
+        let sigma = |index: usize| (1.0 / self.alphas_cumprod[index] - 1.0).sqrt();
+        let (low, high) = (sigma(index), sigma(index + 1));
+        1.0 / (1.0 + (low + (high - low) * share).powi(2))
+    }
+
+    /// Returns the timestep below and how far it is to the next.
+    fn position(&self, timestep: f64) -> (usize, f64) {
+        let inside = timestep.clamp(0.0, (self.len() - 1) as f64);
+        (inside as usize, inside.fract())
+    }
+
     /// Returns the two factors of forward noising at a timestep.
     ///
     /// # Errors

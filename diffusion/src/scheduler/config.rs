@@ -225,7 +225,10 @@ mod tests {
         assert_eq!(config, expected);
         let written = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<SchedulerConfig>(&written).unwrap(), config);
-        assert!(!written.contains("null") && !written.contains("solver"), "{written}");
+        assert!(
+            !written.contains("null") && !written.contains("solver"),
+            "{written}"
+        );
     }
 
     #[test]

@@ -73,7 +73,7 @@ mod tests {
         let first = schedule.alpha_cumprod(timesteps[0]).unwrap();
         let mut z = start;
         for step in reverse_steps(&schedule, &config, &timesteps, 0.0).unwrap() {
-            let now = schedule.alpha_cumprod(step.timestep).unwrap();
+            let now = step.alpha_cumprod;
             z = step.apply_scalar(z, exact_noise(z, now, mean, deviation), 0.0);
         }
         let last = schedule.alpha_cumprod(0).unwrap();

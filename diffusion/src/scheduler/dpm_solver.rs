@@ -64,6 +64,17 @@ pub fn reverse_process(
     Ok(ReverseProcess::new(reverse.collect::<Result<_, _>>()?, 1.0))
 }
 
+/// Returns the timesteps of a run before anything else is worked out.
+#[cfg(test)]
+pub(super) fn timesteps(config: &SchedulerConfig, steps: usize) -> Result<Vec<usize>, StepError> {
+    let levels = Levels::new(&config.schedule()?, config, steps)?;
+    Ok(levels
+        .timesteps
+        .iter()
+        .map(|&timestep| timestep as usize)
+        .collect())
+}
+
 /// Returns how many predictions a step looks at: what there is, and less at the end of a run that
 /// is short or ends without noise.
 fn order(config: &SchedulerConfig, index: usize, count: usize) -> usize {

@@ -103,10 +103,19 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
         let betas = file.trained_betas.as_ref();
         if betas.is_some_and(|betas| betas.len() != num_train_timesteps) {
             let supported = "as many as `num_train_timesteps`";
-            return Err(SchedulerConfigError::unsupported("trained_betas", "a list", supported));
+            return Err(SchedulerConfigError::unsupported(
+                "trained_betas",
+                "a list",
+                supported,
+            ));
         }
         let spacing = match &file.timestep_spacing {
-            Some(_) => Some(chosen(&file.timestep_spacing, SPACINGS, "timestep_spacing", "`leading`, `trailing`, `linspace`")?),
+            Some(_) => Some(chosen(
+                &file.timestep_spacing,
+                SPACINGS,
+                "timestep_spacing",
+                "`leading`, `trailing`, `linspace`",
+            )?),
             None => None,
         };
         let threshold = DynamicThreshold {
@@ -219,7 +228,9 @@ impl From<SchedulerConfig> for SchedulerFile {
             trained_betas: config.trained_betas,
             rescale_betas_zero_snr: Some(config.rescale_betas_zero_snr),
             prediction_type: name(config.prediction_type, PREDICTION_TYPES),
-            timestep_spacing: config.timestep_spacing.and_then(|spacing| name(spacing, SPACINGS)),
+            timestep_spacing: config
+                .timestep_spacing
+                .and_then(|spacing| name(spacing, SPACINGS)),
             steps_offset: Some(config.steps_offset),
             variance_type: name(config.variance_type, VARIANCE_TYPES),
             clip_sample: Some(config.clip_sample),

@@ -125,11 +125,7 @@ pub struct ReverseProcess {
 impl ReverseProcess {
     pub(super) fn new(steps: Vec<ReverseStep>, start: f64) -> Self {
         let memory = steps.iter().map(|step| step.history.len()).max().unwrap_or(0);
-        Self {
-            steps,
-            start,
-            memory,
-        }
+        Self { steps, start, memory }
     }
 }
 
@@ -152,7 +148,10 @@ mod tests {
         for kind in SchedulerKind::ALL {
             for steps in [0, 1001] {
                 let refused = kind.reverse_process(&config, steps, 0.0);
-                assert!(matches!(refused, Err(StepError::Schedule(ScheduleError::Steps { .. }))), "{kind:?} {steps}");
+                assert!(
+                    matches!(refused, Err(StepError::Schedule(ScheduleError::Steps { .. }))),
+                    "{kind:?} {steps}"
+                );
             }
             for steps in [1, 2, 50] {
                 let evaluations = kind.reverse_process(&config, steps, 0.0).unwrap().steps;

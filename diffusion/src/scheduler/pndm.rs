@@ -87,7 +87,11 @@ impl Builder<'_> {
         for (index, &timestep) in timesteps.iter().enumerate() {
             slopes.push(evaluations.len());
             evaluations.push(Evaluation {
-                anchor: if index == 0 { Anchor::Remember } else { Anchor::Current },
+                anchor: if index == 0 {
+                    Anchor::Remember
+                } else {
+                    Anchor::Current
+                },
                 ..self.multistep(timestep, &slopes)
             });
             if let (0, Some(&second)) = (index, timesteps.get(1)) {
@@ -112,14 +116,19 @@ impl Builder<'_> {
             let (from, to) = (pair[0], pair[1]);
             let first = evaluations.len();
             slopes.push(first);
-            let stage = |index: usize, timestep: usize, to: Option<usize>, outputs: Vec<(usize, f64)>| Evaluation {
-                timestep,
-                from,
-                to,
-                outputs,
-                anchor: if index == 0 { Anchor::Remember } else { Anchor::Remembered },
-                on_trajectory: index == 0,
-            };
+            let stage =
+                |index: usize, timestep: usize, to: Option<usize>, outputs: Vec<(usize, f64)>| Evaluation {
+                    timestep,
+                    from,
+                    to,
+                    outputs,
+                    anchor: if index == 0 {
+                        Anchor::Remember
+                    } else {
+                        Anchor::Remembered
+                    },
+                    on_trajectory: index == 0,
+                };
             let middle = to + half;
             evaluations.extend([
                 stage(0, from, from.checked_sub(half), vec![(first, 1.0)]),
@@ -157,7 +166,12 @@ impl Builder<'_> {
             timestep,
             from: timestep,
             to: timestep.checked_sub(self.stride),
-            outputs: slopes.iter().rev().copied().zip(factors.iter().copied()).collect(),
+            outputs: slopes
+                .iter()
+                .rev()
+                .copied()
+                .zip(factors.iter().copied())
+                .collect(),
             anchor: Anchor::Current,
             on_trajectory: true,
         }

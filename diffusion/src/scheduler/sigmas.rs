@@ -51,9 +51,10 @@ impl SigmaTable {
 
     /// Finds the timestep of a level, by interpolating its logarithm.
     pub(super) fn timestep(&self, sigma: f64) -> f64 {
-        let above = self.sigmas.partition_point(|&level| level <= sigma);
         let last = self.sigmas.len() - 1;
-        let index = above.saturating_sub(1).min(last.saturating_sub(1));
+        // Levels need not rise to the very end: the one that stands for no signal is a choice.
+        let below = self.sigmas.iter().rposition(|&level| level <= sigma);
+        let index = below.unwrap_or(0).min(last.saturating_sub(1));
         let (low, high) = (self.sigmas[index].ln(), self.sigmas[(index + 1).min(last)].ln());
         if low == high {
             return index as f64;

@@ -80,7 +80,10 @@ impl TimestepSpacing {
                 return Ok(spaced.collect());
             }
         };
-        Ok(whole.into_iter().map(|timestep| (timestep + shift) as f64).collect())
+        Ok(whole
+            .into_iter()
+            .map(|timestep| (timestep + shift) as f64)
+            .collect())
     }
 }
 

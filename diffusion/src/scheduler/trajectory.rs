@@ -44,7 +44,9 @@ impl Latents for Vec<f64> {
     }
 
     fn plus(mut self, other: Self) -> Self {
-        self.iter_mut().zip(other).for_each(|(value, other)| *value += other);
+        self.iter_mut()
+            .zip(other)
+            .for_each(|(value, other)| *value += other);
         self
     }
 
@@ -88,9 +90,8 @@ impl<T: Latents> Trajectory<T> {
             Anchor::Remember => self.anchor.insert(self.latent.clone()).clone(),
             Anchor::Remembered => self.anchor.clone().unwrap_or_else(|| self.latent.clone()),
         };
-        let original = (step.limit != Limit::None || step.keeps == Keeps::Original).then(|| {
-            mix(step.prediction, &start, &output).limited(step.limit)
-        });
+        let original = (step.limit != Limit::None || step.keeps == Keeps::Original)
+            .then(|| mix(step.prediction, &start, &output).limited(step.limit));
         let mut next = match &original {
             Some(original) => {
                 let rest = Mix {

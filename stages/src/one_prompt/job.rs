@@ -51,7 +51,7 @@ impl Job<'_> {
         };
         let batches = indices.len().div_ceil(batch) as u64;
         self.progress.begin(Work {
-            total: batches * self.plan.steps as u64,
+            total: batches * self.sampler.evaluations() as u64,
             reused: 0,
             unit: "steps",
         });

@@ -28,6 +28,7 @@ fn plan(folder: &Path) -> OnePrompt {
         scheduler: Some(SchedulerKind::Ddim),
         steps: 2,
         guidance: 3.0,
+        eta: 0.0,
         height: None,
         width: None,
         out: folder.join("out"),
@@ -165,5 +166,7 @@ fn the_scheduler_is_the_models_where_it_is_known() {
     };
     assert_eq!(of("DDIMScheduler"), SchedulerKind::Ddim);
     assert_eq!(of("DDPMScheduler"), SchedulerKind::Ddpm);
-    assert_eq!(of("PNDMScheduler"), SchedulerKind::Ddpm);
+    assert_eq!(of("PNDMScheduler"), SchedulerKind::Pndm);
+    assert_eq!(of("EulerDiscreteScheduler"), SchedulerKind::Euler);
+    assert_eq!(of("UniPCMultistepScheduler"), SchedulerKind::Ddpm);
 }

@@ -39,10 +39,7 @@ pub(super) fn coefficients(equation: Equation, form: SolverForm, sigmas: &[f64])
     };
     let (sample, noise) = match equation {
         Equation::Ordinary => (noise_ratio, 0.0),
-        Equation::Stochastic => (
-            noise_ratio * (to / from),
-            to * signal * (-(-d).exp_m1()).sqrt(),
-        ),
+        Equation::Stochastic => (noise_ratio * (to / from), to * signal * (-(-d).exp_m1()).sqrt()),
     };
     let originals = match order {
         1 => vec![constant],
