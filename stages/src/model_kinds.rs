@@ -56,6 +56,7 @@ fn one_prompt_becomes_images() {
             scheduler: Some(SchedulerKind::Ddim),
             steps: 2,
             guidance: 3.0,
+            eta: 0.0,
             height: Some(16),
             width: Some(24),
             out: folder.path().join("out"),
