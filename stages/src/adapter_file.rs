@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use mitune_diffusion::adapter::{AdapterError, SavedAdapter, merge, multiply_scale};
+use mitune_diffusion::adapter::{AdapterContents, AdapterError, merge, multiply_scale};
 use mitune_diffusion::unet::UNet2DConditionModel;
+
+/// Names of the files in a folder that PEFT wrote.
+pub(crate) const PEFT_FILE: &str = "adapter_model.safetensors";
+pub(crate) const PEFT_SETTINGS: &str = "adapter_config.json";
 
 /// A file and the scale at which its adapter is applied: `FILE` or `FILE:SCALE`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdapterFile {
-    /// A safetensors file in the form of diffusers, PEFT or kohya.
+    /// A safetensors file in the form of diffusers, PEFT or kohya, or a folder that PEFT wrote.
     pub path: PathBuf,
     /// Factor of the adapter's own scale. By default, 1.
     pub scale: f64,
@@ -32,7 +36,15 @@ pub enum AdapterFileError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The file holds no adapter of this model.
+    /// The file holds no adapter of a denoiser.
+    #[error("`{}` cannot be read as an adapter", path.display())]
+    Contents {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: AdapterError,
+    },
+    /// The file holds an adapter of another model.
     #[error("Adapter `{}` cannot be applied to the model", path.display())]
     Adapter {
         /// The file.
@@ -69,34 +81,38 @@ impl FromStr for AdapterFile {
 impl AdapterFile {
     /// Folds the adapter into the weights of a denoiser.
     ///
-    /// The settings of a PEFT adapter are read from `adapter_config.json` beside the file where there is one.
-    ///
     /// # Errors
     /// [`AdapterFileError`] if the file cannot be read or does not fit the denoiser.
     pub(crate) fn apply(&self, unet: &mut UNet2DConditionModel) -> Result<(), AdapterFileError> {
-        let bytes = read(&self.path)?;
-        let adapter = |source| AdapterFileError::Adapter {
+        let adapter = self.read()?.adapter;
+        adapter.attach(unet).map_err(|source| AdapterFileError::Adapter {
             path: self.path.clone(),
             source,
-        };
-        let settings = self.path.with_file_name("adapter_config.json");
-        let saved = if is_kohya(&bytes) {
-            SavedAdapter::from_kohya_bytes(&bytes, unet)
-        } else if self
-            .path
-            .file_name()
-            .is_some_and(|name| name == "adapter_model.safetensors")
-            && settings.is_file()
-        {
-            let settings = String::from_utf8_lossy(&read(&settings)?).into_owned();
-            SavedAdapter::from_peft_bytes(&bytes, &settings, "unet")
-        } else {
-            SavedAdapter::from_bytes(&bytes, "unet")
-        };
-        saved.and_then(|saved| saved.attach(unet)).map_err(adapter)?;
+        })?;
         multiply_scale(unet, self.scale);
         merge(unet);
         Ok(())
+    }
+
+    /// Reads the adapter of the denoiser, at its own scale.
+    ///
+    /// The path may be a folder that PEFT wrote. PEFT's settings are read from `adapter_config.json` beside its file.
+    ///
+    /// # Errors
+    /// [`AdapterFileError`] if the file cannot be read or holds no adapter of a denoiser.
+    pub(crate) fn read(&self) -> Result<AdapterContents, AdapterFileError> {
+        let path = match self.path.is_dir() {
+            true => self.path.join(PEFT_FILE),
+            false => self.path.clone(),
+        };
+        let bytes = read(&path)?;
+        let settings = path.with_file_name(PEFT_SETTINGS);
+        let settings = match path.file_name().is_some_and(|name| name == PEFT_FILE) && settings.is_file() {
+            true => Some(String::from_utf8_lossy(&read(&settings)?).into_owned()),
+            false => None,
+        };
+        AdapterContents::read(&bytes, settings.as_deref(), "unet")
+            .map_err(|source| AdapterFileError::Contents { path, source })
     }
 }
 
@@ -107,26 +123,13 @@ fn read(path: &Path) -> Result<Vec<u8>, AdapterFileError> {
     })
 }
 
-/// Looks at the names of the tensors; a damaged file is left to the reader, which says what is wrong.
-fn is_kohya(bytes: &[u8]) -> bool {
-    let names = || {
-        let (length, rest) = bytes.split_first_chunk::<8>()?;
-        let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(header).ok()
-    };
-    names().is_some_and(|names| {
-        names
-            .keys()
-            .any(|name| name.starts_with("lora_unet_") || name.starts_with("lora_te_"))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device, Tensor, TensorData};
-    use mitune_diffusion::adapter::{AdapterConfig, attach};
+    use mitune_diffusion::adapter::{AdapterConfig, SavedAdapter, attach};
     use mitune_diffusion::guidance::Denoiser;
     use mitune_diffusion::model::ModelDirectory;
+    use mitune_diffusion::weights::Dtype;
 
     use super::*;
     use crate::trial_model;
@@ -174,8 +177,8 @@ mod tests {
         }
         let diffusers = folder.path().join("diffusers.safetensors");
         let kohya = folder.path().join("kohya.safetensors");
-        std::fs::write(&diffusers, saved.to_bytes("unet")).unwrap();
-        std::fs::write(&kohya, saved.to_kohya_bytes("unet")).unwrap();
+        std::fs::write(&diffusers, saved.to_bytes("unet", Dtype::F32).unwrap()).unwrap();
+        std::fs::write(&kohya, saved.to_kohya_bytes("unet", Dtype::F32).unwrap()).unwrap();
         let applied = |path: &Path, scale| {
             let mut unet = base.clone();
             let path = path.to_owned();
@@ -213,6 +216,9 @@ mod tests {
         };
         assert_eq!(apply(), format!("Cannot read `{}`", path.display()));
         std::fs::write(&path, b"no adapter").unwrap();
-        assert!(apply().starts_with(&format!("Adapter `{}` ", path.display())));
+        assert_eq!(
+            apply(),
+            format!("`{}` cannot be read as an adapter", path.display())
+        );
     }
 }

@@ -1,27 +1,26 @@
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::{AdapterConfig, AdapterError, AdapterMethod, LowRankAdapter};
-use crate::linear::Linear;
+use super::{AdaptableLayer, AdapterConfig, AdapterError, AdapterMethod, LowRankAdapter};
 use crate::noise::NoiseSource;
 use crate::unet::UNet2DConditionModel;
 
 const INITIAL_VALUES: &str = "mitune adapter initial values v1";
 
-/// A model whose linear layers can be adapted.
+/// A model whose linear layers and convolutions can be adapted.
 pub trait AdaptTarget {
     /// First part of the names in a file, such as `unet`.
     const COMPONENT: &'static str;
 
-    /// Shows every linear layer to `visit` under its diffusers name.
-    fn linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear));
+    /// Shows every adaptable layer to `visit` under its diffusers name.
+    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>));
 }
 
 impl AdaptTarget for UNet2DConditionModel {
     const COMPONENT: &'static str = "unet";
 
-    fn linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        self.named_linears_mut(visit);
+    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.named_layers_mut(visit);
     }
 }
 
@@ -39,11 +38,11 @@ pub fn attach<T: AdaptTarget>(model: &mut T, config: &AdapterConfig) -> Result<V
     }
     let mut layers = Vec::new();
     let mut adapted = None;
-    model.linears_mut(&mut |layer, linear| {
-        if config.targets.contains(layer) {
-            layers.push(layer.to_owned());
-            if linear.adapter.is_some() {
-                adapted.get_or_insert_with(|| layer.to_owned());
+    model.layers_mut(&mut |name, layer| {
+        if config.targets.contains(name) {
+            layers.push(name.to_owned());
+            if layer.adapter().is_some() {
+                adapted.get_or_insert_with(|| name.to_owned());
             }
         }
     });
@@ -53,9 +52,10 @@ pub fn attach<T: AdaptTarget>(model: &mut T, config: &AdapterConfig) -> Result<V
     if layers.is_empty() {
         return Err(AdapterError::NoLayer);
     }
-    model.linears_mut(&mut |layer, linear| {
-        if config.targets.contains(layer) {
-            linear.adapter = Some(fresh_adapter(layer, linear, config));
+    model.layers_mut(&mut |name, mut layer| {
+        if config.targets.contains(name) {
+            let adapter = fresh_adapter(name, &layer, config);
+            *layer.adapter_mut() = Some(adapter);
         }
     });
     Ok(layers)
@@ -63,25 +63,25 @@ pub fn attach<T: AdaptTarget>(model: &mut T, config: &AdapterConfig) -> Result<V
 
 /// Removes every adapter.
 pub fn detach<T: AdaptTarget>(model: &mut T) {
-    model.linears_mut(&mut |_, linear| linear.adapter = None);
+    model.layers_mut(&mut |_, mut layer| *layer.adapter_mut() = None);
 }
 
 /// Folds every adapter into the weight it adapts, which makes sampling as fast as without one.
 pub fn merge<T: AdaptTarget>(model: &mut T) {
-    model.linears_mut(&mut |_, linear| {
-        if let Some(adapter) = linear.adapter.take() {
-            let weight = linear.weight.clone();
-            linear.weight = weight.map(|weight| adapter.merge(weight));
+    model.layers_mut(&mut |_, mut layer| {
+        if let Some(adapter) = layer.adapter_mut().take() {
+            layer.change_rows(|rows| adapter.merge(rows));
         }
     });
 }
 
-/// Multiplies the scale of every adapter, as diffusers does for a LoRA scale at inference.
+/// Multiplies the scale of every adapter, as diffusers' `set_adapters` and PEFT's `set_scale` do.
 ///
-/// For DoRA this scales the low-rank product only, not the magnitude.
+/// For DoRA this scales the low-rank product, inside the row lengths too, but not the magnitude:
+/// DoRA at scale 0 is therefore not the layer without adapter.
 pub fn multiply_scale<T: AdaptTarget>(model: &mut T, factor: f64) {
-    model.linears_mut(&mut |_, linear| {
-        if let Some(adapter) = &mut linear.adapter {
+    model.layers_mut(&mut |_, mut layer| {
+        if let Some(adapter) = layer.adapter_mut() {
             adapter.scale *= factor;
         }
     });
@@ -97,24 +97,26 @@ pub(super) fn parameter<const D: usize>(
     Param::from_tensor(Tensor::from_data(data, (device, DType::F32)))
 }
 
-fn fresh_adapter(layer: &str, linear: &Linear, config: &AdapterConfig) -> LowRankAdapter {
-    let weight = linear.weight.val();
-    let device = weight.device();
-    let [outputs, inputs] = weight.dims();
-    let mut values = vec![0.0; config.rank * inputs];
-    let content = blake3::derive_key(INITIAL_VALUES, layer.as_bytes());
+fn fresh_adapter(name: &str, layer: &AdaptableLayer<'_>, config: &AdapterConfig) -> LowRankAdapter {
+    let device = layer.device();
+    let (outputs, columns) = (layer.shape().outputs, layer.shape().columns());
+    let mut values = vec![0.0; config.rank * columns];
+    let content = blake3::derive_key(INITIAL_VALUES, name.as_bytes());
     NoiseSource::forward().normal(config.seed, &content, 0, 0, &mut values);
     let deviation = 1.0 / config.rank as f32;
     values.iter_mut().for_each(|value| *value *= deviation);
     let mut adapter = LowRankAdapter {
-        lora_a: parameter(values, [config.rank, inputs], &device),
+        lora_a: parameter(values, [config.rank, columns], &device),
         lora_b: parameter(vec![0.0; outputs * config.rank], [outputs, config.rank], &device),
         magnitude: None,
         scale: config.alpha / config.rank as f64,
     };
     if config.method == AdapterMethod::Dora {
-        let norms = Tensor::from_data(adapter.row_norms(&weight).into_data(), (&device, DType::F32));
-        adapter.magnitude = Some(Param::from_tensor(norms));
+        let norms = adapter.row_norms(&layer.rows()).into_data();
+        adapter.magnitude = Some(Param::from_tensor(Tensor::from_data(
+            norms,
+            (&device, DType::F32),
+        )));
     }
     adapter
 }

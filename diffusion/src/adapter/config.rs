@@ -39,14 +39,19 @@ pub enum AdapterMethod {
     Dora,
 }
 
-/// Groups of linear layers inside transformer blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Layers that get an adapter: groups inside transformer blocks, and others by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdapterTargets {
     /// `to_q`, `to_k`, `to_v` and `to_out.0` of every attention. By default, this is true.
     pub attention: bool,
     /// Both layers of every feed-forward. By default, this is true; the reference code has false.
     pub feed_forward: bool,
+    /// Further layers by the last parts of their names, as in PEFT's `target_modules`: `proj_in` or `resnets.0.conv1`,
+    /// for instance. Linear layers and convolutions. By default, none.
+    // Left out where empty, so that pipelines from before this setting keep their keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
 }
 
 impl Default for AdapterTargets {
@@ -54,6 +59,7 @@ impl Default for AdapterTargets {
         Self {
             attention: true,
             feed_forward: true,
+            modules: Vec::new(),
         }
     }
 }
@@ -62,15 +68,17 @@ const ATTENTION: [&str; 4] = ["to_q", "to_k", "to_v", "to_out.0"];
 const FEED_FORWARD: [&str; 2] = ["ff.net.0.proj", "ff.net.2"];
 
 impl AdapterTargets {
-    /// Whether the layer with this diffusers name is in a selected group.
+    /// Whether the layer with this diffusers name is selected.
     pub fn contains(&self, layer: &str) -> bool {
         self.layer_names().any(|name| ends_with_part(layer, name))
     }
 
     /// Last parts of the names of the selected layers, which PEFT calls `target_modules`.
-    pub fn layer_names(&self) -> impl Iterator<Item = &'static str> {
+    pub fn layer_names(&self) -> impl Iterator<Item = &str> {
         let attention = ATTENTION.into_iter().filter(|_| self.attention);
-        attention.chain(FEED_FORWARD.into_iter().filter(|_| self.feed_forward))
+        let feed_forward = FEED_FORWARD.into_iter().filter(|_| self.feed_forward);
+        let modules = self.modules.iter().map(String::as_str);
+        attention.chain(feed_forward).chain(modules)
     }
 }
 
@@ -90,6 +98,7 @@ mod tests {
         let attention = AdapterTargets {
             attention: true,
             feed_forward: false,
+            modules: Vec::new(),
         };
         assert!(attention.contains(&format!("{block}.attn2.to_out.0")));
         assert!(attention.contains("to_q"));
@@ -99,11 +108,15 @@ mod tests {
         let feed_forward = AdapterTargets {
             attention: false,
             feed_forward: true,
+            modules: vec!["conv1".to_owned(), "1.proj_out".to_owned()],
         };
         assert!(feed_forward.contains(&format!("{block}.ff.net.0.proj")));
         assert!(feed_forward.contains(&format!("{block}.ff.net.2")));
         assert!(!feed_forward.contains(&format!("{block}.attn1.to_k")));
         assert!(!feed_forward.contains("time_embedding.linear_1"));
+        assert!(feed_forward.contains("mid_block.resnets.0.conv1"));
+        assert!(feed_forward.contains("up_blocks.1.attentions.1.proj_out"));
+        assert!(!feed_forward.contains("up_blocks.1.attentions.0.proj_out"));
     }
 
     #[test]

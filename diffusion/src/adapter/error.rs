@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::weights::WeightsError;
+use crate::weights::{Dtype, WeightsError};
 
 /// Why an adapter could not be attached, read or written.
 #[derive(Debug, Error)]
@@ -17,11 +17,11 @@ pub enum AdapterError {
         /// diffusers name of the layer.
         layer: String,
     },
-    /// The model has no adapter to save.
-    #[error("The model has no adapter")]
+    /// There is no layer to save or to read.
+    #[error("There is no adapted layer")]
     NotAdapted,
-    /// The adapters of a model differ in method, rank or scale, which one file cannot say.
-    #[error("Adapter of `{layer}` differs in method, rank or scale from the first one")]
+    /// Some layers are DoRA and some are LoRA.
+    #[error("Adapter of `{layer}` differs in method from the first one: one is DoRA, one is LoRA")]
     Mixed {
         /// First layer that differs.
         layer: String,
@@ -62,7 +62,26 @@ pub enum AdapterError {
         /// Shape in the file.
         found: Vec<usize>,
     },
-    /// The layers of a file have different ranks although its metadata names one.
+    /// A layer's A has no rows.
+    #[error("`lora_A` of layer `{layer}` has rank 0, expected at least 1")]
+    ZeroRankOf {
+        /// diffusers name of the layer.
+        layer: String,
+    },
+    /// A tensor has the wrong number of axes, or an empty one.
+    #[error(
+        "`{part}` of layer `{layer}` has shape {found:?}, expected [rank, inputs] or [rank, inputs, height, width], none \
+         of them 0"
+    )]
+    Axes {
+        /// diffusers name of the layer.
+        layer: String,
+        /// The tensor's last name part.
+        part: &'static str,
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+    /// The rank of a layer is not the one that the metadata says.
     #[error("`lora_A` of layer `{layer}` has rank {found}, expected {expected}")]
     Rank {
         /// diffusers name of the layer.
@@ -86,6 +105,44 @@ pub enum AdapterError {
     NotFinite {
         /// Name in the file.
         tensor: String,
+    },
+    /// A tensor does not fit the element type it is to be written in.
+    #[error("Tensor `{tensor}` has values that are out of range for {dtype:?}")]
+    OutOfRange {
+        /// Name in the file.
+        tensor: String,
+        /// Element type asked for.
+        dtype: Dtype,
+    },
+    /// Factors of different adapters cannot be averaged.
+    #[error("Factors cannot be averaged: adapters differ in the {what} of layer `{layer}`")]
+    Unlike {
+        /// What differs.
+        what: &'static str,
+        /// diffusers name of the layer.
+        layer: String,
+    },
+    /// The weights of a mean add up to nothing.
+    #[error("Weights of a mean add up to {sum}, expected a finite number other than 0")]
+    WeightSum {
+        /// Their sum.
+        sum: f64,
+    },
+    /// The weight that DoRA adapters change is not known.
+    #[error(
+        "Mean weights of DoRA adapters depend on the model, which does not have `{layer}` or is not given"
+    )]
+    NoBaseWeight {
+        /// diffusers name of the layer.
+        layer: String,
+    },
+    /// Rows cancel out, so that nothing is left to scale.
+    #[error("Row {row} of layer `{layer}` cancels out in the mean, which no DoRA adapter can express")]
+    CancelledRow {
+        /// diffusers name of the layer.
+        layer: String,
+        /// Output of the layer.
+        row: usize,
     },
     /// The bytes are not a safetensors file.
     #[error("Not a safetensors file")]

@@ -2,22 +2,23 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// Shapes and values of f32 tensors by name.
-pub(super) type Tensors<'a> = BTreeMap<String, (Vec<usize>, &'a [f32])>;
+use crate::weights::TensorMap;
 
 /// Lays tensors out as a safetensors file with metadata; equal input gives equal bytes.
 ///
 /// The `safetensors` crate orders metadata at random as soon as there are two entries.
-pub(super) fn encode(tensors: &Tensors<'_>, metadata: &[(&str, String)]) -> Vec<u8> {
+pub(super) fn encode(tensors: &TensorMap, metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let mut header = Map::new();
-    let mut entries = BTreeMap::from([("format", "pt".to_owned())]);
-    entries.extend(metadata.iter().cloned());
-    header.insert("__metadata__".to_owned(), json!(entries));
+    header.insert("__metadata__".to_owned(), json!(metadata));
     let mut data: Vec<u8> = Vec::new();
-    for (name, (shape, values)) in tensors {
+    let mut ordered: Vec<_> = tensors.iter().collect();
+    // Wider elements first, so that every tensor starts at a multiple of its element's size.
+    ordered.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype.bitsize()));
+    for (name, tensor) in ordered {
         let start = data.len();
-        data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-        let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
+        data.extend(&tensor.data);
+        let dtype = format!("{:?}", tensor.dtype);
+        let entry = json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [start, data.len()] });
         header.insert(name.clone(), entry);
     }
     let mut header = Value::Object(header).to_string().into_bytes();

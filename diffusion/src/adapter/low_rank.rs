@@ -2,14 +2,14 @@ use burn::module::{Module, Param};
 use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor};
 
-/// Adapts one frozen linear layer by a low-rank product, with a magnitude per output for DoRA.
+/// Adapts one frozen layer by a low-rank product, with a magnitude per output for DoRA.
 ///
-/// Works on activations and never builds the adapted weight for them, so that the frozen weight
+/// For a linear layer it works on activations and never builds the adapted weight for them, so that the frozen weight
 /// costs no gradient. The factors are kept in f32 whatever the dtype of the layer, because they
 /// are the master weights of training.
 #[derive(Module, Debug)]
 pub struct LowRankAdapter {
-    /// Down projection A, `[rank, in]`.
+    /// Down projection A, `[rank, in]`; `in` counts the kernel of a convolution.
     pub lora_a: Param<Tensor<2>>,
     /// Up projection B, `[out, rank]`.
     pub lora_b: Param<Tensor<2>>,
@@ -54,18 +54,39 @@ impl LowRankAdapter {
         }
     }
 
-    /// Folds the adapter into the weight it adapts, giving `W + s B A` or `g (W + s B A)`.
+    /// The adapted weight, `W + s B A` or `g (W + s B A)`, with gradients as in [`Self::forward`].
+    ///
+    /// # Shapes
+    /// - weight and output: `[out, in]`, output in the dtype of `weight`
+    pub fn fold(&self, weight: Tensor<2>) -> Tensor<2> {
+        let dtype = weight.dtype();
+        let product = self.lora_b.val().matmul(self.lora_a.val() * self.scale);
+        let direction = weight.clone().cast(DType::F32) + product;
+        match self.gain(&weight) {
+            Some(gain) => direction * gain.unsqueeze_dim(1),
+            None => direction,
+        }
+        .cast(dtype)
+    }
+
+    /// The adapted weight outside any gradient, to replace the weight by.
     ///
     /// # Shapes
     /// - weight and output: `[out, in]`, output in the dtype of `weight`
     pub fn merge(&self, weight: Tensor<2>) -> Tensor<2> {
         let dtype = weight.dtype();
-        let direction = self.direction(&weight);
-        match self.gain(&weight) {
-            Some(gain) => direction * gain.inner().unsqueeze_dim(1),
-            None => direction,
+        self.merge_onto(weight.clone(), &weight).cast(dtype)
+    }
+
+    /// Folds the adapter into a weight that others were folded into before, in f32.
+    ///
+    /// The lengths of rows are those over `base`, the weight without any of them.
+    pub(super) fn merge_onto(&self, merged: Tensor<2>, base: &Tensor<2>) -> Tensor<2> {
+        let sum = merged.inner().cast(DType::F32) + self.product();
+        match self.gain(base) {
+            Some(gain) => sum * gain.inner().unsqueeze_dim(1),
+            None => sum,
         }
-        .cast(dtype)
     }
 
     /// Length of every row of `W + s B A`, which is what the magnitude of a new adapter starts as.
@@ -95,11 +116,12 @@ impl LowRankAdapter {
     }
 
     fn direction(&self, weight: &Tensor<2>) -> Tensor<2> {
-        let product = self
-            .lora_b
-            .val()
-            .inner()
-            .matmul(self.lora_a.val().inner() * self.scale);
-        weight.clone().inner().cast(DType::F32) + product
+        weight.clone().inner().cast(DType::F32) + self.product()
+    }
+
+    /// `s B A` outside any gradient.
+    fn product(&self) -> Tensor<2> {
+        let scaled = self.lora_a.val().inner() * self.scale;
+        self.lora_b.val().inner().matmul(scaled)
     }
 }

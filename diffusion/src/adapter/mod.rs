@@ -1,23 +1,39 @@
-//! Low-rank adapters (LoRA and DoRA) on the linear layers of a model.
+//! Low-rank adapters (LoRA and DoRA) on the linear layers and convolutions of a model.
 //!
 //! [`attach`] puts fresh adapters on the layers a config selects, training changes them, and
-//! [`SavedAdapter`] carries them between models and files under the names PEFT and diffusers use.
+//! [`SavedAdapter`] carries them between models and files, under the names that PEFT, diffusers
+//! and kohya's scripts use.
 
 mod attach;
+mod compare;
 mod config;
+mod contents;
 mod error;
-mod file;
-mod kohya;
+mod foreign;
+mod form;
+mod kohya_names;
+mod layer;
 mod layout;
 mod low_rank;
+mod mean;
+mod merge;
+mod names;
 mod parts;
+mod patterns;
 mod saved;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use attach::{AdaptTarget, attach, detach, merge, multiply_scale};
+pub use compare::{AdapterDifference, LayerDifference, compare};
 pub use config::{AdapterConfig, AdapterMethod, AdapterTargets};
+pub use contents::AdapterContents;
 pub use error::AdapterError;
+pub use form::AdapterForm;
+pub use layer::{AdaptableLayer, LayerShape};
 pub use low_rank::LowRankAdapter;
+pub use mean::{mean_of_factors, mean_of_weights};
+pub use merge::merge_into_rows;
 pub use saved::{SavedAdapter, SavedLayer};

@@ -3,81 +3,93 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::tensor::Tensor;
 
 use super::attach::parameter;
-use super::{AdaptTarget, AdapterError, AdapterMethod, LowRankAdapter};
+use super::{AdaptTarget, AdapterError, AdapterMethod, LayerShape, LowRankAdapter};
 
 /// The values of an adapter on the host, independent of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedAdapter {
-    /// Kind of adapter.
+    /// Kind of adapter, the same for every layer.
     pub method: AdapterMethod,
-    /// Inner dimension of every product.
-    pub rank: usize,
-    /// The products are scaled by `alpha / rank`.
-    pub alpha: f64,
-    /// Values by diffusers name of the layer.
+    /// Values by diffusers name of the layer; never empty.
     pub layers: BTreeMap<String, SavedLayer>,
 }
 
 /// The values of one layer's adapter, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedLayer {
-    /// A, `[rank, inputs]`.
+    /// A, `[rank, inputs]`, with the kernel of a convolution after that.
     pub lora_a: Vec<f32>,
     /// B, `[outputs, rank]`.
     pub lora_b: Vec<f32>,
     /// Length of every adapted row, `[outputs]`; for DoRA only.
     pub magnitude: Option<Vec<f32>>,
-    /// Input features of the layer.
-    pub inputs: usize,
-    /// Output features of the layer.
-    pub outputs: usize,
+    /// Inner dimension of the product.
+    pub rank: usize,
+    /// The product is scaled by `alpha / rank`.
+    pub alpha: f64,
+    /// Size of the layer's weight, as files hold it.
+    pub shape: LayerShape,
 }
 
 impl SavedAdapter {
     /// Copies the adapters of a model to the host.
     ///
     /// # Errors
-    /// The model has none, or they differ in method, rank or scale.
+    /// The model has none, or they differ in method.
     pub fn extract<T: AdaptTarget + Clone>(model: &T) -> Result<Self, AdapterError> {
-        let mut saved: Option<Self> = None;
-        let mut mixed = None;
+        let mut layers = BTreeMap::new();
         // Layers are only reachable through a mutable walk; a clone shares their tensors.
-        model.clone().linears_mut(&mut |name, linear| {
-            let Some(adapter) = &linear.adapter else {
-                return;
-            };
-            let [rank, inputs] = adapter.lora_a.dims();
-            let [outputs, _] = adapter.lora_b.dims();
-            let method = match adapter.magnitude {
-                Some(_) => AdapterMethod::Dora,
-                None => AdapterMethod::Lora,
-            };
-            let alpha = adapter.scale * rank as f64;
-            let saved = saved.get_or_insert_with(|| Self {
-                method,
-                rank,
-                alpha,
-                layers: BTreeMap::new(),
-            });
-            if (saved.method, saved.rank, saved.alpha) != (method, rank, alpha) {
-                mixed.get_or_insert_with(|| name.to_owned());
+        model.clone().layers_mut(&mut |name, layer| {
+            if let Some(adapter) = layer.adapter() {
+                layers.insert(name.to_owned(), SavedLayer::of(adapter, layer.shape()));
             }
-            let layer = SavedLayer {
-                lora_a: to_host(adapter.lora_a.val()),
-                lora_b: to_host(adapter.lora_b.val()),
-                magnitude: adapter
-                    .magnitude
-                    .as_ref()
-                    .map(|magnitude| to_host(magnitude.val())),
-                inputs,
-                outputs,
-            };
-            saved.layers.insert(name.to_owned(), layer);
         });
-        match mixed {
-            Some(layer) => Err(AdapterError::Mixed { layer }),
-            None => saved.ok_or(AdapterError::NotAdapted),
+        Self::of_layers(layers)
+    }
+
+    /// An adapter of these layers.
+    ///
+    /// # Errors
+    /// There are none, or some have a magnitude and some have not.
+    pub fn of_layers(layers: BTreeMap<String, SavedLayer>) -> Result<Self, AdapterError> {
+        let first = layers.values().next().ok_or(AdapterError::NotAdapted)?;
+        let dora = first.magnitude.is_some();
+        let other = layers.iter().find(|(_, layer)| layer.magnitude.is_some() != dora);
+        if let Some((layer, _)) = other {
+            return Err(AdapterError::Mixed { layer: layer.clone() });
         }
+        let method = match dora {
+            true => AdapterMethod::Dora,
+            false => AdapterMethod::Lora,
+        };
+        Ok(Self { method, layers })
+    }
+
+    /// The rank of every layer, if they agree.
+    pub fn rank(&self) -> Option<usize> {
+        shared(self.layers.values().map(|layer| layer.rank))
+    }
+
+    /// Alpha of every layer, if they agree.
+    pub fn alpha(&self) -> Option<f64> {
+        shared(self.layers.values().map(|layer| layer.alpha))
+    }
+
+    /// Gives weights the shapes that files of a model hold them in.
+    ///
+    /// A linear layer here may be a convolution with kernel 1 there, as the projections of Stable
+    /// Diffusion 1 are. `stored_shape` maps a weight's name and its shape here to its shape there.
+    #[must_use]
+    pub fn with_stored_shapes(mut self, stored_shape: impl Fn(&str, &[usize]) -> Vec<usize>) -> Self {
+        for (name, layer) in &mut self.layers {
+            let shape = &mut layer.shape;
+            if shape.kernel.is_none()
+                && stored_shape(&format!("{name}.weight"), &[shape.outputs, shape.inputs]).len() == 4
+            {
+                shape.kernel = Some([1, 1]);
+            }
+        }
+        self
     }
 
     /// Puts the adapter on the layers it was made for, on the device of each layer.
@@ -88,11 +100,13 @@ impl SavedAdapter {
     pub fn attach<T: AdaptTarget>(&self, model: &mut T) -> Result<(), AdapterError> {
         let mut unmatched: BTreeSet<&str> = self.layers.keys().map(String::as_str).collect();
         let mut problem = None;
-        model.linears_mut(&mut |name, linear| {
-            if let Some(layer) = self.layers.get(name) {
+        model.layers_mut(&mut |name, layer| {
+            if let Some(saved) = self.layers.get(name) {
                 unmatched.remove(name);
-                let found = linear.weight.dims();
-                if let Err(error) = layer.check(name, self.rank, found, linear.adapter.is_some()) {
+                let adapted = layer.adapter().is_some().then(|| AdapterError::AlreadyAdapted {
+                    layer: name.to_owned(),
+                });
+                if let Some(error) = adapted.or_else(|| saved.fits(name, &layer.shape()).err()) {
                     problem.get_or_insert(error);
                 }
             }
@@ -106,19 +120,10 @@ impl SavedAdapter {
                 count: unmatched.len(),
             });
         }
-        let scale = self.alpha / self.rank as f64;
-        model.linears_mut(&mut |name, linear| {
-            if let Some(layer) = self.layers.get(name) {
-                let device = linear.weight.val().device();
-                linear.adapter = Some(LowRankAdapter {
-                    lora_a: parameter(layer.lora_a.clone(), [self.rank, layer.inputs], &device),
-                    lora_b: parameter(layer.lora_b.clone(), [layer.outputs, self.rank], &device),
-                    magnitude: layer
-                        .magnitude
-                        .clone()
-                        .map(|magnitude| parameter(magnitude, [layer.outputs], &device)),
-                    scale,
-                });
+        model.layers_mut(&mut |name, mut layer| {
+            if let Some(saved) = self.layers.get(name) {
+                let adapter = saved.on(&layer.device());
+                *layer.adapter_mut() = Some(adapter);
             }
         });
         Ok(())
@@ -126,32 +131,65 @@ impl SavedAdapter {
 }
 
 impl SavedLayer {
-    /// Inner dimension of the product.
-    pub fn rank(&self) -> usize {
-        self.lora_a.len() / self.inputs.max(1)
+    fn of(adapter: &LowRankAdapter, shape: LayerShape) -> Self {
+        let [rank, _] = adapter.lora_a.dims();
+        Self {
+            lora_a: to_host(adapter.lora_a.val()),
+            lora_b: to_host(adapter.lora_b.val()),
+            magnitude: adapter
+                .magnitude
+                .as_ref()
+                .map(|magnitude| to_host(magnitude.val())),
+            rank,
+            alpha: adapter.scale * rank as f64,
+            shape,
+        }
     }
 
-    fn check(&self, name: &str, rank: usize, weight: [usize; 2], adapted: bool) -> Result<(), AdapterError> {
-        if adapted {
-            return Err(AdapterError::AlreadyAdapted {
-                layer: name.to_owned(),
-            });
-        }
-        let [outputs, inputs] = weight;
-        let shape = |part, expected: [usize; 2], found: [usize; 2]| AdapterError::Shape {
-            layer: name.to_owned(),
-            part,
-            expected: expected.to_vec(),
-            found: found.to_vec(),
-        };
-        if self.inputs != inputs {
-            return Err(shape("lora_A", [rank, inputs], [rank, self.inputs]));
-        }
-        if self.outputs != outputs {
-            return Err(shape("lora_B", [outputs, rank], [self.outputs, rank]));
-        }
-        Ok(())
+    /// Factor of the product, `alpha / rank`.
+    pub fn scale(&self) -> f64 {
+        self.alpha / self.rank as f64
     }
+
+    /// The adapter as parameters on a device.
+    pub(super) fn on(&self, device: &burn::tensor::Device) -> LowRankAdapter {
+        let outputs = self.shape.outputs;
+        LowRankAdapter {
+            lora_a: parameter(self.lora_a.clone(), [self.rank, self.shape.columns()], device),
+            lora_b: parameter(self.lora_b.clone(), [outputs, self.rank], device),
+            magnitude: self
+                .magnitude
+                .clone()
+                .map(|magnitude| parameter(magnitude, [outputs], device)),
+            scale: self.scale(),
+        }
+    }
+
+    /// Checks the adapter against the weight it is for.
+    pub(super) fn fits(&self, name: &str, weight: &LayerShape) -> Result<(), AdapterError> {
+        if self.shape.same_rows(weight) {
+            return Ok(());
+        }
+        let wrong = |part, expected, found| {
+            Err(AdapterError::Shape {
+                layer: name.to_owned(),
+                part,
+                expected,
+                found,
+            })
+        };
+        if self.shape.outputs != weight.outputs {
+            let [expected, found] = [weight, &self.shape].map(|shape| shape.of_b(self.rank));
+            return wrong("lora_B", expected, found);
+        }
+        let [expected, found] = [weight, &self.shape].map(|shape| shape.of_a(self.rank));
+        wrong("lora_A", expected, found)
+    }
+}
+
+fn shared<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
 }
 
 fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
+use crate::adapter::AdaptableLayer;
 use crate::kernels::attention;
 use crate::linear::{Bias, Linear};
 
@@ -78,12 +79,12 @@ impl Attention {
     }
 }
 
-impl VisitLinears for Attention {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        visit(&format!("{path}.to_q"), &mut self.to_q);
-        visit(&format!("{path}.to_k"), &mut self.to_k);
-        visit(&format!("{path}.to_v"), &mut self.to_v);
-        self.to_out.visit_linears(&format!("{path}.to_out"), visit);
+impl VisitLayers for Attention {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.to_q.visit_layers(&format!("{path}.to_q"), visit);
+        self.to_k.visit_layers(&format!("{path}.to_k"), visit);
+        self.to_v.visit_layers(&format!("{path}.to_v"), visit);
+        self.to_out.visit_layers(&format!("{path}.to_out"), visit);
     }
 }
 

@@ -6,11 +6,11 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
 use super::resample::{Downsample2D, Upsample2D};
 use super::resnet::{ResnetBlock2D, ResnetShape};
 use super::transformer::{Transformer2DModel, TransformerShape};
-use crate::linear::Linear;
+use crate::adapter::AdaptableLayer;
 
 /// What every block of the network is given besides the image.
 #[derive(Clone, Debug)]
@@ -182,21 +182,24 @@ fn transformers(shape: Option<&TransformerShape>, count: usize, device: &Device)
         .collect()
 }
 
-impl VisitLinears for DownBlock {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+impl VisitLayers for DownBlock {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        visit_level(&mut self.attentions, &mut self.resnets, path, visit);
+        self.downsamplers
+            .visit_layers(&format!("{path}.downsamplers"), visit);
+    }
+}
+
+impl VisitLayers for MidBlock {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
         visit_level(&mut self.attentions, &mut self.resnets, path, visit);
     }
 }
 
-impl VisitLinears for MidBlock {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+impl VisitLayers for UpBlock {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
         visit_level(&mut self.attentions, &mut self.resnets, path, visit);
-    }
-}
-
-impl VisitLinears for UpBlock {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        visit_level(&mut self.attentions, &mut self.resnets, path, visit);
+        self.upsamplers.visit_layers(&format!("{path}.upsamplers"), visit);
     }
 }
 
@@ -204,8 +207,8 @@ fn visit_level(
     attentions: &mut Vec<Transformer2DModel>,
     resnets: &mut Vec<ResnetBlock2D>,
     path: &str,
-    visit: &mut dyn FnMut(&str, &mut Linear),
+    visit: &mut dyn FnMut(&str, AdaptableLayer<'_>),
 ) {
-    attentions.visit_linears(&format!("{path}.attentions"), visit);
-    resnets.visit_linears(&format!("{path}.resnets"), visit);
+    attentions.visit_layers(&format!("{path}.attentions"), visit);
+    resnets.visit_layers(&format!("{path}.resnets"), visit);
 }

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
+use crate::adapter::AdaptableLayer;
 use crate::kernels::gated_gelu;
 use crate::linear::{Bias, Linear};
 
@@ -68,9 +69,12 @@ impl GeGlu {
     }
 }
 
-impl VisitLinears for FeedForward {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        visit(&format!("{path}.net.0.proj"), &mut self.net.gate.proj);
-        visit(&format!("{path}.net.2"), &mut self.net.output);
+impl VisitLayers for FeedForward {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.net
+            .gate
+            .proj
+            .visit_layers(&format!("{path}.net.0.proj"), visit);
+        self.net.output.visit_layers(&format!("{path}.net.2"), visit);
     }
 }

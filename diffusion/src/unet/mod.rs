@@ -15,7 +15,7 @@ mod denoiser;
 mod feed_forward;
 #[cfg(test)]
 mod golden_tests;
-mod linears;
+mod layers;
 mod model;
 mod norm;
 mod resample;
@@ -28,7 +28,7 @@ pub use blocks::{Condition, DownBlock, MidBlock, UpBlock};
 pub use config::{TextTimeAddition, UNet2DConditionConfig, UNetConfigError};
 pub use conv::Conv2d;
 pub use feed_forward::{FeedForward, FeedForwardLayers, GeGlu};
-pub use linears::VisitLinears;
+pub use layers::VisitLayers;
 pub use model::UNet2DConditionModel;
 pub use norm::{GroupNorm, LayerNorm};
 pub use resample::{Downsample2D, Upsample2D};

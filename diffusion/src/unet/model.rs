@@ -7,11 +7,11 @@ use super::PARAMETER_RENAMES;
 use super::blocks::{Condition, DownBlock, MidBlock, UpBlock};
 use super::config::{TextTimeAddition, UNet2DConditionConfig};
 use super::conv::Conv2d;
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
 use super::norm::GroupNorm;
 use super::time_embedding::{TimestepEmbedding, Timesteps};
+use crate::adapter::AdaptableLayer;
 use crate::conditioning::{AddedConditioning, Conditioning};
-use crate::linear::Linear;
 use crate::weights::{NameTable, TensorMap, module_tensors};
 
 /// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
@@ -166,13 +166,15 @@ impl UNet2DConditionModel {
         tensors
     }
 
-    /// Shows each linear layer to `visit` under its diffusers name, such as
+    /// Shows each linear layer and convolution to `visit` under its diffusers name, such as
     /// `down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q`.
-    pub fn named_linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        self.time_embedding.visit_linears("time_embedding", visit);
-        self.add_embedding.visit_linears("add_embedding", visit);
-        self.down_blocks.visit_linears("down_blocks", visit);
-        self.mid_block.visit_linears("mid_block", visit);
-        self.up_blocks.visit_linears("up_blocks", visit);
+    pub fn named_layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.conv_in.visit_layers("conv_in", visit);
+        self.time_embedding.visit_layers("time_embedding", visit);
+        self.add_embedding.visit_layers("add_embedding", visit);
+        self.down_blocks.visit_layers("down_blocks", visit);
+        self.mid_block.visit_layers("mid_block", visit);
+        self.up_blocks.visit_layers("up_blocks", visit);
+        self.conv_out.visit_layers("conv_out", visit);
     }
 }

@@ -6,6 +6,8 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
 use super::conv::Conv2d;
+use super::layers::VisitLayers;
+use crate::adapter::AdaptableLayer;
 use crate::kernels::Window;
 
 /// Halves height and width by a convolution with stride 2.
@@ -75,5 +77,17 @@ impl Upsample2D {
             interpolate(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
         };
         self.conv.forward(enlarged)
+    }
+}
+
+impl VisitLayers for Downsample2D {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.conv.visit_layers(&format!("{path}.conv"), visit);
+    }
+}
+
+impl VisitLayers for Upsample2D {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.conv.visit_layers(&format!("{path}.conv"), visit);
     }
 }

@@ -4,8 +4,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::conv::Conv2d;
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
 use super::norm::GroupNorm;
+use crate::adapter::AdaptableLayer;
 use crate::linear::{Bias, Linear};
 
 /// Sizes of a [`ResnetBlock2D`].
@@ -91,8 +92,13 @@ impl ResnetBlock2D {
     }
 }
 
-impl VisitLinears for ResnetBlock2D {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        visit(&format!("{path}.time_emb_proj"), &mut self.time_emb_proj);
+impl VisitLayers for ResnetBlock2D {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.conv1.visit_layers(&format!("{path}.conv1"), visit);
+        self.time_emb_proj
+            .visit_layers(&format!("{path}.time_emb_proj"), visit);
+        self.conv2.visit_layers(&format!("{path}.conv2"), visit);
+        self.conv_shortcut
+            .visit_layers(&format!("{path}.conv_shortcut"), visit);
     }
 }

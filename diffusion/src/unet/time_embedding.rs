@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
+use crate::adapter::AdaptableLayer;
 use crate::linear::{Bias, Linear};
 
 /// Turns timesteps into sines and cosines of geometrically spaced frequencies
@@ -72,9 +73,9 @@ impl TimestepEmbedding {
     }
 }
 
-impl VisitLinears for TimestepEmbedding {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        visit(&format!("{path}.linear_1"), &mut self.linear_1);
-        visit(&format!("{path}.linear_2"), &mut self.linear_2);
+impl VisitLayers for TimestepEmbedding {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.linear_1.visit_layers(&format!("{path}.linear_1"), visit);
+        self.linear_2.visit_layers(&format!("{path}.linear_2"), visit);
     }
 }

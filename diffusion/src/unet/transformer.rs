@@ -5,8 +5,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::attention::{Attention, AttentionShape};
 use super::feed_forward::FeedForward;
-use super::linears::VisitLinears;
+use super::layers::VisitLayers;
 use super::norm::{GroupNorm, LayerNorm};
+use crate::adapter::AdaptableLayer;
 use crate::linear::{Bias, Linear};
 
 /// Sizes of a [`Transformer2DModel`].
@@ -153,19 +154,19 @@ impl BasicTransformerBlock {
     }
 }
 
-impl VisitLinears for Transformer2DModel {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        visit(&format!("{path}.proj_in"), &mut self.proj_in);
+impl VisitLayers for Transformer2DModel {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.proj_in.visit_layers(&format!("{path}.proj_in"), visit);
         self.transformer_blocks
-            .visit_linears(&format!("{path}.transformer_blocks"), visit);
-        visit(&format!("{path}.proj_out"), &mut self.proj_out);
+            .visit_layers(&format!("{path}.transformer_blocks"), visit);
+        self.proj_out.visit_layers(&format!("{path}.proj_out"), visit);
     }
 }
 
-impl VisitLinears for BasicTransformerBlock {
-    fn visit_linears(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        self.attn1.visit_linears(&format!("{path}.attn1"), visit);
-        self.attn2.visit_linears(&format!("{path}.attn2"), visit);
-        self.ff.visit_linears(&format!("{path}.ff"), visit);
+impl VisitLayers for BasicTransformerBlock {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.attn1.visit_layers(&format!("{path}.attn1"), visit);
+        self.attn2.visit_layers(&format!("{path}.attn2"), visit);
+        self.ff.visit_layers(&format!("{path}.ff"), visit);
     }
 }

@@ -18,6 +18,10 @@ use crate::reference::Reference;
 pub struct FinetuneConfig {
     /// The selection to train on.
     pub selection: Reference,
+    /// Further selections to train on together with the first, as one set: the joint training of several categories.
+    /// By default, none.
+    #[serde(default)]
+    pub joint_with: Vec<Reference>,
     /// Model directory, relative to the pipeline. By default, the pipeline's `model`.
     #[serde(default)]
     pub model: Option<PathBuf>,
@@ -37,7 +41,7 @@ pub struct FinetuneConfig {
     /// The products are scaled by `alpha / rank`. By default, 32.
     #[serde(default = "thirty_two_point_zero")]
     pub alpha: f64,
-    /// Layers that get an adapter. By default, attention and feed-forward layers.
+    /// Layers that get an adapter. By default, attention and feed-forward layers of the transformer blocks.
     #[serde(default)]
     pub targets: AdapterTargets,
     /// Timesteps that are trained on. By default, 500 to 999, the noisier half.

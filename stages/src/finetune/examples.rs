@@ -52,7 +52,8 @@ pub(super) enum ExamplesError {
 }
 
 impl Examples {
-    pub(super) fn read(store: &Store, selection: &Artifact) -> Result<Self, StageError> {
+    /// Reads the union of selections, in their order; what is in two of them counts twice.
+    pub(super) fn read(store: &Store, selections: &[&Artifact]) -> Result<Self, StageError> {
         let mut examples = Self {
             latents: Vec::new(),
             shape: [0; 3],
@@ -60,13 +61,15 @@ impl Examples {
             prompts: Vec::new(),
         };
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
-        for batch in store.read_table(selection, Some(&LATENT_COLUMNS))? {
-            let batch = batch?;
-            let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
-            for row in 0..batch.num_rows() {
-                examples
-                    .add(&rows, row, &mut places)
-                    .map_err(StageError::failed)?;
+        for selection in selections {
+            for batch in store.read_table(selection, Some(&LATENT_COLUMNS))? {
+                let batch = batch?;
+                let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
+                for row in 0..batch.num_rows() {
+                    examples
+                        .add(&rows, row, &mut places)
+                        .map_err(StageError::failed)?;
+                }
             }
         }
         if examples.latents.is_empty() {

@@ -9,7 +9,7 @@ use mitune_diffusion::weights::HostTensor;
 use mitune_store::{Artifact, TensorBytes};
 
 use super::examples::{Batches, Contexts, Examples};
-use super::stage::Finetune;
+use super::stage::{Finetune, JOINT_PORT};
 use crate::model_source::ADAPTER_PORT;
 use crate::stage::{Dtype, StageContext, StageError, StageOutput};
 use crate::training_run::TrainingRun;
@@ -39,7 +39,9 @@ enum OtherAdapter {
 
 impl Finetune {
     pub(super) fn finetune(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
-        let examples = Examples::read(context.store(), context.input("selection")?)?;
+        let mut selections = vec![context.input("selection")?];
+        selections.extend(context.inputs(JOINT_PORT));
+        let examples = Examples::read(context.store(), &selections)?;
         let device = context.device()?;
         let open = self.model.open(context)?;
         let model = open.load(context, None, device, Dtype::F32)?;
@@ -53,7 +55,8 @@ impl Finetune {
                 "{prompts} prompts are too long; the model does not see their ends"
             ));
         }
-        let (mut unet, scheduler) = (model.unet, model.scheduler_config);
+        let (mut unet, unet_config) = (model.unet, model.unet_config);
+        let scheduler = model.scheduler_config;
         // Training needs none of them, and they take as much memory as the denoiser.
         drop((model.vae, model.text_encoder, model.second_text_encoder));
         self.adapt(context, &mut unet)?;
@@ -77,7 +80,9 @@ impl Finetune {
             checkpoint_every: self.config.checkpoint_every,
         };
         let curve = run.complete(&mut trainer, |trainer, step| self.update(trainer, step, &batches))?;
-        let saved = SavedAdapter::extract(trainer.module()).map_err(StageError::failed)?;
+        let saved = SavedAdapter::extract(trainer.module())
+            .map_err(StageError::failed)?
+            .with_stored_shapes(|name, shape| unet_config.stored_shape(name, shape));
         let mut output = StageOutput::one("adapter", put(context, &saved)?);
         output.outputs.insert("losses".to_owned(), curve.put(context)?);
         let seen = self.config.steps as f64 * f64::from(self.config.batch_size.get());
@@ -145,8 +150,8 @@ fn agree(saved: &SavedAdapter, config: &AdapterConfig, layers: &[String]) -> Res
             word(saved.method).to_owned(),
             word(config.method).to_owned(),
         ),
-        ("rank", saved.rank.to_string(), config.rank.to_string()),
-        ("alpha", saved.alpha.to_string(), config.alpha.to_string()),
+        ("rank", shared(saved.rank()), config.rank.to_string()),
+        ("alpha", shared(saved.alpha()), config.alpha.to_string()),
     ];
     if let Some((setting, found, expected)) = settings
         .into_iter()
@@ -168,6 +173,13 @@ fn agree(saved: &SavedAdapter, config: &AdapterConfig, layers: &[String]) -> Res
             expected: expected.len(),
         }),
     }
+}
+
+fn shared(value: Option<impl ToString>) -> String {
+    value.map_or_else(
+        || "of its own in every layer".to_owned(),
+        |value| value.to_string(),
+    )
 }
 
 fn put(context: &StageContext<'_>, adapter: &SavedAdapter) -> Result<Artifact, StageError> {

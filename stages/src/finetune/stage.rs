@@ -27,6 +27,9 @@ impl StageConfig for FinetuneConfig {
     }
 }
 
+/// Name of the port for further selections.
+pub(super) const JOINT_PORT: &str = "joint_with";
+
 /// The stage; its settings have every default filled in.
 pub(super) struct Finetune {
     pub(super) config: FinetuneConfig,
@@ -40,7 +43,7 @@ impl Finetune {
             method: self.config.method,
             rank: self.config.rank.get() as usize,
             alpha: self.config.alpha,
-            targets: self.config.targets,
+            targets: self.config.targets.clone(),
             seed: self.config.init_seed.unwrap_or_default(),
         }
     }
@@ -71,16 +74,29 @@ impl Stage for Finetune {
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(
             &self.config,
-            &["selection", "model", "model_from", "adapter", "checkpoint_every"],
+            &[
+                "selection",
+                JOINT_PORT,
+                "model",
+                "model_from",
+                "adapter",
+                "checkpoint_every",
+            ],
         )
     }
 
     fn inputs(&self) -> Vec<InputPort> {
-        vec![
+        let mut ports = vec![
             InputPort::one("selection", &[Content::Selection], &self.config.selection),
             InputPort::optional(ADAPTER_PORT, &[Content::Adapter], self.config.adapter.as_ref()),
             self.model.port(),
-        ]
+        ];
+        // Left out where empty, so that trainings on one selection keep their keys.
+        if !self.config.joint_with.is_empty() {
+            let joint = &self.config.joint_with;
+            ports.push(InputPort::many(JOINT_PORT, &[Content::Selection], joint));
+        }
+        ports
     }
 
     fn outputs(&self) -> &'static [OutputPort] {

@@ -299,7 +299,7 @@ fn the_adapter_is_a_file_of_its_kind_and_the_next_round_goes_on_from_it() {
     let first = fixture.run(&quick()).unwrap();
     let saved = fixture.adapter(&first);
     assert_eq!(
-        (saved.method, saved.rank, saved.alpha),
+        (saved.method, saved.rank().unwrap(), saved.alpha().unwrap()),
         (AdapterMethod::Dora, 2, 2.0)
     );
     assert_eq!(first.metrics["adapted_layers"], saved.layers.len());

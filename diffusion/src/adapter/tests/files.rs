@@ -6,8 +6,8 @@ fn a_file_carries_an_adapter_bit_by_bit() {
     for method in [AdapterMethod::Lora, AdapterMethod::Dora] {
         let block = disturbed(method, &device);
         let saved = SavedAdapter::extract(&block).unwrap();
-        let bytes = saved.to_bytes("unet");
-        assert_eq!(bytes, saved.to_bytes("unet"));
+        let bytes = saved.to_bytes("unet", Dtype::F32).unwrap();
+        assert_eq!(bytes, saved.to_bytes("unet", Dtype::F32).unwrap());
         let read = SavedAdapter::from_bytes(&bytes, "unet").unwrap();
         assert_eq!(read, saved);
         let mut other = block.clone();
@@ -21,67 +21,139 @@ fn a_file_carries_an_adapter_bit_by_bit() {
 }
 
 #[test]
-fn files_that_do_not_fit_are_refused() {
-    let device = Device::flex();
-    let saved = SavedAdapter::extract(&disturbed(AdapterMethod::Dora, &device)).unwrap();
-    let attach_changed = |change: &dyn Fn(&mut SavedAdapter)| {
-        let mut changed = saved.clone();
-        change(&mut changed);
-        let mut block = Block::new(&device);
-        let error = SavedAdapter::from_bytes(&changed.to_bytes("unet"), "unet")
-            .and_then(|adapter| adapter.attach(&mut block))
-            .unwrap_err();
-        assert!(block.attn1.to_q.adapter.is_none());
-        error.to_string()
+fn every_form_carries_ranks_alphas_and_kernels_of_their_own() {
+    for method in [AdapterMethod::Lora, AdapterMethod::Dora] {
+        let saved = varied(method);
+        assert_eq!((saved.rank(), saved.alpha()), (None, None));
+        let peft = saved.to_bytes("unet", Dtype::F32).unwrap();
+        let contents = AdapterContents::read(&peft, None, "unet").unwrap();
+        assert_eq!(
+            (contents.adapter, contents.form),
+            (saved.clone(), AdapterForm::Peft)
+        );
+        let (bytes, config) = saved.to_peft_files(Dtype::F32).unwrap();
+        let contents = AdapterContents::read(&bytes, Some(&config), "unet").unwrap();
+        assert_eq!(contents.adapter, saved);
+        let kohya = saved.to_kohya_bytes("unet", Dtype::F32).unwrap();
+        let contents = AdapterContents::read(&kohya, None, "unet").unwrap();
+        assert_eq!(
+            (contents.adapter, contents.form),
+            (saved.clone(), AdapterForm::Kohya)
+        );
+        assert_eq!(contents.dtypes, ["F32".to_owned()].into());
+    }
+}
+
+#[test]
+fn half_precision_rounds_the_values_and_keeps_alpha() {
+    let mut saved = varied(AdapterMethod::Dora);
+    for dtype in [Dtype::F16, Dtype::BF16] {
+        let peft = saved.to_bytes("unet", dtype).unwrap();
+        let kohya = saved.to_kohya_bytes("unet", dtype).unwrap();
+        let read = SavedAdapter::from_bytes(&peft, "unet").unwrap();
+        assert_eq!(read, SavedAdapter::from_bytes(&kohya, "unet").unwrap());
+        for (name, layer) in &read.layers {
+            let expected = &saved.layers[name];
+            assert_eq!((layer.rank, layer.alpha), (expected.rank, expected.alpha));
+            assert_close(&layer.lora_a, &expected.lora_a, 4e-3, name);
+            assert_ne!(layer.lora_a, expected.lora_a);
+        }
+    }
+    saved.layers.values_mut().next().unwrap().lora_b[0] = 7e4;
+    let message = saved.to_bytes("unet", Dtype::F16).unwrap_err().to_string();
+    assert!(
+        message.contains("lora_B.weight") && message.contains("F16"),
+        "{message}"
+    );
+}
+
+/// The tensors of an adapter under the names of attention processors.
+fn attention_processors(saved: &SavedAdapter) -> TensorMap {
+    let tensors = saved.to_tensors("unet").0.into_iter().map(|(name, tensor)| {
+        let name = name
+            .replace(".to_out.0.", ".to_out.")
+            .replace(".attn1.", ".attn1.processor.")
+            .replace(".lora_A.", "_lora.down.")
+            .replace(".lora_B.", "_lora.up.");
+        (name, tensor)
+    });
+    tensors.collect()
+}
+
+#[test]
+fn attention_processors_have_alpha_equal_to_the_rank_or_a_tensor_of_it() {
+    let mut saved = varied(AdapterMethod::Lora);
+    saved.layers.retain(|name, _| name.contains("attn1"));
+    let mut tensors = attention_processors(&saved);
+    let read = |tensors: &TensorMap| {
+        let bytes = layout::encode(tensors, &Default::default());
+        AdapterContents::read(&bytes, None, "unet").unwrap()
     };
-    let unknown = attach_changed(&|saved| {
-        let layer = saved.layers["attn1.to_q"].clone();
-        saved.layers.insert("attn9.to_q".to_owned(), layer);
+    let contents = read(&tensors);
+    assert_eq!(contents.form, AdapterForm::AttentionProcessors);
+    let mut expected = saved.clone();
+    for layer in expected.layers.values_mut() {
+        layer.alpha = layer.rank as f64;
+    }
+    assert_eq!(contents.adapter, expected);
+    for (name, layer) in &saved.layers {
+        let alpha = HostTensor::from_f32(&[layer.alpha as f32], Vec::new());
+        tensors.insert(format!("unet.{name}.alpha"), alpha);
+    }
+    assert_eq!(read(&tensors).adapter, saved);
+}
+
+#[test]
+fn the_name_of_an_adapter_may_stand_in_the_names() {
+    let saved = varied(AdapterMethod::Dora);
+    let (tensors, metadata) = saved.to_tensors("unet");
+    let renamed = tensors.into_iter().map(|(name, tensor)| {
+        let name = name
+            .replace(".lora_A.", ".lora_A.default.")
+            .replace(".lora_B.", ".lora_B.default.")
+            .replace("_magnitude_vector", "_magnitude_vector.default.weight");
+        (name, tensor)
     });
-    assert!(unknown.contains("attn9.to_q"), "{unknown}");
-    let wide = attach_changed(&|saved| {
-        let layer = saved.layers.get_mut("attn1.to_q").unwrap();
-        layer.inputs = 8;
-        layer.lora_a = vec![0.5; 24];
-    });
-    assert!(wide.contains("[3, 6]") && wide.contains("[3, 8]"), "{wide}");
-    let infinite = attach_changed(&|saved| {
-        saved.layers.get_mut("attn1.to_q").unwrap().lora_b[3] = f32::INFINITY;
-    });
-    assert!(infinite.contains("not finite"), "{infinite}");
-    let mixed = attach_changed(&|saved| {
-        saved.layers.get_mut("attn1.to_q").unwrap().magnitude = None;
-    });
-    assert!(mixed.contains("differs in method"), "{mixed}");
-    assert!(SavedAdapter::from_bytes(b"nonsense", "unet").is_err());
-    assert!(matches!(
-        SavedAdapter::from_bytes(&saved.to_bytes("unet"), "text_encoder"),
-        Err(AdapterError::UnknownTensor { .. })
-    ));
+    let bytes = layout::encode(&renamed.collect(), &metadata);
+    assert_eq!(SavedAdapter::from_bytes(&bytes, "unet").unwrap(), saved);
 }
 
 #[test]
 fn files_of_peft_itself_need_their_config() {
-    let device = Device::flex();
-    let saved = SavedAdapter::extract(&disturbed(AdapterMethod::Dora, &device)).unwrap();
-    let bytes = saved.to_bytes("base_model.model.unet");
-    assert!(
-        SavedAdapter::from_peft_bytes(&bytes, r#"{"lora_alpha": 9, "r": 3}"#, "unet")
-            .unwrap()
-            .alpha
-            == 9.0
-    );
-    // Our own metadata does not use that prefix, so it has to be left out to look like PEFT's.
-    let tensors: super::layout::Tensors<'_> = saved
-        .layers
-        .iter()
-        .map(|(name, layer)| {
-            let name = format!("base_model.model.{name}.lora_A.weight");
-            (name, (vec![3, layer.inputs], layer.lora_a.as_slice()))
-        })
-        .collect();
-    let message = SavedAdapter::from_bytes(&super::layout::encode(&tensors, &[]), "unet")
-        .unwrap_err()
-        .to_string();
+    let saved = varied(AdapterMethod::Lora);
+    let (bytes, _) = saved.to_peft_files(Dtype::F32).unwrap();
+    let message = SavedAdapter::from_bytes(&bytes, "unet").unwrap_err().to_string();
     assert!(message.contains("adapter_config.json"), "{message}");
+    let config = r#"{"lora_alpha": 9, "use_rslora": true}"#;
+    let read = AdapterContents::read(&bytes, Some(config), "unet")
+        .unwrap()
+        .adapter;
+    for layer in read.layers.values() {
+        assert!((layer.scale() - 9.0 / (layer.rank as f64).sqrt()).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn a_linear_layer_takes_the_shapes_of_a_convolution_with_kernel_one() {
+    let device = Device::flex();
+    let mut block = disturbed(AdapterMethod::Dora, &device);
+    let saved = SavedAdapter::extract(&block).unwrap();
+    let stored = saved.clone().with_stored_shapes(|name, shape| match name {
+        "attn1.to_q.weight" => [shape, &[1, 1]].concat(),
+        _ => shape.to_vec(),
+    });
+    let bytes = stored.to_bytes("unet", Dtype::F32).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let shape = |name: &str| file.tensor(name).unwrap().shape().to_vec();
+    assert_eq!(shape("unet.attn1.to_q.lora_A.weight"), [3, 6, 1, 1]);
+    assert_eq!(shape("unet.attn1.to_q.lora_B.weight"), [7, 3, 1, 1]);
+    assert_eq!(shape("unet.attn1.to_q.lora_magnitude_vector"), [1, 7, 1, 1]);
+    assert_eq!(shape("unet.attn1.to_out.0.lora_B.weight"), [6, 3]);
+    let expected = host(block.forward(input(&device)));
+    detach(&mut block);
+    SavedAdapter::from_bytes(&bytes, "unet")
+        .unwrap()
+        .attach(&mut block)
+        .unwrap();
+    assert_eq!(host(block.forward(input(&device))), expected);
 }

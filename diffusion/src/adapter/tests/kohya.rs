@@ -1,72 +1,99 @@
 use super::*;
 
 #[test]
-fn kohya_form_carries_an_adapter_bit_by_bit() {
-    let device = Device::flex();
+fn kohya_form_has_the_names_of_its_scripts() {
     for method in [AdapterMethod::Lora, AdapterMethod::Dora] {
-        let block = disturbed(method, &device);
-        let saved = SavedAdapter::extract(&block).unwrap();
-        let bytes = saved.to_kohya_bytes("unet");
-        let names = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let bytes = varied(method).to_kohya_bytes("unet", Dtype::F32).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let shape = |name: &str| file.tensor(name).ok().map(|tensor| tensor.shape().to_vec());
+        let query = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q";
+        let conv = "lora_unet_down_blocks_0_resnets_0_conv1";
+        assert_eq!(shape(&format!("{query}.alpha")), Some(vec![]));
+        assert_eq!(shape(&format!("{query}.lora_down.weight")), Some(vec![2, 4]));
+        assert_eq!(shape(&format!("{conv}.lora_down.weight")), Some(vec![2, 3, 3, 3]));
+        assert_eq!(shape(&format!("{conv}.lora_up.weight")), Some(vec![2, 2, 1, 1]));
+        let dora = method == AdapterMethod::Dora;
+        assert_eq!(shape(&format!("{query}.dora_scale")), dora.then(|| vec![5, 1]));
         assert_eq!(
-            names.tensor("lora_unet_attn1_to_out_0.alpha").unwrap().shape(),
-            [0; 0]
-        );
-        assert!(names.tensor("lora_unet_attn1_to_q.lora_down.weight").is_ok());
-        assert_eq!(
-            names.tensor("lora_unet_attn1_to_q.dora_scale").is_ok(),
-            method == AdapterMethod::Dora
-        );
-        assert_eq!(SavedAdapter::from_kohya_bytes(&bytes, &block).unwrap(), saved);
-        let message = SavedAdapter::from_bytes(&bytes, "unet").unwrap_err().to_string();
-        assert!(
-            message.contains("kohya") || message.contains("dora_scale"),
-            "{message}"
+            shape(&format!("{conv}.dora_scale")),
+            dora.then(|| vec![2, 1, 1, 1])
         );
     }
 }
 
 #[test]
-fn kohya_files_without_an_exact_meaning_are_refused() {
-    use super::layout::{Tensors, encode};
-    let block = Block::new(&Device::flex());
-    let (a, b, per_input, alpha) = ([0.5; 18], [0.5; 21], [1.0; 6], [2.0]);
-    let refuse = |extra: &[(&str, Vec<usize>, &[f32])]| {
-        let mut tensors = Tensors::new();
-        tensors.insert(
-            "lora_unet_attn1_to_q.lora_down.weight".to_owned(),
-            (vec![3, 6], &a),
-        );
-        tensors.insert("lora_unet_attn1_to_q.lora_up.weight".to_owned(), (vec![7, 3], &b));
-        assert_eq!(
-            SavedAdapter::from_kohya_bytes(&encode(&tensors, &[]), &block)
-                .unwrap()
-                .alpha,
-            3.0
-        );
-        for (name, shape, values) in extra {
-            tensors.insert((*name).to_owned(), (shape.clone(), values));
-        }
-        let error = SavedAdapter::from_kohya_bytes(&encode(&tensors, &[]), &block).unwrap_err();
-        error.to_string()
-    };
-    let columns = refuse(&[("lora_unet_attn1_to_q.dora_scale", vec![1, 6], &per_input)]);
-    assert!(columns.contains("one entry per input"), "{columns}");
-    let stray = refuse(&[("lora_unet_attn7_to_q.alpha", vec![], &alpha)]);
-    assert!(stray.contains("attn7_to_q"), "{stray}");
-    let lonely = refuse(&[("lora_unet_proj_in.alpha", vec![], &alpha)]);
-    assert!(
-        lonely.contains("proj_in") && lonely.contains("lora_down"),
-        "{lonely}"
-    );
-    let other = refuse(&[("lora_te_q_proj.alpha", vec![], &alpha)]);
-    assert!(other.contains("another component"), "{other}");
-    let mixed = refuse(&[
-        ("lora_unet_attn1_to_out_0.lora_down.weight", vec![3, 7], &b),
-        ("lora_unet_attn1_to_out_0.lora_up.weight", vec![6, 3], &a),
-        ("lora_unet_attn1_to_q.alpha", vec![], &alpha),
+fn names_of_the_original_implementation_are_understood() {
+    let saved = varied(AdapterMethod::Lora);
+    let (mut tensors, _) = saved.to_tensors("unet");
+    let query = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q";
+    let take = |tensors: &mut TensorMap, part: &str| tensors.remove(&format!("{query}.{part}")).unwrap();
+    let start = "lora_unet_input_blocks_4_1_transformer_blocks_1_attn1_to_q";
+    let file = TensorMap::from([
+        (
+            format!("{start}.lora_down.weight"),
+            take(&mut tensors, "lora_A.weight"),
+        ),
+        (
+            format!("{start}.lora_up.weight"),
+            take(&mut tensors, "lora_B.weight"),
+        ),
     ]);
-    assert!(mixed.contains("differs in method, rank or scale"), "{mixed}");
+    let read = SavedAdapter::from_bytes(&layout::encode(&file, &Default::default()), "unet").unwrap();
+    let names: Vec<_> = read.layers.keys().collect();
+    assert_eq!(
+        names,
+        ["down_blocks.1.attentions.0.transformer_blocks.1.attn1.to_q"]
+    );
+    assert_eq!(read.alpha(), Some(2.0));
+}
+
+#[test]
+fn kohya_files_without_an_exact_meaning_are_refused() {
+    let start = "lora_unet_mid_block_attentions_0_proj_in";
+    let tensor = |shape: &[usize]| HostTensor::from_f32(&vec![0.5; shape.iter().product()], shape.to_vec());
+    let refuse = |extra: &[(&str, &[usize])]| {
+        let mut tensors = TensorMap::from([
+            (format!("{start}.lora_down.weight"), tensor(&[3, 6])),
+            (format!("{start}.lora_up.weight"), tensor(&[7, 3])),
+        ]);
+        for (name, shape) in extra {
+            tensors.insert(name.replace('@', start), tensor(shape));
+        }
+        let bytes = layout::encode(&tensors, &Default::default());
+        SavedAdapter::from_bytes(&bytes, "unet").unwrap_err().to_string()
+    };
+    for (name, shape, words) in [
+        ("@.dora_scale", &[1, 6][..], "one entry per input"),
+        ("@.dora_scale", &[1, 6, 1, 1], "one entry per input"),
+        ("@.dora_scale", &[6, 1], "[6], expected [7]"),
+        ("@.lora_mid.weight", &[3, 3, 3, 3], "core tensor"),
+        ("@.hada_w1_a", &[3, 3], "LoHa"),
+        ("@.diff", &[7, 6], "full difference"),
+        ("lora_unet_conv_in.alpha", &[], "`conv_in` lacks `lora_A`"),
+        (
+            "lora_te_text_model_encoder_layers_0_mlp_fc1.alpha",
+            &[],
+            "text encoder",
+        ),
+        (
+            "lora_te1_text_model_encoder_layers_0_mlp_fc1.alpha",
+            &[],
+            "text encoder",
+        ),
+        (
+            "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha",
+            &[],
+            "text encoder",
+        ),
+        (
+            "lora_unet_input_blocks_1_9_proj_in.alpha",
+            &[],
+            "input_blocks_1_9_proj_in",
+        ),
+    ] {
+        let message = refuse(&[(name, shape)]);
+        assert!(message.contains(words), "{name}: {message}");
+    }
 }
 
 /// `export_training.py check` has diffusers convert this file and compares the tensors.
@@ -80,6 +107,6 @@ fn the_layout_of_kohya_files_does_not_change() {
         .into_iter()
         .map(|(name, layer)| (format!("{block}.{name}"), layer))
         .collect();
-    let written = saved.to_kohya_bytes("unet");
+    let written = saved.to_kohya_bytes("unet", Dtype::F32).unwrap();
     assert!(written == std::fs::read(golden_path("written_kohya.safetensors")).unwrap());
 }

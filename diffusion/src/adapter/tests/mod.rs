@@ -1,5 +1,7 @@
 //! The properties an adapter must have, and agreement with PEFT and diffusers.
 
+mod arithmetic;
+mod errors;
 mod files;
 mod golden;
 mod kohya;
@@ -13,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use super::*;
 use crate::linear::{Bias, Linear};
 use crate::training::{train_only, trainable_parameters};
-use crate::weights::{SafetensorsFile, TensorMap, TensorSource};
+use crate::weights::{Dtype, HostTensor, SafetensorsFile, TensorMap, TensorSource};
 
 /// Two adaptable layers and one that is not, named as in diffusers.
 #[derive(Module, Debug)]
@@ -43,15 +45,19 @@ impl Block {
         let x = self.attn1.to_q.forward(self.proj_in.forward(x));
         self.attn1.to_out[0].forward(activation::tanh(x))
     }
-}
-
-impl AdaptTarget for Block {
-    const COMPONENT: &'static str = "unet";
 
     fn linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
         visit("attn1.to_q", &mut self.attn1.to_q);
         visit("attn1.to_out.0", &mut self.attn1.to_out[0]);
         visit("proj_in", &mut self.proj_in);
+    }
+}
+
+impl AdaptTarget for Block {
+    const COMPONENT: &'static str = "unet";
+
+    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.linears_mut(&mut |name, linear| visit(name, AdaptableLayer::Linear(linear)));
     }
 }
 
@@ -62,6 +68,52 @@ fn config(method: AdapterMethod) -> AdapterConfig {
         alpha: 4.5,
         ..AdapterConfig::default()
     }
+}
+
+/// A layer with values of its own.
+fn layer(tag: &str, shape: LayerShape, rank: usize, alpha: f64) -> SavedLayer {
+    SavedLayer {
+        lora_a: values(&format!("{tag} A"), rank * shape.columns()),
+        lora_b: values(&format!("{tag} B"), shape.outputs * rank),
+        magnitude: None,
+        rank,
+        alpha,
+        shape,
+    }
+}
+
+/// An adapter of linear layers and convolutions that differ in rank and alpha.
+fn varied(method: AdapterMethod) -> SavedAdapter {
+    let shape = |outputs, inputs, kernel| LayerShape {
+        outputs,
+        inputs,
+        kernel,
+    };
+    let block = "down_blocks.0.attentions.0";
+    let mut layers = std::collections::BTreeMap::from([
+        (
+            format!("{block}.transformer_blocks.0.attn1.to_q"),
+            layer("q", shape(5, 4, None), 2, 1.5),
+        ),
+        (
+            format!("{block}.transformer_blocks.0.attn1.to_out.0"),
+            layer("out", shape(3, 4, None), 3, 6.0),
+        ),
+        (
+            format!("{block}.proj_in"),
+            layer("proj", shape(4, 5, Some([1, 1])), 1, 1.5),
+        ),
+        (
+            "down_blocks.0.resnets.0.conv1".to_owned(),
+            layer("conv", shape(2, 3, Some([3, 3])), 2, 0.25),
+        ),
+    ]);
+    if method == AdapterMethod::Dora {
+        for layer in layers.values_mut() {
+            layer.magnitude = Some(values("m", layer.shape.outputs));
+        }
+    }
+    SavedAdapter::of_layers(layers).unwrap()
 }
 
 /// Values that differ from call to call of one test, without a generator.

@@ -59,8 +59,8 @@ fn initial_values_have_deviation_one_over_rank_and_follow_the_seed() {
         struct One<'a>(&'a str, &'a mut Linear);
         impl AdaptTarget for One<'_> {
             const COMPONENT: &'static str = "unet";
-            fn linears_mut(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
-                visit(self.0, self.1);
+            fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+                visit(self.0, AdaptableLayer::Linear(self.1));
             }
         }
         attach(&mut One(layer, &mut linear), &config).unwrap();
@@ -136,10 +136,14 @@ fn targets_choose_the_layers() {
         targets: AdapterTargets {
             attention: false,
             feed_forward: true,
+            modules: Vec::new(),
         },
         ..AdapterConfig::default()
     };
     assert!(matches!(attach(&mut block, &none), Err(AdapterError::NoLayer)));
+    let mut named = none;
+    named.targets.modules = vec!["proj_in".to_owned()];
+    assert_eq!(attach(&mut block, &named).unwrap(), ["proj_in"]);
 }
 
 #[test]

@@ -23,16 +23,16 @@ fn check_model(file: &str) {
     };
     assert_eq!(shapes(&saved), shapes(&case.weights));
 
-    let mut linears = BTreeMap::new();
+    let mut layers = BTreeMap::new();
     let mut visited = model.clone();
-    visited.named_linears_mut(&mut |name, linear| {
-        linears.insert(format!("{name}.weight"), linear.weight.dims().to_vec());
+    visited.named_layers_mut(&mut |name, layer| {
+        layers.insert(format!("{name}.weight"), layer.shape().columns());
     });
-    let matrices = case.weights.iter().filter_map(|(name, tensor)| {
-        let is_matrix = tensor.shape.len() == 2 || name.contains(".proj_");
-        (is_matrix && name.ends_with(".weight")).then(|| (name.clone(), tensor.shape[..2].to_vec()))
+    let weights = case.weights.iter().filter_map(|(name, tensor)| {
+        let is_weight = tensor.shape.len() > 1 && name.ends_with(".weight");
+        is_weight.then(|| (name.clone(), tensor.shape[1..].iter().product()))
     });
-    assert_eq!(linears, matrices.collect());
+    assert_eq!(layers, weights.collect());
 
     let timesteps = case.fixed("timesteps");
     let output = model.forward(

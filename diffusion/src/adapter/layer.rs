@@ -1,0 +1,127 @@
+use burn::module::Param;
+use burn::tensor::{Device, Tensor};
+
+use super::LowRankAdapter;
+use crate::linear::Linear;
+use crate::unet::Conv2d;
+
+/// A layer of a model that an adapter can change.
+pub enum AdaptableLayer<'a> {
+    /// A fully connected layer.
+    Linear(&'a mut Linear),
+    /// A convolution; its kernel counts as that many more inputs.
+    Conv2d(&'a mut Conv2d),
+}
+
+/// Size of a layer's weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerShape {
+    /// Output features or channels.
+    pub outputs: usize,
+    /// Input features or channels.
+    pub inputs: usize,
+    /// Height and width of the kernel, for convolutions only.
+    pub kernel: Option<[usize; 2]>,
+}
+
+impl LayerShape {
+    /// Entries of one row of the weight: inputs times the area of the kernel.
+    pub fn columns(&self) -> usize {
+        self.inputs * self.kernel.map_or(1, |[height, width]| height * width)
+    }
+
+    /// Shape of A in a file: `[rank, inputs]`, with the kernel for a convolution.
+    pub(super) fn of_a(&self, rank: usize) -> Vec<usize> {
+        let kernel = self.kernel.iter().flatten();
+        [rank, self.inputs].iter().chain(kernel).copied().collect()
+    }
+
+    /// Shape of B in a file: `[outputs, rank]`, with a kernel of 1 for a convolution.
+    pub(super) fn of_b(&self, rank: usize) -> Vec<usize> {
+        let mut shape = vec![self.outputs, rank];
+        shape.extend(self.kernel.map(|_| [1, 1]).into_iter().flatten());
+        shape
+    }
+
+    /// Whether both weights have the same rows, a kernel of 1 being none.
+    pub(super) fn same_rows(&self, other: &Self) -> bool {
+        let kernel = |shape: &Self| shape.kernel.unwrap_or([1, 1]);
+        (self.outputs, self.inputs, kernel(self)) == (other.outputs, other.inputs, kernel(other))
+    }
+}
+
+impl AdaptableLayer<'_> {
+    /// Size of the layer's weight.
+    pub fn shape(&self) -> LayerShape {
+        match self {
+            Self::Linear(linear) => {
+                let [outputs, inputs] = linear.weight.dims();
+                LayerShape {
+                    outputs,
+                    inputs,
+                    kernel: None,
+                }
+            }
+            Self::Conv2d(conv) => {
+                let [outputs, inputs, height, width] = conv.weight.dims();
+                LayerShape {
+                    outputs,
+                    inputs,
+                    kernel: Some([height, width]),
+                }
+            }
+        }
+    }
+
+    /// The layer's adapter.
+    pub fn adapter(&self) -> Option<&LowRankAdapter> {
+        match self {
+            Self::Linear(linear) => linear.adapter.as_ref(),
+            Self::Conv2d(conv) => conv.adapter.as_ref(),
+        }
+    }
+
+    /// The place of the layer's adapter.
+    pub fn adapter_mut(&mut self) -> &mut Option<LowRankAdapter> {
+        match self {
+            Self::Linear(linear) => &mut linear.adapter,
+            Self::Conv2d(conv) => &mut conv.adapter,
+        }
+    }
+
+    /// Where the weight is.
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Linear(linear) => linear.weight.device(),
+            Self::Conv2d(conv) => conv.weight.device(),
+        }
+    }
+
+    /// The weight as rows, `[outputs, columns]`.
+    pub fn rows(&self) -> Tensor<2> {
+        match self {
+            Self::Linear(linear) => linear.weight.val(),
+            Self::Conv2d(conv) => {
+                let shape = self.shape();
+                conv.weight.val().reshape([shape.outputs, shape.columns()])
+            }
+        }
+    }
+
+    /// Replaces the weight by what `change` makes of its rows.
+    pub fn change_rows(&mut self, change: impl FnOnce(Tensor<2>) -> Tensor<2>) {
+        let rows = change(self.rows());
+        match self {
+            Self::Linear(linear) => linear.weight = replaced(&linear.weight, rows),
+            Self::Conv2d(conv) => {
+                let rows = rows.reshape(conv.weight.dims());
+                conv.weight = replaced(&conv.weight, rows);
+            }
+        }
+    }
+}
+
+/// The parameter with another value and the same identity.
+fn replaced<const D: usize>(parameter: &Param<Tensor<D>>, value: Tensor<D>) -> Param<Tensor<D>> {
+    parameter.clone().map(|_| value)
+}

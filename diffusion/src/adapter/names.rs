@@ -1,0 +1,183 @@
+use super::AdapterError;
+use super::foreign::foreign;
+
+/// Start of the names in PEFT's own files.
+pub(super) const PEFT_PREFIX: &str = "base_model.model.";
+
+/// A tensor of one layer's adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    A,
+    B,
+    Magnitude,
+    Alpha,
+}
+
+impl Part {
+    /// What follows the layer's name in files of PEFT and diffusers.
+    pub(super) fn written_name(self) -> &'static str {
+        match self {
+            Self::A => "lora_A.weight",
+            Self::B => "lora_B.weight",
+            Self::Magnitude => "lora_magnitude_vector",
+            Self::Alpha => "alpha",
+        }
+    }
+}
+
+/// Splits a tensor's name into the layer and the part, for one component of the model.
+///
+/// Understands PEFT (`lora_A`, with or without the adapter's name after it), diffusers
+/// (`lora.down`, `lora_linear_layer.down`) and the attention processors of older diffusers
+/// (`processor.to_q_lora.down`). Names may start with the component, with `base_model.model`, or
+/// with the layer.
+pub(super) fn parse_name(name: &str, component: &str) -> Result<(String, Part), AdapterError> {
+    let unknown = |reason| AdapterError::UnknownTensor {
+        tensor: name.to_owned(),
+        reason,
+    };
+    let path = name.strip_prefix(PEFT_PREFIX).unwrap_or(name);
+    let path = match path
+        .strip_prefix(component)
+        .and_then(|rest| rest.strip_prefix('.'))
+    {
+        Some(path) => path,
+        None => match other_component(path) {
+            Some(reason) => return Err(unknown(Some(reason))),
+            None => path,
+        },
+    };
+    split_part(path).ok_or_else(|| unknown(foreign(name)))
+}
+
+fn split_part(path: &str) -> Option<(String, Part)> {
+    let words: Vec<&str> = path.split('.').collect();
+    let marker = words.iter().position(|word| is_marker(word));
+    let Some(marker) = marker else {
+        let layer = path.strip_suffix(".alpha")?;
+        return Some((layer.to_owned(), Part::Alpha));
+    };
+    let mut layer: Vec<&str> = words[..marker].to_vec();
+    let part = match (words[marker], &words[marker + 1..]) {
+        ("lora_A", ["weight"] | [_, "weight"]) => Part::A,
+        ("lora_B", ["weight"] | [_, "weight"]) => Part::B,
+        ("lora_magnitude_vector", [] | [_] | [_, "weight"]) => Part::Magnitude,
+        ("lora" | "lora_linear_layer", tail) => legacy_part(tail)?,
+        (word, tail) => {
+            if layer.last() == Some(&"processor") {
+                layer.pop();
+            }
+            layer.push(word.strip_suffix("_lora")?);
+            legacy_part(tail)?
+        }
+    };
+    if layer.last() == Some(&"to_out") {
+        layer.push("0");
+    }
+    (!layer.is_empty()).then(|| (layer.join("."), part))
+}
+
+fn is_marker(word: &str) -> bool {
+    let named = [
+        "lora_A",
+        "lora_B",
+        "lora_magnitude_vector",
+        "lora",
+        "lora_linear_layer",
+    ];
+    named.contains(&word) || word.ends_with("_lora")
+}
+
+fn legacy_part(tail: &[&str]) -> Option<Part> {
+    match tail {
+        ["down", "weight"] => Some(Part::A),
+        ["up", "weight"] => Some(Part::B),
+        ["alpha"] => Some(Part::Alpha),
+        _ => None,
+    }
+}
+
+fn other_component(path: &str) -> Option<&'static str> {
+    match path.split('.').next()? {
+        "text_encoder" | "text_encoder_2" | "text_model" => {
+            Some("it changes a text encoder; only adapters of the denoiser are applied here")
+        }
+        "transformer" => Some("it belongs to a transformer denoiser, such as that of Stable Diffusion 3"),
+        "unet" => Some("it belongs to another component"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_writer_are_understood() {
+        for (name, layer, part) in [
+            ("unet.mid.to_q.lora_A.weight", "mid.to_q", Part::A),
+            ("unet.mid.to_q.lora_A.default.weight", "mid.to_q", Part::A),
+            ("unet.mid.to_q.lora.up.weight", "mid.to_q", Part::B),
+            (
+                "unet.mid.ff.net.2.lora_linear_layer.up.weight",
+                "mid.ff.net.2",
+                Part::B,
+            ),
+            (
+                "unet.mid.attn1.processor.to_k_lora.down.weight",
+                "mid.attn1.to_k",
+                Part::A,
+            ),
+            (
+                "mid.attn1.processor.to_out_lora.up.weight",
+                "mid.attn1.to_out.0",
+                Part::B,
+            ),
+            ("base_model.model.mid.to_q.lora_B.weight", "mid.to_q", Part::B),
+            (
+                "base_model.model.unet.mid.to_q.lora_A.weight",
+                "mid.to_q",
+                Part::A,
+            ),
+            (
+                "mid.to_out.0.lora_magnitude_vector.weight",
+                "mid.to_out.0",
+                Part::Magnitude,
+            ),
+            (
+                "mid.to_v.lora_magnitude_vector.default.weight",
+                "mid.to_v",
+                Part::Magnitude,
+            ),
+            (
+                "mid.to_v.lora_magnitude_vector.default",
+                "mid.to_v",
+                Part::Magnitude,
+            ),
+            ("unet.mid.to_v.lora_magnitude_vector", "mid.to_v", Part::Magnitude),
+            ("unet.mid.to_v.alpha", "mid.to_v", Part::Alpha),
+        ] {
+            assert_eq!(
+                parse_name(name, "unet").unwrap(),
+                (layer.to_owned(), part),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn foreign_tensors_are_refused_with_their_name() {
+        for (name, words) in [
+            ("text_encoder.layers.0.q_proj.lora_A.weight", "text encoder"),
+            ("transformer.blocks.0.to_q.lora_A.weight", "Stable Diffusion 3"),
+            ("unet.mid.to_q.hada_w1_a", "LoHa"),
+            ("unet.mid.to_q.lokr_w1", "LoKr"),
+            ("unet.mid.to_q.lora_B.bias", "bias"),
+            ("unet.mid.to_q.base_layer.weight", "weight of the model itself"),
+            ("unet.mid.to_q.weight", "not part of"),
+        ] {
+            let message = parse_name(name, "unet").unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains(words), "{message}");
+        }
+    }
+}

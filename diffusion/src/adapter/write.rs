@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::kohya_names::{mangle, prefix};
+use super::layout::encode;
+use super::names::{PEFT_PREFIX, Part};
+use super::settings::{METADATA, settings_json, settings_map};
+use super::{AdapterError, SavedAdapter, SavedLayer};
+use crate::weights::{Dtype, HostTensor, TensorMap};
+
+impl SavedAdapter {
+    /// Lays the adapter out as the bytes of a safetensors file that diffusers loads.
+    ///
+    /// Tensors are named `<component>.<layer>.lora_A.weight`, `.lora_B.weight` and
+    /// `.lora_magnitude_vector`; ranks, alphas and method are in the metadata. The same adapter
+    /// always gives the same bytes.
+    ///
+    /// # Errors
+    /// A value that `dtype` cannot hold.
+    pub fn to_bytes(&self, component: &str, dtype: Dtype) -> Result<Vec<u8>, AdapterError> {
+        let (tensors, metadata) = self.to_tensors(component);
+        Ok(encode(&cast(tensors, dtype)?, &metadata))
+    }
+
+    /// The tensors and the metadata of that file in f32, for whoever writes files in another way.
+    pub fn to_tensors(&self, component: &str) -> (TensorMap, BTreeMap<String, String>) {
+        let settings = settings_json(self, component);
+        let metadata = [("format", "pt".to_owned()), (METADATA, settings)];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+        let tensors = self.peft_tensors(&format!("{component}."));
+        (tensors, metadata.into_iter().collect())
+    }
+
+    /// Lays the adapter out as PEFT's `save_pretrained` does: the bytes of
+    /// `adapter_model.safetensors` and the text of `adapter_config.json`.
+    ///
+    /// # Errors
+    /// A value that `dtype` cannot hold.
+    pub fn to_peft_files(&self, dtype: Dtype) -> Result<(Vec<u8>, String), AdapterError> {
+        let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+        let bytes = encode(&cast(self.peft_tensors(PEFT_PREFIX), dtype)?, &metadata);
+        let mut settings = settings_map(self);
+        settings.insert("task_type", Value::Null);
+        settings.insert("base_model_name_or_path", Value::Null);
+        settings.insert("inference_mode", json!(true));
+        Ok((bytes, format!("{:#}", json!(settings))))
+    }
+
+    /// Lays the adapter out as kohya's scripts do: `lora_unet_<layer>` with dots as underscores,
+    /// and an `alpha` per layer. A DoRA magnitude becomes `dora_scale`, one row per output, as
+    /// LyCORIS writes it; diffusers leaves such tensors out when it reads a file.
+    ///
+    /// # Errors
+    /// A value that `dtype` cannot hold.
+    pub fn to_kohya_bytes(&self, component: &str, dtype: Dtype) -> Result<Vec<u8>, AdapterError> {
+        let prefix = prefix(component);
+        let mut tensors = TensorMap::new();
+        let mut alphas = TensorMap::new();
+        for (name, layer) in &self.layers {
+            let name = format!("{prefix}{}", mangle(name));
+            tensors.insert(format!("{name}.lora_down.weight"), layer.a_tensor());
+            tensors.insert(format!("{name}.lora_up.weight"), layer.b_tensor());
+            alphas.insert(
+                format!("{name}.alpha"),
+                HostTensor::from_f32(&[layer.alpha as f32], Vec::new()),
+            );
+            if let Some(magnitude) = &layer.magnitude {
+                let mut shape = layer.shape.of_b(1);
+                shape.truncate(if layer.shape.kernel.is_some() { 4 } else { 2 });
+                tensors.insert(
+                    format!("{name}.dora_scale"),
+                    HostTensor::from_f32(magnitude, shape),
+                );
+            }
+        }
+        let mut tensors = cast(tensors, dtype)?;
+        tensors.append(&mut alphas);
+        let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+        Ok(encode(&tensors, &metadata))
+    }
+
+    fn peft_tensors(&self, start: &str) -> TensorMap {
+        let mut tensors = TensorMap::new();
+        for (name, layer) in &self.layers {
+            let mut insert = |part: Part, tensor| {
+                tensors.insert(format!("{start}{name}.{}", part.written_name()), tensor);
+            };
+            insert(Part::A, layer.a_tensor());
+            insert(Part::B, layer.b_tensor());
+            if let Some(magnitude) = &layer.magnitude {
+                let outputs = layer.shape.outputs;
+                let shape = match layer.shape.kernel {
+                    Some(_) => vec![1, outputs, 1, 1],
+                    None => vec![outputs],
+                };
+                insert(Part::Magnitude, HostTensor::from_f32(magnitude, shape));
+            }
+        }
+        tensors
+    }
+}
+
+impl SavedLayer {
+    fn a_tensor(&self) -> HostTensor {
+        HostTensor::from_f32(&self.lora_a, self.shape.of_a(self.rank))
+    }
+
+    fn b_tensor(&self) -> HostTensor {
+        HostTensor::from_f32(&self.lora_b, self.shape.of_b(self.rank))
+    }
+}
+
+fn cast(tensors: TensorMap, dtype: Dtype) -> Result<TensorMap, AdapterError> {
+    let cast = |(name, tensor): (String, HostTensor)| {
+        let narrow = |tensor: &HostTensor| {
+            let narrow = tensor.cast(dtype)?;
+            let finite = narrow.to_f32()?.iter().all(|value| value.is_finite());
+            Ok((narrow, finite))
+        };
+        match narrow(&tensor) {
+            Ok((narrow, true)) => Ok((name, narrow)),
+            Ok((_, false)) => Err(AdapterError::OutOfRange { tensor: name, dtype }),
+            Err(source) => Err(AdapterError::NotFloat {
+                tensor: name,
+                source: Box::new(source),
+            }),
+        }
+    };
+    tensors.into_iter().map(cast).collect()
+}
