@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::adapter::AdapterArguments;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate::GenerateArguments;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Generate(GenerateArguments),
     /// Compute the mutual information of given images and prompts
     Score(ScoreArguments),
+    /// Look into adapter files, convert, merge and compare them
+    Adapter(AdapterArguments),
     /// Check devices and store
     Doctor(DoctorArguments),
     /// Look into the store

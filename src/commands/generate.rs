@@ -96,6 +96,16 @@ pub(crate) enum NumberFormat {
     Bf16,
 }
 
+impl NumberFormat {
+    pub(crate) fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::Bf16 => Dtype::Bf16,
+        }
+    }
+}
+
 /// A family of denoising steps, also by the name of its class in diffusers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheduler {
@@ -136,11 +146,7 @@ impl GenerateArguments {
             model: self.model.clone(),
             adapter: self.adapter.clone(),
             device: self.device,
-            dtype: match self.dtype {
-                NumberFormat::F32 => Dtype::F32,
-                NumberFormat::F16 => Dtype::F16,
-                NumberFormat::Bf16 => Dtype::Bf16,
-            },
+            dtype: self.dtype.dtype(),
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             count: self.count,

@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 
 pub mod adapter_file;
+pub mod adapter_tools;
 mod candidate_index;
 pub mod columns;
 pub mod draws;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod adapter_command;
 mod bad_input;
 mod cli;
 #[cfg(feature = "wgpu")]

@@ -25,6 +25,20 @@ pub struct LayerShape {
 }
 
 impl LayerShape {
+    /// Size of a weight of this shape: a matrix, or the kernel of a convolution.
+    pub fn of_weight(shape: &[usize]) -> Option<Self> {
+        let (outputs, inputs, kernel) = match *shape {
+            [outputs, inputs] => (outputs, inputs, None),
+            [outputs, inputs, height, width] => (outputs, inputs, Some([height, width])),
+            _ => return None,
+        };
+        Some(Self {
+            outputs,
+            inputs,
+            kernel,
+        })
+    }
+
     /// Entries of one row of the weight: inputs times the area of the kernel.
     pub fn columns(&self) -> usize {
         self.inputs * self.kernel.map_or(1, |[height, width]| height * width)

@@ -166,7 +166,10 @@ impl SavedLayer {
     }
 
     /// Checks the adapter against the weight it is for.
-    pub(super) fn fits(&self, name: &str, weight: &LayerShape) -> Result<(), AdapterError> {
+    ///
+    /// # Errors
+    /// The weight has other rows or columns.
+    pub fn fits(&self, name: &str, weight: &LayerShape) -> Result<(), AdapterError> {
         if self.shape.same_rows(weight) {
             return Ok(());
         }

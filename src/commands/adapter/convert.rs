@@ -1,0 +1,26 @@
+//! `mitune adapter convert`
+
+use mitune_stages::adapter_file::AdapterFile;
+use mitune_stages::adapter_tools::{ConvertedForm, convert};
+use serde_json::json;
+
+use super::{ConvertArguments, Form};
+use crate::failure::Failure;
+use crate::ui::{line, print_json};
+
+pub(super) fn run(arguments: &ConvertArguments, json: bool) -> Result<(), Failure> {
+    let file = AdapterFile {
+        path: arguments.file.clone(),
+        scale: 1.0,
+    };
+    let form = match arguments.form {
+        Form::Peft => ConvertedForm::Peft,
+        Form::Kohya => ConvertedForm::Kohya,
+    };
+    let dtype = arguments.dtype.map(|dtype| dtype.dtype());
+    let dtype = convert(&file, &arguments.out, form, dtype)?;
+    if json {
+        return print_json(&json!({"adapter": arguments.out, "dtype": dtype.name()}));
+    }
+    line(format!("Wrote `{}` in {}", arguments.out.display(), dtype.name()))
+}

@@ -1,0 +1,69 @@
+use std::path::Path;
+
+use mitune_diffusion::adapter::{SavedAdapter, mean_of_factors, mean_of_weights};
+use mitune_diffusion::weights::Dtype as StoredDtype;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::base_weights::BaseWeights;
+use super::conversion::{ConvertedForm, write};
+use super::new_path::check_free;
+use crate::adapter_file::AdapterFile;
+use crate::stage::StageError;
+
+/// What a mean of adapters is the mean of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeanKind {
+    /// The adapted weights, as one adapter whose rank is the sum of the ranks. This is what the paper means.
+    Weights,
+    /// The numbers of the adapters: A, B and magnitude. The product of mean factors is another thing than the mean of
+    /// the products.
+    Factors,
+}
+
+/// Writes the mean of adapters as one file in PEFT's form and f32; the scale of each file is its weight, divided by
+/// the sum of all.
+///
+/// The mean of the weights of DoRA adapters depends on the weights they change, so it needs the `model`.
+///
+/// # Errors
+/// [`StageError::Configuration`] if a file cannot be used, the adapters do not go together, the model is needed and
+/// missing, or `out` is there already; [`StageError::Failed`] if the result cannot be written.
+pub fn mean(
+    files: &[AdapterFile],
+    kind: MeanKind,
+    model: Option<&Path>,
+    out: &Path,
+) -> Result<SavedAdapter, StageError> {
+    check_free(out)?;
+    let read = |file: &AdapterFile| file.read().map(|contents| (contents.adapter, file.scale));
+    let adapters = files.iter().map(read).collect::<Result<Vec<_>, _>>();
+    let adapters = adapters.map_err(StageError::configuration)?;
+    let weighted: Vec<(&SavedAdapter, f64)> = adapters
+        .iter()
+        .map(|(adapter, weight)| (adapter, *weight))
+        .collect();
+    let base = model.map(BaseWeights::open).transpose()?;
+    let mean = mean_of(&weighted, kind, base.as_ref())?;
+    write(&mean, out, ConvertedForm::Peft, StoredDtype::F32)?;
+    Ok(mean)
+}
+
+/// The mean of adapters, checked against the model where there is one.
+pub(super) fn mean_of(
+    adapters: &[(&SavedAdapter, f64)],
+    kind: MeanKind,
+    base: Option<&BaseWeights>,
+) -> Result<SavedAdapter, StageError> {
+    if let Some(base) = base {
+        for (adapter, _) in adapters {
+            base.check(adapter).map_err(StageError::configuration)?;
+        }
+    }
+    let mean = match kind {
+        MeanKind::Factors => mean_of_factors(adapters),
+        MeanKind::Weights => mean_of_weights(adapters, &mut |layer| base.and_then(|base| base.rows(layer))),
+    };
+    mean.map_err(StageError::configuration)
+}

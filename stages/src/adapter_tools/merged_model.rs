@@ -1,0 +1,131 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use mitune_diffusion::adapter::{SavedAdapter, SavedLayer, merge_into_rows};
+use mitune_diffusion::model::ModelDirectory;
+use mitune_diffusion::weights::{HostTensor, TensorMap, TensorSource as _, WeightsError, write_safetensors};
+
+use super::base_weights::BaseWeights;
+use super::new_path::{WriteError, check_free, write_folder};
+use crate::adapter_file::{AdapterFile, AdapterFileError};
+use crate::stage::StageError;
+
+/// What a merge changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergedModel {
+    /// Layers that at least one adapter changed.
+    pub layers: usize,
+    /// All weights of the denoiser.
+    pub tensors: usize,
+}
+
+/// A merged weight that cannot be written.
+#[derive(Debug, thiserror::Error)]
+enum MergeError {
+    #[error("Weight `{tensor}` cannot be written in the element type of the model")]
+    Cast { tensor: String, source: WeightsError },
+    #[error("Weight `{tensor}` is out of range for the element type of the model")]
+    OutOfRange { tensor: String },
+}
+
+/// Folds adapters into the denoiser of a model directory and writes all of it as a new directory.
+///
+/// The adapters are folded in one after the other, each at its scale, as PEFT merges several: LoRA adds its change,
+/// DoRA scales the rows of all that is there by its magnitude over the lengths of the original rows. Weights keep
+/// their element type, and every other file of the model is copied.
+///
+/// # Errors
+/// [`StageError::Configuration`] if model or adapters cannot be used or `out` is there already,
+/// [`StageError::Failed`] if the result cannot be written.
+pub fn merge_into_model(model: &Path, files: &[AdapterFile], out: &Path) -> Result<MergedModel, StageError> {
+    check_free(out)?;
+    ModelDirectory::open(model).map_err(StageError::configuration)?;
+    let base = BaseWeights::open(model)?;
+    let mut adapters: Vec<(SavedAdapter, f64)> = Vec::new();
+    for file in files {
+        let adapter = file.read().map_err(StageError::configuration)?.adapter;
+        base.check(&adapter).map_err(|source| {
+            StageError::configuration(AdapterFileError::Adapter {
+                path: file.path.clone(),
+                source,
+            })
+        })?;
+        adapters.push((adapter, file.scale));
+    }
+    let mut tensors = base.folder().read_all().map_err(StageError::failed)?;
+    let layers: BTreeSet<&String> = adapters
+        .iter()
+        .flat_map(|(adapter, _)| adapter.layers.keys())
+        .collect();
+    for layer in &layers {
+        let found = adapters
+            .iter()
+            .filter_map(|(adapter, scale)| Some((adapter.layers.get(*layer)?, *scale)));
+        merge_layer(&mut tensors, layer, &found.collect::<Vec<_>>()).map_err(StageError::configuration)?;
+    }
+    write_folder(out, |draft| {
+        copy_all(model, draft, &|path| !is_weight_of_denoiser(model, path))?;
+        let path = draft.join("unet").join("diffusion_pytorch_model.safetensors");
+        write_safetensors(&path, &tensors, None).map_err(StageError::failed)
+    })?;
+    Ok(MergedModel {
+        layers: layers.len(),
+        tensors: tensors.len(),
+    })
+}
+
+fn merge_layer(
+    tensors: &mut TensorMap,
+    layer: &str,
+    adapters: &[(&SavedLayer, f64)],
+) -> Result<(), MergeError> {
+    let name = format!("{layer}.weight");
+    let Some(tensor) = tensors.get_mut(&name) else {
+        return Ok(());
+    };
+    let cast = |source| MergeError::Cast {
+        tensor: name.clone(),
+        source,
+    };
+    let outputs = tensor.shape.first().copied().unwrap_or(0);
+    let values = tensor.to_f32().map_err(cast)?;
+    let shape = [outputs, values.len() / outputs.max(1)];
+    let rows = Tensor::<2>::from_data(TensorData::new(values, shape), (&Device::flex(), DType::F32));
+    let merged = merge_into_rows(&rows, adapters).into_data().convert::<f32>();
+    let merged: Vec<f32> = merged.iter::<f32>().collect();
+    let merged = HostTensor::from_f32(&merged, tensor.shape.clone());
+    let merged = merged.cast(tensor.dtype).map_err(cast)?;
+    if !merged
+        .to_f32()
+        .map_err(cast)?
+        .iter()
+        .all(|value| value.is_finite())
+    {
+        return Err(MergeError::OutOfRange { tensor: name });
+    }
+    *tensor = merged;
+    Ok(())
+}
+
+/// Whether a file holds weights of the denoiser in any form, which would then be the weights before the merge.
+fn is_weight_of_denoiser(model: &Path, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.parent() == Some(&model.join("unet")) && name.starts_with("diffusion_")
+}
+
+fn copy_all(from: &Path, to: &Path, select: &dyn Fn(&Path) -> bool) -> Result<(), StageError> {
+    let failed = |path: PathBuf| move |source| StageError::failed(WriteError { path, source });
+    let entries = std::fs::read_dir(from).map_err(failed(to.to_owned()))?;
+    for entry in entries {
+        let path = entry.map_err(failed(to.to_owned()))?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            std::fs::create_dir(&target).map_err(failed(target.clone()))?;
+            copy_all(&path, &target, select)?;
+        } else if select(&path) {
+            std::fs::copy(&path, &target).map_err(failed(target.clone()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! What can be done with adapter files outside a pipeline: look into them, convert, merge and compare them.
+
+mod base_weights;
+mod conversion;
+mod description;
+mod difference;
+mod mean;
+mod merged_model;
+mod new_path;
+
+pub use conversion::{ConvertedForm, convert};
+pub use description::{AdapterDescription, LayerDescription, describe};
+pub use difference::{FileDifference, LayerDistance, difference};
+pub use mean::{MeanKind, mean};
+pub use merged_model::{MergedModel, merge_into_model};
