@@ -9,6 +9,7 @@ use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate::GenerateArguments;
 use crate::commands::init::InitArguments;
+use crate::commands::init_model::InitModelArguments;
 use crate::commands::plan::PlanArguments;
 use crate::commands::report::ReportArguments;
 use crate::commands::run::RunArguments;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Store(StoreArguments),
     /// Write a first pipeline to start from
     Init(InitArguments),
+    /// Write a model of a published architecture with random weights, for tests and measurements
+    InitModel(InitModelArguments),
     /// Print the JSON schema of pipeline files, for editors
     Schema(SchemaArguments),
     /// Print completions for a shell

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod init;
+pub(crate) mod init_model;
 pub(crate) mod pipeline_arguments;
 pub(crate) mod plan;
 pub(crate) mod report;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, session: &Session<'_>) -> Result<u8, Failure
         Command::Doctor(arguments) => doctor::run(&arguments, session),
         Command::Store(arguments) => store::run(arguments, session),
         Command::Init(arguments) => init::run(&arguments, session).map(|()| 0),
+        Command::InitModel(arguments) => init_model::run(&arguments, session).map(|()| 0),
         Command::Schema(arguments) => schema::run(&arguments).map(|()| 0),
         Command::Completions(arguments) => completions::run(&arguments).map(|()| 0),
     }

@@ -55,3 +55,9 @@ mod trial_model;
 mod trial_tables;
 
 pub use mitune_diffusion::{device, image};
+
+/// Model folders.
+pub mod model {
+    pub use mitune_diffusion::model::{Architecture, ModelDirectory, ModelError, UnknownArchitecture};
+    pub use mitune_diffusion::weights::Dtype as WeightsDtype;
+}

@@ -11,6 +11,7 @@ mod cli;
 mod devices;
 mod direct_commands;
 mod fake;
+mod init_model;
 mod interruption;
 mod invalid_specs;
 mod keys;

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::FloatDType;
 
 use super::ModelError;
-use crate::weights::{NameTable, WeightsFolder, load_module};
+use crate::weights::{Dtype, NameTable, SeededTensors, WeightsFolder, load_module};
 
 pub(super) fn open_weights(
     model: &Path,
@@ -26,4 +26,16 @@ pub(super) fn fill<M: Module>(
     dtype: FloatDType,
 ) -> Result<M, ModelError> {
     load_module(module, weights, names, dtype).map_err(|source| ModelError::Weights { component, source })
+}
+
+/// Fills a module with weights that follow from a seed.
+pub(super) fn load_seeded<M: Module>(
+    component: &'static str,
+    module: M,
+    seed: u64,
+    names: &NameTable<'_>,
+    dtype: FloatDType,
+) -> Result<M, ModelError> {
+    let tensors = SeededTensors::new(seed, Dtype::F32, &module, names);
+    load_module(module, &tensors, names, dtype).map_err(|source| ModelError::Weights { component, source })
 }

@@ -14,7 +14,7 @@ use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{PARAMETER_RENAMES, UNet2DConditionConfig, UNet2DConditionModel};
 use crate::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use crate::weights::{NameTable, WeightsFolder};
+use crate::weights::{NameTable, TensorSource, WeightsFolder};
 
 /// How a denoiser's parameters are named in files.
 pub(super) const UNET_NAMES: NameTable<'static> = NameTable {
@@ -93,6 +93,18 @@ impl ModelDirectory {
         }
         model.check_fit()?;
         Ok(model)
+    }
+
+    /// Number of parameters of all components together, by their files.
+    pub fn parameter_count(&self) -> u64 {
+        let of = |weights: &WeightsFolder| -> u64 {
+            let names = weights.names().into_iter();
+            let shapes = names.filter_map(|name| weights.describe(&name));
+            shapes
+                .map(|(_, shape)| shape.iter().map(|extent| *extent as u64).product::<u64>())
+                .sum()
+        };
+        self.weights().map(of).sum()
     }
 
     fn weights(&self) -> impl Iterator<Item = &WeightsFolder> {

@@ -1,8 +1,10 @@
 //! Whole models in diffusers' folder layout.
 
+mod architecture;
 mod component;
 mod digests;
 mod directory;
+mod draft;
 mod encode;
 mod error;
 mod fit;
@@ -16,6 +18,7 @@ mod write;
 
 use burn::tensor::Tensor;
 
+pub use architecture::{Architecture, UnknownArchitecture};
 pub use digests::ModelDigests;
 pub use directory::ModelDirectory;
 pub use encode::EncodedPrompts;

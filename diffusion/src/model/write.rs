@@ -1,12 +1,12 @@
 //! Writes a model in diffusers' folder layout.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::directory::UNET_NAMES;
+use super::draft::{Empty, write_whole};
 use super::text::{self, TextFolders};
 use super::{DiffusionModel, ModelError, index};
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
@@ -25,23 +25,7 @@ impl DiffusionModel {
     /// # Errors
     /// When the folder exists or cannot be written.
     pub fn write(&self, path: &Path, dtype: Option<Dtype>) -> Result<(), ModelError> {
-        if path.exists() {
-            return Err(ModelError::Exists {
-                path: path.to_owned(),
-            });
-        }
-        let draft = draft_of(path);
-        let written = self.write_into(&draft, dtype).and_then(|()| {
-            std::fs::rename(&draft, path).map_err(|source| ModelError::Write {
-                path: path.to_owned(),
-                source,
-            })
-        });
-        if written.is_err() {
-            // Nothing better can be done about a draft that cannot be removed.
-            let _ = std::fs::remove_dir_all(&draft);
-        }
-        written
+        write_whole(path, Empty::Refused, |folder| self.write_into(folder, dtype))
     }
 
     fn write_into(&self, folder: &Path, dtype: Option<Dtype>) -> Result<(), ModelError> {
@@ -128,14 +112,6 @@ fn text(
         .map_err(|source| ModelError::Tokenizer { source })
 }
 
-/// A name beside `path` that no other process uses.
-fn draft_of(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".draft-{}", std::process::id()));
-    path.with_file_name(name)
-}
-
 fn with_fields(config: &impl Serialize, fields: &[(&str, Value)]) -> Value {
     let mut object = match serde_json::to_value(config) {
         Ok(Value::Object(object)) => object,
@@ -147,7 +123,7 @@ fn with_fields(config: &impl Serialize, fields: &[(&str, Value)]) -> Value {
     Value::Object(object)
 }
 
-fn component(folder: &Path, name: &str, file: &str, config: &Value) -> Result<(), ModelError> {
+pub(super) fn component(folder: &Path, name: &str, file: &str, config: &Value) -> Result<(), ModelError> {
     create(&folder.join(name))?;
     write_json(&folder.join(name).join(file), config)
 }
@@ -163,14 +139,14 @@ fn weights(
         .map_err(|source| ModelError::Weights { component, source })
 }
 
-fn create(folder: &Path) -> Result<(), ModelError> {
+pub(super) fn create(folder: &Path) -> Result<(), ModelError> {
     std::fs::create_dir_all(folder).map_err(|source| ModelError::Write {
         path: folder.to_owned(),
         source,
     })
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
+pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
     std::fs::write(path, format!("{value:#}\n")).map_err(|source| ModelError::Write {
         path: path.to_owned(),
         source,

@@ -18,6 +18,8 @@ const WORD_END: &str = "</w>";
 #[derive(Debug, Clone, Default)]
 pub struct VocabularyBuilder {
     merges: Vec<(String, String)>,
+    start_id: Option<u32>,
+    padding: Option<String>,
 }
 
 impl VocabularyBuilder {
@@ -40,24 +42,38 @@ impl VocabularyBuilder {
         Ok(builder)
     }
 
+    /// Gives the start token this id and the end token the next one, instead of the first that are
+    /// free: for text encoders that expect them at the end of a larger vocabulary.
+    #[must_use]
+    pub fn with_start_id(mut self, id: u32) -> Self {
+        self.start_id = Some(id);
+        self
+    }
+
+    /// Fills prompts up with this token, instead of the end token of Stable Diffusion 1.
+    #[must_use]
+    pub fn with_padding(mut self, token: &str) -> Self {
+        self.padding = Some(token.to_owned());
+        self
+    }
+
     /// Every token and its id.
     pub fn vocabulary(&self) -> BTreeMap<String, u32> {
         let symbols = byte_symbols();
         let tokens = (symbols.iter().map(|symbol| symbol.to_string()))
             .chain(symbols.iter().map(|symbol| format!("{symbol}{WORD_END}")))
-            .chain(self.merges.iter().map(|(left, right)| format!("{left}{right}")))
-            .chain([START.to_owned(), END.to_owned()]);
+            .chain(self.merges.iter().map(|(left, right)| format!("{left}{right}")));
         let mut vocabulary = BTreeMap::new();
         for token in tokens {
             let id = vocabulary.len() as u32;
             vocabulary.entry(token).or_insert(id);
         }
+        let start = self.start_id.unwrap_or(vocabulary.len() as u32);
+        vocabulary.extend([(START.to_owned(), start), (END.to_owned(), start + 1)]);
         vocabulary
     }
 
     /// Writes `vocab.json`, `merges.txt`, `tokenizer_config.json` and `special_tokens_map.json`.
-    ///
-    /// Padding is the end token, as in Stable Diffusion 1.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -74,7 +90,8 @@ impl VocabularyBuilder {
             .iter()
             .map(|(left, right)| format!("{left} {right}\n"))
             .collect();
-        let special = json!({ "bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END });
+        let padding = self.padding.as_deref().unwrap_or(END);
+        let special = json!({ "bos_token": START, "eos_token": END, "pad_token": padding, "unk_token": END });
         let mut config = special.clone();
         config["tokenizer_class"] = json!("CLIPTokenizer");
         config["model_max_length"] = json!(context_length);

@@ -144,6 +144,16 @@ pub enum WeightsError {
         /// Where it was looked for.
         origin: String,
     },
+    /// A tensor in memory has fewer bytes than its shape needs.
+    #[error("Tensor {dtype:?} {shape:?} in memory has {found} bytes only")]
+    Length {
+        /// Element type.
+        dtype: Dtype,
+        /// Shape.
+        shape: Vec<usize>,
+        /// Bytes.
+        found: usize,
+    },
     /// A tensor's element type is not a float type that can be converted.
     #[error("Tensor of {found:?} elements, expected F16, BF16, F32 or F64")]
     NotFloat {
@@ -216,12 +226,14 @@ pub enum LoadProblem {
         count: usize,
     },
     /// The tensor holds finite elements that the wanted type cannot.
-    #[error("`{name}` holds {count} elements beyond the range of f16")]
+    #[error("`{name}` holds {count} elements beyond the range of {dtype}")]
     OutOfRange {
         /// The tensor's name.
         name: String,
         /// How many.
         count: usize,
+        /// The wanted type.
+        dtype: &'static str,
     },
 }
 

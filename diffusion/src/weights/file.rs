@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use serde::Deserialize;
 
-use super::{HostTensor, TensorSource, WeightsError};
+use super::{HostTensor, PartReader, TensorSource, WeightsError};
 
 /// The longest header that is read: the limit that the format itself sets, 100 MB.
 pub const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -143,6 +143,56 @@ impl TensorSource for SafetensorsFile {
             data,
         })
     }
+
+    fn parts(&self, name: &str) -> Result<Box<dyn PartReader>, WeightsError> {
+        let entry = self.entries.get(name).ok_or_else(|| WeightsError::NoTensor {
+            tensor: name.to_owned(),
+            origin: self.origin(),
+        })?;
+        let file = File::open(&self.path).map_err(|source| WeightsError::Read {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(Box::new(FilePart {
+            file,
+            path: self.path.clone(),
+            begin: self.data_begin + entry.data_offsets.0,
+        }))
+    }
+}
+
+/// A tensor in an open file.
+struct FilePart {
+    file: File,
+    path: PathBuf,
+    /// The tensor's first byte, counted from the file's.
+    begin: u64,
+}
+
+impl PartReader for FilePart {
+    fn read_part(&self, begin: u64, out: &mut [u8]) -> Result<(), WeightsError> {
+        read_exact_at(&self.file, self.begin + begin, out).map_err(|source| WeightsError::Read {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, begin: u64, out: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, begin)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, begin: u64, out: &mut [u8]) -> std::io::Result<()> {
+    let mut done = 0;
+    while done < out.len() {
+        match std::os::windows::fs::FileExt::seek_read(file, &mut out[done..], begin + done as u64)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => done += read,
+        }
+    }
+    Ok(())
 }
 
 fn parse_header(path: &Path, header: &[u8]) -> Result<BTreeMap<String, TensorEntry>, WeightsError> {

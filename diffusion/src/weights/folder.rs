@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use serde::Deserialize;
 
-use super::{HostTensor, SafetensorsFile, TensorSource, WeightsError};
+use super::{HostTensor, PartReader, SafetensorsFile, TensorSource, WeightsError};
 
 /// The weights in a component's folder, however they are spread over files.
 ///
@@ -199,5 +199,13 @@ impl TensorSource for WeightsFolder {
             origin: self.origin(),
         })?;
         self.files[*file].read(name)
+    }
+
+    fn parts(&self, name: &str) -> Result<Box<dyn PartReader>, WeightsError> {
+        let file = self.tensors.get(name).ok_or_else(|| WeightsError::NoTensor {
+            tensor: name.to_owned(),
+            origin: self.origin(),
+        })?;
+        self.files[*file].parts(name)
     }
 }

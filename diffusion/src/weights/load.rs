@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 
 use super::names::NameTable;
+use super::transfer::{Transferred, element_type, is_supported, transfer};
 use super::{LoadProblem, TensorSource, WeightsError};
 
 /// Loads every parameter of a module, and checks that no tensor is left over.
@@ -91,7 +92,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     /// Finds the tensor for the current path and returns its values, or notes why it cannot.
-    fn values(&mut self, expected: &[usize]) -> Option<Vec<f32>> {
+    fn values(&mut self, expected: &[usize]) -> Option<TensorData> {
         let name = self.names.file_name(&self.path.joined());
         let former = || {
             self.names
@@ -120,36 +121,41 @@ impl Loader<'_> {
             });
             return None;
         }
-        let tensor = match self.source.read(&name) {
-            Ok(tensor) => tensor,
-            Err(error) => {
-                self.failure.get_or_insert(error);
-                return None;
-            }
-        };
-        let Ok(values) = tensor.to_f32() else {
+        if !is_supported(found_dtype) {
             self.problems.push(LoadProblem::NotFloat {
                 name,
                 found: found_dtype,
             });
             return None;
+        }
+        let count = expected.iter().product();
+        let read = self
+            .source
+            .parts(&name)
+            .and_then(|reader| transfer(reader.as_ref(), found_dtype, count, self.dtype));
+        let Transferred { bytes, faults } = match read {
+            Ok(transferred) => transferred,
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                return None;
+            }
         };
-        let not_finite = values.iter().filter(|value| !value.is_finite()).count();
-        if not_finite > 0 {
+        if faults.not_finite > 0 {
             self.problems.push(LoadProblem::NotFinite {
                 name,
-                count: not_finite,
+                count: faults.not_finite,
             });
             return None;
         }
-        if self.dtype == FloatDType::F16 {
-            let count = values.iter().filter(|value| value.abs() > 65504.0).count();
-            if count > 0 {
-                self.problems.push(LoadProblem::OutOfRange { name, count });
-                return None;
-            }
+        if faults.out_of_range > 0 {
+            self.problems.push(LoadProblem::OutOfRange {
+                name,
+                count: faults.out_of_range,
+                dtype: element_type(self.dtype).name(),
+            });
+            return None;
         }
-        Some(values)
+        Some(TensorData::from_bytes(bytes, expected, element_type(self.dtype)))
     }
 }
 
@@ -171,8 +177,7 @@ impl ModuleMapper for Loader<'_> {
             return param;
         };
         let device = param.lazy_device();
-        let dtype: DType = self.dtype.into();
-        let tensor = Tensor::from_data(TensorData::new(values, shape), (&device, dtype));
+        let tensor = Tensor::from_data(values, (&device, element_type(self.dtype)));
         let id = param.id;
         param.transform_for_load(tensor, id)
     }

@@ -18,8 +18,10 @@ mod names;
 mod save;
 mod seeded;
 mod source;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use digest::digest_tensors;
 pub use error::{LoadProblem, WeightsError};
@@ -33,4 +35,5 @@ pub use save::{encode_safetensors, module_tensors, parameter_shapes, write_safet
 #[cfg(test)]
 pub(crate) use seeded::seeded_input;
 pub use seeded::{SeededTensors, seeded_values};
-pub use source::{TensorMap, TensorSource};
+pub use source::{PartReader, TensorMap, TensorSource};
+pub use stream::stream_safetensors;

@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use rayon::prelude::*;
+use half::{bf16, f16};
 use safetensors::Dtype;
 
-use super::{HostTensor, NameTable, TensorSource, WeightsError, parameter_shapes};
+use super::{HostTensor, NameTable, PartReader, TensorSource, WeightsError, parameter_shapes};
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -62,24 +62,114 @@ impl TensorSource for SeededTensors {
     }
 
     fn read(&self, name: &str) -> Result<HostTensor, WeightsError> {
+        let part = self.part(name)?;
+        let shape = &self.shapes[name];
+        let count: usize = shape.iter().product();
+        let mut data = vec![0; count * part.width()];
+        part.fill(0, &mut data);
+        Ok(HostTensor {
+            dtype: self.dtype,
+            shape: shape.clone(),
+            data,
+        })
+    }
+
+    fn parts(&self, name: &str) -> Result<Box<dyn PartReader>, WeightsError> {
+        Ok(Box::new(self.part(name)?))
+    }
+}
+
+impl SeededTensors {
+    fn part(&self, name: &str) -> Result<SeededPart, WeightsError> {
         let shape = self.shapes.get(name).ok_or_else(|| WeightsError::NoTensor {
             tensor: name.to_owned(),
             origin: self.origin(),
         })?;
-        HostTensor::from_f32(&seeded_values(self.seed, name, shape), shape.clone()).cast(self.dtype)
+        match self.dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(SeededPart {
+                numbers: Numbers::of(self.seed, name, shape),
+                dtype: self.dtype,
+            }),
+            found => Err(WeightsError::NotFloat { found }),
+        }
+    }
+}
+
+/// One tensor, any part of which can be made.
+struct SeededPart {
+    numbers: Numbers,
+    dtype: Dtype,
+}
+
+impl SeededPart {
+    fn width(&self) -> usize {
+        self.dtype.bitsize() / 8
+    }
+
+    /// Writes elements from number `first` on.
+    fn fill(&self, first: usize, out: &mut [u8]) {
+        fn write<const N: usize>(out: &mut [u8], element: impl Fn(usize) -> [u8; N]) {
+            let (out, _) = out.as_chunks_mut::<N>();
+            for (index, out) in out.iter_mut().enumerate() {
+                *out = element(index);
+            }
+        }
+        let number = |index| self.numbers.at(first + index);
+        match self.dtype {
+            Dtype::F16 => write(out, |index| f16::from_f32(number(index)).to_le_bytes()),
+            Dtype::BF16 => write(out, |index| bf16::from_f32(number(index)).to_le_bytes()),
+            _ => write(out, |index| number(index).to_le_bytes()),
+        }
+    }
+}
+
+impl PartReader for SeededPart {
+    fn read_part(&self, begin: u64, out: &mut [u8]) -> Result<(), WeightsError> {
+        self.fill(begin as usize / self.width(), out);
+        Ok(())
+    }
+}
+
+/// `scale * u + shift`, number by number.
+struct Numbers {
+    state: u64,
+    scale: f64,
+    shift: f64,
+}
+
+impl Numbers {
+    fn of(seed: u64, name: &str, shape: &[usize]) -> Self {
+        let count: usize = shape.iter().product();
+        let (scale, shift) = match shape {
+            [] => (0.25, 0.0),
+            [_] if name.ends_with("weight") => (0.25, 1.0),
+            [_] => (0.25, 0.0),
+            [rows, ..] => ((3.0 / (count / rows.max(&1)) as f64).sqrt(), 0.0),
+        };
+        Self::new(seed, name, scale, shift)
+    }
+
+    fn new(seed: u64, name: &str, scale: f64, shift: f64) -> Self {
+        Self {
+            state: name_hash(name) ^ seed.wrapping_mul(GOLDEN),
+            scale,
+            shift,
+        }
+    }
+
+    fn at(&self, index: usize) -> f32 {
+        let state = (index as u64 + 1).wrapping_mul(GOLDEN).wrapping_add(self.state);
+        let uniform = (split_mix(state) >> 40) as f64 / f64::from(1 << 23) - 1.0;
+        (uniform * self.scale + self.shift) as f32
     }
 }
 
 /// The elements of one tensor.
 pub fn seeded_values(seed: u64, name: &str, shape: &[usize]) -> Vec<f32> {
-    let count: usize = shape.iter().product();
-    let (scale, shift) = match shape {
-        [] => (0.25, 0.0),
-        [_] if name.ends_with("weight") => (0.25, 1.0),
-        [_] => (0.25, 0.0),
-        [rows, ..] => ((3.0 / (count / rows.max(&1)) as f64).sqrt(), 0.0),
-    };
-    uniform(seed, name, count, scale, shift)
+    let numbers = Numbers::of(seed, name, shape);
+    (0..shape.iter().product())
+        .map(|index| numbers.at(index))
+        .collect()
 }
 
 /// Input of a test, of variance 1.
@@ -90,22 +180,10 @@ pub(crate) fn seeded_input<const D: usize>(
     shape: [usize; D],
     device: &burn::tensor::Device,
 ) -> burn::tensor::Tensor<D> {
-    let count = shape.iter().product();
-    let values = uniform(seed, &format!("input {name}"), count, 3.0_f64.sqrt(), 0.0);
+    let numbers = Numbers::new(seed, &format!("input {name}"), 3.0_f64.sqrt(), 0.0);
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|index| numbers.at(index)).collect();
     burn::tensor::Tensor::from_data(burn::tensor::TensorData::new(values, shape), device)
-}
-
-fn uniform(seed: u64, name: &str, count: usize, scale: f64, shift: f64) -> Vec<f32> {
-    let state = name_hash(name) ^ seed.wrapping_mul(GOLDEN);
-    let value = |index: usize| {
-        let bits = split_mix(state.wrapping_add((index as u64 + 1).wrapping_mul(GOLDEN))) >> 40;
-        ((bits as f64 / f64::from(1 << 23) - 1.0) * scale + shift) as f32
-    };
-    (0..count)
-        .into_par_iter()
-        .with_min_len(1 << 14)
-        .map(value)
-        .collect()
 }
 
 fn name_hash(name: &str) -> u64 {

@@ -25,6 +25,14 @@ pub trait TensorSource {
     /// When the source lacks the tensor or cannot read it.
     fn read(&self, name: &str) -> Result<HostTensor, WeightsError>;
 
+    /// Opens a tensor to be read in parts, by default from its whole contents.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn parts(&self, name: &str) -> Result<Box<dyn PartReader>, WeightsError> {
+        Ok(Box::new(self.read(name)?))
+    }
+
     /// Every tensor's contents.
     ///
     /// # Errors
@@ -34,6 +42,34 @@ pub trait TensorSource {
             .into_iter()
             .map(|name| self.read(&name).map(|tensor| (name, tensor)))
             .collect()
+    }
+}
+
+/// One tensor's bytes, which several threads may read at once.
+pub trait PartReader: Sync {
+    /// Fills `out` with the bytes from `begin` on, counted from the tensor's first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn read_part(&self, begin: u64, out: &mut [u8]) -> Result<(), WeightsError>;
+}
+
+impl PartReader for HostTensor {
+    fn read_part(&self, begin: u64, out: &mut [u8]) -> Result<(), WeightsError> {
+        let range = usize::try_from(begin)
+            .ok()
+            .and_then(|begin| self.data.get(begin..begin.checked_add(out.len())?));
+        match range {
+            Some(bytes) => {
+                out.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(WeightsError::Length {
+                dtype: self.dtype,
+                shape: self.shape.clone(),
+                found: self.data.len(),
+            }),
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+mod architectures;
 mod errors;
 mod pipelines;
 
