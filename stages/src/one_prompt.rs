@@ -199,4 +199,6 @@ fn file_name(seed_index: u32) -> String {
 }
 
 #[cfg(test)]
+mod diffusers_tests;
+#[cfg(test)]
 mod tests;

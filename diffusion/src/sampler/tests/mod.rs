@@ -1,3 +1,5 @@
+mod images;
+
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
