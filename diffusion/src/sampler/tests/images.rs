@@ -150,9 +150,10 @@ fn the_same_seed_gives_the_image_of_diffusers() {
 #[test]
 #[ignore = "measures, for docs/parity.md"]
 fn half_precision_is_near() {
-    for dtype in [FloatDType::F16, FloatDType::BF16] {
+    // Measured: latents 0.016 and 0.12, pixels 7 and 53.
+    for (dtype, bound) in [(FloatDType::F16, 0.06), (FloatDType::BF16, 0.5)] {
         for (model, errors) in measure(dtype) {
-            assert!(errors.latent < 1.0, "{model} {dtype:?}: {errors:?}");
+            assert!(errors.latent < bound, "{model} {dtype:?}: {errors:?}");
         }
     }
 }
