@@ -4,6 +4,8 @@ mod attention;
 mod config;
 mod layer;
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;
 mod text_model;
 

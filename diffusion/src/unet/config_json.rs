@@ -166,6 +166,16 @@ fn addition(reader: &mut ConfigReader) -> Result<Option<TextTimeAddition>, UNetC
 
 /// Checks what involves two fields at once.
 fn check(config: &UNet2DConditionConfig) -> Result<(), UNetConfigError> {
+    let sines = config.addition.map(|addition| addition.time_features);
+    let fewest = config.block_out_channels[0].min(sines.unwrap_or(usize::MAX)) / 2;
+    // The frequencies' exponent is divided by the difference.
+    if config.freq_shift >= fewest as f64 {
+        return Err(UNetConfigError::Unsupported {
+            field: "freq_shift".to_owned(),
+            found: config.freq_shift.to_string(),
+            supported: format!("a number below the {fewest} frequencies"),
+        });
+    }
     let groups = config.norm_num_groups;
     for (&channels, &heads) in config.block_out_channels.iter().zip(&config.attention_heads) {
         if channels % groups != 0 {
@@ -415,6 +425,10 @@ mod tests {
                 "`attention_head_dim` asks for 400 heads on a level of 320 channels",
             ),
             (json!({"block_out_channels": []}), "`block_out_channels` is empty"),
+            (
+                json!({"freq_shift": 160}),
+                "Field `freq_shift` is `160`, but only a number below the 160 frequencies is supported",
+            ),
             (
                 json!({"conv_in_kernel": 2}),
                 "Field `conv_in_kernel` is `2`, but only an odd number is supported",

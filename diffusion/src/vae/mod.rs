@@ -6,6 +6,8 @@ mod config;
 mod decoder;
 mod encoder;
 mod mid_block;
+#[cfg(test)]
+mod random_tests;
 mod resnet;
 #[cfg(test)]
 mod tests;

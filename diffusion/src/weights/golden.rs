@@ -42,3 +42,72 @@ pub(crate) fn relative_error<const D: usize>(found: Tensor<D>, tensors: &TensorM
     }
     (distance / length).sqrt()
 }
+
+/// A random configuration of `tools/goldens/export_random.py`; weights and inputs follow from its
+/// seed.
+#[derive(serde::Deserialize)]
+pub(crate) struct RandomCase {
+    pub(crate) seed: u64,
+    pub(crate) config: serde_json::Value,
+    pub(crate) inputs: serde_json::Value,
+}
+
+impl RandomCase {
+    /// An input of the shape that the case says.
+    pub(crate) fn input<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+        let shape: Vec<usize> = self.numbers(name);
+        super::seeded_input(self.seed, name, shape.try_into().unwrap(), device)
+    }
+
+    /// Numbers of the inputs.
+    pub(crate) fn numbers<T: serde::de::DeserializeOwned>(&self, name: &str) -> T {
+        serde_json::from_value(self.inputs[name].clone()).unwrap()
+    }
+
+    /// Fills a module of the case's configuration.
+    pub(crate) fn fill<M: burn::module::Module>(&self, module: M, names: &super::NameTable<'_>) -> M {
+        let tensors = super::SeededTensors::new(self.seed, super::Dtype::F32, &module, names);
+        super::load_module(module, &tensors, names, burn::tensor::FloatDType::F32).unwrap()
+    }
+}
+
+/// Runs every random configuration of a network, which gives named outputs, and checks each against
+/// the file; returns the largest relative error of each name.
+pub(crate) fn check_random_cases(
+    network: &str,
+    tolerance: f64,
+    run: impl Fn(&RandomCase) -> Vec<(&'static str, Tensor<4>)>,
+) {
+    let text = std::fs::read(path(&format!("random/{network}.json"))).unwrap();
+    let cases: Vec<RandomCase> = serde_json::from_slice(&text).unwrap();
+    assert!(cases.len() >= 50);
+    let expected = tensors(&format!("random/{network}.safetensors"));
+    let mut largest = std::collections::BTreeMap::new();
+    for case in &cases {
+        for (name, found) in run(case) {
+            let golden = &expected[&format!("{:03}.{name}", case.seed)];
+            let count: usize = golden.shape.iter().product();
+            assert_eq!(found.dims().iter().product::<usize>(), count, "{name}");
+            let flat = TensorMap::from([(
+                name.to_owned(),
+                super::HostTensor {
+                    shape: vec![count],
+                    ..golden.clone()
+                },
+            )]);
+            let error = relative_error(found.reshape([count]), &flat, name);
+            assert!(
+                error < tolerance,
+                "{network} {} {name}: {error:.1e} with {}",
+                case.seed,
+                case.config
+            );
+            let largest = largest.entry(name).or_insert(0.0_f64);
+            *largest = largest.max(error);
+        }
+    }
+    for (name, error) in largest {
+        let count = cases.len();
+        println!("{network} {name}: {count} random configurations, largest relative error {error:.1e}");
+    }
+}

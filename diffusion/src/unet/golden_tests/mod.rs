@@ -4,6 +4,7 @@
 
 mod blocks;
 mod networks;
+mod random;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
