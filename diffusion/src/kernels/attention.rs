@@ -2,6 +2,8 @@
 
 #[cfg(feature = "kernels")]
 pub(super) mod kernel;
+#[cfg(feature = "kernels")]
+pub(super) mod tiled;
 
 use burn::tensor::Tensor;
 use burn::tensor::ops::AttentionModuleOptions;
@@ -15,13 +17,17 @@ use burn::tensor::ops::AttentionModuleOptions;
 /// - output: `[batch, tokens, heads * d]`
 pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
     #[cfg(feature = "kernels")]
-    if kernel::fits(&query, &key, heads) {
+    {
         let inputs = [
             query.clone().into_dispatch(),
             key.clone().into_dispatch(),
             value.clone().into_dispatch(),
         ];
-        if let Some(output) = super::tape::apply(kernel::Attention { heads }, inputs) {
+        let output = match kernel::fits(&query, &key, heads) {
+            true => super::tape::apply(kernel::Attention { heads }, inputs),
+            false => super::tape::apply(tiled::TiledAttention { heads }, inputs),
+        };
+        if let Some(output) = output {
             return output;
         }
     }

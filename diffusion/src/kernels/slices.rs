@@ -1,4 +1,6 @@
 //! Arithmetic on slices of f32, written so that it becomes vector instructions.
+//!
+//! Products and sums that may share one rounding say so, because the compiler never joins them on its own.
 
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
@@ -60,7 +62,7 @@ pub(super) fn sum(values: &[f32]) -> f32 {
 #[inline(always)]
 pub(super) fn add_scaled(target: &mut [f32], factor: f32, source: &[f32]) {
     for (target, source) in target.iter_mut().zip(source) {
-        *target += factor * source;
+        *target = factor.mul_add(*source, *target);
     }
 }
 
@@ -77,11 +79,11 @@ pub(super) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let rest = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let rest = (-n).mul_add(LN_2_LOW, (-n).mul_add(LN_2_HIGH, x));
     let polynomial = [720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0]
         .into_iter()
         .map(|factorial: f32| 1.0 / factorial)
-        .reduce(|sum, coefficient| sum * rest + coefficient)
+        .reduce(|sum: f32, coefficient| sum.mul_add(rest, coefficient))
         .unwrap_or(1.0);
     let power = (shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits());
     polynomial * f32::from_bits(power)

@@ -80,13 +80,13 @@ fn add_tile<const HEIGHT: usize, const WIDTH: usize>(
         for (row, tile) in tile.iter_mut().enumerate() {
             let factor = left.values[row * left.row + k * left.column];
             for (sum, right) in tile.iter_mut().zip(right) {
-                *sum += factor * right;
+                *sum = factor.mul_add(*right, *sum);
             }
         }
     }
     for (row, tile) in tile.iter().enumerate() {
         for (output, sum) in output[row * output_row..][..WIDTH].iter_mut().zip(tile) {
-            *output += scale * sum;
+            *output = scale.mul_add(*sum, *output);
         }
     }
 }

@@ -14,10 +14,15 @@ use burn::backend::{
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
-/// An operation on contiguous f32 tensors in host memory, with its derivative.
+/// An operation on f32 tensors in host memory, with its derivative.
 pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
     /// What the derivative needs besides the output's gradient.
     type Saved: Clone + Debug + Send + 'static;
+
+    /// Brings an input into the order in memory that the kernel reads; contiguous unless it can do with another.
+    fn arrange(&self, _index: usize, input: FlexTensor) -> FlexTensor {
+        input.to_contiguous()
+    }
 
     /// Computes the output; what it saves is only kept where a gradient is asked for.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
@@ -53,7 +58,8 @@ pub(super) fn apply<K: Kernel<N>, const N: usize, const D: usize>(
     }
     let kind = match context {
         DispatchAutodiffContext::Disabled => {
-            let inputs = operands.into_iter().map(Operand::into_values).collect::<Vec<_>>();
+            let arrange = |(index, operand): (usize, Operand)| kernel.arrange(index, operand.into_values());
+            let inputs = operands.into_iter().enumerate().map(arrange).collect::<Vec<_>>();
             let (output, _) = kernel.forward(inputs.try_into().ok()?);
             DispatchTensorKind::Flex(BackendTensor::Float(output))
         }
@@ -96,8 +102,8 @@ impl Operand {
 
     fn into_values(self) -> FlexTensor {
         match self {
-            Self::Values(values) => values.to_contiguous(),
-            Self::Node(node) => node.into_primitive().to_contiguous(),
+            Self::Values(values) => values,
+            Self::Node(node) => node.into_primitive(),
         }
     }
 
@@ -111,7 +117,11 @@ impl Operand {
 
 fn record<K: Kernel<N>, const N: usize>(kernel: K, inputs: [Node; N]) -> Node {
     let nodes = inputs.each_ref().map(Node::node);
-    let values = inputs.map(|input| input.into_primitive().to_contiguous());
+    let mut index = 0;
+    let values = inputs.map(|input| {
+        index += 1;
+        kernel.arrange(index - 1, input.into_primitive())
+    });
     let (output, saved) = kernel.forward(values);
     match Step(kernel)
         .prepare::<NoCheckpointing>(nodes)

@@ -83,6 +83,23 @@ fn convolution() {
     }
 }
 
+/// A weight that is stored with channels next to each other gives the same, without being rearranged.
+#[test]
+fn convolution_with_channels_last_weight() {
+    let device = Device::flex();
+    let (x, bias) = (plain([2, 5, 6, 7]), plain([1, 9]));
+    let weight = plain([9, 7, 3, 3]);
+    let stored = Tensor::<4>::from_data(weight.clone().permute([0, 2, 3, 1]).into_data(), &device);
+    let window = Window {
+        stride: 1,
+        before: 1,
+        after: 1,
+    };
+    let plainly = conv2d(x.clone(), weight, bias.clone(), window);
+    let directly = conv2d(x, stored.permute([0, 3, 1, 2]), bias, window);
+    assert_eq!(values_of(plainly), values_of(directly));
+}
+
 #[test]
 fn group_normalisation() {
     let device = Device::flex().autodiff();
@@ -150,6 +167,27 @@ fn multi_head_attention() {
                 "{name}"
             );
         }
+    }
+}
+
+#[test]
+fn tiled_attention() {
+    let device = Device::flex().autodiff();
+    for (tokens, context, heads, depth) in
+        [(130, 257, 2, 40), (5, 3, 3, 5), (64, 128, 1, 64), (65, 33, 2, 33)]
+    {
+        let query = random([2, tokens, heads * depth], &device);
+        let key = random([2, context, heads * depth], &device);
+        let value = random([2, context, heads * depth], &device);
+        let inputs = [
+            query.clone().into_dispatch(),
+            key.clone().into_dispatch(),
+            value.clone().into_dispatch(),
+        ];
+        let fast: Tensor<3> = apply(attention::tiled::TiledAttention { heads }, inputs).unwrap();
+        let composed = attention::composed(query.clone(), key.clone(), value.clone(), heads);
+        let name = format!("{tokens} to {context}, {heads} heads of {depth}");
+        compare(&name, (&query, &key, &value), [fast, composed]);
     }
 }
 

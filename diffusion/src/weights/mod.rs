@@ -4,6 +4,7 @@
 //! Loading is strict: a missing, unused, misshapen or non-finite tensor is an error that names it,
 //! because a model that is quietly half loaded still draws pictures.
 
+mod channels_last;
 mod digest;
 mod error;
 mod file;
@@ -23,6 +24,7 @@ mod stream;
 mod tests;
 mod transfer;
 
+pub use channels_last::channels_last;
 pub use digest::digest_tensors;
 pub use error::{LoadProblem, WeightsError};
 pub use file::{MAX_HEADER_BYTES, SafetensorsFile, TensorEntry};

@@ -1,6 +1,8 @@
 //! Convolution on the CPU: patches of the image times the weight as a matrix.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
+
+use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use burn_flex::ops::matmul::matmul;
 use rayon::prelude::*;
@@ -9,16 +11,11 @@ use super::Window;
 use crate::kernels::slices::{add_scaled, dims, tensor, values, vectorised};
 use crate::kernels::tape::Kernel;
 
-/// Most values of patches laid out for one image; beyond 64 MiB tiles are better.
-const MOST_VALUES: usize = 1 << 24;
 /// Values of patches worked on together, so that they stay in the cache.
 const CHUNK_VALUES: usize = 1 << 18;
-
-/// Whether the patches of an image may be in memory at once.
-pub(in crate::kernels) fn fits(x: &Tensor<4>, weight: &Tensor<4>, window: Window) -> bool {
-    let sizes = Sizes::new(x.dims(), weight.dims()[2], window);
-    sizes.places() * sizes.patch() <= MOST_VALUES
-}
+/// Places worked on together even where their patches leave the cache: each product arranges the
+/// whole weight anew, which only many places repay.
+const CHUNK_PLACES: usize = 768;
 
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct Convolution(pub(in crate::kernels) Window);
@@ -66,9 +63,20 @@ impl Sizes {
         self.height * self.width * self.channels
     }
 
-    /// Images worked on together.
-    fn chunk(&self) -> usize {
-        (CHUNK_VALUES / (self.places() * self.patch())).max(1)
+    /// Lines of the output, over all images, that are worked on together.
+    fn lines(&self) -> usize {
+        let places = (CHUNK_VALUES / self.patch()).max(CHUNK_PLACES);
+        (places / self.out_width).max(1)
+    }
+
+    /// Splits the gradient of some images into blocks of lines.
+    fn blocks<'a>(&self, gradient: &'a [f32], out: usize) -> impl Iterator<Item = (Range<usize>, &'a [f32])> {
+        let line = self.out_width * out;
+        let lines = self.lines();
+        (0..)
+            .step_by(lines)
+            .zip(gradient.chunks(lines * line))
+            .map(move |(first, gradient)| (first..first + gradient.len() / line, gradient))
     }
 
     fn is_pointwise(&self) -> bool {
@@ -115,22 +123,30 @@ impl Sizes {
 impl Kernel<3> for Convolution {
     type Saved = [FlexTensor; 3];
 
+    /// Takes a weight whose channels lie next to each other in memory as it is.
+    fn arrange(&self, index: usize, input: FlexTensor) -> FlexTensor {
+        match index == WEIGHT && channels_last(&input).is_contiguous() {
+            true => input,
+            false => input.to_contiguous(),
+        }
+    }
+
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         let [out, _, kernel, _] = dims(&weight);
         let sizes = Sizes::new(dims(&x), kernel, self.0);
         let matrix = as_matrix(&weight);
         let mut output = vec![0.0; sizes.images * sizes.places() * out];
         output
-            .par_chunks_mut(sizes.chunk() * sizes.places() * out)
-            .zip(values(&x).par_chunks(sizes.chunk() * sizes.image()))
+            .par_chunks_mut(sizes.lines() * sizes.out_width * out)
             .enumerate()
-            .for_each(|(chunk, (output, x))| {
-                let product = matmul(patches(x, &sizes), matrix.clone());
-                let images = output.chunks_exact_mut(sizes.places() * out);
-                let products = values(&product).chunks_exact(sizes.places() * out);
-                for (image, (output, product)) in images.zip(products).enumerate() {
-                    let index = chunk * sizes.chunk() + image;
-                    add_bias(output, product, bias_of(&bias, index));
+            .for_each(|(chunk, output)| {
+                let first = chunk * sizes.lines();
+                let lines = output.len() / (sizes.out_width * out);
+                let product = matmul(patches(values(&x), &sizes, first..first + lines), matrix.clone());
+                let products = values(&product).chunks_exact(sizes.out_width * out);
+                let outputs = output.chunks_exact_mut(sizes.out_width * out);
+                for (line, (output, product)) in (first..).zip(outputs.zip(products)) {
+                    add_bias(output, product, bias_of(&bias, line / sizes.out_height));
                 }
             });
         let shape = [sizes.images, sizes.out_height, sizes.out_width, out];
@@ -145,37 +161,56 @@ impl Kernel<3> for Convolution {
     ) -> [Option<FlexTensor>; 3] {
         let [out, _, kernel, _] = dims(&weight);
         let sizes = Sizes::new(dims(&x), kernel, self.0);
-        let matrix = as_matrix(&weight).transpose(0, 1);
-        let size = sizes.image();
-        let mut x_gradient = vec![0.0; if wanted[0] { sizes.images * size } else { 0 }];
-        if wanted[0] {
+        let images = (sizes.lines() / sizes.out_height).max(1);
+        let (image, gradients) = (images * sizes.image(), images * sizes.places() * out);
+        let x_gradient = || {
+            let matrix = as_matrix(&weight).transpose(0, 1);
+            let mut x_gradient = vec![0.0; sizes.images * sizes.image()];
             x_gradient
-                .par_chunks_mut(sizes.chunk() * size)
-                .zip(values(&gradient).par_chunks(sizes.chunk() * sizes.places() * out))
+                .par_chunks_mut(image)
+                .zip(values(&gradient).par_chunks(gradients))
                 .for_each(|(target, gradient)| {
-                    let product = matmul(as_rows(gradient, out), matrix.clone());
-                    gather_patches(target, values(&product), &sizes);
+                    for (lines, gradient) in sizes.blocks(gradient, out) {
+                        let product = matmul(as_rows(gradient, out), matrix.clone());
+                        gather_patches(target, values(&product), &sizes, lines.start);
+                    }
                 });
-        }
+            tensor(x_gradient, dims::<4>(&x))
+        };
         let weight_gradient = || {
-            let products: Vec<FlexTensor> = values(&x)
-                .par_chunks(sizes.chunk() * size)
-                .zip(values(&gradient).par_chunks(sizes.chunk() * sizes.places() * out))
-                .map(|(x, gradient)| matmul(patches(x, &sizes).transpose(0, 1), as_rows(gradient, out)))
+            let products: Vec<Vec<f32>> = values(&x)
+                .par_chunks(image)
+                .zip(values(&gradient).par_chunks(gradients))
+                .map(|(x, gradient)| {
+                    let mut sum = vec![0.0; sizes.patch() * out];
+                    for (lines, gradient) in sizes.blocks(gradient, out) {
+                        let patches = patches(x, &sizes, lines).transpose(0, 1);
+                        add_scaled(&mut sum, 1.0, values(&matmul(patches, as_rows(gradient, out))));
+                    }
+                    sum
+                })
                 .collect();
             let mut total = vec![0.0; sizes.patch() * out];
             for product in &products {
-                add_scaled(&mut total, 1.0, values(product));
+                add_scaled(&mut total, 1.0, product);
             }
             as_weight(&total, dims(&weight))
         };
         let bias_gradient = || sum_places(values(&gradient), dims(&bias), sizes.places());
         [
-            wanted[0].then(|| tensor(x_gradient, dims::<4>(&x))),
+            wanted[0].then(x_gradient),
             wanted[1].then(weight_gradient),
             wanted[2].then(bias_gradient),
         ]
     }
+}
+
+/// Position of the weight among the inputs.
+const WEIGHT: usize = 1;
+
+/// A weight `[out, in, kernel, kernel]` seen as `[out, kernel, kernel, in]`.
+fn channels_last(weight: &FlexTensor) -> FlexTensor {
+    weight.permute(&[0, 2, 3, 1])
 }
 
 /// `[rows, out]`.
@@ -183,18 +218,24 @@ fn as_rows(gradient: &[f32], out: usize) -> FlexTensor {
     tensor(gradient.to_vec(), [gradient.len() / out, out])
 }
 
-/// `[kernel * kernel * in, out]` of a weight `[out, in, kernel, kernel]`.
+/// `[kernel * kernel * in, out]` of a weight `[out, in, kernel, kernel]`, without a copy where its
+/// channels lie next to each other.
 fn as_matrix(weight: &FlexTensor) -> FlexTensor {
     let [out, channels, kernel, _] = dims(weight);
+    let patch = kernel * kernel * channels;
+    let by_out = channels_last(weight);
+    if by_out.is_contiguous() {
+        return by_out.reshape(Shape::from([out, patch])).transpose(0, 1);
+    }
     let squared = kernel * kernel;
-    let mut matrix = vec![0.0; squared * channels * out];
+    let mut matrix = vec![0.0; patch * out];
     for (index, weight) in values(weight).chunks_exact(squared).enumerate() {
         let (to, from) = (index / channels, index % channels);
         for (position, weight) in weight.iter().enumerate() {
             matrix[(position * channels + from) * out + to] = *weight;
         }
     }
-    tensor(matrix, [squared * channels, out])
+    tensor(matrix, [patch, out])
 }
 
 /// The weight `[out, in, kernel, kernel]` of a matrix `[kernel * kernel * in, out]`.
@@ -211,17 +252,18 @@ fn as_weight(matrix: &[f32], shape: [usize; 4]) -> FlexTensor {
     tensor(weight, shape)
 }
 
-/// What lies under the kernel at each place of some images, `[images * places, patch]`.
-fn patches(x: &[f32], sizes: &Sizes) -> FlexTensor {
-    if sizes.is_pointwise() {
-        return tensor(x.to_vec(), [x.len() / sizes.channels, sizes.channels]);
-    }
+/// What lies under the kernel at each place of some lines, `[lines * out width, patch]`.
+fn patches(x: &[f32], sizes: &Sizes, lines: Range<usize>) -> FlexTensor {
     let patch = sizes.patch();
-    let rows = x.len() / sizes.image() * sizes.places();
+    let rows = lines.len() * sizes.out_width;
+    if sizes.is_pointwise() {
+        let start = lines.start * sizes.out_width * patch;
+        return tensor(x[start..][..rows * patch].to_vec(), [rows, patch]);
+    }
     let mut patches = vec![0.0; rows * patch];
-    let lines = patches.chunks_exact_mut(sizes.out_width * patch);
-    for (index, target) in lines.enumerate() {
-        let (image, row) = (index / sizes.out_height, index % sizes.out_height);
+    let targets = patches.chunks_exact_mut(sizes.out_width * patch);
+    for (line, target) in lines.zip(targets) {
+        let (image, row) = (line / sizes.out_height, line % sizes.out_height);
         let source = &x[image * sizes.image()..][..sizes.image()];
         sizes.overlaps(row, |column, in_patch, in_image, length| {
             target[column * patch + in_patch..][..length].copy_from_slice(&source[in_image..][..length]);
@@ -230,17 +272,17 @@ fn patches(x: &[f32], sizes: &Sizes) -> FlexTensor {
     tensor(patches, [rows, patch])
 }
 
-/// Adds up the gradients of what lay under the kernel.
-fn gather_patches(target: &mut [f32], patches: &[f32], sizes: &Sizes) {
-    if sizes.is_pointwise() {
-        return target.copy_from_slice(patches);
-    }
+/// Adds up the gradients of what lay under the kernel, from a line on.
+fn gather_patches(target: &mut [f32], patches: &[f32], sizes: &Sizes, first: usize) {
     let patch = sizes.patch();
+    if sizes.is_pointwise() {
+        return target[first * sizes.out_width * patch..][..patches.len()].copy_from_slice(patches);
+    }
     vectorised(
         #[inline(always)]
         || {
-            for (index, source) in patches.chunks_exact(sizes.out_width * patch).enumerate() {
-                let (image, row) = (index / sizes.out_height, index % sizes.out_height);
+            for (line, source) in (first..).zip(patches.chunks_exact(sizes.out_width * patch)) {
+                let (image, row) = (line / sizes.out_height, line % sizes.out_height);
                 let target = &mut target[image * sizes.image()..][..sizes.image()];
                 sizes.overlaps(row, |column, in_patch, in_image, length| {
                     let source = &source[column * patch + in_patch..][..length];
