@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
+use super::channels_last::{channels_last, is_convolution};
 use super::names::NameTable;
 use super::transfer::{Transferred, element_type, is_supported, transfer};
 use super::{LoadProblem, TensorSource, WeightsError};
@@ -177,7 +178,15 @@ impl ModuleMapper for Loader<'_> {
             return param;
         };
         let device = param.lazy_device();
-        let tensor = Tensor::from_data(values, (&device, element_type(self.dtype)));
+        let options = (&device, element_type(self.dtype));
+        let tensor = match is_convolution(&shape) {
+            true => {
+                let mut outwards = [0; D];
+                outwards.copy_from_slice(&[0, 3, 1, 2]);
+                Tensor::<D>::from_data(channels_last(values), options).permute(outwards)
+            }
+            false => Tensor::from_data(values, options),
+        };
         let id = param.id;
         param.transform_for_load(tensor, id)
     }

@@ -24,7 +24,6 @@ mod stream;
 mod tests;
 mod transfer;
 
-pub use channels_last::channels_last;
 pub use digest::digest_tensors;
 pub use error::{LoadProblem, WeightsError};
 pub use file::{MAX_HEADER_BYTES, SafetensorsFile, TensorEntry};

@@ -81,7 +81,12 @@ fn written_models_load_again() {
     model.write(&path, None).unwrap();
     let directory = ModelDirectory::open(&path).unwrap();
     let loaded = directory.load(&Device::flex(), FloatDType::F32).unwrap();
-    assert_eq!(outputs(&loaded), outputs(&model));
+    // Loaded convolutions are stored in another order, so that sums round differently.
+    for (loaded, written) in outputs(&loaded).iter().zip(outputs(&model)) {
+        assert!((loaded - written).abs() < 6e-6, "{loaded} {written}");
+    }
+    let stored = |model: &DiffusionModel| model.unet.stored_tensors(&model.unet_config);
+    assert_eq!(stored(&loaded), stored(&model));
     assert_eq!(loaded.unet_config, model.unet_config);
     assert_eq!(loaded.vae_config, model.vae_config);
     assert_eq!(loaded.text_config, model.text_config);
