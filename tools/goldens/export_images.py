@@ -73,22 +73,27 @@ def make(pipeline, case):
     return latents[-1], torch.from_numpy(pixels).half()
 
 
+def load(folder, **options):
+    pipeline = DiffusionPipeline.from_pretrained(folder, local_files_only=True, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def main():
     models, out = Path(sys.argv[1]), Path(sys.argv[2])
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     cases, tensors = [], {}
     for model in ("sd15", "sd21", "sdxl"):
-        pipeline = DiffusionPipeline.from_pretrained(models / model, local_files_only=True)
-        pipeline.set_progress_bar_config(disable=True)
-        own = pipeline.scheduler.config
+        folder = models / model
+        own = load(folder).scheduler.config
         for scheduler, case in [(name, case) for name in SCHEDULERS for case in CASES] + BEYOND:
             case = dict(case, model=model, scheduler=scheduler)
-            if scheduler == "ddim":
-                # Two of the models do not say how to clip, and with the default these runs are chaotic: a start that
-                # differs by 1e-7 ends with another image, in diffusers alone.
+            if scheduler == "ddim" and model == "sdxl":
+                # The file does not say how to clip, and with the default these runs are chaotic: a start that
+                # differs by 1e-7 ends with another image, in diffusers alone. Stable Diffusion's pipeline never clips.
                 case["clip_sample"] = False
             changed = {key: case[key] for key in ("clip_sample",) if key in case}
-            pipeline.scheduler = SCHEDULERS[scheduler].from_config(own, **changed)
+            pipeline = load(folder, scheduler=SCHEDULERS[scheduler].from_config(own, **changed))
             case.setdefault("eta", 0.6 if scheduler == "ddim" and case["steps"] == 50 else 0.0)
             latents, pixels = make(pipeline, case)
             if "--show" in sys.argv:

@@ -80,7 +80,13 @@ impl ModelDirectory {
             force_zeros_for_empty_prompt: index.force_zeros_for_empty_prompt,
             unet_config: read_json(&path.join("unet/config.json"))?,
             vae_config,
-            scheduler_config: read_scheduler(&path.join("scheduler/scheduler_config.json"))?,
+            scheduler_config: match (
+                read_scheduler(&path.join("scheduler/scheduler_config.json"))?,
+                second,
+            ) {
+                (config, true) => config,
+                (config, false) => config.of_stable_diffusion(),
+            },
             digests: OnceLock::new(),
         };
         if let Some(variant) = variant

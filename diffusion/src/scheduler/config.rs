@@ -133,6 +133,18 @@ impl SchedulerConfig {
         }
     }
 
+    /// Takes back two settings as diffusers' `StableDiffusionPipeline` does with the scheduler of its
+    /// folder: early files leave out that latents are not clipped and that timesteps are shifted by
+    /// one.
+    #[must_use]
+    pub fn of_stable_diffusion(self) -> Self {
+        Self {
+            clip_sample: false,
+            steps_offset: 1,
+            ..self
+        }
+    }
+
     /// Reads a file, also with the infinities that Python writes and JSON does not have.
     ///
     /// # Errors

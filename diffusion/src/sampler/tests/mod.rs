@@ -1,4 +1,5 @@
 mod images;
+mod reference_mi;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
