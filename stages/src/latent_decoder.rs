@@ -1,6 +1,6 @@
 //! From latents to images.
 
-use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use mitune_diffusion::image::{ImageError, RgbImage};
 use mitune_diffusion::model::DiffusionModel;
 
@@ -8,8 +8,6 @@ use mitune_diffusion::model::DiffusionModel;
 pub(crate) struct LatentDecoder<'a> {
     pub(crate) model: &'a DiffusionModel,
     pub(crate) device: &'a Device,
-    /// The number format of the model.
-    pub(crate) dtype: FloatDType,
     /// Channels, height and width of a latent.
     pub(crate) shape: [usize; 3],
     /// Latents in the batch; places that no latent takes are filled up, so that an image does not depend on how many
@@ -32,7 +30,7 @@ impl LatentDecoder<'_> {
         }
         values.resize(self.batch_size * channels * height * width, 0.0);
         let data = TensorData::new(values, [self.batch_size, channels, height, width]);
-        let latents = Tensor::<4>::from_data(data, (self.device, DType::F32)).cast(self.dtype);
+        let latents = Tensor::<4>::from_data(data, (self.device, DType::F32));
         let images = self.model.decode(latents);
         let image = |place: usize| {
             let image = images.clone().narrow(0, place, 1).squeeze_dim::<3>(0);

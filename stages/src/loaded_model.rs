@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{Device, Tensor};
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection, float_types};
 use mitune_diffusion::image::RgbImage;
 use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
@@ -18,7 +18,6 @@ pub(crate) struct LoadedModel {
     pub(crate) device: Device,
     /// The device as options name it.
     pub(crate) device_name: String,
-    dtype: FloatDType,
 }
 
 /// A device that cannot compute in the format asked for.
@@ -70,7 +69,6 @@ impl LoadedModel {
             model,
             device,
             device_name,
-            dtype,
         })
     }
 
@@ -79,7 +77,6 @@ impl LoadedModel {
         LatentDecoder {
             model: &self.model,
             device: &self.device,
-            dtype: self.dtype,
             shape,
             batch_size,
         }
@@ -91,11 +88,6 @@ impl LoadedModel {
     /// - output: `[images, latent channels, height / downscale, width / downscale]`, in f32
     pub(crate) fn encode(&self, images: &[RgbImage]) -> Tensor<4> {
         let images = images.iter().map(|image| image.to_tensor(&self.device)).collect();
-        let (mean, _) = self
-            .model
-            .vae
-            .encode(Tensor::stack::<4>(images, 0).cast(self.dtype));
-        mean.cast(DType::F32)
-            .mul_scalar(self.model.vae_config.scaling_factor)
+        self.model.encode(Tensor::stack::<4>(images, 0))
     }
 }

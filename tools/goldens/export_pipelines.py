@@ -140,6 +140,56 @@ def sdxl(tokenizers: Path) -> StableDiffusionXLPipeline:
     )
 
 
+def parts(pipeline) -> list:
+    return [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+
+
+def convert(pipeline, dtype):
+    for part in parts(pipeline):
+        part.to(dtype)
+    return pipeline
+
+
+def outputs(pipeline, dtype) -> dict:
+    """What each part gives, alone, with its parameters as they are and inputs of the given type."""
+    encoded = encode(convert(pipeline, dtype))
+    rows = 2
+    width = pipeline.unet.config.cross_attention_dim
+    context = inputs(41, "context", (rows, 5, width)).to(dtype)
+    added = None
+    if "text_embeds" in encoded:
+        text = inputs(41, "text_embeds", (rows, encoded["text_embeds"].shape[1])).to(dtype)
+        added = dict(text_embeds=text, time_ids=torch.tensor([[512.0, 768.0, 0.0, 0.0, 512.0, 768.0]] * rows))
+    latents = inputs(41, "latents", (rows, 4, 8, 8)).to(dtype)
+    step = torch.tensor([10.0, 900.5])
+    image = inputs(41, "image", (rows, 3, 16, 16)).to(dtype)
+    found = {key: encoded[key] for key in ["context", "text_embeds"] if key in encoded}
+    found["output"] = pipeline.unet(latents, step, context, added_cond_kwargs=added).sample
+    found["decoded"] = pipeline.vae.decode(latents).sample
+    found["mean"] = pipeline.vae.encode(image).latent_dist.mean
+    return found
+
+
+def halves(pipeline) -> dict:
+    """Outputs in f64 of weights that were rounded; how far diffusers itself is off in half precision is printed."""
+    kept = [{key: value.clone() for key, value in part.state_dict().items()} for part in parts(pipeline)]
+    tensors = {}
+    for name, dtype in dict(f32=torch.float32, f16=torch.float16, bf16=torch.bfloat16).items():
+        convert(pipeline, torch.float32)
+        for part, values in zip(parts(pipeline), kept):
+            part.load_state_dict(values)
+        own = outputs(pipeline, dtype)
+        exact = outputs(pipeline, torch.float64)
+        for key, value in exact.items():
+            off = ((own[key].double() - value).norm() / value.norm()).item()
+            print(f"diffusers {pipeline.name} {name} {key}: relative error {off:.1e}")
+            tensors[f"{name}.{key}"] = value.float().contiguous()
+    convert(pipeline, torch.float32)
+    for part, values in zip(parts(pipeline), kept):
+        part.load_state_dict(values)
+    return tensors
+
+
 def encode(pipeline) -> dict:
     """The prompts as the denoiser reads them, and the negative branch of a pipeline without negative prompt."""
     encoded = pipeline.encode_prompt(PROMPTS, **GUIDED)
@@ -166,6 +216,8 @@ def main():
         golden["output"] = pipeline.unet(latents, step, golden["context"], added_cond_kwargs=added).sample
         golden["decoded"] = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
         save_file({key: value.contiguous() for key, value in golden.items()}, out / name / "golden.safetensors")
+        pipeline.name = name
+        save_file(halves(pipeline), out / name / "precision.safetensors")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,37 @@ def run_vae(r: random.Random, seed: int, config: dict) -> tuple[dict, dict]:
     return dict(image=image, latent=latent), found
 
 
+def draw_tiling(r: random.Random) -> dict:
+    config = draw_vae(r)
+    levels = r.randint(1, 3)
+    config |= dict(
+        block_out_channels=config["block_out_channels"][:1] * levels,
+        down_block_types=["DownEncoderBlock2D"] * levels,
+        up_block_types=["UpDecoderBlock2D"] * levels,
+        layers_per_block=1,
+        out_channels=1,
+        # A quarter of a tile is a whole number of latent positions, as in every published autoencoder.
+        sample_size=4 * 2 ** (levels - 1) * r.randint(1, 2),
+    )
+    return config
+
+
+def run_tiling(r: random.Random, seed: int, config: dict) -> tuple[dict, dict]:
+    model = fill(AutoencoderKL(**config), seed).double()
+    model.enable_tiling()
+    model.enable_slicing()
+    scale = 2 ** (len(config["block_out_channels"]) - 1)
+    tile = config["sample_size"] // scale
+    batch, height, width = 2, tile * r.randint(1, 3) + r.randint(1, 3), tile + r.randint(0, 3)
+    image = [batch, config["in_channels"], height * scale, width * scale]
+    latent = [batch, config["latent_channels"], height, width]
+    moments = model.encode(inputs(seed, "image", image).double()).latent_dist
+    decoded = model.decode(inputs(seed, "latent", latent).double()).sample
+    assert list(decoded.shape[2:]) == image[2:]
+    found = dict(mean=moments.mean, logvar=moments.logvar, decoded=decoded)
+    return dict(image=image, latent=latent), found
+
+
 def draw_clip(r: random.Random) -> dict:
     heads = r.randint(1, 3)
     projected = r.random() < 0.5
@@ -166,15 +197,20 @@ def run_clip(r: random.Random, seed: int, config: dict) -> tuple[dict, dict]:
     return dict(ids=ids), found
 
 
-NETWORKS = dict(unet=(draw_unet, run_unet), vae=(draw_vae, run_vae), clip=(draw_clip, run_clip))
+NETWORKS = dict(
+    unet=(draw_unet, run_unet, 60),
+    vae=(draw_vae, run_vae, 60),
+    clip=(draw_clip, run_clip, 60),
+    tiling=(draw_tiling, run_tiling, 12),
+)
 
 
 @torch.no_grad()
 def main():
     out = Path(sys.argv[1])
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     out.mkdir(parents=True, exist_ok=True)
-    for network, (draw, run) in NETWORKS.items():
+    for network, (draw, run, count) in NETWORKS.items():
+        count = int(sys.argv[2]) if len(sys.argv) > 2 else count
         cases, tensors = [], {}
         for seed in range(count):
             r = random.Random(f"{network} {seed}")

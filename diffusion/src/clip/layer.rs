@@ -1,13 +1,13 @@
 //! One transformer layer of the text model.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor};
 
 use super::attention::CausalAttention;
 use super::config::{ClipTextConfig, HiddenActivation};
 use crate::linear::{Bias, Linear};
+use crate::unet::LayerNorm;
 
 /// transformers' `CLIPEncoderLayer`: normalization before each half, residuals around it.
 #[derive(Module, Debug)]
@@ -61,7 +61,5 @@ impl FeedForward {
 }
 
 pub(super) fn layer_norm(config: &ClipTextConfig, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(config.hidden_size)
-        .with_epsilon(config.layer_norm_eps)
-        .init(device)
+    LayerNorm::with_epsilon(config.hidden_size, config.layer_norm_eps, device)
 }

@@ -1,12 +1,13 @@
 //! The text model as a whole.
 
 use burn::module::{Initializer, Module};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::config::{ClipTextConfig, ClipTextConfigError};
 use super::layer::{EncoderLayer, layer_norm};
 use crate::linear::{Bias, Linear};
+use crate::unet::LayerNorm;
 
 /// transformers' `CLIPTextModel`, or `CLIPTextModelWithProjection` when it has a projection.
 #[derive(Module, Debug)]

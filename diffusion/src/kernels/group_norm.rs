@@ -18,7 +18,7 @@ pub struct GroupNormOptions {
 }
 
 /// Brings each group of channels of each image to mean 0 and variance 1, then scales and shifts
-/// each channel. Statistics are taken in f32 whatever the element type.
+/// each channel. All of it is computed in f32 whatever the element type.
 ///
 /// # Shapes
 /// - x and output: `[batch, height, width, channels]`
@@ -56,12 +56,13 @@ pub(super) fn composed(
     let normalised = centred / (variance + options.epsilon).sqrt();
     let normalised = normalised
         .reshape([batch, channels, height, width])
-        .permute([0, 2, 3, 1])
-        .cast(dtype);
-    let per_channel = [1, 1, 1, channels];
-    let output = normalised * weight.reshape(per_channel) + bias.reshape(per_channel);
-    match options.silu {
+        .permute([0, 2, 3, 1]);
+    let per_channel = |values: Tensor<1>| values.cast(DType::F32).reshape([1, 1, 1, channels]);
+    let output = normalised * per_channel(weight) + per_channel(bias);
+    // Rounded once, at the end.
+    let output = match options.silu {
         true => activation::silu(output),
         false => output,
-    }
+    };
+    output.cast(dtype)
 }

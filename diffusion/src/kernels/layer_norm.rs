@@ -3,9 +3,10 @@
 #[cfg(feature = "kernels")]
 pub(super) mod kernel;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
-/// Brings each token to mean 0 and variance 1, then scales and shifts each feature.
+/// Brings each token to mean 0 and variance 1, then scales and shifts each feature. All of it is
+/// computed in f32 whatever the element type.
 ///
 /// # Shapes
 /// - x and output: `[batch, tokens, features]`
@@ -29,5 +30,7 @@ pub fn layer_norm(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64
 }
 
 pub(super) fn composed(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<3> {
-    burn::tensor::module::layer_norm(x, weight, Some(bias), epsilon)
+    let dtype = x.dtype();
+    let [weight, bias] = [weight, bias].map(|values| values.cast(DType::F32));
+    burn::tensor::module::layer_norm(x.cast(DType::F32), weight, Some(bias), epsilon).cast(dtype)
 }

@@ -169,12 +169,15 @@ impl ModelDirectory {
 
     /// Loads every component onto a device, with parameters of the given element type.
     ///
+    /// As in diffusers, the autoencoder of Stable Diffusion XL is f32 where the others are f16 if its
+    /// `force_upcast` says that f16 overflows in it.
+    ///
     /// # Errors
     /// When a tensor is missing, unused, misshapen or not finite.
     pub fn load(&self, device: &Device, dtype: FloatDType) -> Result<DiffusionModel, ModelError> {
         Ok(DiffusionModel {
             unet: self.load_unet(device, dtype)?,
-            vae: self.load_vae(device, dtype)?,
+            vae: self.load_vae(device, self.vae_dtype(dtype))?,
             text_encoder: self.load_text_encoder(device, dtype)?,
             second_text_encoder: self.load_second_text_encoder(device, dtype)?,
             tokenizer: self.text.tokenizer.clone(),
@@ -183,6 +186,14 @@ impl ModelDirectory {
             text_config: self.text.config.clone(),
             scheduler_config: self.scheduler_config.clone(),
         })
+    }
+
+    fn vae_dtype(&self, dtype: FloatDType) -> FloatDType {
+        let overflows = self.second.is_some() && self.vae_config.force_upcast;
+        match (dtype, overflows) {
+            (FloatDType::F16, true) => FloatDType::F32,
+            _ => dtype,
+        }
     }
 
     /// Loads the denoiser alone.

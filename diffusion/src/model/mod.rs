@@ -16,7 +16,7 @@ mod tests;
 mod text;
 mod write;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 pub use architecture::{Architecture, UnknownArchitecture};
 pub use digests::ModelDigests;
@@ -29,7 +29,7 @@ use crate::conditioning::ImageSize;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
-use crate::vae::{AutoencoderConfig, AutoencoderKL};
+use crate::vae::{AutoencoderConfig, AutoencoderKL, Pieces};
 
 /// The parts of a text-to-image model, on one device.
 #[derive(Debug, Clone)]
@@ -77,12 +77,25 @@ impl DiffusionModel {
         }
     }
 
-    /// Decodes latents as the denoiser knows them, that is multiplied by the scaling factor.
+    /// Decodes latents as the denoiser knows them, that is multiplied by the scaling factor. Large
+    /// images are [tiled](Pieces::LARGE).
     ///
     /// # Shapes
     /// - latents: `[batch, latent channels, height, width]`
     /// - output: `[batch, 3, height * downscale, width * downscale]`, about -1..1
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        self.vae.decode(latents / self.vae_config.scaling_factor)
+        self.vae
+            .decode_in(latents / self.vae_config.scaling_factor, Pieces::LARGE)
+    }
+
+    /// Encodes images into the mean of their latents as the denoiser knows them, that is multiplied
+    /// by the scaling factor, in f32. Large images are [tiled](Pieces::LARGE).
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, height, width]`, -1..1
+    /// - output: `[batch, latent channels, height / downscale, width / downscale]`
+    pub fn encode(&self, images: Tensor<4>) -> Tensor<4> {
+        let (mean, _) = self.vae.encode_in(images, Pieces::LARGE);
+        mean.cast(DType::F32).mul_scalar(self.vae_config.scaling_factor)
     }
 }

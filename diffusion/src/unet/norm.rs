@@ -63,6 +63,8 @@ pub struct LayerNorm {
     pub weight: Param<Tensor<1>>,
     /// Shift, `[features]`.
     pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
 }
 
 impl LayerNorm {
@@ -71,9 +73,15 @@ impl LayerNorm {
 
     /// Creates the identity scale and shift.
     pub fn new(features: usize, device: &Device) -> Self {
+        Self::with_epsilon(features, Self::EPSILON, device)
+    }
+
+    /// Creates the identity scale and shift with another addition to the variance.
+    pub fn with_epsilon(features: usize, epsilon: f64, device: &Device) -> Self {
         Self {
             weight: Initializer::Ones.init([features], device),
             bias: Initializer::Zeros.init([features], device),
+            epsilon,
         }
     }
 
@@ -82,6 +90,6 @@ impl LayerNorm {
     /// # Shapes
     /// - x and output: `[batch, tokens, features]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        layer_norm(x, self.weight.val(), self.bias.val(), Self::EPSILON)
+        layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }

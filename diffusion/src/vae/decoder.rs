@@ -1,7 +1,7 @@
 //! From a latent to pixels.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::config::AutoencoderConfig;
 use super::mid_block::MidBlock;
@@ -41,6 +41,10 @@ impl Decoder {
             conv_norm_out: group_norm(config.norm_num_groups, coarsest_first[last], device),
             conv_out: Conv2d::same([coarsest_first[last], config.out_channels], 3, device),
         }
+    }
+
+    pub(super) fn dtype(&self) -> DType {
+        self.conv_in.weight.val().dtype()
     }
 
     /// # Shapes

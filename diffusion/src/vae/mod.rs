@@ -11,9 +11,11 @@ mod random_tests;
 mod resnet;
 #[cfg(test)]
 mod tests;
+mod tiling;
 
 pub use autoencoder::AutoencoderKL;
 pub use config::{AutoencoderConfig, AutoencoderConfigError};
+pub use tiling::{LARGE, Pieces, Slicing, Tiling};
 
 use crate::weights::NameTable;
 

@@ -80,7 +80,7 @@ pub(crate) fn check_random_cases(
 ) {
     let text = std::fs::read(path(&format!("random/{network}.json"))).unwrap();
     let cases: Vec<RandomCase> = serde_json::from_slice(&text).unwrap();
-    assert!(cases.len() >= 50);
+    assert!(cases.len() >= if network == "tiling" { 10 } else { 50 });
     let expected = tensors(&format!("random/{network}.safetensors"));
     let mut largest = std::collections::BTreeMap::new();
     for case in &cases {

@@ -1,7 +1,7 @@
 //! From candidates to judged images.
 
 use arrow_array::{Array, BinaryArray, RecordBatch, StructArray};
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 use mitune_diffusion::image::{ImageError, RgbImage};
 use mitune_diffusion::model::DiffusionModel;
 
@@ -160,7 +160,6 @@ impl Judge<'_> {
         let decoder = LatentDecoder {
             model,
             device,
-            dtype: FloatDType::F32,
             // Their images have one size, so their latents have one shape.
             shape: *shape,
             batch_size: self.batch_size,
@@ -229,7 +228,7 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{DType, Tensor, TensorData};
+    use burn::tensor::{DType, FloatDType, Tensor, TensorData};
     use mitune_diffusion::model::ModelDirectory;
 
     use super::*;

@@ -16,7 +16,7 @@ use crate::columns::string_column;
 use crate::item_blocks::{Block, ItemTable};
 use crate::latent_decoder::LatentDecoder;
 use crate::latent_shape::latent_shape;
-use crate::model_source::{ADAPTER_PORT, float_dtype};
+use crate::model_source::ADAPTER_PORT;
 use crate::producer::producer;
 use crate::schema;
 use crate::stage::{StageContext, StageError, StageOutput};
@@ -223,7 +223,6 @@ impl Worker<'_> {
         let decoder = LatentDecoder {
             model: self.model,
             device: self.device,
-            dtype: float_dtype(self.stage.dtype),
             shape: self.latent_shape,
             batch_size: candidates.len(),
         };

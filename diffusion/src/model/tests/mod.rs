@@ -1,6 +1,7 @@
 mod architectures;
 mod errors;
 mod pipelines;
+mod precision;
 
 use std::path::{Path, PathBuf};
 
