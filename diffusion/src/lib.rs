@@ -15,6 +15,7 @@ pub mod model;
 pub mod mutual_information;
 pub mod noise;
 pub mod prediction;
+pub mod rectified_flow;
 pub mod sampler;
 pub mod schedule;
 pub mod scheduler;

@@ -58,7 +58,12 @@ def draw(context, seed, content, seed_index, step, count):
     return values[:count]
 
 
-for context in (b"mitune sampling noise v1", b"mitune forward noise v1"):
-    values = draw(context, 42, bytes([7] * 32), 3, 17, 6)
-    bits = [struct.unpack("<I", struct.pack("<f", value))[0] for value in values]
-    print(context.decode(), bits, values)
+def main():
+    for context in (b"mitune sampling noise v1", b"mitune forward noise v1"):
+        values = draw(context, 42, bytes([7] * 32), 3, 17, 6)
+        bits = [struct.unpack("<I", struct.pack("<f", value))[0] for value in values]
+        print(context.decode(), bits, values)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,8 @@
 
 mod error;
 mod errors;
+#[cfg(test)]
+mod given_images_tests;
 mod settings;
 #[cfg(test)]
 mod tests;
