@@ -4,6 +4,7 @@
 //! scheduler step and the squared difference that mutual information needs all come from it, so
 //! the score costs no further evaluation. Squared differences stay on the device until the end.
 
+mod candidate;
 mod error;
 mod settings;
 #[cfg(test)]
@@ -12,44 +13,19 @@ mod tests;
 use std::ops::ControlFlow;
 
 use burn::tensor::{DType, Tensor, TensorData};
-use rayon::prelude::*;
 
 use crate::conditioning::Conditioning;
 use crate::guidance::{Denoiser, Guidance, squared_norms};
 use crate::mutual_information::{Estimator, Level};
 use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
+
+use self::candidate::CounterNoise;
 use crate::scheduler::{ReverseProcess, SchedulerConfig, Trajectory};
 
 pub use crate::scheduler::SchedulerKind;
+pub use candidate::{Candidate, CandidateRequest};
 pub use error::SamplerError;
 pub use settings::SamplerSettings;
-
-/// One image to make.
-#[derive(Debug, Clone)]
-pub struct CandidateRequest<'a> {
-    /// What the prompt's noise is named by.
-    pub prompt: &'a ContentKey,
-    /// Which of the prompt's candidates.
-    pub seed_index: u32,
-    /// The encoded prompt, one row.
-    pub conditioning: &'a Conditioning,
-}
-
-/// A finished image, still a latent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
-    /// Which of the prompt's candidates.
-    pub seed_index: u32,
-    /// The latent as the network sees it (not divided by the autoencoder's scaling factor),
-    /// channels first.
-    pub latent: Vec<f32>,
-    /// Mutual information with the prompt, in nats, summed over the latent's elements.
-    pub mi: f64,
-    /// The weighted term of every evaluation of the network, counted or not.
-    pub mi_trace: Vec<f32>,
-    /// The timestep of every evaluation, rounded where it is fractional.
-    pub timesteps: Vec<i32>,
-}
 
 /// What the loop tells after each step; returning `Break` cancels the run.
 pub type OnStep<'a> = dyn FnMut(StepProgress) -> ControlFlow<()> + 'a;
@@ -270,25 +246,6 @@ impl Sampler {
                 })
             })
             .collect()
-    }
-}
-
-/// Counter-based noise of a batch, each candidate's its own.
-struct CounterNoise<'a> {
-    source: &'a NoiseSource,
-    seed: u64,
-    requests: &'a [CandidateRequest<'a>],
-}
-
-impl BatchNoise for CounterNoise<'_> {
-    fn fill(&mut self, step: u32, out: &mut [f32]) {
-        let size = out.len() / self.requests.len().max(1);
-        out.par_chunks_mut(size.max(1))
-            .zip(self.requests)
-            .for_each(|(values, request)| {
-                self.source
-                    .normal(self.seed, request.prompt, request.seed_index, step, values);
-            });
     }
 }
 

@@ -150,7 +150,7 @@ impl SchedulerConfig {
     /// # Errors
     /// Fails when the text is not JSON or says something that is not supported.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(&super::file::without_infinities(text))
+        serde_json::from_str(&super::python_json::without_infinities(text))
     }
 
     /// Builds the noise schedule.
@@ -285,6 +285,8 @@ mod tests {
             (r#"{"final_sigmas_type": "one"}"#, "final_sigmas_type"),
             (r#"{"interpolation_type": "cubic"}"#, "interpolation_type"),
             (r#"{"solver_type": "rk4"}"#, "solver_type"),
+            (r#"{"clip_sample_range": -1}"#, "clip_sample_range"),
+            (r#"{"sample_max_value": 0}"#, "sample_max_value"),
         ] {
             let error = serde_json::from_str::<SchedulerConfig>(text).unwrap_err();
             assert!(error.to_string().contains(&format!("`{key}`")), "{error}");

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{DynamicThreshold, SchedulerConfig, SchedulerConfigError, VarianceType};
-use super::solver_config::{SigmaConfig, SigmaSpread, SolverConfig, SolverForm};
-use super::timesteps::TimestepSpacing;
-use crate::prediction::PredictionType;
-use crate::schedule::BetaSchedule;
+use super::config::{DynamicThreshold, SchedulerConfig, SchedulerConfigError};
+use super::file_names::{
+    BETA_SCHEDULES, PREDICTION_TYPES, SOLVER_FORMS, SPACINGS, VARIANCE_TYPES, chosen, name,
+};
+use super::solver_config::{SigmaConfig, SigmaSpread, SolverConfig};
 
 /// Declares the file: every key may be absent or null, and what is absent is not written.
 macro_rules! scheduler_file {
@@ -61,40 +61,6 @@ scheduler_file! {
     lambda_min_clipped: f64,
 }
 
-/// The names of a value in the file and what they stand for, the name to write first.
-type Names<T> = &'static [(&'static str, T)];
-
-const BETA_SCHEDULES: Names<BetaSchedule> = &[
-    ("linear", BetaSchedule::Linear),
-    ("scaled_linear", BetaSchedule::ScaledLinear),
-    ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
-    ("sigmoid", BetaSchedule::Sigmoid),
-];
-const VARIANCE_TYPES: Names<VarianceType> = &[
-    ("fixed_small", VarianceType::FixedSmall),
-    ("fixed_small_log", VarianceType::FixedSmallLog),
-    ("fixed_large", VarianceType::FixedLarge),
-];
-const PREDICTION_TYPES: Names<PredictionType> = &[
-    ("epsilon", PredictionType::Epsilon),
-    ("v_prediction", PredictionType::VPrediction),
-    ("sample", PredictionType::Sample),
-    ("original_sample", PredictionType::Sample),
-];
-const SPACINGS: Names<TimestepSpacing> = &[
-    ("leading", TimestepSpacing::Leading),
-    ("trailing", TimestepSpacing::Trailing),
-    ("linspace", TimestepSpacing::Linspace),
-];
-/// Names of other solvers' forms stand for midpoint, as in diffusers.
-const SOLVER_FORMS: Names<SolverForm> = &[
-    ("midpoint", SolverForm::Midpoint),
-    ("heun", SolverForm::Heun),
-    ("logrho", SolverForm::Midpoint),
-    ("bh1", SolverForm::Midpoint),
-    ("bh2", SolverForm::Midpoint),
-];
-
 impl TryFrom<SchedulerFile> for SchedulerConfig {
     type Error = SchedulerConfigError;
 
@@ -109,6 +75,16 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
                 supported,
             ));
         }
+        let positive = |key, value: Option<f64>| match value {
+            Some(value) if value.is_nan() || value <= 0.0 => Err(SchedulerConfigError::unsupported(
+                key,
+                &value.to_string(),
+                "above 0",
+            )),
+            _ => Ok(value),
+        };
+        let clip_sample_range = positive("clip_sample_range", file.clip_sample_range)?;
+        let sample_max_value = positive("sample_max_value", file.sample_max_value)?;
         let spacing = match &file.timestep_spacing {
             Some(_) => Some(chosen(
                 &file.timestep_spacing,
@@ -120,7 +96,7 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
         };
         let threshold = DynamicThreshold {
             ratio: file.dynamic_thresholding_ratio.unwrap_or(0.995),
-            largest: file.sample_max_value.unwrap_or(1.0),
+            largest: sample_max_value.unwrap_or(1.0),
         };
         Ok(Self {
             num_train_timesteps,
@@ -148,7 +124,7 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
                 "`fixed_small`, `fixed_small_log`, `fixed_large`",
             )?,
             clip_sample: file.clip_sample.unwrap_or(true),
-            clip_sample_range: file.clip_sample_range.unwrap_or(1.0),
+            clip_sample_range: clip_sample_range.unwrap_or(1.0),
             thresholding: (file.thresholding == Some(true)).then_some(threshold),
             set_alpha_to_one: file.set_alpha_to_one,
             skip_prk_steps: file.skip_prk_steps == Some(true),
@@ -263,51 +239,4 @@ impl From<SchedulerConfig> for SchedulerFile {
 
 fn changed<T: PartialEq>(value: T, default: T) -> Option<T> {
     (value != default).then_some(value)
-}
-
-fn name<T: PartialEq>(value: T, names: Names<T>) -> Option<String> {
-    let found = names.iter().find(|(_, named)| *named == value);
-    found.map(|(name, _)| (*name).to_owned())
-}
-
-/// Looks a name up; an absent one is the first.
-fn chosen<T: Copy>(
-    found: &Option<String>,
-    names: &[(&str, T)],
-    key: &'static str,
-    supported: &'static str,
-) -> Result<T, SchedulerConfigError> {
-    let found = found.as_deref().unwrap_or(names[0].0);
-    match names.iter().find(|(name, _)| *name == found) {
-        Some((_, value)) => Ok(*value),
-        None => Err(SchedulerConfigError::unsupported(key, found, supported)),
-    }
-}
-
-/// Replaces the bare words for infinities and not-a-number, which Python writes, by null: where
-/// diffusers uses them they are its defaults.
-pub(super) fn without_infinities(text: &str) -> String {
-    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
-    let mut plain = String::with_capacity(text.len());
-    let (mut rest, mut quoted) = (text, false);
-    while let Some(character) = rest.chars().next() {
-        let word = WORDS.into_iter().find(|word| !quoted && rest.starts_with(word));
-        let length = match (word, character) {
-            (Some(word), _) => {
-                plain.push_str("null");
-                rest = &rest[word.len()..];
-                continue;
-            }
-            // An escape covers the character after it.
-            (None, '\\') => rest.chars().take(2).map(char::len_utf8).sum(),
-            (None, '"') => {
-                quoted = !quoted;
-                1
-            }
-            (None, character) => character.len_utf8(),
-        };
-        plain.push_str(&rest[..length]);
-        rest = &rest[length..];
-    }
-    plain
 }

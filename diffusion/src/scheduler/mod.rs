@@ -1,5 +1,7 @@
 //! Schedulers: from a diffusers scheduler configuration to the numbers of each reverse step.
 
+#[cfg(test)]
+mod any_file_tests;
 pub mod config;
 pub mod ddim;
 pub mod ddpm;
@@ -8,10 +10,12 @@ mod diffusers_tests;
 pub mod dpm_solver;
 pub mod euler;
 mod file;
+mod file_names;
 pub mod forward_process;
 pub mod kind;
 pub mod limit;
 pub mod pndm;
+mod python_json;
 pub mod reverse_step;
 mod sigmas;
 pub mod solver_config;

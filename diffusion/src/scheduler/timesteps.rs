@@ -35,7 +35,10 @@ impl TimestepSpacing {
         let timesteps: Vec<usize> = match self {
             Self::Leading => {
                 let stride = length / steps;
-                (0..steps).rev().map(|i| i * stride + offset).collect()
+                (0..steps)
+                    .rev()
+                    .map(|i| (i * stride).saturating_add(offset))
+                    .collect()
             }
             Self::Trailing => {
                 let stride = trailing_stride(length, length, steps);
@@ -82,7 +85,7 @@ impl TimestepSpacing {
         };
         Ok(whole
             .into_iter()
-            .map(|timestep| (timestep + shift) as f64)
+            .map(|timestep| timestep.saturating_add(shift) as f64)
             .collect())
     }
 }

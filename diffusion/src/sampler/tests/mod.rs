@@ -1,5 +1,6 @@
 mod images;
 mod reference_mi;
+mod schedulers;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;

@@ -97,7 +97,7 @@ fn spaced(config: &SchedulerConfig, visible: usize, steps: usize) -> Result<Vec<
                 let stride = visible / (steps + 1);
                 let spaced = (1..=steps).rev();
                 spaced
-                    .map(|i| (i * stride + config.steps_offset) as f64)
+                    .map(|i| (i * stride).saturating_add(config.steps_offset) as f64)
                     .collect()
             }
             TimestepSpacing::Trailing => {
