@@ -13,7 +13,7 @@ const UP_BLOCKS: [&str; 2] = ["UpBlock2D", "CrossAttnUpBlock2D"];
 /// Features that are not implemented, each with the values that leave it switched off.
 fn switched_off() -> Vec<(&'static str, Vec<Value>)> {
     let null = || vec![Value::Null];
-    let no = || vec![json!(false)];
+    let no = || vec![json!(false), Value::Null];
     vec![
         ("act_fn", vec![json!("silu"), json!("swish")]),
         ("attention_type", vec![json!("default")]),
@@ -75,8 +75,8 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
         sample_size: reader.take("sample_size", "a number or `null`", None, size)?,
         in_channels: reader.take("in_channels", count, 4, positive)?,
         out_channels: reader.take("out_channels", count, 4, positive)?,
-        center_input_sample: reader.take("center_input_sample", switch, false, Value::as_bool)?,
-        flip_sin_to_cos: reader.take("flip_sin_to_cos", switch, true, Value::as_bool)?,
+        center_input_sample: reader.take("center_input_sample", switch, false, flag)?,
+        flip_sin_to_cos: reader.take("flip_sin_to_cos", switch, true, flag)?,
         freq_shift: reader.take("freq_shift", number, 0.0, Value::as_f64)?,
         down_attention: block_types(reader, "down_block_types", DOWN_BLOCKS, down, levels)?,
         mid_block: reader.take(
@@ -92,13 +92,7 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
             let types = block_types(reader, "up_block_types", UP_BLOCKS, up, levels)?;
             types.into_iter().rev().collect()
         },
-        only_cross_attention: reader.take_per_level(
-            "only_cross_attention",
-            switch,
-            false,
-            levels,
-            Value::as_bool,
-        )?,
+        only_cross_attention: reader.take_per_level("only_cross_attention", switch, false, levels, flag)?,
         layers_per_block: reader.take_per_level("layers_per_block", count, 2, levels, positive)?,
         downsample_padding: reader.take("downsample_padding", "`0` or `1`", 1, |value| {
             match value.as_u64() {
@@ -121,8 +115,8 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
             positive,
         )?,
         attention_heads: reader.take_per_level("attention_head_dim", count, 8, levels, positive)?,
-        use_linear_projection: reader.take("use_linear_projection", switch, false, Value::as_bool)?,
-        upcast_attention: reader.take("upcast_attention", switch, false, Value::as_bool)?,
+        use_linear_projection: reader.take("use_linear_projection", switch, false, flag)?,
+        upcast_attention: reader.take("upcast_attention", switch, false, flag)?,
         time_embedding_dim: reader.take(
             "time_embedding_dim",
             "a number above 0 or `null`",
@@ -209,6 +203,14 @@ fn block_types(
             found: types.len(),
             expected: levels,
         }),
+    }
+}
+
+/// A switch; published files have `null` for off.
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Null => Some(false),
+        value => value.as_bool(),
     }
 }
 
@@ -352,6 +354,33 @@ mod tests {
         .unwrap();
         assert_eq!(config.attention_heads, [5, 10, 20, 20]);
         assert!(config.use_linear_projection && config.upcast_attention);
+    }
+
+    /// Every field that Stable Diffusion XL ships with.
+    #[test]
+    fn stable_diffusion_xl() {
+        let config = parse(json!({
+            "addition_embed_type": "text_time", "addition_embed_type_num_heads": 64, "addition_time_embed_dim": 256,
+            "attention_head_dim": [5, 10, 20], "block_out_channels": [320, 640, 1280], "class_embed_type": null,
+            "class_embeddings_concat": false, "conv_in_kernel": 3, "conv_out_kernel": 3,
+            "cross_attention_dim": 2048, "cross_attention_norm": null,
+            "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "dual_cross_attention": false, "encoder_hid_dim": null, "encoder_hid_dim_type": null,
+            "mid_block_only_cross_attention": null, "mid_block_type": "UNetMidBlock2DCrossAttn",
+            "num_attention_heads": null, "num_class_embeds": null, "only_cross_attention": false,
+            "projection_class_embeddings_input_dim": 2816, "resnet_out_scale_factor": 1.0,
+            "resnet_skip_time_act": false, "resnet_time_scale_shift": "default", "sample_size": 128,
+            "time_cond_proj_dim": null, "time_embedding_act_fn": null, "time_embedding_dim": null,
+            "time_embedding_type": "positional", "timestep_post_act": null,
+            "transformer_layers_per_block": [1, 2, 10],
+            "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], "upcast_attention": null,
+            "use_linear_projection": true,
+        }))
+        .unwrap();
+        assert_eq!(config.transformer_layers_per_block, [1, 2, 10]);
+        assert!(!config.upcast_attention);
+        let addition = config.addition.unwrap();
+        assert_eq!((addition.time_features, addition.text_features()), (256, 1280));
     }
 
     #[test]

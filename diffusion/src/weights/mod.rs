@@ -35,6 +35,6 @@ pub use safetensors::Dtype;
 pub use save::{encode_safetensors, module_tensors, parameter_shapes, write_safetensors};
 #[cfg(test)]
 pub(crate) use seeded::seeded_input;
-pub use seeded::{SeededTensors, seeded_values};
+pub use seeded::{SeededTensors, seeded_input_values, seeded_values};
 pub use source::{PartReader, TensorMap, TensorSource};
 pub use stream::stream_safetensors;

@@ -172,7 +172,13 @@ pub fn seeded_values(seed: u64, name: &str, shape: &[usize]) -> Vec<f32> {
         .collect()
 }
 
-/// Input of a test, of variance 1.
+/// Numbers of variance 1 to feed a network with, named apart from every weight.
+pub fn seeded_input_values(seed: u64, name: &str, count: usize) -> Vec<f32> {
+    let numbers = Numbers::new(seed, &format!("input {name}"), 3.0_f64.sqrt(), 0.0);
+    (0..count).map(|index| numbers.at(index)).collect()
+}
+
+/// [`seeded_input_values`] as a tensor.
 #[cfg(test)]
 pub(crate) fn seeded_input<const D: usize>(
     seed: u64,
@@ -180,9 +186,7 @@ pub(crate) fn seeded_input<const D: usize>(
     shape: [usize; D],
     device: &burn::tensor::Device,
 ) -> burn::tensor::Tensor<D> {
-    let numbers = Numbers::new(seed, &format!("input {name}"), 3.0_f64.sqrt(), 0.0);
-    let count: usize = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|index| numbers.at(index)).collect();
+    let values = seeded_input_values(seed, name, shape.iter().product());
     burn::tensor::Tensor::from_data(burn::tensor::TensorData::new(values, shape), device)
 }
 
