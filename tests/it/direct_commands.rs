@@ -136,7 +136,8 @@ fn mistakes_are_named_and_exit_with_2() {
         assert!(ended.stderr.contains(text), "{more:?}: {}", ended.stderr);
         assert!(!folder.join("out").exists());
     };
-    refused(&["--scheduler", "euler"], "euler");
+    refused(&["--scheduler", "unipc"], "unipc");
+    refused(&["--eta", "1.5"], "Sampler setting `eta` is `1.5`");
     refused(
         &["--height", "20"],
         "Setting `height` is 20, expected a positive multiple of 8",

@@ -20,7 +20,7 @@ use crate::mutual_information::{Estimator, Level};
 use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
 
 use self::candidate::CounterNoise;
-use crate::scheduler::{ReverseProcess, SchedulerConfig, Trajectory};
+use crate::scheduler::{Latents, ReverseProcess, SchedulerConfig, Trajectory};
 
 pub use crate::scheduler::SchedulerKind;
 pub use candidate::{Candidate, CandidateRequest};
@@ -195,7 +195,7 @@ impl Sampler {
             noise.fill(step, &mut values);
             Tensor::<4>::from_data(TensorData::new(values, shape), (&device, DType::F32))
         };
-        let start = draw(START).mul_scalar(self.process.start);
+        let start = draw(START).scaled(self.process.start);
         let mut trajectory = Trajectory::new(start, self.process.memory);
         let mut squares = Vec::with_capacity(self.evaluations());
         for (index, step) in self.process.steps.iter().enumerate() {
