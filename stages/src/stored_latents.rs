@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use mitune_diffusion::image::{ImageError, RgbImage};
 use mitune_diffusion::model::{ModelDirectory, ModelError};
-use mitune_diffusion::vae::{AutoencoderConfig, AutoencoderKL};
+use mitune_diffusion::vae::{AutoencoderConfig, AutoencoderKL, Pieces};
 use mitune_store::{Artifact, Store, StoreError};
 
 /// Elements of the latents that are decoded together at most: eight images of 512 x 512 pixels with four channels.
@@ -95,7 +95,9 @@ impl StoredLatentDecoder {
         for batch in latents.chunks(batch) {
             let values = TensorData::new(batch.concat(), [batch.len(), channels, height, width]);
             let latents = Tensor::<4>::from_data(values, &self.device);
-            let decoded = self.vae.decode(latents / self.config.scaling_factor);
+            let decoded = self
+                .vae
+                .decode_in(latents / self.config.scaling_factor, Pieces::LARGE);
             for image in decoded.split(1, 0) {
                 images.push(RgbImage::from_tensor(image.squeeze_dim::<3>(0))?);
             }

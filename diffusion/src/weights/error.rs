@@ -1,5 +1,6 @@
 //! What can be wrong with a weight file, and with a file's fit to a module.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -171,12 +172,14 @@ pub enum WeightsError {
         count: usize,
     },
     /// The tensors do not fit the module.
-    #[error("Weights `{origin}` do not fit: {}", Listed(problems))]
+    #[error("Weights `{origin}` do not fit: {}", Listed(problems, shards))]
     Misfit {
         /// The file, folder or memory the tensors come from.
         origin: String,
         /// Every problem found, in the order of the module's parameters.
         problems: Vec<LoadProblem>,
+        /// The file of each tensor with a problem, by name, where there are several files.
+        shards: BTreeMap<String, String>,
     },
 }
 
@@ -237,6 +240,20 @@ pub enum LoadProblem {
     },
 }
 
+impl LoadProblem {
+    /// The tensor's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Missing { name, .. }
+            | Self::Unused { name, .. }
+            | Self::Shape { name, .. }
+            | Self::NotFloat { name, .. }
+            | Self::NotFinite { name, .. }
+            | Self::OutOfRange { name, .. } => name,
+        }
+    }
+}
+
 struct Needed(Option<u64>);
 
 impl fmt::Display for Needed {
@@ -248,7 +265,7 @@ impl fmt::Display for Needed {
     }
 }
 
-struct Listed<'a>(&'a [LoadProblem]);
+struct Listed<'a>(&'a [LoadProblem], &'a BTreeMap<String, String>);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -256,6 +273,9 @@ impl fmt::Display for Listed<'_> {
         for (index, problem) in self.0.iter().take(SHOWN).enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{problem}")?;
+            if let Some(shard) = self.1.get(problem.name()) {
+                write!(f, " in `{shard}`")?;
+            }
         }
         if self.0.len() > SHOWN {
             write!(f, "; and {} more", self.0.len() - SHOWN)?;

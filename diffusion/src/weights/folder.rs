@@ -201,6 +201,12 @@ impl TensorSource for WeightsFolder {
         self.files[*file].read(name)
     }
 
+    fn shard_of(&self, name: &str) -> Option<String> {
+        let file = self.files.get(*self.tensors.get(name)?)?;
+        let shard = file.path().file_name()?.to_string_lossy().into_owned();
+        (file.path() != self.path).then_some(shard)
+    }
+
     fn parts(&self, name: &str) -> Result<Box<dyn PartReader>, WeightsError> {
         let file = self.tensors.get(name).ok_or_else(|| WeightsError::NoTensor {
             tensor: name.to_owned(),

@@ -49,6 +49,11 @@ pub fn load_module<M: Module>(
     } else {
         Err(WeightsError::Misfit {
             origin: source.origin(),
+            shards: loader
+                .problems
+                .iter()
+                .filter_map(|problem| Some((problem.name().to_owned(), source.shard_of(problem.name())?)))
+                .collect(),
             problems: loader.problems,
         })
     }

@@ -25,6 +25,11 @@ pub trait TensorSource {
     /// When the source lacks the tensor or cannot read it.
     fn read(&self, name: &str) -> Result<HostTensor, WeightsError>;
 
+    /// Which of several files holds a tensor, for messages; none where there is one file.
+    fn shard_of(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Opens a tensor to be read in parts, by default from its whole contents.
     ///
     /// # Errors

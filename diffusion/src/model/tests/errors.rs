@@ -70,3 +70,141 @@ fn broken_models_are_named() {
     std::fs::remove_file(path.join("vae/diffusion_pytorch_model.safetensors")).unwrap();
     assert!(matches!(open(), ModelError::Weights { component: "vae", .. }));
 }
+
+/// Loads `tests/golden/model`, whose denoiser is in shards, after one tensor was changed.
+fn load_with(change: impl Fn(&mut TensorMap)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let golden = golden::path("model");
+    let original = ModelDirectory::open(&golden).unwrap();
+    original
+        .load(&Device::flex(), FloatDType::F32)
+        .unwrap()
+        .write(&path, None)
+        .unwrap();
+    let unet = path.join("unet");
+    std::fs::remove_file(unet.join("diffusion_pytorch_model.safetensors")).unwrap();
+    let index = "diffusion_pytorch_model.safetensors.index.json";
+    let text = std::fs::read(golden.join("unet").join(index)).unwrap();
+    let mut weight_map: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    for file in original.unet.files() {
+        let name = file.path().file_name().unwrap().to_string_lossy().into_owned();
+        let mut tensors = file.read_all().unwrap();
+        if name.contains("00001") {
+            change(&mut tensors);
+        }
+        let map = weight_map["weight_map"].as_object_mut().unwrap();
+        map.retain(|tensor, shard| *shard != name.as_str() || tensors.contains_key(tensor));
+        for tensor in tensors.keys() {
+            map.insert(tensor.clone(), serde_json::json!(name));
+        }
+        crate::weights::write_safetensors(&unet.join(&name), &tensors, None).unwrap();
+    }
+    std::fs::write(unet.join(index), weight_map.to_string()).unwrap();
+    let directory = ModelDirectory::open(&path).unwrap();
+    let error = directory.load(&Device::flex(), FloatDType::F32).unwrap_err();
+    assert!(matches!(
+        &error,
+        ModelError::Weights {
+            component: "unet",
+            ..
+        }
+    ));
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    let place = unet.join(index).display().to_string();
+    source
+        .strip_prefix(&format!("Weights `{place}` do not fit: "))
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_tensor_that_does_not_fit_is_named_with_its_file() {
+    let name = "conv_in.weight";
+    let shard = "diffusion_pytorch_model-00001-of-00004.safetensors";
+    assert!(
+        load_with(|tensors| assert!(tensors.remove(name).is_some()))
+            .starts_with("missing `conv_in.weight`, expected shape [8, 4, 3, 3]")
+    );
+    assert_eq!(
+        load_with(|tensors| {
+            let copy = tensors[name].clone();
+            tensors.insert("conv_in.extra".to_owned(), copy);
+        }),
+        format!("unused `conv_in.extra` of shape [8, 4, 3, 3] in `{shard}`")
+    );
+    assert_eq!(
+        load_with(|tensors| tensors.get_mut(name).unwrap().shape = vec![4, 8, 3, 3]),
+        format!("`conv_in.weight` has shape [4, 8, 3, 3], expected [8, 4, 3, 3] in `{shard}`")
+    );
+    assert_eq!(
+        load_with(|tensors| {
+            let data = &mut tensors.get_mut(name).unwrap().data;
+            data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+        }),
+        format!("`conv_in.weight` holds 1 NaN or infinite elements in `{shard}`")
+    );
+}
+
+#[test]
+fn components_that_do_not_go_together_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    crate::model::Architecture::TinySdxl
+        .write(&path, 0, Dtype::F32)
+        .unwrap();
+    let edit = |file: &str, from: &str, to: &str| {
+        let file = path.join(file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from} {text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let error = ModelDirectory::open(&path).unwrap_err();
+        std::fs::write(&file, text).unwrap();
+        error.to_string()
+    };
+    let place = path.display();
+    assert_eq!(
+        edit(
+            "unet/config.json",
+            "\"cross_attention_dim\": 40",
+            "\"cross_attention_dim\": 16"
+        ),
+        format!(
+            "In `{place}`, the sum of `hidden_size` of `text_encoder` and `text_encoder_2` is 40 but \
+             `cross_attention_dim` of `unet` is 16"
+        )
+    );
+    assert!(
+        edit(
+            "text_encoder_2/config.json",
+            "\"projection_dim\": 12",
+            "\"projection_dim\": 13"
+        )
+        .contains("`projection_dim` of `text_encoder_2` is 13 but")
+    );
+    assert_eq!(
+        edit(
+            "text_encoder_2/config.json",
+            "CLIPTextModelWithProjection",
+            "CLIPTextModel"
+        ),
+        format!("`{place}` cannot be used: `text_encoder_2` has no projection")
+    );
+    assert!(
+        edit("tokenizer_2/tokenizer_config.json", "77", "60").contains(
+            "`model_max_length` of `tokenizer` is 77 but `model_max_length` of `tokenizer_2` is 60"
+        )
+    );
+    assert!(
+        edit(
+            "model_index.json",
+            "StableDiffusionXLPipeline",
+            "StableDiffusionPipeline"
+        )
+        .contains("`hidden_size` of `text_encoder` is 16 but `cross_attention_dim` of `unet` is 40")
+    );
+    assert!(
+        edit("model_index.json", "\"text_encoder_2\"", "\"text_encoder_3\"")
+            .contains("lists no `text_encoder_2`")
+    );
+}

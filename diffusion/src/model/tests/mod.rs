@@ -1,5 +1,6 @@
 mod architectures;
 mod errors;
+mod mutations;
 mod pipelines;
 mod precision;
 
@@ -7,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType};
 
+use super::directory::UNET_NAMES;
 use super::*;
 use crate::tokenizer::VocabularyBuilder;
-use crate::weights::{Dtype, TensorMap, TensorSource, golden, module_tensors};
+use crate::weights::{Dtype, NameTable, TensorMap, TensorSource, golden, module_tensors};
 
 const SIZE: ImageSize = ImageSize {
     height: 32,
@@ -47,9 +49,15 @@ pub(super) fn tiny(folder: &Path) -> DiffusionModel {
         ..AutoencoderConfig::new(vec![8, 16, 16])
     };
     DiffusionModel {
-        unet: UNet2DConditionModel::new(&unet_config, &device),
-        vae: AutoencoderKL::new(&vae_config, &device).unwrap(),
-        text_encoder: ClipTextModel::new(&text_config, &device).unwrap(),
+        unet: seeded(UNet2DConditionModel::new(&unet_config, &device), &UNET_NAMES),
+        vae: seeded(
+            AutoencoderKL::new(&vae_config, &device).unwrap(),
+            &crate::vae::AUTOENCODER_NAMES,
+        ),
+        text_encoder: seeded(
+            ClipTextModel::new(&text_config, &device).unwrap(),
+            &crate::clip::TEXT_MODEL_NAMES,
+        ),
         second_text_encoder: None,
         tokenizer,
         unet_config,
@@ -59,13 +67,18 @@ pub(super) fn tiny(folder: &Path) -> DiffusionModel {
     }
 }
 
+/// The same weights in every run.
+fn seeded<M: burn::module::Module>(module: M, names: &NameTable<'_>) -> M {
+    super::component::load_seeded("test", module, 1, names, FloatDType::F32).unwrap()
+}
+
 fn outputs(model: &DiffusionModel) -> Vec<f32> {
     let device = Device::flex();
     let encoded = model
         .encode_prompts(&["a red circle", ""], SIZE, &device)
         .unwrap();
     assert_eq!(encoded.conditioning.context.dims(), [2, 16, 16]);
-    let latents = Tensor::<4>::ones([2, 4, 8, 8], &device) * 0.1;
+    let latents = crate::weights::seeded_input(1, "latents", [2, 4, 8, 8], &device);
     let noise = model.unet.forward(
         latents,
         Tensor::from_data([3.0, 500.0], &device),
@@ -82,7 +95,7 @@ fn written_models_load_again() {
     model.write(&path, None).unwrap();
     let directory = ModelDirectory::open(&path).unwrap();
     let loaded = directory.load(&Device::flex(), FloatDType::F32).unwrap();
-    // Loaded convolutions are stored in another order, so that sums round differently.
+    // Loaded weights may lie in another order, so that sums round differently.
     for (loaded, written) in outputs(&loaded).iter().zip(outputs(&model)) {
         assert!((loaded - written).abs() < 6e-6, "{loaded} {written}");
     }
