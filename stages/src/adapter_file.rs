@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use mitune_diffusion::adapter::{AdapterContents, AdapterError, merge, multiply_scale};
-use mitune_diffusion::unet::UNet2DConditionModel;
+use mitune_diffusion::adapter::{
+    AdaptTarget, AdapterContents, AdapterError, SavedAdapter, UNET, merge, multiply_scale,
+};
+use mitune_diffusion::model::DiffusionModel;
 
 /// Names of the files in a folder that PEFT wrote.
 pub(crate) const PEFT_FILE: &str = "adapter_model.safetensors";
@@ -36,7 +38,7 @@ pub enum AdapterFileError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The file holds no adapter of a denoiser.
+    /// The file holds no adapter.
     #[error("`{}` cannot be read as an adapter", path.display())]
     Contents {
         /// The file.
@@ -79,27 +81,50 @@ impl FromStr for AdapterFile {
 }
 
 impl AdapterFile {
-    /// Folds the adapter into the weights of a denoiser.
+    /// Folds the adapter into the weights of the denoiser and of the text encoders.
     ///
     /// # Errors
-    /// [`AdapterFileError`] if the file cannot be read or does not fit the denoiser.
-    pub(crate) fn apply(&self, unet: &mut UNet2DConditionModel) -> Result<(), AdapterFileError> {
-        let adapter = self.read()?.adapter;
-        adapter.attach(unet).map_err(|source| AdapterFileError::Adapter {
-            path: self.path.clone(),
-            source,
-        })?;
-        multiply_scale(unet, self.scale);
-        merge(unet);
+    /// [`AdapterFileError`] if the file cannot be read or does not fit the model.
+    pub(crate) fn apply(&self, model: &mut DiffusionModel) -> Result<(), AdapterFileError> {
+        for (component, adapter) in self.read()?.adapters {
+            let second = model.second_text_encoder.as_mut();
+            let applied = match component {
+                UNET => fold(&adapter, self.scale, &mut model.unet),
+                "text_encoder" => fold(&adapter, self.scale, &mut model.text_encoder),
+                component => match second {
+                    Some(second) => fold(&adapter, self.scale, &mut second.text_encoder),
+                    None => Err(AdapterError::NoComponent {
+                        component: component.to_owned(),
+                    }),
+                },
+            };
+            applied.map_err(|source| AdapterFileError::Adapter {
+                path: self.path.clone(),
+                source,
+            })?;
+        }
         Ok(())
     }
 
-    /// Reads the adapter of the denoiser, at its own scale.
+    /// Reads the adapter of the denoiser, at its own scale, from a file that changes nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and if the file changes a text encoder too.
+    pub(crate) fn read_denoiser(&self) -> Result<SavedAdapter, AdapterFileError> {
+        self.read()?
+            .denoiser()
+            .map_err(|source| AdapterFileError::Adapter {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    /// Reads the file.
     ///
     /// The path may be a folder that PEFT wrote. PEFT's settings are read from `adapter_config.json` beside its file.
     ///
     /// # Errors
-    /// [`AdapterFileError`] if the file cannot be read or holds no adapter of a denoiser.
+    /// [`AdapterFileError`] if the file cannot be read or holds no adapter.
     pub(crate) fn read(&self) -> Result<AdapterContents, AdapterFileError> {
         let path = match self.path.is_dir() {
             true => self.path.join(PEFT_FILE),
@@ -111,9 +136,16 @@ impl AdapterFile {
             true => Some(String::from_utf8_lossy(&read(&settings)?).into_owned()),
             false => None,
         };
-        AdapterContents::read(&bytes, settings.as_deref(), "unet")
+        AdapterContents::read(&bytes, settings.as_deref())
             .map_err(|source| AdapterFileError::Contents { path, source })
     }
+}
+
+fn fold<T: AdaptTarget>(adapter: &SavedAdapter, scale: f64, model: &mut T) -> Result<(), AdapterError> {
+    adapter.attach(model)?;
+    multiply_scale(model, scale);
+    merge(model);
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, AdapterFileError> {
@@ -126,9 +158,10 @@ fn read(path: &Path) -> Result<Vec<u8>, AdapterFileError> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device, Tensor, TensorData};
-    use mitune_diffusion::adapter::{AdapterConfig, SavedAdapter, attach};
+    use mitune_diffusion::adapter::{AdapterConfig, attach};
     use mitune_diffusion::guidance::Denoiser;
     use mitune_diffusion::model::ModelDirectory;
+    use mitune_diffusion::unet::UNet2DConditionModel;
     use mitune_diffusion::weights::Dtype;
 
     use super::*;
@@ -167,9 +200,9 @@ mod tests {
         let device = Device::flex();
         let base = ModelDirectory::open(&folder.path().join("model"))
             .unwrap()
-            .load_unet(&device, burn::tensor::FloatDType::F32)
+            .load(&device, burn::tensor::FloatDType::F32)
             .unwrap();
-        let mut adapted = base.clone();
+        let mut adapted = base.unet.clone();
         attach(&mut adapted, &AdapterConfig::default()).unwrap();
         let mut saved = SavedAdapter::extract(&adapted).unwrap();
         for layer in saved.layers.values_mut() {
@@ -180,15 +213,15 @@ mod tests {
         std::fs::write(&diffusers, saved.to_bytes("unet", Dtype::F32).unwrap()).unwrap();
         std::fs::write(&kohya, saved.to_kohya_bytes("unet", Dtype::F32).unwrap()).unwrap();
         let applied = |path: &Path, scale| {
-            let mut unet = base.clone();
+            let mut model = base.clone();
             let path = path.to_owned();
-            AdapterFile { path, scale }.apply(&mut unet).unwrap();
-            output(&unet)
+            AdapterFile { path, scale }.apply(&mut model).unwrap();
+            output(&model.unet)
         };
         let full = applied(&diffusers, 1.0);
         assert_eq!(full, applied(&kohya, 1.0));
         let distance = |other: &[f32]| {
-            let base = output(&base);
+            let base = output(&base.unet);
             base.iter()
                 .zip(other)
                 .map(|(a, b)| (a - b).abs())
@@ -205,14 +238,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         trial_model::write(&folder.path().join("model"));
         let device = Device::flex();
-        let mut unet = ModelDirectory::open(&folder.path().join("model"))
+        let mut model = ModelDirectory::open(&folder.path().join("model"))
             .unwrap()
-            .load_unet(&device, burn::tensor::FloatDType::F32)
+            .load(&device, burn::tensor::FloatDType::F32)
             .unwrap();
         let path = folder.path().join("a.safetensors");
         let mut apply = || {
             let file: AdapterFile = path.to_str().unwrap().parse().unwrap();
-            file.apply(&mut unet).unwrap_err().to_string()
+            file.apply(&mut model).unwrap_err().to_string()
         };
         assert_eq!(apply(), format!("Cannot read `{}`", path.display()));
         std::fs::write(&path, b"no adapter").unwrap();

@@ -18,6 +18,7 @@ mod latent_rows;
 pub mod latent_shape;
 mod lazy_device;
 mod loaded_model;
+pub mod merge_adapters;
 #[cfg(test)]
 mod model_kinds;
 pub mod model_source;
@@ -44,6 +45,7 @@ mod stage_context;
 mod stage_error;
 mod stage_ports;
 pub mod statistics;
+mod stored_adapter;
 pub mod stored_latents;
 pub mod suggestion;
 pub mod training_run;

@@ -61,9 +61,7 @@ impl LoadedModel {
             .load(&device, dtype)
             .map_err(StageError::configuration)?;
         if let Some(adapter) = adapter {
-            adapter
-                .apply(&mut model.unet)
-                .map_err(StageError::configuration)?;
+            adapter.apply(&mut model).map_err(StageError::configuration)?;
         }
         Ok(Self {
             model,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType};
-use mitune_diffusion::adapter::{SavedAdapter, merge};
+use mitune_diffusion::adapter::merge;
 use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
 use mitune_store::{Artifact, ContentDigest, Digest};
 
 use crate::reference::Reference;
 use crate::stage::{Content, Dtype, ExternalDigests, InputPort, StageContext, StageDefaults, StageError};
+use crate::stored_adapter;
 
 /// Name of the port on which a stage takes a model that another stage made.
 pub const MODEL_PORT: &str = "model_from";
@@ -152,8 +153,7 @@ impl OpenModel {
             .load(device, float_dtype(dtype))
             .map_err(StageError::configuration)?;
         if let Some(adapter) = adapter {
-            let bytes = context.store().read(&adapter.file)?;
-            let saved = SavedAdapter::from_bytes(&bytes, "unet").map_err(StageError::failed)?;
+            let saved = stored_adapter::read(context, adapter)?;
             saved.attach(&mut model.unet).map_err(StageError::configuration)?;
             merge(&mut model.unet);
         }

@@ -76,6 +76,7 @@ stage_kinds! {
     Score(crate::score::ScoreConfig),
     Select(crate::select::SelectConfig),
     Finetune(crate::finetune::FinetuneConfig),
+    MergeAdapters(crate::merge_adapters::MergeAdaptersConfig),
     Evaluate(crate::evaluate::EvaluateConfig),
     PretrainAutoencoder(crate::pretrain::PretrainAutoencoderConfig),
     PretrainDenoiser(crate::pretrain::PretrainDenoiserConfig),

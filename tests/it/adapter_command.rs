@@ -5,9 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::{Device, FloatDType};
-use mitune_diffusion::adapter::{
-    AdapterConfig, AdapterContents, AdapterMethod, AdapterTargets, SavedAdapter, attach,
-};
+use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, AdapterTargets, SavedAdapter, attach};
 use mitune_diffusion::model::ModelDirectory;
 use mitune_diffusion::weights::{Dtype, TensorMap, TensorSource, WeightsFolder};
 use serde_json::Value;
@@ -62,8 +60,8 @@ fn refuse(folder: &Path, words: &[&str]) -> String {
     ended.stderr
 }
 
-fn read(path: &Path) -> AdapterContents {
-    AdapterContents::read(&fs::read(path).unwrap(), None, "unet").unwrap()
+fn read(path: &Path) -> SavedAdapter {
+    SavedAdapter::from_bytes(&fs::read(path).unwrap(), "unet").unwrap()
 }
 
 fn weights(model: &Path) -> TensorMap {
@@ -92,6 +90,7 @@ fn an_adapter_is_described_in_words_and_as_json() {
     let text = succeed(place.path(), &["info", "dora.safetensors"]);
     for line in [
         "form     peft",
+        "changes  unet",
         "method   dora",
         "rank     2",
         "alpha    3",
@@ -208,8 +207,8 @@ fn means_of_weights_and_of_factors_are_what_they_say() {
     );
     assert!(text.starts_with("Wrote the mean of 2 adapters"), "{text}");
     assert_eq!(
-        read(&folder.join("factors.safetensors")).adapter,
-        read(&folder.join("lora.safetensors")).adapter
+        read(&folder.join("factors.safetensors")),
+        read(&folder.join("lora.safetensors"))
     );
 
     let words = [
@@ -224,7 +223,7 @@ fn means_of_weights_and_of_factors_are_what_they_say() {
     let message = refuse(folder, &words);
     assert!(message.contains("depend on the model"), "{message}");
     succeed(folder, &[&words[..], &["--model", "model"]].concat());
-    assert_eq!(read(&folder.join("mean.safetensors")).adapter.rank(), Some(4));
+    assert_eq!(read(&folder.join("mean.safetensors")).rank(), Some(4));
     for (file, out) in [("lora", "a"), ("dora", "b"), ("mean", "c")] {
         let file = format!("{file}.safetensors");
         succeed(folder, &["merge", &file, "--model", "model", "--out", out]);
@@ -329,7 +328,7 @@ fn nothing_is_overwritten_and_what_is_wrong_is_named() {
     );
     assert!(message.contains("Not a safetensors file"), "{message}");
 
-    let mut other = read(&folder.join("lora.safetensors")).adapter;
+    let mut other = read(&folder.join("lora.safetensors"));
     let layer = other.layers["conv_in"].clone();
     other.layers.insert("conv_elsewhere".to_owned(), layer);
     fs::write(

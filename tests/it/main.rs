@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod adapter_command;
+mod adapter_images;
 mod bad_input;
 mod cli;
 #[cfg(feature = "wgpu")]

@@ -5,6 +5,10 @@ Run: python tools/goldens/export_adapter_training.py diffusion/tests/golden/mode
 Ten updates of two micro-batches each, as diffusers' scripts for LoRA make them. Start values, latents, noise and
 prompts are those of `seeded.py`, so a file holds timesteps and results only: losses of all micro-batches, norms before
 clipping, the gradient of the first update, and how far every parameter moved in all.
+
+Results are those of f64, so that they have no rounding of their own: AdamW divides by the root of the squared gradient,
+which turns the rounding of a gradient near zero into a step of any size. `pytorch_f32` says how far PyTorch's own
+training in f32 is from the one in f64, as relative L2 of the way of all parameters.
 """
 
 import sys
@@ -21,19 +25,23 @@ from seeded import inputs, values
 UPDATES, ACCUMULATED, BATCH = 10, 2, 2
 RANK, ALPHA, SEED = 2, 3.0, 40
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
-RANGES = {"paper": (500, 1000), "reference": (0, 1000)}
+RANGES = {"paper": (500, 1000), "reference": (0, 1000), "convolutions": (0, 1000)}
+CASES = {"sd15": ["paper", "reference", "convolutions"], "sd21": ["paper", "reference"], "sdxl": ["paper"]}
+CONVOLUTIONS = ["conv1", "proj_in", "conv_shortcut", "downsamplers.0.conv"]
 PREDICTIONS = {"sd15": "epsilon", "sd21": "v_prediction", "sdxl": "epsilon"}
 RATE = 1e-3
 # Some norms are above, some below.
 CLIP = {"sd15": 0.35, "sd21": 0.15, "sdxl": 0.35}
 
 
-def adapted(folder: Path, dora: bool) -> UNet2DConditionModel:
+def adapted(folder: Path, dora: bool, targets: list[str] = TARGETS) -> UNet2DConditionModel:
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").requires_grad_(False)
-    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=TARGETS, use_dora=dora))
+    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=targets, use_dora=dora))
     with torch.no_grad():
         for name, parameter in trainable(unet):
-            drawn = values(SEED, name, tuple(parameter.shape))
+            # Magnitudes of convolutions have the shape [1, outputs, 1, 1].
+            shape = (parameter.numel(),) if "magnitude" in name else tuple(parameter.shape)
+            drawn = values(SEED, name, shape).reshape(parameter.shape)
             parameter.copy_(drawn * 0.25 if "lora_B" in name else drawn)
     return unet
 
@@ -46,8 +54,13 @@ def trainable(unet):
     return sorted(renamed.items())
 
 
-def train(folder: Path, dora: bool, timesteps: torch.Tensor):
+def trained(folder: Path, dora: bool, timesteps: torch.Tensor) -> UNet2DConditionModel:
     unet = adapted(folder, dora)
+    train(unet, folder, timesteps)
+    return unet
+
+
+def train(unet: UNet2DConditionModel, folder: Path, timesteps: torch.Tensor):
     prediction = PREDICTIONS[folder.name]
     scheduler = DDPMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
@@ -60,18 +73,18 @@ def train(folder: Path, dora: bool, timesteps: torch.Tensor):
         optimizer.zero_grad()
         for micro_batch in range(ACCUMULATED):
             at = update * ACCUMULATED + micro_batch
-            latents = inputs(SEED, f"latents {at}", (BATCH, 4, 8, 8))
-            noise = inputs(SEED, f"noise {at}", (BATCH, 4, 8, 8))
-            context = inputs(SEED, f"context {at}", (BATCH, 7, unet.config.cross_attention_dim))
+            given = lambda name, shape: inputs(SEED, f"{name} {at}", shape).to(unet.dtype)  # noqa: B023, E731
+            latents, noise = given("latents", (BATCH, 4, 8, 8)), given("noise", (BATCH, 4, 8, 8))
+            context = given("context", (BATCH, 7, unet.config.cross_attention_dim))
             added = None
             if folder.name == "sdxl":
                 time_ids = torch.tensor([[16.0, 16.0, 0.0, 0.0, 16.0, 16.0]]).repeat(BATCH, 1)
-                added = dict(text_embeds=inputs(SEED, f"pooled {at}", (BATCH, 20)), time_ids=time_ids)
+                added = dict(text_embeds=given("pooled", (BATCH, 20)), time_ids=time_ids)
             times = timesteps[at]
             noisy = scheduler.add_noise(latents, noise, times)
             target = noise if prediction == "epsilon" else scheduler.get_velocity(latents, noise, times)
             output = unet(noisy, times, context, added_cond_kwargs=added).sample
-            loss = F.mse_loss(output.float(), target.float(), reduction="mean")
+            loss = F.mse_loss(output, target, reduction="mean")
             (loss / ACCUMULATED).backward()
             losses.append(loss.detach())
         if first is None:
@@ -97,14 +110,16 @@ if __name__ == "__main__":
     generator = torch.Generator().manual_seed(20260101)
     for model in PREDICTIONS:
         tensors = {}
-        for name, (low, high) in RANGES.items():
-            if (model, name) == ("sdxl", "reference"):
-                continue  # the range has nothing to do with what is new in this model
+        for name in CASES[model]:
+            (low, high), targets = RANGES[name], TARGETS + CONVOLUTIONS * (name == "convolutions")
             drawn = torch.randint(low, high, (UPDATES * ACCUMULATED, BATCH), generator=generator)
             tensors[f"{name}.timesteps"] = drawn.int()
             for dora in [False, True]:
-                found = train(models / model, dora, drawn)
+                narrow = train(adapted(models / model, dora, targets), models / model, drawn)
+                found = train(adapted(models / model, dora, targets).double(), models / model, drawn)
+                error = {key: (narrow[key] - found[key]).norm() / found[key].norm() for key in found}
+                found["pytorch_f32"] = error["moved"][None]
                 case = f"{name}.{'dora' if dora else 'lora'}"
-                tensors |= {f"{case}.{key}": value.contiguous() for key, value in found.items()}
-                print(model, case, found["losses"][:2].tolist(), found["norms"].tolist(), found["moved"].numel())
+                tensors |= {f"{case}.{key}": value.float().contiguous() for key, value in found.items()}
+                print(model, case, {key: f"{value.item():.1e}" for key, value in error.items()})
         save_file(tensors, out / f"{model}.safetensors")

@@ -2,6 +2,7 @@ use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::{AdaptableLayer, AdapterConfig, AdapterError, AdapterMethod, LowRankAdapter};
+use crate::clip::ClipTextModel;
 use crate::noise::NoiseSource;
 use crate::unet::UNet2DConditionModel;
 
@@ -9,16 +10,17 @@ const INITIAL_VALUES: &str = "mitune adapter initial values v1";
 
 /// A model whose linear layers and convolutions can be adapted.
 pub trait AdaptTarget {
-    /// First part of the names in a file, such as `unet`.
-    const COMPONENT: &'static str;
-
     /// Shows every adaptable layer to `visit` under its diffusers name.
     fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>));
 }
 
 impl AdaptTarget for UNet2DConditionModel {
-    const COMPONENT: &'static str = "unet";
+    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.named_layers_mut(visit);
+    }
+}
 
+impl AdaptTarget for ClipTextModel {
     fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
         self.named_layers_mut(visit);
     }

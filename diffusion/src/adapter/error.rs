@@ -34,6 +34,20 @@ pub enum AdapterError {
         /// What it probably is, when that is known.
         reason: Option<&'static str>,
     },
+    /// The adapter changes a component that is not to be changed.
+    #[error("The adapter changes `{component}`, expected one that changes `{expected}` alone")]
+    OtherComponent {
+        /// Component that it changes.
+        component: String,
+        /// The only one that it may change.
+        expected: String,
+    },
+    /// The adapter changes a component that the model lacks.
+    #[error("The adapter changes `{component}`, which the model does not have")]
+    NoComponent {
+        /// The component.
+        component: String,
+    },
     /// The adapter changes layers that the model lacks.
     #[error("Adapter changes layer `{layer}`, which the model does not have ({count} such layers)")]
     UnknownLayer {

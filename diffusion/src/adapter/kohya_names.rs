@@ -2,12 +2,26 @@
 
 use super::AdapterError;
 
-/// Start of the names for one component of the model.
-pub(super) fn prefix(component: &str) -> String {
-    match component {
-        "text_encoder" => "lora_te_".to_owned(),
-        component => format!("lora_{component}_"),
-    }
+/// Starts of names with the component that they stand for.
+const PREFIXES: [(&str, &str); 4] = [
+    ("lora_unet_", "unet"),
+    ("lora_te_", "text_encoder"),
+    ("lora_te1_", "text_encoder"),
+    ("lora_te2_", "text_encoder_2"),
+];
+
+/// Start of the names for one component of the model, of which there may be one text encoder or two.
+pub(super) fn prefix(component: &str, two_encoders: bool) -> &'static str {
+    let mut prefixes = PREFIXES.iter().filter(|(_, name)| *name == component);
+    let (first, second) = (prefixes.next(), prefixes.next());
+    let prefix = second.filter(|_| two_encoders).or(first);
+    prefix.map_or("lora_", |(prefix, _)| prefix)
+}
+
+/// Splits a tensor's name into the component and the rest.
+pub(super) fn split_component(name: &str) -> Option<(&'static str, &str)> {
+    let split = |(prefix, component): &(&str, &'static str)| Some((*component, name.strip_prefix(prefix)?));
+    PREFIXES.iter().find_map(split)
 }
 
 /// A layer's name as it stands in a file.
@@ -21,7 +35,7 @@ pub(super) fn is_kohya(name: &str) -> bool {
 }
 
 /// Names with an underscore of their own, which undoing the mangling must keep; longer ones first.
-const COMPOUNDS: [&[&str]; 20] = [
+const COMPOUNDS: [&[&str]; 27] = [
     &["time", "emb", "proj"],
     &["down", "blocks"],
     &["up", "blocks"],
@@ -42,9 +56,16 @@ const COMPOUNDS: [&[&str]; 20] = [
     &["to", "q"],
     &["to", "k"],
     &["to", "v"],
+    &["text", "model"],
+    &["text", "projection"],
+    &["self", "attn"],
+    &["q", "proj"],
+    &["k", "proj"],
+    &["v", "proj"],
+    &["out", "proj"],
 ];
 
-/// The diffusers name of a layer of the denoiser.
+/// The diffusers name of a layer.
 ///
 /// Also takes the names of the original implementation (`input_blocks_4_1_...`), as kohya's scripts
 /// write them for Stable Diffusion XL; its levels have two residual blocks each.
@@ -152,6 +173,18 @@ mod tests {
             count += 1;
         });
         assert_eq!(count, 83);
+    }
+
+    #[test]
+    fn mangling_is_undone_for_layers_of_text_encoders() {
+        for layer in [
+            "text_model.encoder.layers.11.self_attn.q_proj",
+            "text_model.encoder.layers.0.self_attn.out_proj",
+            "text_model.encoder.layers.0.mlp.fc1",
+            "text_projection",
+        ] {
+            assert_eq!(unmangle(&mangle(layer)).unwrap(), layer);
+        }
     }
 
     #[test]

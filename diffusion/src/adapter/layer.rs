@@ -128,8 +128,11 @@ impl AdaptableLayer<'_> {
         match self {
             Self::Linear(linear) => linear.weight = replaced(&linear.weight, rows),
             Self::Conv2d(conv) => {
-                let rows = rows.reshape(conv.weight.dims());
-                conv.weight = replaced(&conv.weight, rows);
+                // In memory as loading leaves it: convolutions read channels next to each other.
+                let innermost = rows.reshape(conv.weight.dims()).permute([0, 2, 3, 1]);
+                let (device, dtype) = (innermost.device(), innermost.dtype());
+                let weight = Tensor::<4>::from_data(innermost.into_data(), (&device, dtype));
+                conv.weight = replaced(&conv.weight, weight.permute([0, 3, 1, 2]));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Low-rank adapters (LoRA and DoRA) on the linear layers and convolutions of a model.
+//! Low-rank adapters (LoRA and DoRA) on the linear layers and convolutions of a model: of the
+//! denoiser, and for loading also of text encoders.
 //!
 //! [`attach`] puts fresh adapters on the layers a config selects, training changes them, and
 //! [`SavedAdapter`] carries them between models and files, under the names that PEFT, diffusers
@@ -36,4 +37,6 @@ pub use layer::{AdaptableLayer, LayerShape};
 pub use low_rank::LowRankAdapter;
 pub use mean::{mean_of_factors, mean_of_weights};
 pub use merge::merge_into_rows;
+pub use names::{COMPONENTS, UNET};
 pub use saved::{SavedAdapter, SavedLayer};
+pub use write::{encode_kohya, encode_peft};

@@ -4,6 +4,12 @@ use super::foreign::foreign;
 /// Start of the names in PEFT's own files.
 pub(super) const PEFT_PREFIX: &str = "base_model.model.";
 
+/// The denoiser, in names of tensors.
+pub const UNET: &str = "unet";
+
+/// Components of a model that an adapter can change, in names of tensors.
+pub const COMPONENTS: [&str; 3] = [UNET, "text_encoder", "text_encoder_2"];
+
 /// A tensor of one layer's adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -25,29 +31,36 @@ impl Part {
     }
 }
 
-/// Splits a tensor's name into the layer and the part, for one component of the model.
+/// Splits a tensor's name into the component of the model, the layer and the part.
 ///
 /// Understands PEFT (`lora_A`, with or without the adapter's name after it), diffusers
 /// (`lora.down`, `lora_linear_layer.down`) and the attention processors of older diffusers
 /// (`processor.to_q_lora.down`). Names may start with the component, with `base_model.model`, or
-/// with the layer.
-pub(super) fn parse_name(name: &str, component: &str) -> Result<(String, Part), AdapterError> {
+/// with the layer, which then is one of the denoiser.
+pub(super) fn parse_name(name: &str) -> Result<(&'static str, String, Part), AdapterError> {
     let unknown = |reason| AdapterError::UnknownTensor {
         tensor: name.to_owned(),
         reason,
     };
     let path = name.strip_prefix(PEFT_PREFIX).unwrap_or(name);
-    let path = match path
-        .strip_prefix(component)
-        .and_then(|rest| rest.strip_prefix('.'))
-    {
-        Some(path) => path,
-        None => match other_component(path) {
-            Some(reason) => return Err(unknown(Some(reason))),
-            None => path,
-        },
+    if path.starts_with("transformer.") {
+        return Err(unknown(Some(
+            "it belongs to a transformer denoiser, such as that of Stable Diffusion 3",
+        )));
+    }
+    let component =
+        |component: &&'static str| Some((*component, path.strip_prefix(component)?.strip_prefix('.')?));
+    let (component, path) = COMPONENTS.iter().find_map(component).unwrap_or((UNET, path));
+    let (layer, part) = split_part(path).ok_or_else(|| unknown(foreign(name)))?;
+    if component == UNET {
+        return Ok((component, layer, part));
+    }
+    // transformers 5 leaves out the `text_model.` that every published file has.
+    let layer = match layer.starts_with("encoder.") {
+        true => format!("text_model.{layer}"),
+        false => layer,
     };
-    split_part(path).ok_or_else(|| unknown(foreign(name)))
+    Ok((component, layer, part))
 }
 
 fn split_part(path: &str) -> Option<(String, Part)> {
@@ -71,7 +84,16 @@ fn split_part(path: &str) -> Option<(String, Part)> {
             legacy_part(tail)?
         }
     };
-    if layer.last() == Some(&"to_out") {
+    if layer.contains(&"self_attn") {
+        let last = layer.pop()?;
+        layer.push(match last {
+            "to_q" => "q_proj",
+            "to_k" => "k_proj",
+            "to_v" => "v_proj",
+            "to_out" => "out_proj",
+            other => other,
+        });
+    } else if layer.last() == Some(&"to_out") {
         layer.push("0");
     }
     (!layer.is_empty()).then(|| (layer.join("."), part))
@@ -93,17 +115,6 @@ fn legacy_part(tail: &[&str]) -> Option<Part> {
         ["down", "weight"] => Some(Part::A),
         ["up", "weight"] => Some(Part::B),
         ["alpha"] => Some(Part::Alpha),
-        _ => None,
-    }
-}
-
-fn other_component(path: &str) -> Option<&'static str> {
-    match path.split('.').next()? {
-        "text_encoder" | "text_encoder_2" | "text_model" => {
-            Some("it changes a text encoder; only adapters of the denoiser are applied here")
-        }
-        "transformer" => Some("it belongs to a transformer denoiser, such as that of Stable Diffusion 3"),
-        "unet" => Some("it belongs to another component"),
         _ => None,
     }
 }
@@ -158,8 +169,34 @@ mod tests {
             ("unet.mid.to_v.alpha", "mid.to_v", Part::Alpha),
         ] {
             assert_eq!(
-                parse_name(name, "unet").unwrap(),
-                (layer.to_owned(), part),
+                parse_name(name).unwrap(),
+                ("unet", layer.to_owned(), part),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_encoders_have_names_of_their_own() {
+        let layer = "text_model.encoder.layers.0.self_attn.out_proj";
+        for (name, component) in [
+            (format!("text_encoder.{layer}.lora_A.weight"), "text_encoder"),
+            (
+                format!("text_encoder_2.{layer}.lora_linear_layer.down.weight"),
+                "text_encoder_2",
+            ),
+            (
+                "text_encoder.encoder.layers.0.self_attn.out_proj.lora_A.weight".to_owned(),
+                "text_encoder",
+            ),
+            (
+                "text_encoder.text_model.encoder.layers.0.self_attn.to_out_lora.down.weight".to_owned(),
+                "text_encoder",
+            ),
+        ] {
+            assert_eq!(
+                parse_name(&name).unwrap(),
+                (component, layer.to_owned(), Part::A),
                 "{name}"
             );
         }
@@ -168,7 +205,6 @@ mod tests {
     #[test]
     fn foreign_tensors_are_refused_with_their_name() {
         for (name, words) in [
-            ("text_encoder.layers.0.q_proj.lora_A.weight", "text encoder"),
             ("transformer.blocks.0.to_q.lora_A.weight", "Stable Diffusion 3"),
             ("unet.mid.to_q.hada_w1_a", "LoHa"),
             ("unet.mid.to_q.lokr_w1", "LoKr"),
@@ -176,7 +212,7 @@ mod tests {
             ("unet.mid.to_q.base_layer.weight", "weight of the model itself"),
             ("unet.mid.to_q.weight", "not part of"),
         ] {
-            let message = parse_name(name, "unet").unwrap_err().to_string();
+            let message = parse_name(name).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(words), "{message}");
         }
     }

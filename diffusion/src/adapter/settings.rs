@@ -105,13 +105,6 @@ pub(super) fn settings_map(adapter: &SavedAdapter) -> BTreeMap<&'static str, Val
     ])
 }
 
-/// The same as one JSON map of a component, which is what diffusers keeps in a header.
-pub(super) fn settings_json(adapter: &SavedAdapter, component: &str) -> String {
-    let settings = settings_map(adapter).into_iter();
-    let prefixed = settings.map(|(key, value)| (format!("{component}.{key}"), value));
-    Value::Object(prefixed.collect()).to_string()
-}
-
 /// The value that most layers have, the first of them if several are as common.
 fn most_common<T: PartialEq + Copy>(adapter: &SavedAdapter, value: impl Fn(&SavedLayer) -> T) -> Option<T> {
     let mut counts: Vec<(T, usize)> = Vec::new();

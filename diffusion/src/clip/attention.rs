@@ -6,7 +6,9 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::config::ClipTextConfig;
+use crate::adapter::AdaptableLayer;
 use crate::linear::{Bias, Linear};
+use crate::unet::VisitLayers;
 
 /// transformers' `CLIPAttention` with the causal mask of the text model.
 #[derive(Module, Debug)]
@@ -55,5 +57,14 @@ impl CausalAttention {
         );
         self.out_proj
             .forward(attended.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+}
+
+impl VisitLayers for CausalAttention {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.q_proj.visit_layers(&format!("{path}.q_proj"), visit);
+        self.k_proj.visit_layers(&format!("{path}.k_proj"), visit);
+        self.v_proj.visit_layers(&format!("{path}.v_proj"), visit);
+        self.out_proj.visit_layers(&format!("{path}.out_proj"), visit);
     }
 }

@@ -6,8 +6,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::attention::CausalAttention;
 use super::config::{ClipTextConfig, HiddenActivation};
+use crate::adapter::AdaptableLayer;
 use crate::linear::{Bias, Linear};
-use crate::unet::LayerNorm;
+use crate::unet::{LayerNorm, VisitLayers};
 
 /// transformers' `CLIPEncoderLayer`: normalization before each half, residuals around it.
 #[derive(Module, Debug)]
@@ -57,6 +58,14 @@ impl FeedForward {
             HiddenActivation::Gelu => gelu(hidden),
         };
         self.fc2.forward(hidden)
+    }
+}
+
+impl VisitLayers for EncoderLayer {
+    fn visit_layers(&mut self, path: &str, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.self_attn.visit_layers(&format!("{path}.self_attn"), visit);
+        self.mlp.fc1.visit_layers(&format!("{path}.mlp.fc1"), visit);
+        self.mlp.fc2.visit_layers(&format!("{path}.mlp.fc2"), visit);
     }
 }
 

@@ -6,8 +6,9 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::config::{ClipTextConfig, ClipTextConfigError};
 use super::layer::{EncoderLayer, layer_norm};
+use crate::adapter::AdaptableLayer;
 use crate::linear::{Bias, Linear};
-use crate::unet::LayerNorm;
+use crate::unet::{LayerNorm, VisitLayers as _};
 
 /// transformers' `CLIPTextModel`, or `CLIPTextModelWithProjection` when it has a projection.
 #[derive(Module, Debug)]
@@ -74,6 +75,16 @@ impl ClipTextModel {
                 .then(|| Linear::new(config.hidden_size, config.projection_dim, Bias::Absent, device)),
             end_token: config.eos_token_id.unwrap_or(LARGEST_ID),
         })
+    }
+
+    /// Shows each linear layer to `visit` under its name in files, such as
+    /// `text_model.encoder.layers.0.self_attn.q_proj`.
+    pub fn named_layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.text_model
+            .encoder
+            .layers
+            .visit_layers("text_model.encoder.layers", visit);
+        self.text_projection.visit_layers("text_projection", visit);
     }
 
     /// Encodes token ids.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mitune_stages::adapter_file::AdapterFile;
-use mitune_stages::adapter_tools::{AdapterDescription, describe};
+use mitune_stages::adapter_tools::{AdapterDescription, AdapterMethod, describe};
 
 use crate::failure::Failure;
 use crate::ui::{line, print_json};
@@ -31,12 +31,10 @@ fn lines(adapter: &AdapterDescription) -> Vec<(&'static str, String)> {
     };
     vec![
         ("form", adapter.form.to_string()),
+        ("changes", adapter.components.join(", ")),
         (
             "method",
-            serde_json::json!(adapter.method)
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            words(&mut adapter.methods.iter().map(|method| word(*method))),
         ),
         ("rank", words(&mut adapter.ranks.iter().map(ToString::to_string))),
         (
@@ -53,4 +51,11 @@ fn lines(adapter: &AdapterDescription) -> Vec<(&'static str, String)> {
         ("norm", format!("{:.6}", adapter.norm)),
         ("metadata", words(&mut adapter.metadata.keys().cloned())),
     ]
+}
+
+fn word(method: AdapterMethod) -> String {
+    match method {
+        AdapterMethod::Lora => "lora".to_owned(),
+        AdapterMethod::Dora => "dora".to_owned(),
+    }
 }

@@ -1,29 +1,43 @@
 use std::path::Path;
 
-use mitune_diffusion::adapter::{AdapterError, LayerShape, SavedAdapter};
+use mitune_diffusion::adapter::{AdapterError, LayerShape, SavedAdapter, UNET};
 use mitune_diffusion::weights::{TensorSource as _, WeightsFolder};
 
 use crate::stage::StageError;
 
-/// The weights of a model's denoiser, as its files hold them.
-pub(super) struct BaseWeights {
+/// The weights of a component of a model, as its files hold them.
+pub(crate) struct BaseWeights {
     folder: WeightsFolder,
 }
 
+/// The name of the files of a component without its end: diffusers' of a denoiser, else transformers'.
+pub(super) fn stem(component: &str) -> &'static str {
+    match component {
+        UNET => "diffusion_pytorch_model",
+        _ => "model",
+    }
+}
+
 impl BaseWeights {
-    pub(super) fn open(model: &Path) -> Result<Self, StageError> {
-        let folder = WeightsFolder::open(&model.join("unet"), "diffusion_pytorch_model");
+    pub(crate) fn open(model: &Path, component: &str) -> Result<Self, StageError> {
+        let folder = model.join(component);
+        if !folder.is_dir() {
+            return Err(StageError::configuration(AdapterError::NoComponent {
+                component: component.to_owned(),
+            }));
+        }
+        let folder = WeightsFolder::open(&folder, stem(component));
         Ok(Self {
             folder: folder.map_err(StageError::configuration)?,
         })
     }
 
-    pub(super) fn folder(&self) -> &WeightsFolder {
+    pub(crate) fn folder(&self) -> &WeightsFolder {
         &self.folder
     }
 
     /// Checks that every layer of an adapter is there in its shape.
-    pub(super) fn check(&self, adapter: &SavedAdapter) -> Result<(), AdapterError> {
+    pub(crate) fn check(&self, adapter: &SavedAdapter) -> Result<(), AdapterError> {
         let missing: Vec<&String> = adapter
             .layers
             .keys()
@@ -44,13 +58,20 @@ impl BaseWeights {
     }
 
     /// The rows of a layer's weight.
-    pub(super) fn rows(&self, layer: &str) -> Option<Vec<f32>> {
-        let tensor = self.folder.read(&format!("{layer}.weight")).ok()?;
+    pub(crate) fn rows(&self, layer: &str) -> Option<Vec<f32>> {
+        let tensor = self.folder.read(&self.tensor(layer)?).ok()?;
         tensor.to_f32().ok()
     }
 
+    /// The name of a layer's weight; transformers 5 leaves `text_model.` out.
+    pub(super) fn tensor(&self, layer: &str) -> Option<String> {
+        let names = [layer, layer.strip_prefix("text_model.").unwrap_or(layer)];
+        let mut names = names.iter().map(|name| format!("{name}.weight"));
+        names.find(|name| self.folder.describe(name).is_some())
+    }
+
     fn shape(&self, layer: &str) -> Option<LayerShape> {
-        let (_, shape) = self.folder.describe(&format!("{layer}.weight"))?;
+        let (_, shape) = self.folder.describe(&self.tensor(layer)?)?;
         LayerShape::of_weight(&shape)
     }
 }

@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use mitune_diffusion::adapter::{AdapterError, SavedAdapter};
+use mitune_diffusion::adapter::{AdapterError, SavedAdapter, UNET, encode_kohya, encode_peft};
 use mitune_diffusion::weights::Dtype as StoredDtype;
 
 use super::new_path::{WriteError, check_free, write_folder};
@@ -38,13 +39,13 @@ pub fn convert(
         _ => Dtype::F32,
     };
     let dtype = dtype.unwrap_or_else(own);
-    write(&contents.adapter, out, form, stored(dtype))?;
+    write(&contents.adapters, out, form, stored(dtype))?;
     Ok(dtype)
 }
 
-/// Writes an adapter to a new file or folder.
+/// Writes adapters by component to a new file or folder.
 pub(super) fn write(
-    adapter: &SavedAdapter,
+    adapters: &BTreeMap<&str, SavedAdapter>,
     out: &Path,
     form: ConvertedForm,
     dtype: StoredDtype,
@@ -54,9 +55,17 @@ pub(super) fn write(
         .extension()
         .is_some_and(|extension| extension == "safetensors");
     let bytes = match form {
-        ConvertedForm::Kohya => encoded(adapter.to_kohya_bytes("unet", dtype))?,
-        ConvertedForm::Peft if is_file => encoded(adapter.to_bytes("unet", dtype))?,
+        ConvertedForm::Kohya => encoded(encode_kohya(adapters, dtype))?,
+        ConvertedForm::Peft if is_file => encoded(encode_peft(adapters, dtype))?,
         ConvertedForm::Peft => {
+            // A folder of PEFT's is about one component.
+            let other = adapters.keys().find(|component| **component != UNET);
+            let adapter = adapters.get(UNET).filter(|_| other.is_none()).ok_or_else(|| {
+                StageError::configuration(AdapterError::OtherComponent {
+                    component: other.copied().unwrap_or_default().to_owned(),
+                    expected: UNET.to_owned(),
+                })
+            })?;
             let (bytes, settings) = adapter.to_peft_files(dtype).map_err(StageError::configuration)?;
             return write_folder(out, |draft| {
                 for (name, bytes) in [

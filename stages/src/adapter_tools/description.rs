@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use mitune_diffusion::adapter::{AdapterForm, AdapterMethod, SavedLayer};
+use mitune_diffusion::adapter::{AdapterForm, AdapterMethod, SavedLayer, UNET};
 use serde::Serialize;
 
 use crate::adapter_file::AdapterFile;
@@ -11,8 +11,10 @@ use crate::stage::StageError;
 pub struct AdapterDescription {
     /// How the file names its tensors.
     pub form: AdapterForm,
-    /// Kind of adapter.
-    pub method: AdapterMethod,
+    /// Components of the model that are changed.
+    pub components: Vec<&'static str>,
+    /// Kind of adapter of each component.
+    pub methods: Vec<AdapterMethod>,
     /// Ranks that occur, ascending.
     pub ranks: Vec<usize>,
     /// Alphas that occur, ascending.
@@ -25,7 +27,7 @@ pub struct AdapterDescription {
     pub numbers: usize,
     /// Length of all changes `s B A` together, as the root of the sum of squares.
     pub norm: f64,
-    /// Every layer by its diffusers name.
+    /// Every layer by its diffusers name, after that of its component unless it is the denoiser.
     pub layers: BTreeMap<String, LayerDescription>,
     /// What the header of the file says.
     pub metadata: BTreeMap<String, String>,
@@ -51,15 +53,28 @@ pub struct LayerDescription {
 /// Describes an adapter file.
 ///
 /// # Errors
-/// [`StageError::Configuration`] if it cannot be read or is no adapter of a denoiser.
+/// [`StageError::Configuration`] if it cannot be read or is no adapter.
 pub fn describe(file: &AdapterFile) -> Result<AdapterDescription, StageError> {
     let contents = file.read().map_err(StageError::configuration)?;
-    let adapter = contents.adapter;
-    let layers: BTreeMap<String, LayerDescription> = adapter
-        .layers
+    let all: BTreeMap<String, &SavedLayer> = contents
+        .adapters
+        .iter()
+        .flat_map(|(component, adapter)| {
+            let name = move |layer: &String| match *component {
+                UNET => layer.clone(),
+                component => format!("{component}.{layer}"),
+            };
+            adapter
+                .layers
+                .iter()
+                .map(move |(layer, saved)| (name(layer), saved))
+        })
+        .collect();
+    let layers: BTreeMap<String, LayerDescription> = all
         .iter()
         .map(|(name, layer)| (name.clone(), LayerDescription::of(layer)))
         .collect();
+    let methods = contents.adapters.values().map(|adapter| adapter.method);
     let ranks: BTreeSet<usize> = layers.values().map(|layer| layer.rank).collect();
     let mut alphas: Vec<f64> = layers.values().map(|layer| layer.alpha).collect();
     alphas.sort_by(f64::total_cmp);
@@ -69,12 +84,13 @@ pub fn describe(file: &AdapterFile) -> Result<AdapterDescription, StageError> {
     };
     Ok(AdapterDescription {
         form: contents.form,
-        method: adapter.method,
+        methods: methods.collect(),
+        components: contents.adapters.keys().copied().collect(),
         ranks: ranks.into_iter().collect(),
         alphas,
         targets: layers.keys().map(|name| target(name)).collect(),
         dtypes: contents.dtypes,
-        numbers: adapter.layers.values().map(numbers).sum(),
+        numbers: all.values().map(|layer| numbers(layer)).sum(),
         norm: layers
             .values()
             .map(|layer| layer.norm.powi(2))

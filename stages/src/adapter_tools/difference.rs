@@ -34,13 +34,13 @@ pub struct LayerDistance {
     pub magnitude_distance: Option<f64>,
 }
 
-/// Compares two adapter files, each at its own scale times that of its argument.
+/// Compares two adapter files of denoisers, each at its own scale times that of its argument.
 ///
 /// # Errors
 /// [`StageError::Configuration`] if a file cannot be used or a layer has another shape in the second.
 pub fn difference(first: &AdapterFile, second: &AdapterFile) -> Result<FileDifference, StageError> {
     let read = |file: &AdapterFile| {
-        let mut adapter = file.read().map_err(StageError::configuration)?.adapter;
+        let mut adapter = file.read_denoiser().map_err(StageError::configuration)?;
         for layer in adapter.layers.values_mut() {
             layer.alpha *= file.scale;
         }

@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use mitune_diffusion::adapter::{SavedAdapter, mean_of_factors, mean_of_weights};
+use mitune_diffusion::adapter::{SavedAdapter, UNET, mean_of_factors, mean_of_weights};
 use mitune_diffusion::weights::Dtype as StoredDtype;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub enum MeanKind {
     Factors,
 }
 
-/// Writes the mean of adapters as one file in PEFT's form and f32; the scale of each file is its weight, divided by
+/// Writes the mean of adapters of denoisers as one file in PEFT's form and f32; the scale of each file is its weight, divided by
 /// the sum of all.
 ///
 /// The mean of the weights of DoRA adapters depends on the weights they change, so it needs the `model`.
@@ -37,21 +38,22 @@ pub fn mean(
     out: &Path,
 ) -> Result<SavedAdapter, StageError> {
     check_free(out)?;
-    let read = |file: &AdapterFile| file.read().map(|contents| (contents.adapter, file.scale));
+    let read = |file: &AdapterFile| file.read_denoiser().map(|adapter| (adapter, file.scale));
     let adapters = files.iter().map(read).collect::<Result<Vec<_>, _>>();
     let adapters = adapters.map_err(StageError::configuration)?;
     let weighted: Vec<(&SavedAdapter, f64)> = adapters
         .iter()
         .map(|(adapter, weight)| (adapter, *weight))
         .collect();
-    let base = model.map(BaseWeights::open).transpose()?;
+    let base = model.map(|model| BaseWeights::open(model, UNET)).transpose()?;
     let mean = mean_of(&weighted, kind, base.as_ref())?;
-    write(&mean, out, ConvertedForm::Peft, StoredDtype::F32)?;
+    let adapters = BTreeMap::from([(UNET, mean.clone())]);
+    write(&adapters, out, ConvertedForm::Peft, StoredDtype::F32)?;
     Ok(mean)
 }
 
 /// The mean of adapters, checked against the model where there is one.
-pub(super) fn mean_of(
+pub(crate) fn mean_of(
     adapters: &[(&SavedAdapter, f64)],
     kind: MeanKind,
     base: Option<&BaseWeights>,

@@ -1,22 +1,22 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use mitune_diffusion::adapter::{SavedAdapter, SavedLayer, merge_into_rows};
+use mitune_diffusion::adapter::{COMPONENTS, SavedAdapter, SavedLayer, merge_into_rows};
 use mitune_diffusion::model::ModelDirectory;
 use mitune_diffusion::weights::{HostTensor, TensorMap, TensorSource as _, WeightsError, write_safetensors};
 
-use super::base_weights::BaseWeights;
+use super::base_weights::{BaseWeights, stem};
 use super::new_path::{WriteError, check_free, write_folder};
 use crate::adapter_file::{AdapterFile, AdapterFileError};
 use crate::stage::StageError;
 
 /// What a merge changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MergedModel {
     /// Layers that at least one adapter changed.
     pub layers: usize,
-    /// All weights of the denoiser.
+    /// All weights of the components that were changed.
     pub tensors: usize,
 }
 
@@ -29,7 +29,7 @@ enum MergeError {
     OutOfRange { tensor: String },
 }
 
-/// Folds adapters into the denoiser of a model directory and writes all of it as a new directory.
+/// Folds adapters into the denoiser and text encoders of a model directory and writes all of it as a new directory.
 ///
 /// The adapters are folded in one after the other, each at its scale, as PEFT merges several: LoRA adds its change,
 /// DoRA scales the rows of all that is there by its magnitude over the lengths of the original rows. Weights keep
@@ -41,46 +41,80 @@ enum MergeError {
 pub fn merge_into_model(model: &Path, files: &[AdapterFile], out: &Path) -> Result<MergedModel, StageError> {
     check_free(out)?;
     ModelDirectory::open(model).map_err(StageError::configuration)?;
-    let base = BaseWeights::open(model)?;
-    let mut adapters: Vec<(SavedAdapter, f64)> = Vec::new();
-    for file in files {
-        let adapter = file.read().map_err(StageError::configuration)?.adapter;
-        base.check(&adapter).map_err(|source| {
+    let files = files
+        .iter()
+        .map(|file| file.read().map(|contents| (file, contents.adapters)))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(StageError::configuration)?;
+    let mut merged = MergedModel::default();
+    let mut changed: BTreeMap<&str, TensorMap> = BTreeMap::new();
+    for component in COMPONENTS {
+        let adapters: Vec<(&AdapterFile, &SavedAdapter)> = files
+            .iter()
+            .filter_map(|(file, adapters)| Some((*file, adapters.get(component)?)))
+            .collect();
+        if !adapters.is_empty() {
+            changed.insert(
+                component,
+                merge_component(model, component, &adapters, &mut merged)?,
+            );
+        }
+    }
+    write_folder(out, |draft| {
+        copy_all(model, draft, &|path| {
+            let is_weight = |component: &&str| is_weight_of(component, model, path);
+            !changed.keys().any(is_weight)
+        })?;
+        for (component, tensors) in &changed {
+            let file = format!("{}.safetensors", stem(component));
+            write_safetensors(&draft.join(component).join(file), tensors, None)
+                .map_err(StageError::failed)?;
+        }
+        Ok(())
+    })?;
+    Ok(merged)
+}
+
+/// The weights of a component with all adapters folded in.
+fn merge_component(
+    model: &Path,
+    component: &str,
+    adapters: &[(&AdapterFile, &SavedAdapter)],
+    merged: &mut MergedModel,
+) -> Result<TensorMap, StageError> {
+    let base = BaseWeights::open(model, component)?;
+    for (file, adapter) in adapters {
+        base.check(adapter).map_err(|source| {
             StageError::configuration(AdapterFileError::Adapter {
                 path: file.path.clone(),
                 source,
             })
         })?;
-        adapters.push((adapter, file.scale));
     }
     let mut tensors = base.folder().read_all().map_err(StageError::failed)?;
     let layers: BTreeSet<&String> = adapters
         .iter()
-        .flat_map(|(adapter, _)| adapter.layers.keys())
+        .flat_map(|(_, adapter)| adapter.layers.keys())
         .collect();
     for layer in &layers {
         let found = adapters
             .iter()
-            .filter_map(|(adapter, scale)| Some((adapter.layers.get(*layer)?, *scale)));
-        merge_layer(&mut tensors, layer, &found.collect::<Vec<_>>()).map_err(StageError::configuration)?;
+            .filter_map(|(file, adapter)| Some((adapter.layers.get(*layer)?, file.scale)));
+        if let Some(tensor) = base.tensor(layer) {
+            merge_layer(&mut tensors, tensor, &found.collect::<Vec<_>>())
+                .map_err(StageError::configuration)?;
+        }
     }
-    write_folder(out, |draft| {
-        copy_all(model, draft, &|path| !is_weight_of_denoiser(model, path))?;
-        let path = draft.join("unet").join("diffusion_pytorch_model.safetensors");
-        write_safetensors(&path, &tensors, None).map_err(StageError::failed)
-    })?;
-    Ok(MergedModel {
-        layers: layers.len(),
-        tensors: tensors.len(),
-    })
+    merged.layers += layers.len();
+    merged.tensors += tensors.len();
+    Ok(tensors)
 }
 
 fn merge_layer(
     tensors: &mut TensorMap,
-    layer: &str,
+    name: String,
     adapters: &[(&SavedLayer, f64)],
 ) -> Result<(), MergeError> {
-    let name = format!("{layer}.weight");
     let Some(tensor) = tensors.get_mut(&name) else {
         return Ok(());
     };
@@ -108,10 +142,11 @@ fn merge_layer(
     Ok(())
 }
 
-/// Whether a file holds weights of the denoiser in any form, which would then be the weights before the merge.
-fn is_weight_of_denoiser(model: &Path, path: &Path) -> bool {
+/// Whether a file holds weights of a component in any form, which would then be those before the merge.
+fn is_weight_of(component: &str, model: &Path, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.parent() == Some(&model.join("unet")) && name.starts_with("diffusion_")
+    let starts = [stem(component), "pytorch_model", "diffusion_"];
+    path.parent() == Some(&model.join(component)) && starts.iter().any(|start| name.starts_with(start))
 }
 
 fn copy_all(from: &Path, to: &Path, select: &dyn Fn(&Path) -> bool) -> Result<(), StageError> {

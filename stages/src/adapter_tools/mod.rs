@@ -8,8 +8,11 @@ mod mean;
 mod merged_model;
 mod new_path;
 
+pub(crate) use base_weights::BaseWeights;
 pub use conversion::{ConvertedForm, convert};
 pub use description::{AdapterDescription, LayerDescription, describe};
 pub use difference::{FileDifference, LayerDistance, difference};
+pub(crate) use mean::mean_of;
 pub use mean::{MeanKind, mean};
 pub use merged_model::{MergedModel, merge_into_model};
+pub use mitune_diffusion::adapter::AdapterMethod;

@@ -1,17 +1,16 @@
 //! The computation of the stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, SavedAdapter, attach, detach};
 use mitune_diffusion::training::{Draws, Trainer, TrainingError, UpdateReport, train_only};
 use mitune_diffusion::unet::UNet2DConditionModel;
-use mitune_diffusion::weights::HostTensor;
-use mitune_store::{Artifact, TensorBytes};
 
 use super::examples::{Batches, Contexts, Examples};
 use super::stage::{Finetune, JOINT_PORT};
 use crate::model_source::ADAPTER_PORT;
 use crate::stage::{Dtype, StageContext, StageError, StageOutput};
+use crate::stored_adapter;
 use crate::training_run::TrainingRun;
 
 /// Updates over which the reported loss is averaged.
@@ -83,7 +82,7 @@ impl Finetune {
         let saved = SavedAdapter::extract(trainer.module())
             .map_err(StageError::failed)?
             .with_stored_shapes(|name, shape| unet_config.stored_shape(name, shape));
-        let mut output = StageOutput::one("adapter", put(context, &saved)?);
+        let mut output = StageOutput::one("adapter", stored_adapter::put(context, &saved)?);
         output.outputs.insert("losses".to_owned(), curve.put(context)?);
         let seen = self.config.steps as f64 * f64::from(self.config.batch_size.get());
         Ok(output
@@ -127,8 +126,7 @@ impl Finetune {
         let Some(artifact) = context.optional_input(ADAPTER_PORT) else {
             return Ok(());
         };
-        let bytes = context.store().read(&artifact.file)?;
-        let saved = SavedAdapter::from_bytes(&bytes, "unet").map_err(StageError::failed)?;
+        let saved = stored_adapter::read(context, artifact)?;
         agree(&saved, &config, &layers).map_err(StageError::configuration)?;
         detach(unet);
         saved.attach(unet).map_err(StageError::configuration)
@@ -180,20 +178,6 @@ fn shared(value: Option<impl ToString>) -> String {
         || "of its own in every layer".to_owned(),
         |value| value.to_string(),
     )
-}
-
-fn put(context: &StageContext<'_>, adapter: &SavedAdapter) -> Result<Artifact, StageError> {
-    let (tensors, metadata) = adapter.to_tensors("unet");
-    let bytes = |tensor: HostTensor| TensorBytes {
-        dtype: tensor.dtype,
-        shape: tensor.shape,
-        data: tensor.data,
-    };
-    let tensors: BTreeMap<String, TensorBytes> = tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, bytes(tensor)))
-        .collect();
-    Ok(context.store().put_tensors(&tensors, &metadata)?)
 }
 
 fn trained_numbers(adapter: &SavedAdapter) -> usize {

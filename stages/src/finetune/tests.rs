@@ -410,6 +410,7 @@ fn what_changes_the_result_is_keyed_and_nothing_else() {
             ("alpha", json!(16.0)),
             ("targets", json!({"attention": true, "feed_forward": false})),
             ("targets", json!({"attention": false})),
+            ("targets", json!({"modules": ["conv1"]})),
             ("timesteps", json!({"first": 0})),
             ("timesteps", json!({"last": 998})),
             ("learning_rate", json!(1e-3)),
@@ -450,4 +451,26 @@ fn what_changes_the_result_is_keyed_and_nothing_else() {
         trial.stage::<FinetuneConfig>(base).unwrap().config().unwrap(),
         unset
     );
+}
+
+#[test]
+fn joint_selections_are_trained_on_as_one_set() {
+    let fixture = Fixture::new();
+    let pool = pool();
+    let [first, second] = [&pool[..2], &pool[2..]].map(|part| Fixture::select(&fixture.trial, part));
+    let settings = with(&quick(), "joint_with", &json!(["other"]));
+    let run = |first: &Artifact, second: &Artifact| {
+        let inputs: [(&'static str, &[&Artifact]); 2] = [("selection", &[first]), ("joint_with", &[second])];
+        fixture
+            .trial
+            .run::<FinetuneConfig>(settings.clone(), &inputs)
+            .unwrap()
+    };
+    let joint = run(&first, &second);
+    assert_eq!(joint.metrics["examples"], 5);
+    assert_eq!(joint.metrics["prompts"], 3);
+    let same = run(&first, &second);
+    assert_eq!(fixture.adapter(&joint), fixture.adapter(&same));
+    assert_ne!(fixture.adapter(&joint), fixture.adapter(&run(&second, &first)));
+    assert_eq!(run(&first, &first).metrics["examples"], 4);
 }

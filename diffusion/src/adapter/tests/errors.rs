@@ -121,7 +121,7 @@ fn files_that_are_no_adapters_are_refused() {
     }
     assert!(matches!(
         SavedAdapter::from_bytes(&bytes, "text_encoder"),
-        Err(AdapterError::UnknownTensor { .. })
+        Err(AdapterError::OtherComponent { .. })
     ));
     let empty = layout::encode(&TensorMap::new(), &Default::default());
     let message = SavedAdapter::from_bytes(&empty, "unet").unwrap_err().to_string();

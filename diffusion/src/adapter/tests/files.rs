@@ -26,18 +26,18 @@ fn every_form_carries_ranks_alphas_and_kernels_of_their_own() {
         let saved = varied(method);
         assert_eq!((saved.rank(), saved.alpha()), (None, None));
         let peft = saved.to_bytes("unet", Dtype::F32).unwrap();
-        let contents = AdapterContents::read(&peft, None, "unet").unwrap();
+        let contents = AdapterContents::read(&peft, None).unwrap();
         assert_eq!(
-            (contents.adapter, contents.form),
+            (contents.adapters["unet"].clone(), contents.form),
             (saved.clone(), AdapterForm::Peft)
         );
         let (bytes, config) = saved.to_peft_files(Dtype::F32).unwrap();
-        let contents = AdapterContents::read(&bytes, Some(&config), "unet").unwrap();
-        assert_eq!(contents.adapter, saved);
+        let contents = AdapterContents::read(&bytes, Some(&config)).unwrap();
+        assert_eq!(contents.adapters["unet"], saved);
         let kohya = saved.to_kohya_bytes("unet", Dtype::F32).unwrap();
-        let contents = AdapterContents::read(&kohya, None, "unet").unwrap();
+        let contents = AdapterContents::read(&kohya, None).unwrap();
         assert_eq!(
-            (contents.adapter, contents.form),
+            (contents.adapters["unet"].clone(), contents.form),
             (saved.clone(), AdapterForm::Kohya)
         );
         assert_eq!(contents.dtypes, ["F32".to_owned()].into());
@@ -87,7 +87,7 @@ fn attention_processors_have_alpha_equal_to_the_rank_or_a_tensor_of_it() {
     let mut tensors = attention_processors(&saved);
     let read = |tensors: &TensorMap| {
         let bytes = layout::encode(tensors, &Default::default());
-        AdapterContents::read(&bytes, None, "unet").unwrap()
+        AdapterContents::read(&bytes, None).unwrap()
     };
     let contents = read(&tensors);
     assert_eq!(contents.form, AdapterForm::AttentionProcessors);
@@ -95,12 +95,12 @@ fn attention_processors_have_alpha_equal_to_the_rank_or_a_tensor_of_it() {
     for layer in expected.layers.values_mut() {
         layer.alpha = layer.rank as f64;
     }
-    assert_eq!(contents.adapter, expected);
+    assert_eq!(contents.adapters["unet"], expected);
     for (name, layer) in &saved.layers {
         let alpha = HostTensor::from_f32(&[layer.alpha as f32], Vec::new());
         tensors.insert(format!("unet.{name}.alpha"), alpha);
     }
-    assert_eq!(read(&tensors).adapter, saved);
+    assert_eq!(read(&tensors).denoiser().unwrap(), saved);
 }
 
 #[test]
@@ -125,9 +125,10 @@ fn files_of_peft_itself_need_their_config() {
     let message = SavedAdapter::from_bytes(&bytes, "unet").unwrap_err().to_string();
     assert!(message.contains("adapter_config.json"), "{message}");
     let config = r#"{"lora_alpha": 9, "use_rslora": true}"#;
-    let read = AdapterContents::read(&bytes, Some(config), "unet")
+    let read = AdapterContents::read(&bytes, Some(config))
         .unwrap()
-        .adapter;
+        .denoiser()
+        .unwrap();
     for layer in read.layers.values() {
         assert!((layer.scale() - 9.0 / (layer.rank as f64).sqrt()).abs() < 1e-12);
     }
@@ -156,4 +157,38 @@ fn a_linear_layer_takes_the_shapes_of_a_convolution_with_kernel_one() {
         .attach(&mut block)
         .unwrap();
     assert_eq!(host(block.forward(input(&device))), expected);
+}
+
+#[test]
+fn text_encoders_are_read_and_written_beside_the_denoiser() {
+    let shape = LayerShape {
+        outputs: 4,
+        inputs: 6,
+        kernel: None,
+    };
+    let text = |tag: &str, name: &str| {
+        let layers = [(name.to_owned(), layer(tag, shape, 2, 3.0))];
+        SavedAdapter::of_layers(layers.into()).unwrap()
+    };
+    let query = "text_model.encoder.layers.0.self_attn.q_proj";
+    let mut adapters = std::collections::BTreeMap::from([
+        ("unet", varied(AdapterMethod::Lora)),
+        ("text_encoder", text("first", query)),
+    ]);
+    for (second, prefix) in [(false, "lora_te_"), (true, "lora_te1_")] {
+        if second {
+            adapters.insert("text_encoder_2", text("second", "text_projection"));
+        }
+        let peft = encode_peft(&adapters, Dtype::F32).unwrap();
+        let kohya = encode_kohya(&adapters, Dtype::F32).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&kohya).unwrap();
+        let name = format!("{prefix}text_model_encoder_layers_0_self_attn_q_proj.alpha");
+        assert!(file.tensor(&name).is_ok());
+        for bytes in [peft, kohya] {
+            let contents = AdapterContents::read(&bytes, None).unwrap();
+            assert_eq!(contents.adapters, adapters);
+            let message = contents.denoiser().unwrap_err().to_string();
+            assert!(message.contains("changes `text_encoder"), "{message}");
+        }
+    }
 }

@@ -73,17 +73,17 @@ fn kohya_files_without_an_exact_meaning_are_refused() {
         (
             "lora_te_text_model_encoder_layers_0_mlp_fc1.alpha",
             &[],
-            "text encoder",
+            "`text_model.encoder.layers.0.mlp.fc1` lacks `lora_A`",
         ),
         (
             "lora_te1_text_model_encoder_layers_0_mlp_fc1.alpha",
             &[],
-            "text encoder",
+            "`text_model.encoder.layers.0.mlp.fc1` lacks `lora_A`",
         ),
         (
             "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha",
             &[],
-            "text encoder",
+            "`text_model.encoder.layers.0.mlp.fc1` lacks `lora_A`",
         ),
         (
             "lora_unet_input_blocks_1_9_proj_in.alpha",

@@ -6,6 +6,7 @@ mod files;
 mod golden;
 mod kohya;
 mod properties;
+mod random;
 
 use std::path::PathBuf;
 
@@ -54,8 +55,6 @@ impl Block {
 }
 
 impl AdaptTarget for Block {
-    const COMPONENT: &'static str = "unet";
-
     fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
         self.linears_mut(&mut |name, linear| visit(name, AdaptableLayer::Linear(linear)));
     }

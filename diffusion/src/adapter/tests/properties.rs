@@ -58,7 +58,6 @@ fn initial_values_have_deviation_one_over_rank_and_follow_the_seed() {
         };
         struct One<'a>(&'a str, &'a mut Linear);
         impl AdaptTarget for One<'_> {
-            const COMPONENT: &'static str = "unet";
             fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
                 visit(self.0, AdaptableLayer::Linear(self.1));
             }

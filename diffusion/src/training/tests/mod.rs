@@ -1,5 +1,6 @@
 //! The driver against PyTorch, and the promises about interruption and bad numbers.
 
+mod adapters;
 mod promises;
 mod pytorch;
 
