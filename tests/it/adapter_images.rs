@@ -46,18 +46,7 @@ fn draw(folder: &Path, model: &str, adapter: Option<&str>) -> Vec<u8> {
         "--width",
         "16",
     ]);
-    words.extend([
-        "--scheduler",
-        "ddim",
-        "--rng",
-        "torch",
-        "--seed",
-        "0",
-        "--device",
-        "cpu",
-        "--out",
-        "out",
-    ]);
+    words.extend(["--rng", "torch", "--seed", "0", "--device", "cpu", "--out", "out"]);
     words.extend(adapter.map(|file| ["--adapter", file]).into_iter().flatten());
     let ended = run_real(folder, &words);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -84,7 +73,7 @@ fn compare(kind: impl Fn(&str) -> (String, String)) {
             let difference = largest_difference(&found, &images[&image].data);
             assert!(difference <= 2, "{file}: {difference}");
             let base = largest_difference(&found, &images[&format!("base_{model}")].data);
-            assert!(base > 20, "{file} changes little: {base}");
+            assert!(base > 10, "{file} changes little: {base}");
         }
     }
 }

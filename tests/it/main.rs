@@ -6,6 +6,8 @@
 
 mod adapter_command;
 mod adapter_images;
+mod adapter_merging;
+mod adapter_place;
 mod bad_input;
 mod cli;
 #[cfg(feature = "wgpu")]

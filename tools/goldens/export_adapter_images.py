@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline, StableDiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from diffusers.training_utils import _collate_lora_metadata
 from diffusers.utils import convert_state_dict_to_diffusers, convert_state_dict_to_kohya
 from peft import LoraConfig, PeftModel
@@ -29,7 +29,6 @@ def draw(model: Path, adapter: Path | None, scale: float = 1.0) -> torch.Tensor:
     """One image of the prompt, `[height, width, 3]` in 0..255."""
     pipeline = DiffusionPipeline.from_pretrained(model)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     if adapter is not None and adapter.is_dir():
         PeftModel.from_pretrained(pipeline.unet, adapter)  # adapts the layers in place
     elif adapter is not None:

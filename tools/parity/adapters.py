@@ -83,7 +83,7 @@ class Program:
         self.drawn += 1
         out = self.folder / f"out{self.drawn}"
         size = ["--height", images.SIZE, "--width", images.SIZE, "--steps", images.STEPS]
-        noise = ["--scheduler", "ddim", "--rng", "torch", "--seed", images.SEED, "--device", "cpu"]
+        noise = ["--rng", "torch", "--seed", images.SEED, "--device", "cpu"]
         given = [] if adapter is None else ["--adapter", f"{adapter}:{scale}"]
         prompt = ["--prompt", images.PROMPT, "--guidance", images.GUIDANCE]
         self.run("generate", "--model", model, *prompt, *size, *noise, *given, "--out", out)

@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterForm {
-    /// `lora_A`, `lora_B` and `lora_magnitude_vector`, as PEFT and new versions of diffusers.
+    /// `lora_A`, `lora_B` and `lora_magnitude_vector`, as PEFT writes.
     Peft,
-    /// `lora.down` and `lora.up`, as diffusers since 0.21.
+    /// `lora.down` and `lora.up`, as the training scripts of diffusers write.
     Diffusers,
-    /// `processor.to_q_lora.down`, as diffusers before 0.21.
+    /// `processor.to_q_lora.down`, as early versions of diffusers wrote.
     AttentionProcessors,
     /// `lora_unet_...lora_down`, `alpha` and `dora_scale`, as kohya's scripts and LyCORIS.
     Kohya,
