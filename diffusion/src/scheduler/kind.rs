@@ -132,6 +132,7 @@ impl ReverseProcess {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::TimestepSpacing;
 
     #[test]
     fn names_are_those_of_settings_and_classes_are_found() {
@@ -159,6 +160,40 @@ mod tests {
                 assert_eq!(evaluations.len(), steps + extra, "{kind:?}");
                 let counted = evaluations.iter().filter(|step| step.on_trajectory).count();
                 assert_eq!(counted, steps, "{kind:?}");
+            }
+        }
+    }
+
+    /// Only what diffusers cannot run either is refused: an offset past the last timestep, and
+    /// timesteps of DPM-Solver++ that coincide.
+    #[test]
+    fn every_number_of_steps_runs() {
+        for spacing in [
+            None,
+            Some(TimestepSpacing::Leading),
+            Some(TimestepSpacing::Trailing),
+        ] {
+            for steps_offset in [0, 1] {
+                let config = SchedulerConfig {
+                    timestep_spacing: spacing,
+                    steps_offset,
+                    ..SchedulerConfig::stable_diffusion()
+                };
+                for kind in SchedulerKind::ALL {
+                    let refused: Vec<usize> = (1..=1000)
+                        .filter(|&steps| kind.reverse_process(&config, steps, 0.5).is_err())
+                        .collect();
+                    let trailing = spacing == Some(TimestepSpacing::Trailing);
+                    let shifted = steps_offset == 1 && !trailing;
+                    let expected: &[usize] = match kind {
+                        SchedulerKind::Ddpm | SchedulerKind::Ddim | SchedulerKind::Pndm if shifted => &[1000],
+                        // The first timestep is 1000, which has the level of 999.
+                        SchedulerKind::DpmSolverPlusPlus2M if shifted && spacing.is_some() => &[999, 1000],
+                        SchedulerKind::DpmSolverPlusPlus2M if !trailing => &[1000],
+                        _ => &[],
+                    };
+                    assert_eq!(refused, expected, "{kind:?} {spacing:?} {steps_offset}");
+                }
             }
         }
     }
