@@ -2,7 +2,8 @@
 
 Run: python tools/goldens/export_images.py diffusion/tests/golden/models diffusion/tests/golden/images
 
-Each case is one call of the pipeline with `torch.Generator("cpu").manual_seed(seed)`.
+Each case is one call of the pipeline with `torch.Generator("cpu").manual_seed(seed)`. The paper's mutual information is
+evaluated in NumPy from the outputs of the denoiser on the way.
 """
 
 import json
@@ -22,6 +23,7 @@ from diffusers import (
     PNDMScheduler,
     __version__,
 )
+from diffusers.utils.logging import disable_progress_bar
 from safetensors.torch import save_file
 
 SCHEDULERS = dict(
@@ -48,6 +50,31 @@ BEYOND = [
 ]
 
 
+def mutual_information(scheduler, kind, outputs):
+    """Equation 2, its levels between the training timesteps as docs/pipelines.md says."""
+    config = scheduler.config
+    length = config.num_train_timesteps
+    betas = numpy.linspace(config.beta_start**0.5, config.beta_end**0.5, length) ** 2
+    products = numpy.cumprod(1 - betas)
+    terms = []
+    for index, (timestep, output) in enumerate(outputs):
+        if kind == "pndm":
+            runge_kutta = index < len(scheduler.prk_timesteps)
+            if index % 4 != 0 if runge_kutta else config.skip_prk_steps and index == 1:
+                continue
+        beta = numpy.interp(timestep, numpy.arange(length), betas)
+        if kind in ("euler", "euler_ancestral", "dpmpp_2m"):
+            left = 1 / (1 + float(scheduler.sigmas[index]) ** 2)
+        else:
+            left = products[int(timestep)]
+        without, with_prompt = numpy.split(output, 2)
+        squares = ((with_prompt - without) ** 2).sum(axis=(1, 2, 3))
+        if config.prediction_type == "v_prediction":
+            squares = squares * left
+        terms.append(beta * length / (2 * (1 - beta) * (1 - left)) * squares)
+    return numpy.mean(terms, axis=0)
+
+
 def make(pipeline, case):
     latents = []
 
@@ -55,6 +82,10 @@ def make(pipeline, case):
         latents.append(tensors["latents"])
         return {}
 
+    outputs = []
+    hook = pipeline.unet.register_forward_hook(
+        lambda _module, arguments, result: outputs.append((float(arguments[1]), result[0].double().numpy()))
+    )
     options = dict(negative_prompt=case["negative"]) if case["negative"] else {}
     images = pipeline(
         case["prompt"],
@@ -68,6 +99,10 @@ def make(pipeline, case):
         callback_on_step_end=remember,
         **options,
     ).images
+    hook.remove()
+    if case["guidance"] > 1:
+        scores = mutual_information(pipeline.scheduler, case["scheduler"], outputs)
+        case["mi"] = [float(f"{score:.9g}") for score in scores]
     pixels = numpy.stack([numpy.asarray(image) for image in images])
     # Half precision holds every value of a byte.
     return latents[-1], torch.from_numpy(pixels).half()
@@ -82,6 +117,7 @@ def load(folder, **options):
 def main():
     models, out = Path(sys.argv[1]), Path(sys.argv[2])
     logging.getLogger("diffusers").setLevel(logging.ERROR)
+    disable_progress_bar()
     cases, tensors = [], {}
     for model in ("sd15", "sd21", "sdxl"):
         folder = models / model

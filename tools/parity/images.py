@@ -27,6 +27,7 @@ from diffusers import (
     PNDMScheduler,
     __version__,
 )
+from diffusers.utils.logging import disable_progress_bar
 from PIL import Image
 
 SCHEDULERS = dict(
@@ -93,6 +94,7 @@ def of_mitune(plan, scheduler, folder):
 def main():
     plan = arguments()
     logging.getLogger("diffusers").setLevel(logging.ERROR)
+    disable_progress_bar()
     worst = 0
     for scheduler in plan.schedulers.split(","):
         with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy
 import torch
 from diffusers import DDPMScheduler, __version__
+from diffusers.utils.logging import disable_progress_bar
 from safetensors.torch import save_file
 
 FILE = "src/construct_finetuning_dataset/pipeline_gen_mi_1phase.py"
@@ -126,6 +127,7 @@ def run(module, folder: Path, tensors: dict) -> dict:
 def main():
     checkout, models, out = (Path(argument) for argument in sys.argv[1:4])
     logging.getLogger("diffusers").setLevel(logging.ERROR)
+    disable_progress_bar()
     module = reference(checkout)
     tensors = {}
     found = [run(module, models / name, tensors) for name in ("sd15", "sd21", "sdxl")]

@@ -37,12 +37,17 @@ struct Case {
     width: usize,
     /// In place of what the model's file says.
     clip_sample: Option<bool>,
+    /// The paper's mutual information by NumPy, where diffusers asks without the prompt too.
+    #[serde(default)]
+    mi: Vec<f64>,
 }
 
-/// The largest errors of one model: of a latent, relative to its length, and of a pixel.
+/// The largest errors of one model: of latents and of scores, relative to their size, and of a
+/// pixel.
 #[derive(Debug, Default, Clone, Copy)]
 struct Errors {
     latent: f64,
+    mi: f64,
     pixel: u8,
 }
 
@@ -51,7 +56,8 @@ fn cases() -> Vec<Case> {
     serde_json::from_str::<Golden>(&text).unwrap().cases
 }
 
-fn latents(model: &DiffusionModel, case: &Case, device: &Device) -> Tensor<4> {
+/// Returns the latents of a case and the largest error of its scores.
+fn latents(model: &DiffusionModel, case: &Case, device: &Device) -> (Tensor<4>, f64) {
     let size = ImageSize {
         height: case.height,
         width: case.width,
@@ -87,9 +93,13 @@ fn latents(model: &DiffusionModel, case: &Case, device: &Device) -> Tensor<4> {
             &mut go_on,
         )
         .unwrap();
+    let mut error: f64 = 0.0;
+    for (candidate, expected) in candidates.iter().zip(&case.mi) {
+        error = error.max((candidate.mi / expected - 1.0).abs());
+    }
     let values: Vec<f32> = candidates.into_iter().flat_map(|c| c.latent).collect();
     let shape = [case.count as usize, shape[0], shape[1], shape[2]];
-    Tensor::from_data(TensorData::new(values, shape), device)
+    (Tensor::from_data(TensorData::new(values, shape), device), error)
 }
 
 fn measure(dtype: FloatDType) -> BTreeMap<String, Errors> {
@@ -105,7 +115,7 @@ fn measure(dtype: FloatDType) -> BTreeMap<String, Errors> {
                 .load(&device, dtype)
                 .unwrap()
         });
-        let latents = latents(model, case, &device);
+        let (latents, mi) = latents(model, case, &device);
         let images = model.decode(latents.clone().cast(dtype)).cast(FloatDType::F32);
         let latent = golden::relative_error(latents, &expected, &format!("{number}.latents"));
         let pixels = expected[&format!("{number}.pixels")].to_f32().unwrap();
@@ -123,11 +133,12 @@ fn measure(dtype: FloatDType) -> BTreeMap<String, Errors> {
             worst = worst.max(differences.max().unwrap());
         }
         println!(
-            "image: {} {:?} {} steps {} eta {}: latents {latent:.1e}, pixels {worst}",
+            "image: {} {:?} {} steps {} eta {}: latents {latent:.1e}, MI {mi:.1e}, pixels {worst}",
             case.model, case.scheduler, case.steps, case.guidance, case.eta
         );
         let entry = errors.entry(case.model.clone()).or_default();
         entry.latent = entry.latent.max(latent);
+        entry.mi = entry.mi.max(mi);
         entry.pixel = entry.pixel.max(worst);
     }
     println!("images in {dtype:?}: {errors:?}");
@@ -143,6 +154,8 @@ fn the_same_seed_gives_the_image_of_diffusers() {
         assert!(errors.pixel <= PIXEL_TOLERANCE, "{model}: {errors:?}");
         // Measured: at most 8e-6, a clipped run; 4e-6 otherwise.
         assert!(errors.latent < 3e-5, "{model}: {errors:?}");
+        // Measured: 1e-5.
+        assert!(errors.mi > 0.0 && errors.mi < 1e-4, "{model}: {errors:?}");
     }
 }
 
