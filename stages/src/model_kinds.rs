@@ -39,33 +39,48 @@ fn pool() -> Vec<Candidate> {
     (0..4).map(candidate).collect()
 }
 
+fn plan(model: PathBuf, folder: &Path, dtype: Dtype) -> OnePrompt {
+    OnePrompt {
+        model,
+        adapter: None,
+        device: "cpu".parse().unwrap(),
+        dtype,
+        prompt: PROMPTS[0].to_owned(),
+        negative: String::new(),
+        count: 2,
+        seed: 7,
+        random_numbers: RandomNumbers::Torch,
+        scheduler: Some(SchedulerKind::Ddim),
+        steps: 2,
+        guidance: 3.0,
+        eta: 0.0,
+        height: Some(16),
+        width: Some(24),
+        out: folder.join(dtype.name()),
+    }
+}
+
 #[test]
-fn one_prompt_becomes_images() {
+fn one_prompt_becomes_images_in_every_type() {
     for model in models() {
         let folder = tempfile::tempdir().unwrap();
-        let plan = OnePrompt {
-            model,
-            adapter: None,
-            device: "cpu".parse().unwrap(),
-            dtype: Dtype::F32,
-            prompt: PROMPTS[0].to_owned(),
-            negative: String::new(),
-            count: 2,
-            seed: 7,
-            random_numbers: RandomNumbers::Torch,
-            scheduler: Some(SchedulerKind::Ddim),
-            steps: 2,
-            guidance: 3.0,
-            eta: 0.0,
-            height: Some(16),
-            width: Some(24),
-            out: folder.path().join("out"),
+        let pixels = [Dtype::F32, Dtype::F16, Dtype::Bf16].map(|dtype| {
+            let plan = plan(model.clone(), folder.path(), dtype);
+            let generated = plan.generate(&Silent, &AtomicBool::new(false)).unwrap();
+            assert!(generated.images.iter().all(|image| image.mi > 0.0));
+            let png = fs::read(plan.out.join("0001.png")).unwrap();
+            let image = RgbImage::from_png(&png).unwrap();
+            assert_eq!((image.width(), image.height()), (24, 16));
+            image.pixels().to_vec()
+        });
+        // Noise is drawn in f32 in every type, so that the images are alike but for rounding.
+        let [exact, half, brain] = pixels;
+        let mean = |other: &[u8]| {
+            let apart = exact.iter().zip(other).map(|(a, b)| f64::from(a.abs_diff(*b)));
+            apart.sum::<f64>() / exact.len() as f64
         };
-        let generated = plan.generate(&Silent, &AtomicBool::new(false)).unwrap();
-        assert!(generated.images.iter().all(|image| image.mi > 0.0));
-        let png = fs::read(plan.out.join("0001.png")).unwrap();
-        let image = RgbImage::from_png(&png).unwrap();
-        assert_eq!((image.width(), image.height()), (24, 16));
+        let (half, brain) = (mean(&half), mean(&brain));
+        assert!(half < 2.0 && brain < 8.0, "{}: {half} {brain}", model.display());
     }
 }
 

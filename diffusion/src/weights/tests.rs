@@ -110,6 +110,30 @@ fn half_precision_variants_are_found_and_widened() {
     assert_eq!(module_tensors(&module, &NameTable::default()), tensors());
 }
 
+/// Releases of diffusers and transformers differ in where an index has the variant's name.
+#[test]
+fn sharded_variants_are_found_in_both_spellings() {
+    for index in [
+        "model.safetensors.index.fp16.json",
+        "model.fp16.safetensors.index.json",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write_shards(folder.path());
+        std::fs::rename(
+            folder.path().join("model.safetensors.index.json"),
+            folder.path().join(index),
+        )
+        .unwrap();
+        let source = WeightsFolder::open(folder.path(), "model").unwrap();
+        assert_eq!(source.variant(), Some("fp16"));
+        assert_eq!(source.files().len(), 2);
+        assert_eq!(source.read_all().unwrap(), tensors());
+        // A variant that is not there leaves the others.
+        let other = WeightsFolder::open_variant(folder.path(), "model", Some("ema")).unwrap();
+        assert_eq!(other.variant(), Some("fp16"));
+    }
+}
+
 #[test]
 fn every_problem_is_named() {
     let mut wrong = tensors();
