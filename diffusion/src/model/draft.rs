@@ -1,6 +1,6 @@
 //! A folder that appears complete or not at all.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::ModelError;
@@ -16,7 +16,8 @@ pub(super) enum Empty {
 
 /// Lets `write` fill a folder beside `path`, and renames it to `path` when it is complete.
 ///
-/// A process that is killed leaves the draft, `.NAME.draft-PROCESS`, and nothing at `path`.
+/// A process that is killed leaves the draft, `.NAME.draft-PROCESS`, and nothing at `path`. The next
+/// one that writes to `path` removes it, on systems where it can be seen that the process is gone.
 pub(super) fn write_whole(
     path: &Path,
     empty: Empty,
@@ -30,6 +31,7 @@ pub(super) fn write_whole(
         });
     }
     let draft = draft_of(path);
+    remove_left_drafts(&draft);
     let written = write(&draft).and_then(|()| {
         std::fs::rename(&draft, path).map_err(|source| ModelError::Write {
             path: path.to_owned(),
@@ -41,6 +43,36 @@ pub(super) fn write_whole(
         let _ = std::fs::remove_dir_all(&draft);
     }
     written
+}
+
+/// Removes the drafts of the same name whose process is gone.
+fn remove_left_drafts(draft: &Path) {
+    let (Some(folder), Some(name)) = (draft.parent(), draft.file_name().and_then(OsStr::to_str)) else {
+        return;
+    };
+    let own = name.rfind('-').map_or(name, |end| &name[..=end]);
+    // A relative path of one part has an empty parent.
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    let processes = Path::new("/proc");
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let number = found.to_str().and_then(|found| found.strip_prefix(own));
+        let gone = number
+            .and_then(|number| number.parse::<u32>().ok())
+            .is_some_and(|number| {
+                processes.join("self").exists() && !processes.join(number.to_string()).exists()
+            });
+        if gone {
+            // One that cannot be removed is in nobody's way.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn is_empty_folder(path: &Path) -> bool {

@@ -90,6 +90,21 @@ fn only_an_empty_folder_is_replaced_and_a_failure_leaves_nothing() {
     assert_eq!(left, ["model"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_process_left_is_removed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    // No process has this number: the largest is 2^22.
+    let left = folder.path().join(".model.draft-4194305");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("half"), "written").unwrap();
+    let alive = folder.path().join(".model.draft-1");
+    std::fs::create_dir(&alive).unwrap();
+    let path = folder.path().join("model");
+    Architecture::TinySd15.write(&path, 0, Dtype::F16).unwrap();
+    assert!(!left.exists() && alive.exists());
+}
+
 /// Shapes of the published models: the number of parameters says whether any is off.
 #[test]
 fn full_size_models_have_the_published_number_of_parameters() {
