@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::{AdapterError, SavedAdapter, SavedLayer};
 
 /// How two adapters differ.
@@ -93,16 +95,17 @@ impl SavedLayer {
     /// `<B1 A1, B2 A2> = <B1^T B2, A1 A2^T>`.
     fn inner(&self, other: &Self) -> f64 {
         let columns = self.shape.columns();
-        let mut sum = 0.0;
-        for (row, a) in self.lora_a.chunks(columns).enumerate() {
-            for (column, b) in other.lora_a.chunks(columns).enumerate() {
-                let inputs = dot(a.iter().zip(b));
+        let row = |(row, a): (usize, &[f32])| -> f64 {
+            let column = |(column, b): (usize, &[f32])| {
                 let outputs = self.lora_b.iter().skip(row).step_by(self.rank);
                 let others = other.lora_b.iter().skip(column).step_by(other.rank);
-                sum += inputs * dot(outputs.zip(others));
-            }
-        }
-        sum * self.scale() * other.scale()
+                dot(a.iter().zip(b)) * dot(outputs.zip(others))
+            };
+            other.lora_a.chunks(columns).enumerate().map(column).sum()
+        };
+        let rows = self.lora_a.par_chunks(columns).enumerate().map(row);
+        // Collected first, so that the order of the sum is always the same.
+        rows.collect::<Vec<f64>>().iter().sum::<f64>() * self.scale() * other.scale()
     }
 }
 

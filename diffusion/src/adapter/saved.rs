@@ -141,7 +141,7 @@ impl SavedLayer {
                 .as_ref()
                 .map(|magnitude| to_host(magnitude.val())),
             rank,
-            alpha: adapter.scale * rank as f64,
+            alpha: alpha_of(adapter.scale, rank),
             shape,
         }
     }
@@ -190,6 +190,19 @@ impl SavedLayer {
     }
 }
 
+/// The alpha that gives a scale: the shortest of those numbers, since it is what somebody wrote.
+///
+/// The product alone may be off by one bit, as 1 / 49 * 49 is, and would no longer be the setting.
+fn alpha_of(scale: f64, rank: usize) -> f64 {
+    let rank = rank as f64;
+    let product = scale * rank;
+    let near = [product, product.next_up(), product.next_down()];
+    let exact = near.into_iter().filter(|alpha| alpha / rank == scale);
+    exact
+        .min_by_key(|alpha| alpha.to_string().len())
+        .unwrap_or(product)
+}
+
 fn shared<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
     let first = values.next()?;
     values.all(|value| value == first).then_some(first)
@@ -198,4 +211,22 @@ fn shared<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let data = tensor.inner().into_data().convert::<f32>();
     data.iter::<f32>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpha_survives_its_division_by_the_rank() {
+        let mut inexact = 0;
+        for rank in 1..200 {
+            for alpha in [0.1, 0.7, 1.0, 4.5, 16.0, 32.0] {
+                let scale = alpha / rank as f64;
+                assert_eq!(alpha_of(scale, rank), alpha);
+                inexact += usize::from(scale * rank as f64 != alpha);
+            }
+        }
+        assert!(inexact > 0);
+    }
 }

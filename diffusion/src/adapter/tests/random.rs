@@ -1,6 +1,6 @@
 //! Random adapters against PEFT: single layers, and whole denoisers through files of every form.
 //!
-//! Largest errors measured, relative to the largest value: outputs of layers 4e-7, merged weights 3e-7, denoisers 2e-6.
+//! Largest errors measured, relative to the largest value: layers and merged weights 4.1e-7, denoisers 1.6e-6.
 
 use std::collections::BTreeMap;
 
