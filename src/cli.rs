@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::adapter::AdapterArguments;
+use crate::commands::bench::BenchArguments;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate::GenerateArguments;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Score(ScoreArguments),
     /// Look into adapter files, convert, merge and compare them
     Adapter(AdapterArguments),
+    /// Measure speed and memory
+    Bench(BenchArguments),
     /// Check devices and store
     Doctor(DoctorArguments),
     /// Look into the store

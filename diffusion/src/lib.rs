@@ -14,6 +14,7 @@ pub mod linear;
 pub mod model;
 pub mod mutual_information;
 pub mod noise;
+mod operations;
 pub mod prediction;
 pub mod rectified_flow;
 pub mod sampler;

@@ -106,6 +106,16 @@ impl NumberFormat {
     }
 }
 
+impl From<NumberFormat> for Dtype {
+    fn from(format: NumberFormat) -> Self {
+        match format {
+            NumberFormat::F32 => Self::F32,
+            NumberFormat::F16 => Self::F16,
+            NumberFormat::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// A family of denoising steps, also by the name of its class in diffusers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheduler {

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod adapter;
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod generate;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, session: &Session<'_>) -> Result<u8, Failure
         Command::Generate(arguments) => generate::run(&arguments, session).map(|()| 0),
         Command::Score(arguments) => score::run(&arguments, session).map(|()| 0),
         Command::Adapter(arguments) => adapter::run(arguments, session).map(|()| 0),
+        Command::Bench(arguments) => bench::run(arguments, session).map(|()| 0),
         Command::Doctor(arguments) => doctor::run(&arguments, session),
         Command::Store(arguments) => store::run(arguments, session),
         Command::Init(arguments) => init::run(&arguments, session).map(|()| 0),

@@ -19,6 +19,7 @@ pub mod latent_shape;
 mod lazy_device;
 mod loaded_model;
 pub mod merge_adapters;
+pub mod model_bench;
 #[cfg(test)]
 mod model_kinds;
 pub mod model_source;

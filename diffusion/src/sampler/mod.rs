@@ -47,6 +47,7 @@ pub struct Sampler {
     noise: NoiseSource,
     guidance: f64,
     seed: u64,
+    scores: bool,
 }
 
 impl Sampler {
@@ -88,7 +89,15 @@ impl Sampler {
             noise: NoiseSource::sampling(),
             guidance: settings.guidance,
             seed: settings.seed,
+            scores: true,
         })
+    }
+
+    /// Leaves mutual information out, for measuring what it costs: candidates then have a score of
+    /// zero and no trace.
+    pub fn without_scores(mut self) -> Self {
+        self.scores = false;
+        self
     }
 
     /// Returns the timestep of each evaluation of the network; multistep methods may look at one
@@ -201,7 +210,9 @@ impl Sampler {
         for (index, step) in self.process.steps.iter().enumerate() {
             let predictions = guidance.predict(&trajectory.input(step), step.timestep);
             let difference = predictions.difference();
-            squares.push(squared_norms(difference.clone()));
+            if self.scores {
+                squares.push(squared_norms(difference.clone()));
+            }
             let output = predictions.guided(difference, self.guidance);
             let noise = step.draws.then(|| draw(index as u32));
             trajectory.advance(step, output, noise);
@@ -213,26 +224,34 @@ impl Sampler {
                 return Err(SamplerError::Cancelled);
             }
         }
-        self.collect(requests, trajectory.into_latent(), Tensor::cat(squares, 1))
+        let squares = match self.scores {
+            true => read(Tensor::cat(squares, 1))?,
+            false => Vec::new(),
+        };
+        self.collect(requests, trajectory.into_latent(), &squares)
     }
 
     fn collect(
         &self,
         requests: &[CandidateRequest<'_>],
         latents: Tensor<4>,
-        squares: Tensor<2>,
+        squares: &[f32],
     ) -> Result<Vec<Candidate>, SamplerError> {
-        let squares = read(squares)?;
         let latents = read(latents)?;
+        let scored = squares.len() / requests.len();
         let timesteps: Vec<i32> = self.timesteps().map(|t| t.round() as i32).collect();
         requests
             .iter()
-            .zip(squares.chunks(self.evaluations()))
+            .enumerate()
             .zip(latents.chunks(latents.len() / requests.len()))
-            .map(|((request, squares), latent)| {
+            .map(|((index, request), latent)| {
+                let squares = &squares[index * scored..][..scored];
                 let squares: Vec<f64> = squares.iter().map(|&s| f64::from(s)).collect();
                 let terms = self.estimator.terms(&squares);
-                let mi = self.estimator.mean(&terms);
+                let mi = match self.scores {
+                    true => self.estimator.mean(&terms),
+                    false => 0.0,
+                };
                 let seed_index = request.seed_index;
                 if !mi.is_finite() || latent.iter().any(|v| !v.is_finite()) {
                     return Err(SamplerError::NotFinite { seed_index });

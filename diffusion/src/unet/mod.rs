@@ -18,6 +18,7 @@ mod golden_tests;
 mod layers;
 mod model;
 mod norm;
+mod operations;
 mod resample;
 mod resnet;
 mod time_embedding;

@@ -6,6 +6,7 @@ mod config;
 mod decoder;
 mod encoder;
 mod mid_block;
+mod operations;
 #[cfg(test)]
 mod random_tests;
 mod resnet;

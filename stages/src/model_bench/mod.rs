@@ -1,0 +1,140 @@
+//! What a model's work costs on a device: time, rate and memory.
+//!
+//! Inputs are random, because neither time nor memory depends on them. Operations count matrix products alone, so a
+//! rate is that of the whole work in terms of what hardware is rated by.
+
+mod measure;
+mod parts;
+mod work;
+
+use std::path::PathBuf;
+
+use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
+use mitune_diffusion::model::Architecture;
+use serde::Serialize;
+
+use self::measure::Meter;
+use self::parts::Parts;
+use crate::latent_shape::latent_shape;
+use crate::stage::{Dtype, Progress, StageError};
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct ModelBench {
+    /// The model.
+    pub model: BenchModel,
+    /// Device to compute on.
+    pub device: DeviceSelection,
+    /// Number format of the networks; training is always in f32.
+    pub dtype: Dtype,
+    /// Height in pixels; by default, what the model was trained for.
+    pub height: Option<usize>,
+    /// Width in pixels; by default, what the model was trained for.
+    pub width: Option<usize>,
+    /// Candidates of the one prompt, made in one batch.
+    pub candidates: usize,
+    /// Denoising steps of a candidate.
+    pub steps: usize,
+    /// Samples of a training step.
+    pub training_batch: usize,
+    /// Largest batch to try on the denoiser.
+    pub largest_batch: usize,
+    /// Counted runs of each piece of work.
+    pub runs: usize,
+}
+
+/// A model to measure.
+#[derive(Clone, Debug)]
+pub enum BenchModel {
+    /// One in a folder in diffusers' layout.
+    Directory(PathBuf),
+    /// An architecture with random weights.
+    Random(Architecture),
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelBenchReport {
+    /// Version of this program.
+    pub version: &'static str,
+    /// The model's folder or architecture.
+    pub model: String,
+    /// The device, as options name it.
+    pub device: String,
+    /// Threads of the CPU device.
+    pub threads: usize,
+    /// Number format.
+    pub dtype: Dtype,
+    /// Shape of a latent: channels, height, width.
+    pub latent_shape: [usize; 3],
+    /// Parameters of the denoiser.
+    pub denoiser_parameters: usize,
+    /// One entry per piece of work.
+    pub measurements: Vec<Measurement>,
+}
+
+/// The cost of one piece of work.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measurement {
+    /// What was done.
+    pub work: &'static str,
+    /// Images or samples at once.
+    pub batch: usize,
+    /// Median time of a run.
+    pub seconds: f64,
+    /// Shortest time of a run.
+    pub best_seconds: f64,
+    /// Counted runs.
+    pub runs: usize,
+    /// Floating point operations of matrix products in a run; none where they are not counted.
+    pub operations: Option<u64>,
+    /// Most memory of the process during the runs, weights included, where the system tells.
+    pub peak_bytes: Option<u64>,
+    /// Memory that the device holds after the runs, where it tells.
+    pub device_bytes: Option<u64>,
+}
+
+impl Measurement {
+    /// Operations per second in the median run, in units of 10^12.
+    pub fn tera_operations_per_second(&self) -> Option<f64> {
+        self.operations
+            .map(|operations| operations as f64 / self.seconds / 1e12)
+    }
+}
+
+impl ModelBench {
+    /// Measures everything, telling `progress` what is being done.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if the model, the device or a setting cannot be used, [`StageError::Failed`] if
+    /// the computation fails.
+    pub fn measure(&self, progress: &dyn Progress) -> Result<ModelBenchReport, StageError> {
+        let opened = self.device.open().map_err(StageError::configuration)?;
+        let device_name = match opened.family {
+            DeviceFamily::Cpu => "cpu".to_owned(),
+            family => format!("{family}:{}", opened.index),
+        };
+        progress.message("Loading the model");
+        let parts = Parts::load(&self.model, &opened.device, self.dtype)?;
+        let shape = latent_shape(&parts.unet_config, &parts.vae_config, self.height, self.width)?;
+        let mut meter = Meter::new(self.runs, opened.device.clone(), progress);
+        let denoiser_parameters = burn::module::Module::num_params(&parts.unet);
+        work::forward(&parts, shape, self.largest_batch, &mut meter)?;
+        work::decode(&parts, shape, &mut meter)?;
+        work::candidates(&parts, shape, self.candidates, self.steps, &mut meter)?;
+        work::training(parts, shape, self.training_batch, &mut meter)?;
+        Ok(ModelBenchReport {
+            version: env!("CARGO_PKG_VERSION"),
+            model: match &self.model {
+                BenchModel::Directory(path) => path.display().to_string(),
+                BenchModel::Random(architecture) => architecture.name().to_owned(),
+            },
+            device: device_name,
+            threads: rayon::current_num_threads(),
+            dtype: self.dtype,
+            latent_shape: shape,
+            denoiser_parameters,
+            measurements: meter.into_measurements(),
+        })
+    }
+}

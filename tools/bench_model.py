@@ -1,0 +1,188 @@
+"""Measures the work of `mitune bench model` with diffusers and PEFT, and compares both in one run.
+
+Usage: python tools/bench_model.py MODEL_DIR [--program target/release/mitune] [--candidates N] [--steps N]
+           [--training-batch N] [--threads N] [--runs N] [--json]
+
+Rounds alternate between the two programs, so that a machine whose speed drifts is as slow for each; the
+ratio of every piece of work is that of the medians over rounds. Above 1 mitune is faster, or smaller.
+Each round of either is a process of its own; peaks are those of the process.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--program", default="target/release/mitune")
+    parser.add_argument("--candidates", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--training-batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--runs", type=int, default=1, help="counted runs of each piece of work in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--peer-only", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def reset_peak():
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+        return True
+    except OSError:
+        return False
+
+
+def peak_bytes():
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def measure(name, batch, runs, call):
+    seconds, peak = [], 0
+    for run in range(runs + 1):
+        counts = reset_peak()
+        start = time.perf_counter()
+        call()
+        if run > 0:
+            seconds.append(time.perf_counter() - start)
+            peak = max(peak, peak_bytes()) if counts else None
+    return {"work": name, "batch": batch, "seconds": statistics.median(seconds), "peak_bytes": peak}
+
+
+def peer(arguments):
+    """The same work in diffusers, as its own pipelines and training scripts do it."""
+    import torch
+    from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+    from peft import LoraConfig
+
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    load = lambda kind, name: kind.from_pretrained(arguments.model, subfolder=name, dtype=torch.float32).eval()
+    unet, vae = load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae")
+    unet.requires_grad_(False)
+    vae.requires_grad_(False)
+    scheduler = DDPMScheduler.from_pretrained(arguments.model, subfolder="scheduler")
+    side, channels, runs = unet.config.sample_size, unet.config.in_channels, arguments.runs
+    latents = lambda batch: torch.randn(batch, channels, side, side)
+    width = unet.config.cross_attention_dim
+    text = json.loads((Path(arguments.model) / "text_encoder/config.json").read_text())
+    tokens = text.get("max_position_embeddings", 77)
+
+    def conditioning(batch):
+        context = torch.randn(batch, tokens, width)
+        if unet.config.addition_embed_type != "text_time":
+            return {"encoder_hidden_states": context}
+        pooled = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
+        added = {"text_embeds": torch.randn(batch, pooled), "time_ids": torch.randn(batch, 6)}
+        return {"encoder_hidden_states": context, "added_cond_kwargs": added}
+
+    results = []
+    with torch.no_grad():
+        sample, prompt = latents(2), conditioning(2)
+        results.append(measure("unet forward", 2, runs, lambda: unet(sample, torch.full((2,), 500.0), **prompt)))
+        latent = latents(1)
+        results.append(measure("vae decode", 1, runs, lambda: vae.decode(latent)))
+        count = arguments.candidates
+        prompts = conditioning(2 * count)
+
+        def candidates(scored):
+            scheduler.set_timesteps(arguments.steps)
+            generator = torch.Generator().manual_seed(42)
+            image = torch.randn(latents(count).shape, generator=generator)
+            total = torch.zeros(count)
+            for step in scheduler.timesteps:
+                both = torch.cat([image, image])
+                negative, positive = unet(both, step, **prompts).sample.chunk(2)
+                difference = positive - negative
+                if scored:
+                    total += difference.flatten(1).square().sum(1)
+                guided = negative + 7.5 * difference
+                image = scheduler.step(guided, step, image, generator=generator).prev_sample
+
+        name = "candidates with mutual information"
+        results.append(measure(name, count, runs, lambda: candidates(True)))
+        results.append(measure("candidates without", count, runs, lambda: candidates(False)))
+
+    batch = arguments.training_batch
+    noisy, target, prompts = latents(batch), latents(batch), conditioning(batch)
+    for name, dora in (("training step, LoRA", False), ("training step, DoRA", True)):
+        targets = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
+        config = LoraConfig(r=32, lora_alpha=32, init_lora_weights="gaussian", target_modules=targets, use_dora=dora)
+        unet.add_adapter(config, adapter_name=name.replace(" ", "_").replace(",", ""))
+        trained = [parameter for parameter in unet.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=1e-2)
+
+        def step():
+            output = unet(noisy, torch.full((batch,), 750.0), **prompts).sample
+            torch.nn.functional.mse_loss(output, target).backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+
+        results.append(measure(name, batch, runs, step))
+        unet.delete_adapters(name.replace(" ", "_").replace(",", ""))
+    return results
+
+
+def run_program(arguments):
+    command = [arguments.program, "bench", "model", "--json", "--model", arguments.model, "--device", "cpu"]
+    for name in ("candidates", "steps", "training_batch", "runs"):
+        command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
+    environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
+    output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return json.loads(output.stdout)["measurements"]
+
+
+def run_peer():
+    environment = dict(os.environ)
+    command = [sys.executable, __file__, *sys.argv[1:], "--peer-only"]
+    output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return json.loads(output.stdout)
+
+
+def main():
+    arguments = options()
+    if arguments.peer_only:
+        print(json.dumps(peer(arguments)))
+        return
+    rounds = [(run_program(arguments), run_peer()) for _ in range(arguments.rounds)]
+    rows = []
+    for position, first in enumerate(rounds[0][1]):
+        ours = [next(m for m in round[0] if m["work"] == first["work"]) for round in rounds]
+        theirs = [round[1][position] for round in rounds]
+        median = lambda list, key: statistics.median(entry[key] or 0 for entry in list)
+        row = {"work": first["work"], "batch": first["batch"]}
+        row["seconds"] = [median(ours, "seconds"), median(theirs, "seconds")]
+        row["speed_ratio"] = row["seconds"][1] / row["seconds"][0]
+        row["mebibytes"] = [median(entry, "peak_bytes") / 2**20 for entry in (ours, theirs)]
+        row["memory_ratio"] = row["mebibytes"][1] / max(row["mebibytes"][0], 1e-9)
+        rows.append(row)
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    import diffusers
+    import peft
+    import torch
+
+    print(f"{arguments.model}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.runs}")
+    print(f"against torch {torch.__version__}, diffusers {diffusers.__version__}, peft {peft.__version__}")
+    print(f"{'work':36} {'batch':>5} {'mitune s':>9} {'peer s':>9} {'speed':>6} {'MiB':>7} {'peer MiB':>8} {'memory':>6}")
+    for row in rows:
+        (ours, theirs), (small, large) = row["seconds"], row["mebibytes"]
+        numbers = f"{ours:9.4f} {theirs:9.4f} {row['speed_ratio']:6.2f} {small:7.0f} {large:8.0f} {row['memory_ratio']:6.2f}"
+        print(f"{row['work']:36} {row['batch']:5} {numbers}")
+
+
+if __name__ == "__main__":
+    main()
