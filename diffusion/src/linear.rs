@@ -47,6 +47,15 @@ impl Linear {
     /// - x: `[.., in]`
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        // One product for all rows: a product per row of the batch would arrange the weight anew for each.
+        let mut shape = x.dims();
+        let rows: Tensor<2> = x.flatten(0, D - 2);
+        let output = self.apply(rows);
+        shape[D - 1] = output.dims()[1];
+        output.reshape(shape)
+    }
+
+    fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         let weight = self.weight.val();
         let bias = self.bias.as_ref().map(Param::val);
         match &self.adapter {

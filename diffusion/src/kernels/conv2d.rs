@@ -1,6 +1,8 @@
 //! Two-dimensional convolution of images in `[batch, height, width, channels]` order.
 
 #[cfg(feature = "kernels")]
+mod direct;
+#[cfg(feature = "kernels")]
 pub(super) mod kernel;
 
 use burn::tensor::Tensor;

@@ -62,7 +62,7 @@ pub(super) fn sum(values: &[f32]) -> f32 {
 #[inline(always)]
 pub(super) fn add_scaled(target: &mut [f32], factor: f32, source: &[f32]) {
     for (target, source) in target.iter_mut().zip(source) {
-        *target = factor.mul_add(*source, *target);
+        *target += factor * source;
     }
 }
 

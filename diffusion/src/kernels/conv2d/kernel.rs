@@ -8,6 +8,7 @@ use burn_flex::ops::matmul::matmul;
 use rayon::prelude::*;
 
 use super::Window;
+use super::direct::{Direct, pad};
 use crate::kernels::slices::{add_scaled, dims, tensor, values, vectorised};
 use crate::kernels::tape::Kernel;
 
@@ -79,6 +80,57 @@ impl Sizes {
             .map(move |(first, gradient)| (first..first + gradient.len() / line, gradient))
     }
 
+    /// The convolution of an image that has its margins.
+    fn direct(&self, out: usize) -> Direct {
+        let Window {
+            stride,
+            before,
+            after,
+        } = self.window;
+        Direct {
+            images: self.images,
+            padded: [self.height + before + after, self.width + before + after],
+            channels: self.channels,
+            kernel: self.kernel,
+            stride,
+            places: [self.out_height, self.out_width],
+            out,
+        }
+    }
+
+    /// The gradient of the image where it is itself a convolution, of the output's gradient with the kernel turned
+    /// around: every kernel that moves by one pixel and does not reach further out than it is wide.
+    fn spread(&self, weight: &FlexTensor, gradient: &[f32]) -> Option<Vec<f32>> {
+        let Window {
+            stride,
+            before,
+            after,
+        } = self.window;
+        let margins = [before, after].map(|side| (self.kernel - 1).checked_sub(side));
+        let ([Some(top), Some(bottom)], 1, false) = (margins, stride, self.is_pointwise()) else {
+            return None;
+        };
+        let [out, ..] = dims::<4>(weight);
+        let padded = pad(gradient, [self.out_height, self.out_width, out], [top, bottom]);
+        let direct = Direct {
+            images: self.images,
+            padded: [self.out_height + top + bottom, self.out_width + top + bottom],
+            channels: out,
+            kernel: self.kernel,
+            stride: 1,
+            places: [self.height, self.width],
+            out: self.channels,
+        };
+        let storage = in_storage(weight);
+        let stored = Stored::of(weight, &storage);
+        let squared = self.kernel * self.kernel;
+        let turned = |channel: usize, position: usize| {
+            let (place, output) = (position / out, position % out);
+            stored.at(output, (squared - 1 - place) * self.channels + channel)
+        };
+        Some(direct.convolve(&padded, turned, |_| None))
+    }
+
     fn is_pointwise(&self) -> bool {
         self.kernel == 1
             && self.window
@@ -134,21 +186,19 @@ impl Kernel<3> for Convolution {
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         let [out, _, kernel, _] = dims(&weight);
         let sizes = Sizes::new(dims(&x), kernel, self.0);
-        let matrix = as_matrix(&weight);
-        let mut output = vec![0.0; sizes.images * sizes.places() * out];
-        output
-            .par_chunks_mut(sizes.lines() * sizes.out_width * out)
-            .enumerate()
-            .for_each(|(chunk, output)| {
-                let first = chunk * sizes.lines();
-                let lines = output.len() / (sizes.out_width * out);
-                let product = matmul(patches(values(&x), &sizes, first..first + lines), matrix.clone());
-                let products = values(&product).chunks_exact(sizes.out_width * out);
-                let outputs = output.chunks_exact_mut(sizes.out_width * out);
-                for (line, (output, product)) in (first..).zip(outputs.zip(products)) {
-                    add_bias(output, product, bias_of(&bias, line / sizes.out_height));
-                }
-            });
+        let output = match sizes.is_pointwise() {
+            true => pointwise(values(&x), as_matrix(&weight), &bias, &sizes),
+            false => {
+                let Window { before, after, .. } = self.0;
+                let image = [sizes.height, sizes.width, sizes.channels];
+                let padded = pad(values(&x), image, [before, after]);
+                let storage = in_storage(&weight);
+                let stored = Stored::of(&weight, &storage);
+                let weight = |output, position| stored.at(output, position);
+                let bias = |image| Some(bias_of(&bias, image));
+                sizes.direct(out).convolve(&padded, weight, bias)
+            }
+        };
         let shape = [sizes.images, sizes.out_height, sizes.out_width, out];
         (tensor(output, shape), [x, weight, bias])
     }
@@ -164,6 +214,9 @@ impl Kernel<3> for Convolution {
         let images = (sizes.lines() / sizes.out_height).max(1);
         let (image, gradients) = (images * sizes.image(), images * sizes.places() * out);
         let x_gradient = || {
+            if let Some(gradient) = sizes.spread(&weight, values(&gradient)) {
+                return tensor(gradient, dims::<4>(&x));
+            }
             let matrix = as_matrix(&weight).transpose(0, 1);
             let mut x_gradient = vec![0.0; sizes.images * sizes.image()];
             x_gradient
@@ -202,6 +255,67 @@ impl Kernel<3> for Convolution {
             wanted[1].then(weight_gradient),
             wanted[2].then(bias_gradient),
         ]
+    }
+}
+
+/// Convolution with a kernel of one pixel: a product of matrices.
+fn pointwise(x: &[f32], matrix: FlexTensor, bias: &FlexTensor, sizes: &Sizes) -> Vec<f32> {
+    let [_, out] = dims(&matrix);
+    let mut output = vec![0.0; sizes.images * sizes.places() * out];
+    output
+        .par_chunks_mut(sizes.lines() * sizes.out_width * out)
+        .enumerate()
+        .for_each(|(chunk, output)| {
+            let first = chunk * sizes.lines();
+            let lines = output.len() / (sizes.out_width * out);
+            let product = matmul(patches(x, sizes, first..first + lines), matrix.clone());
+            let products = values(&product).chunks_exact(sizes.out_width * out);
+            let outputs = output.chunks_exact_mut(sizes.out_width * out);
+            for (line, (output, product)) in (first..).zip(outputs.zip(products)) {
+                add_bias(output, product, bias_of(bias, line / sizes.out_height));
+            }
+        });
+    output
+}
+
+/// Values of a weight, and how they lie in memory.
+struct Stored<'a> {
+    values: &'a [f32],
+    channels_last: bool,
+    channels: usize,
+    kernel: usize,
+}
+
+impl<'a> Stored<'a> {
+    /// `storage` is the weight's own, see [`in_storage`].
+    fn of(weight: &FlexTensor, storage: &'a FlexTensor) -> Self {
+        let [_, channels, kernel, _] = dims(weight);
+        Self {
+            values: values(storage),
+            channels_last: channels_last(weight).is_contiguous(),
+            channels,
+            kernel,
+        }
+    }
+
+    /// The weight of an output at a position of a patch `[kernel, kernel, channels]`.
+    #[inline(always)]
+    fn at(&self, output: usize, position: usize) -> f32 {
+        let squared = self.kernel * self.kernel;
+        let index = match self.channels_last {
+            true => output * squared * self.channels + position,
+            false => (output * self.channels + position % self.channels) * squared + position / self.channels,
+        };
+        self.values[index]
+    }
+}
+
+/// A weight in the order of its values in memory.
+fn in_storage(weight: &FlexTensor) -> FlexTensor {
+    let by_out = channels_last(weight);
+    match by_out.is_contiguous() {
+        true => by_out,
+        false => weight.clone(),
     }
 }
 
