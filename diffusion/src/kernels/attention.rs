@@ -3,6 +3,8 @@
 #[cfg(feature = "kernels")]
 pub(super) mod kernel;
 #[cfg(feature = "kernels")]
+mod sizes;
+#[cfg(feature = "kernels")]
 pub(super) mod tiled;
 
 use burn::tensor::Tensor;

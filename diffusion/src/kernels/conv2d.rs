@@ -4,6 +4,10 @@
 mod direct;
 #[cfg(feature = "kernels")]
 pub(super) mod kernel;
+#[cfg(feature = "kernels")]
+mod patches;
+#[cfg(feature = "kernels")]
+mod weight;
 
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;

@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::kernels::slices::{dims, exp, sum, sum_pairs, tensor, values, vectorised};
+use super::sizes::Sizes;
+use crate::kernels::slices::{exp, sum, sum_pairs, tensor, values, vectorised};
 use crate::kernels::small_product::{Matrix, add_product};
 use crate::kernels::tape::Kernel;
 
@@ -22,40 +23,9 @@ pub(in crate::kernels) struct Attention {
     pub(in crate::kernels) heads: usize,
 }
 
-/// Sizes of one sequence.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    tokens: usize,
-    context: usize,
-    heads: usize,
-    /// Features of one head.
-    depth: usize,
-}
-
 impl Sizes {
-    fn new(query: &FlexTensor, key: &FlexTensor, heads: usize) -> Self {
-        let [batch, tokens, features] = dims(query);
-        let [_, context, _] = dims(key);
-        Self {
-            batch,
-            tokens,
-            context,
-            heads,
-            depth: features / heads,
-        }
-    }
-
-    fn features(&self) -> usize {
-        self.heads * self.depth
-    }
-
     fn scores(&self) -> usize {
         self.heads * self.tokens * self.context
-    }
-
-    fn scale(&self) -> f32 {
-        1.0 / (self.depth as f32).sqrt()
     }
 
     /// One head of `[context, heads * d]` as `[d, context]`.

@@ -1,85 +1,23 @@
-//! Convolution on the CPU: patches of the image times the weight as a matrix.
+//! Convolution on the CPU, and its derivatives.
+//!
+//! Convolutions go by [`direct`](super::direct), as does the gradient of the image where the kernel moves by one pixel.
+//! The gradient of the weight, and that of the image for wider steps, are products with [`patches`](super::patches).
 
-use std::ops::Range;
-
-use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use burn_flex::ops::matmul::matmul;
 use rayon::prelude::*;
 
 use super::Window;
 use super::direct::{Direct, pad};
-use crate::kernels::slices::{add_scaled, dims, tensor, values, vectorised};
+use super::patches::{Sizes, gather_patches, patches};
+use super::weight::{Stored, as_matrix, as_weight, channels_last, in_storage};
+use crate::kernels::slices::{add_scaled, dims, tensor, values};
 use crate::kernels::tape::Kernel;
-
-/// Values of patches worked on together, so that they stay in the cache.
-const CHUNK_VALUES: usize = 1 << 18;
-/// Places worked on together even where their patches leave the cache: each product arranges the
-/// whole weight anew, which only many places repay.
-const CHUNK_PLACES: usize = 768;
 
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct Convolution(pub(in crate::kernels) Window);
 
-/// Sizes of one convolution.
-#[derive(Clone, Copy)]
-struct Sizes {
-    images: usize,
-    height: usize,
-    width: usize,
-    channels: usize,
-    kernel: usize,
-    out_height: usize,
-    out_width: usize,
-    window: Window,
-}
-
 impl Sizes {
-    fn new(x: [usize; 4], kernel: usize, window: Window) -> Self {
-        let [images, height, width, channels] = x;
-        let places = |size| (size + window.before + window.after - kernel) / window.stride + 1;
-        Self {
-            images,
-            height,
-            width,
-            channels,
-            kernel,
-            out_height: places(height),
-            out_width: places(width),
-            window,
-        }
-    }
-
-    /// Values under the kernel at one place.
-    fn patch(&self) -> usize {
-        self.kernel * self.kernel * self.channels
-    }
-
-    fn places(&self) -> usize {
-        self.out_height * self.out_width
-    }
-
-    /// Values of one image of the input.
-    fn image(&self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    /// Lines of the output, over all images, that are worked on together.
-    fn lines(&self) -> usize {
-        let places = (CHUNK_VALUES / self.patch()).max(CHUNK_PLACES);
-        (places / self.out_width).max(1)
-    }
-
-    /// Splits the gradient of some images into blocks of lines.
-    fn blocks<'a>(&self, gradient: &'a [f32], out: usize) -> impl Iterator<Item = (Range<usize>, &'a [f32])> {
-        let line = self.out_width * out;
-        let lines = self.lines();
-        (0..)
-            .step_by(lines)
-            .zip(gradient.chunks(lines * line))
-            .map(move |(first, gradient)| (first..first + gradient.len() / line, gradient))
-    }
-
     /// The convolution of an image that has its margins.
     fn direct(&self, out: usize) -> Direct {
         let Window {
@@ -129,46 +67,6 @@ impl Sizes {
             stored.at(output, (squared - 1 - place) * self.channels + channel)
         };
         Some(direct.convolve(&padded, turned, |_| None))
-    }
-
-    fn is_pointwise(&self) -> bool {
-        self.kernel == 1
-            && self.window
-                == Window {
-                    stride: 1,
-                    before: 0,
-                    after: 0,
-                }
-    }
-
-    /// Calls `visit` with the rows of pixels under the kernel at each place of one image: the
-    /// offset in the patch, the offset in the image, and how many values they share.
-    #[inline(always)]
-    fn overlaps(&self, row: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let Self {
-            kernel,
-            channels,
-            width,
-            window,
-            ..
-        } = *self;
-        for column in 0..self.out_width {
-            let left = (column * window.stride) as isize - window.before as isize;
-            let first = left.max(0) as usize;
-            let end = (left + kernel as isize).clamp(0, width as isize) as usize;
-            let Some(pixels) = end.checked_sub(first).filter(|&pixels| pixels > 0) else {
-                continue;
-            };
-            let skipped = (first as isize - left) as usize;
-            for line in 0..kernel {
-                let y = (row * window.stride + line).wrapping_sub(window.before);
-                if y < self.height {
-                    let in_patch = (line * kernel + skipped) * channels;
-                    let in_image = (y * width + first) * channels;
-                    visit(column, in_patch, in_image, pixels * channels);
-                }
-            }
-        }
     }
 }
 
@@ -278,133 +176,12 @@ fn pointwise(x: &[f32], matrix: FlexTensor, bias: &FlexTensor, sizes: &Sizes) ->
     output
 }
 
-/// Values of a weight, and how they lie in memory.
-struct Stored<'a> {
-    values: &'a [f32],
-    channels_last: bool,
-    channels: usize,
-    kernel: usize,
-}
-
-impl<'a> Stored<'a> {
-    /// `storage` is the weight's own, see [`in_storage`].
-    fn of(weight: &FlexTensor, storage: &'a FlexTensor) -> Self {
-        let [_, channels, kernel, _] = dims(weight);
-        Self {
-            values: values(storage),
-            channels_last: channels_last(weight).is_contiguous(),
-            channels,
-            kernel,
-        }
-    }
-
-    /// The weight of an output at a position of a patch `[kernel, kernel, channels]`.
-    #[inline(always)]
-    fn at(&self, output: usize, position: usize) -> f32 {
-        let squared = self.kernel * self.kernel;
-        let index = match self.channels_last {
-            true => output * squared * self.channels + position,
-            false => (output * self.channels + position % self.channels) * squared + position / self.channels,
-        };
-        self.values[index]
-    }
-}
-
-/// A weight in the order of its values in memory.
-fn in_storage(weight: &FlexTensor) -> FlexTensor {
-    let by_out = channels_last(weight);
-    match by_out.is_contiguous() {
-        true => by_out,
-        false => weight.clone(),
-    }
-}
-
 /// Position of the weight among the inputs.
 const WEIGHT: usize = 1;
-
-/// A weight `[out, in, kernel, kernel]` seen as `[out, kernel, kernel, in]`.
-fn channels_last(weight: &FlexTensor) -> FlexTensor {
-    weight.permute(&[0, 2, 3, 1])
-}
 
 /// `[rows, out]`.
 fn as_rows(gradient: &[f32], out: usize) -> FlexTensor {
     tensor(gradient.to_vec(), [gradient.len() / out, out])
-}
-
-/// `[kernel * kernel * in, out]` of a weight `[out, in, kernel, kernel]`, without a copy where its
-/// channels lie next to each other.
-fn as_matrix(weight: &FlexTensor) -> FlexTensor {
-    let [out, channels, kernel, _] = dims(weight);
-    let patch = kernel * kernel * channels;
-    let by_out = channels_last(weight);
-    if by_out.is_contiguous() {
-        return by_out.reshape(Shape::from([out, patch])).transpose(0, 1);
-    }
-    let squared = kernel * kernel;
-    let mut matrix = vec![0.0; patch * out];
-    for (index, weight) in values(weight).chunks_exact(squared).enumerate() {
-        let (to, from) = (index / channels, index % channels);
-        for (position, weight) in weight.iter().enumerate() {
-            matrix[(position * channels + from) * out + to] = *weight;
-        }
-    }
-    tensor(matrix, [patch, out])
-}
-
-/// The weight `[out, in, kernel, kernel]` of a matrix `[kernel * kernel * in, out]`.
-fn as_weight(matrix: &[f32], shape: [usize; 4]) -> FlexTensor {
-    let [out, channels, kernel, _] = shape;
-    let squared = kernel * kernel;
-    let mut weight = vec![0.0; matrix.len()];
-    for (index, weight) in weight.chunks_exact_mut(squared).enumerate() {
-        let (to, from) = (index / channels, index % channels);
-        for (position, weight) in weight.iter_mut().enumerate() {
-            *weight = matrix[(position * channels + from) * out + to];
-        }
-    }
-    tensor(weight, shape)
-}
-
-/// What lies under the kernel at each place of some lines, `[lines * out width, patch]`.
-fn patches(x: &[f32], sizes: &Sizes, lines: Range<usize>) -> FlexTensor {
-    let patch = sizes.patch();
-    let rows = lines.len() * sizes.out_width;
-    if sizes.is_pointwise() {
-        let start = lines.start * sizes.out_width * patch;
-        return tensor(x[start..][..rows * patch].to_vec(), [rows, patch]);
-    }
-    let mut patches = vec![0.0; rows * patch];
-    let targets = patches.chunks_exact_mut(sizes.out_width * patch);
-    for (line, target) in lines.zip(targets) {
-        let (image, row) = (line / sizes.out_height, line % sizes.out_height);
-        let source = &x[image * sizes.image()..][..sizes.image()];
-        sizes.overlaps(row, |column, in_patch, in_image, length| {
-            target[column * patch + in_patch..][..length].copy_from_slice(&source[in_image..][..length]);
-        });
-    }
-    tensor(patches, [rows, patch])
-}
-
-/// Adds up the gradients of what lay under the kernel, from a line on.
-fn gather_patches(target: &mut [f32], patches: &[f32], sizes: &Sizes, first: usize) {
-    let patch = sizes.patch();
-    if sizes.is_pointwise() {
-        return target[first * sizes.out_width * patch..][..patches.len()].copy_from_slice(patches);
-    }
-    vectorised(
-        #[inline(always)]
-        || {
-            for (line, source) in (first..).zip(patches.chunks_exact(sizes.out_width * patch)) {
-                let (image, row) = (line / sizes.out_height, line % sizes.out_height);
-                let target = &mut target[image * sizes.image()..][..sizes.image()];
-                sizes.overlaps(row, |column, in_patch, in_image, length| {
-                    let source = &source[column * patch + in_patch..][..length];
-                    add_scaled(&mut target[in_image..][..length], 1.0, source);
-                });
-            }
-        },
-    );
 }
 
 /// The bias of one image.

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::head::{Sizes, tile};
+use super::head::tile;
 use super::{KEYS, QUERIES, Saved};
+use crate::kernels::attention::sizes::Sizes;
 use crate::kernels::slices::{exp, sum_pairs, values, vectorised};
 use crate::kernels::small_product::{Matrix, add_product};
 

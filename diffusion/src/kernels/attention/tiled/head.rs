@@ -1,46 +1,13 @@
 //! One head of a sequence, taken out of `[tokens, heads * depth]` in the orders that products read.
 
-use burn_flex::FlexTensor;
-
 use super::{KEYS, QUERIES};
-use crate::kernels::slices::dims;
+use crate::kernels::attention::sizes::Sizes;
 use crate::kernels::small_product::{Matrix, add_product};
 
 /// Columns of a panel, the widest tile of [`add_product`].
 pub(super) const PANEL: usize = 32;
 
-/// Sizes of an attention.
-#[derive(Clone, Copy)]
-pub(super) struct Sizes {
-    pub(super) batch: usize,
-    pub(super) tokens: usize,
-    pub(super) context: usize,
-    pub(super) heads: usize,
-    /// Features of one head.
-    pub(super) depth: usize,
-}
-
 impl Sizes {
-    pub(super) fn new(query: &FlexTensor, key: &FlexTensor, heads: usize) -> Self {
-        let [batch, tokens, features] = dims(query);
-        let [_, context, _] = dims(key);
-        Self {
-            batch,
-            tokens,
-            context,
-            heads,
-            depth: features / heads,
-        }
-    }
-
-    pub(super) fn features(&self) -> usize {
-        self.heads * self.depth
-    }
-
-    pub(super) fn scale(&self) -> f32 {
-        1.0 / (self.depth as f32).sqrt()
-    }
-
     /// One head of some tokens, multiplied, as `[tokens, depth]`.
     #[inline(always)]
     pub(super) fn rows(&self, sequence: &[f32], head: usize, factor: f32) -> Vec<f32> {

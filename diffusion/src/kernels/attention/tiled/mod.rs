@@ -10,7 +10,7 @@ mod head;
 
 use burn_flex::FlexTensor;
 
-use self::head::Sizes;
+use crate::kernels::attention::sizes::Sizes;
 use crate::kernels::slices::{tensor, values};
 use crate::kernels::tape::Kernel;
 
