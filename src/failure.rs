@@ -87,7 +87,9 @@ impl Failure {
     /// Writes the error, its causes and what to do to standard error.
     pub(crate) fn report(&self) {
         // There is no one left to tell if standard error is gone.
-        let _ = io::stderr().lock().write_all(self.message().as_bytes());
+        let _ = io::stderr()
+            .lock()
+            .write_all(printable(&self.message()).as_bytes());
     }
 
     fn message(&self) -> String {
@@ -215,6 +217,19 @@ impl From<serde_json::Error> for Failure {
             Self::bug(error)
         }
     }
+}
+
+/// Spells out control characters, which names in files may hold and a terminal would obey.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => printable.push(character),
+            control if control.is_control() => printable.extend(control.escape_default()),
+            character => printable.push(character),
+        }
+    }
+    printable
 }
 
 #[cfg(test)]

@@ -45,6 +45,10 @@ pub fn latent_shape(
         (Some(found), _) if found == 0 || found % step != 0 => Err(SizeError::Step { setting, found, step }),
         (Some(found), _) if found > LARGEST_SIDE => Err(SizeError::TooLarge { setting, found }),
         (Some(pixels), _) => Ok(pixels / downscale),
+        (None, Some(side)) if side > LARGEST_SIDE / downscale => Err(SizeError::TooLarge {
+            setting,
+            found: side.saturating_mul(downscale),
+        }),
         (None, Some(side)) => Ok(side),
         (None, None) => Err(SizeError::Unknown),
     };

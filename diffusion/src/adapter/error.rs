@@ -114,6 +114,14 @@ pub enum AdapterError {
         #[source]
         source: Box<WeightsError>,
     },
+    /// A scale that f32 does not hold.
+    #[error("Alpha of layer `{layer}` is {found:e}, expected a number that f32 holds")]
+    Alpha {
+        /// diffusers name of the layer.
+        layer: String,
+        /// The alpha.
+        found: f64,
+    },
     /// A tensor holds a NaN or an infinity.
     #[error("Tensor `{tensor}` is not finite")]
     NotFinite {

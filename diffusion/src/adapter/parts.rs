@@ -85,15 +85,22 @@ impl Parts {
             None => None,
         };
         settings.check_rank(layer, rank)?;
+        let alpha = match alpha {
+            Some(alpha) => alpha,
+            None => settings.alpha_of(layer, rank)?.unwrap_or(rank as f64),
+        };
+        if !(alpha as f32).is_finite() {
+            return Err(AdapterError::Alpha {
+                layer: layer.to_owned(),
+                found: alpha,
+            });
+        }
         Ok(SavedLayer {
             lora_a,
             lora_b,
             magnitude,
             rank,
-            alpha: match alpha {
-                Some(alpha) => alpha,
-                None => settings.alpha_of(layer, rank)?.unwrap_or(rank as f64),
-            },
+            alpha,
             shape,
         })
     }

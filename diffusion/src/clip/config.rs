@@ -124,6 +124,21 @@ impl ClipTextConfig {
         if let Some((field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(ClipTextConfigError::Zero { field });
         }
+        for (field, size) in sizes {
+            let (limit, expected) = match field {
+                "vocab_size" => (1 << 24, "at most 16777216"),
+                "num_hidden_layers" => (1024, "at most 1024"),
+                _ => (65_536, "at most 65536"),
+            };
+            if size > limit {
+                let found = size.to_string();
+                return Err(ClipTextConfigError::Range {
+                    field,
+                    found,
+                    expected,
+                });
+            }
+        }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(ClipTextConfigError::Heads {
                 width: self.hidden_size,

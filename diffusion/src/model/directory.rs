@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, FloatDType};
 
 use super::component::{fill, open_weights};
-use super::index::{Index, read_json, read_scheduler};
+use super::index::{Index, read_component, read_scheduler};
 use super::text::{self, TextComponent};
 use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
 use crate::clip::{ClipTextConfig, ClipTextModel};
@@ -62,7 +62,7 @@ impl ModelDirectory {
     pub fn open_variant(path: &Path, variant: Option<&str>) -> Result<Self, ModelError> {
         let index = Index::read(path)?;
         let vae_path = path.join("vae/config.json");
-        let vae_config: AutoencoderConfig = read_json(&vae_path)?;
+        let vae_config: AutoencoderConfig = read_component(path, "vae", &["AutoencoderKL"])?;
         vae_config.validate().map_err(|source| ModelError::Autoencoder {
             path: vae_path,
             source,
@@ -78,7 +78,7 @@ impl ModelDirectory {
                 .then(|| TextComponent::open(path, text::SECOND, variant))
                 .transpose()?,
             force_zeros_for_empty_prompt: index.force_zeros_for_empty_prompt,
-            unet_config: read_json(&path.join("unet/config.json"))?,
+            unet_config: read_component(path, "unet", &["UNet2DConditionModel"])?,
             vae_config,
             scheduler_config: match (
                 read_scheduler(&path.join("scheduler/scheduler_config.json"))?,

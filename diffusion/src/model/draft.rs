@@ -1,6 +1,7 @@
 //! A folder that appears complete or not at all.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::ModelError;
@@ -33,9 +34,15 @@ pub(super) fn write_whole(
     let draft = draft_of(path);
     remove_left_drafts(&draft);
     let written = write(&draft).and_then(|()| {
-        std::fs::rename(&draft, path).map_err(|source| ModelError::Write {
-            path: path.to_owned(),
-            source,
+        std::fs::rename(&draft, path).map_err(|source| match source.kind() {
+            // Another process was faster.
+            ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists => ModelError::Exists {
+                path: path.to_owned(),
+            },
+            _ => ModelError::Write {
+                path: path.to_owned(),
+                source,
+            },
         })
     });
     if written.is_err() {

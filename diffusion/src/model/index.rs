@@ -129,16 +129,44 @@ pub(super) fn describe(scheduler: &str, text_encoder: &str, second: Option<bool>
 }
 
 /// Reads a JSON file.
+///
+/// # Errors
+/// When it cannot be read, or is no JSON object of the fields asked for.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    serde_json::from_slice(&read(path)?).map_err(|source| ModelError::Config {
-        path: path.to_owned(),
-        source,
-    })
+    let text = read(path)?;
+    check_object(&text)
+        .and_then(|_| serde_json::from_slice(&text))
+        .map_err(|source| ModelError::Config {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Reads the configuration of a component that is of one of some classes, where it names one.
+pub(super) fn read_component<T: DeserializeOwned>(
+    folder: &Path,
+    component: &'static str,
+    classes: &[&'static str],
+) -> Result<T, ModelError> {
+    let path = folder.join(component).join("config.json");
+    let fields: Map<String, Value> = read_json(&path)?;
+    let class = fields.get("_class_name");
+    if class.is_some_and(|class| !class.is_null()) {
+        check_class(&path, component, class, classes)?;
+    }
+    read_json(&path)
+}
+
+/// A list would be taken for the fields in their order.
+fn check_object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    serde_json::from_slice(text)
 }
 
 /// Reads a scheduler file, in which diffusers writes infinities.
 pub(super) fn read_scheduler(path: &Path) -> Result<SchedulerConfig, ModelError> {
-    SchedulerConfig::from_json(&String::from_utf8_lossy(&read(path)?)).map_err(|source| ModelError::Config {
+    let text = read(path)?;
+    let text = String::from_utf8_lossy(&text);
+    SchedulerConfig::from_json(&text).map_err(|source| ModelError::Config {
         path: path.to_owned(),
         source,
     })

@@ -150,7 +150,10 @@ impl SchedulerConfig {
     /// # Errors
     /// Fails when the text is not JSON or says something that is not supported.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(&super::python_json::without_infinities(text))
+        let plain = super::python_json::without_infinities(text);
+        // A list would be taken for the settings in their order.
+        serde_json::from_str::<serde_json::Map<_, _>>(&plain)?;
+        serde_json::from_str(&plain)
     }
 
     /// Builds the noise schedule.
@@ -275,6 +278,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_configuration_is_refused() {
+        for text in ["[]", "[1000, 0.1]", "null", r#"{"beta_start": NaN}"#, ""] {
+            assert!(SchedulerConfig::from_json(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn unsupported_values_name_the_key() {
         for (text, key) in [
             (r#"{"prediction_type": "flow_prediction"}"#, "prediction_type"),
@@ -287,6 +297,8 @@ mod tests {
             (r#"{"solver_type": "rk4"}"#, "solver_type"),
             (r#"{"clip_sample_range": -1}"#, "clip_sample_range"),
             (r#"{"sample_max_value": 0}"#, "sample_max_value"),
+            (r#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
+            (r#"{"num_train_timesteps": 4000000000}"#, "num_train_timesteps"),
         ] {
             let error = serde_json::from_str::<SchedulerConfig>(text).unwrap_err();
             assert!(error.to_string().contains(&format!("`{key}`")), "{error}");

@@ -61,11 +61,23 @@ scheduler_file! {
     lambda_min_clipped: f64,
 }
 
+/// Most timesteps of a schedule, all of which are in memory.
+const LONGEST: usize = 1_000_000;
+
 impl TryFrom<SchedulerFile> for SchedulerConfig {
     type Error = SchedulerConfigError;
 
     fn try_from(file: SchedulerFile) -> Result<Self, Self::Error> {
         let num_train_timesteps = file.num_train_timesteps.unwrap_or(1000);
+        if !(1..=LONGEST).contains(&num_train_timesteps) {
+            let found = num_train_timesteps.to_string();
+            let supported = "1 to 1000000";
+            return Err(SchedulerConfigError::unsupported(
+                "num_train_timesteps",
+                &found,
+                supported,
+            ));
+        }
         let betas = file.trained_betas.as_ref();
         if betas.is_some_and(|betas| betas.len() != num_train_timesteps) {
             let supported = "as many as `num_train_timesteps`";

@@ -1,9 +1,9 @@
 //! JSON as Python writes it.
 
-/// Replaces the bare words for infinities and not-a-number, which Python writes, by null: where
-/// diffusers uses them they are its defaults.
+/// Replaces the bare words for infinities, which Python writes, by null: where diffusers uses them
+/// they are its defaults. `NaN` stays and is an error: no setting means anything with it.
 pub(super) fn without_infinities(text: &str) -> String {
-    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    const WORDS: [&str; 2] = ["-Infinity", "Infinity"];
     let mut plain = String::with_capacity(text.len());
     let (mut rest, mut quoted) = (text, false);
     while let Some(character) = rest.chars().next() {

@@ -133,9 +133,11 @@ impl Tokenizer {
         self.context_length
     }
 
-    /// Number of tokens, special ones included.
+    /// Number of ids up to the largest, special tokens included; the same as the number of tokens
+    /// where no id is left out.
     pub fn vocabulary_size(&self) -> usize {
-        self.pipeline.get_vocab_size(true)
+        let largest = self.pipeline.get_vocab(true).into_values().max();
+        largest.map_or(0, |id| id as usize + 1)
     }
 
     /// The id that fills a prompt up to the context length.

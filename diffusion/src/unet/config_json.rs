@@ -68,7 +68,7 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
     let levels = widths.len();
     let down = (0..4).map(|level| level < 3).collect();
     let up = (0..4).map(|level| level > 0).collect();
-    let count = "a number above 0";
+    let count = "a whole number from 1 to 65536";
     let switch = "`true` or `false`";
     let number = "a number";
     Ok(UNet2DConditionConfig {
@@ -93,7 +93,7 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
             types.into_iter().rev().collect()
         },
         only_cross_attention: reader.take_per_level("only_cross_attention", switch, false, levels, flag)?,
-        layers_per_block: reader.take_per_level("layers_per_block", count, 2, levels, positive)?,
+        layers_per_block: reader.take_per_level("layers_per_block", LAYERS, 2, levels, layers)?,
         downsample_padding: reader.take("downsample_padding", "`0` or `1`", 1, |value| {
             match value.as_u64() {
                 Some(0) => Some(0),
@@ -109,17 +109,17 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
         cross_attention_dim: reader.take_per_level("cross_attention_dim", count, 1280, levels, positive)?,
         transformer_layers_per_block: reader.take_per_level(
             "transformer_layers_per_block",
-            count,
+            LAYERS,
             1,
             levels,
-            positive,
+            layers,
         )?,
         attention_heads: reader.take_per_level("attention_head_dim", count, 8, levels, positive)?,
         use_linear_projection: reader.take("use_linear_projection", switch, false, flag)?,
         upcast_attention: reader.take("upcast_attention", switch, false, flag)?,
         time_embedding_dim: reader.take(
             "time_embedding_dim",
-            "a number above 0 or `null`",
+            "a whole number from 1 to 65536, or `null`,",
             None,
             |value| match value {
                 Value::Null => Some(None),
@@ -214,9 +214,18 @@ fn flag(value: &Value) -> Option<bool> {
     }
 }
 
+/// Far more than any network has of anything, and far less than products of sizes overflow at.
+const LARGEST: usize = 65_536;
+
 fn positive(value: &Value) -> Option<usize> {
     let number = usize::try_from(value.as_u64()?).ok()?;
-    (number > 0).then_some(number)
+    (1..=LARGEST).contains(&number).then_some(number)
+}
+
+const LAYERS: &str = "a whole number from 1 to 1024";
+
+fn layers(value: &Value) -> Option<usize> {
+    positive(value).filter(|number| *number <= 1024)
 }
 
 fn even(value: &Value) -> Option<usize> {
@@ -434,7 +443,7 @@ mod tests {
             ),
             (
                 json!({"transformer_layers_per_block": [1, 2, [1, 1], 1]}),
-                "Field `transformer_layers_per_block` is `[1,1]`, but only a number above 0 is \
+                "Field `transformer_layers_per_block` is `[1,1]`, but only a whole number from 1 to 1024 is \
                  supported",
             ),
             (

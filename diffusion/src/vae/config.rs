@@ -161,12 +161,21 @@ impl AutoencoderConfig {
             ("latent_channels", self.latent_channels),
             ("layers_per_block", self.layers_per_block),
         ];
-        for (field, size) in sizes {
-            if size == 0 {
+        let largest = self
+            .block_out_channels
+            .iter()
+            .max()
+            .map(|size| ("block_out_channels", *size));
+        for (field, size) in sizes.into_iter().chain(largest) {
+            let (limit, expected) = match field {
+                "layers_per_block" => (1024, "from 1 to 1024"),
+                _ => (65_536, "from 1 to 65536"),
+            };
+            if size == 0 || size > limit {
                 return Err(AutoencoderConfigError::Unsupported {
                     field,
-                    found: "0".to_owned(),
-                    expected: "at least 1",
+                    found: size.to_string(),
+                    expected,
                 });
             }
         }

@@ -32,6 +32,14 @@ fn broken_models_are_named() {
     }
     let error = edit("model_index.json", "AutoencoderKL", "AutoencoderTiny");
     assert!(matches!(error, ModelError::Class { component: "vae", .. }));
+    let error = edit("unet/config.json", "UNet2DConditionModel", "UNet3DConditionModel");
+    assert!(matches!(
+        error,
+        ModelError::Class {
+            component: "unet",
+            ..
+        }
+    ));
     let error = edit("model_index.json", "\"unet\"", "\"net\"");
     assert!(matches!(
         error,
@@ -52,6 +60,28 @@ fn broken_models_are_named() {
             ..
         }
     ));
+    let error = edit("tokenizer/vocab.json", "\"!\": 0", "\"!\": 4000000");
+    assert!(matches!(
+        error,
+        ModelError::TooMany {
+            what: "words",
+            found: 4_000_001,
+            ..
+        }
+    ));
+    for (file, field, expected) in [
+        ("vae/config.json", "layers_per_block", "from 1 to 1024"),
+        ("text_encoder/config.json", "num_hidden_layers", "at most 1024"),
+        ("unet/config.json", "layers_per_block", "from 1 to 1024"),
+    ] {
+        let text = std::fs::read_to_string(path.join(file)).unwrap();
+        let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let line = text.lines().find(|line| line.contains(field)).unwrap();
+        assert!(fields[field].is_u64(), "{file}");
+        let error = edit(file, line, &format!("\"{field}\": 1000000000,"));
+        let message = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+        assert!(message.contains(field) && message.contains(expected), "{message}");
+    }
     let error = edit("unet/config.json", "\"in_channels\": 4", "\"in_channels\": 9");
     assert!(matches!(
         error,
