@@ -30,6 +30,20 @@ pub enum AdapterFileError {
         /// What was given.
         text: String,
     },
+    /// What stands behind the file's name is no scale.
+    #[error("`{}` is there, but `{scale}` after its colon is no scale, such as 0.5", path.display())]
+    NoScale {
+        /// The file before the colon.
+        path: PathBuf,
+        /// What stands behind it.
+        scale: String,
+    },
+    /// A pipe or a device, whose end may never come.
+    #[error("`{}` is no regular file", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
     /// A file cannot be read.
     #[error("Cannot read `{}`", path.display())]
     Read {
@@ -130,6 +144,7 @@ impl AdapterFile {
             true => self.path.join(PEFT_FILE),
             false => self.path.clone(),
         };
+        self.check_scale()?;
         let bytes = read(&path)?;
         let settings = path.with_file_name(PEFT_SETTINGS);
         let settings = match path.file_name().is_some_and(|name| name == PEFT_FILE) && settings.is_file() {
@@ -138,6 +153,20 @@ impl AdapterFile {
         };
         AdapterContents::read(&bytes, settings.as_deref())
             .map_err(|source| AdapterFileError::Contents { path, source })
+    }
+
+    /// Finds what was meant as a scale where no file has the whole name.
+    fn check_scale(&self) -> Result<(), AdapterFileError> {
+        let text = self.path.to_string_lossy();
+        match text.rsplit_once(':') {
+            Some((path, scale)) if !self.path.exists() && Path::new(path).exists() => {
+                Err(AdapterFileError::NoScale {
+                    path: path.into(),
+                    scale: scale.to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -149,6 +178,14 @@ fn fold<T: AdaptTarget>(adapter: &SavedAdapter, scale: f64, model: &mut T) -> Re
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, AdapterFileError> {
+    if path
+        .metadata()
+        .is_ok_and(|found| !found.is_file() && !found.is_dir())
+    {
+        return Err(AdapterFileError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
     std::fs::read(path).map_err(|source| AdapterFileError::Read {
         path: path.to_owned(),
         source,
@@ -231,6 +268,23 @@ mod tests {
         assert!(distance(&applied(&diffusers, 0.5)) > 1e-4);
         assert_ne!(full, applied(&diffusers, 0.5));
         assert!(distance(&applied(&kohya, 0.0)) < 1e-5);
+    }
+
+    #[test]
+    fn a_scale_that_is_none_and_a_device_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        std::fs::write(&path, "").unwrap();
+        let read = |text: &str| text.parse::<AdapterFile>().unwrap().read().unwrap_err();
+        let error = read(&format!("{}:half", path.display()));
+        assert!(
+            error
+                .to_string()
+                .ends_with("`half` after its colon is no scale, such as 0.5"),
+            "{error}"
+        );
+        #[cfg(unix)]
+        assert!(matches!(read("/dev/null"), AdapterFileError::NotAFile { .. }));
     }
 
     #[test]
