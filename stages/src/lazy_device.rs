@@ -36,9 +36,6 @@ impl LazyDevice {
     /// Names the device as options do, such as `cuda:0`; `None` while it is closed.
     pub fn name(&self) -> Option<String> {
         let opened = self.opened.get()?.as_ref().ok()?;
-        Some(match opened.family {
-            mitune_diffusion::device::DeviceFamily::Cpu => "cpu".to_owned(),
-            family => format!("{family}:{}", opened.index),
-        })
+        Some(opened.name())
     }
 }

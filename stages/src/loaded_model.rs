@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use mitune_diffusion::device::{DeviceFamily, DeviceSelection, float_types};
+use mitune_diffusion::device::{DeviceSelection, float_types};
 use mitune_diffusion::image::RgbImage;
 use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
 
@@ -43,10 +43,7 @@ impl LoadedModel {
     ) -> Result<Self, StageError> {
         let directory = ModelDirectory::open(path).map_err(StageError::configuration)?;
         let opened = device.open().map_err(StageError::configuration)?;
-        let device_name = match opened.family {
-            DeviceFamily::Cpu => "cpu".to_owned(),
-            family => format!("{family}:{}", opened.index),
-        };
+        let device_name = opened.name();
         let device = opened.device;
         let supported = float_types(&device);
         if !supported.contains(&dtype.name()) {

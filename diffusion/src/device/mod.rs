@@ -74,6 +74,16 @@ pub struct OpenDevice {
     pub index: usize,
 }
 
+impl OpenDevice {
+    /// The device as options name it: `cpu`, or a family with a position, such as `cuda:0`.
+    pub fn name(&self) -> String {
+        match self.family {
+            DeviceFamily::Cpu => "cpu".to_owned(),
+            family => format!("{family}:{}", self.index),
+        }
+    }
+}
+
 /// One line of the list of devices.
 #[derive(Debug, Clone)]
 pub struct DeviceReport {

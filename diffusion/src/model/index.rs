@@ -134,12 +134,8 @@ pub(super) fn describe(scheduler: &str, text_encoder: &str, second: Option<bool>
 /// When it cannot be read, or is no JSON object of the fields asked for.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
     let text = read(path)?;
-    check_object(&text)
-        .and_then(|_| serde_json::from_slice(&text))
-        .map_err(|source| ModelError::Config {
-            path: path.to_owned(),
-            source,
-        })
+    fields(path, &text)?;
+    parse(path, &text)
 }
 
 /// Reads the configuration of a component that is of one of some classes, where it names one.
@@ -149,17 +145,25 @@ pub(super) fn read_component<T: DeserializeOwned>(
     classes: &[&'static str],
 ) -> Result<T, ModelError> {
     let path = folder.join(component).join("config.json");
-    let fields: Map<String, Value> = read_json(&path)?;
+    let text = read(&path)?;
+    let fields = fields(&path, &text)?;
     let class = fields.get("_class_name");
     if class.is_some_and(|class| !class.is_null()) {
         check_class(&path, component, class, classes)?;
     }
-    read_json(&path)
+    parse(&path, &text)
 }
 
-/// A list would be taken for the fields in their order.
-fn check_object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    serde_json::from_slice(text)
+/// The fields by name: a list would be taken for the fields in their order.
+fn fields(path: &Path, text: &[u8]) -> Result<Map<String, Value>, ModelError> {
+    parse(path, text)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, ModelError> {
+    serde_json::from_slice(text).map_err(|source| ModelError::Config {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads a scheduler file, in which diffusers writes infinities.

@@ -9,7 +9,7 @@ mod work;
 
 use std::path::PathBuf;
 
-use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
+use mitune_diffusion::device::DeviceSelection;
 use mitune_diffusion::model::Architecture;
 use serde::Serialize;
 
@@ -110,10 +110,7 @@ impl ModelBench {
     /// the computation fails.
     pub fn measure(&self, progress: &dyn Progress) -> Result<ModelBenchReport, StageError> {
         let opened = self.device.open().map_err(StageError::configuration)?;
-        let device_name = match opened.family {
-            DeviceFamily::Cpu => "cpu".to_owned(),
-            family => format!("{family}:{}", opened.index),
-        };
+        let device_name = opened.name();
         progress.message("Loading the model");
         let parts = Parts::load(&self.model, &opened.device, self.dtype)?;
         let shape = latent_shape(&parts.unet_config, &parts.vae_config, self.height, self.width)?;
