@@ -85,7 +85,10 @@ impl Store {
             if publish(&staged, &path)? == Placed::New {
                 return Ok(Published::Won(record));
             }
-            let judged = path.symlink_metadata().map(|metadata| Identity::of(&metadata));
+            let judged = self
+                .files()
+                .metadata(&path)
+                .map(|metadata| Identity::of(&metadata));
             match self.read_action(&record.key)? {
                 Sealed::Good(winner) => match self.inspect_results(&winner, Look::Once) {
                     Ok(()) => {
@@ -120,7 +123,7 @@ impl Store {
     fn displace(&self, record: &ActionRecord, judged: &Identity) -> Result<(), StoreError> {
         let name = FileDigest::of(&sealed::seal(domain::ACTION_RECORD, record)?);
         let aside = self.layout().divergent(&record.key, &name);
-        move_if_same(&self.layout().action(&record.key), &aside, judged);
+        move_if_same(self.files(), &self.layout().action(&record.key), &aside, judged);
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use crate::store::Store;
 
 /// Blobs that become durable with one [`Batch::commit`], about a hundred times faster than one by one.
 ///
-/// Nothing of a batch is visible before it is committed, and dropping it leaves nothing behind. Files stay open until
-/// then, so a batch should hold hundreds of blobs rather than tens of thousands.
+/// Nothing of a batch is visible before it is committed, and dropping it leaves nothing behind. No file stays open, so
+/// a batch may hold any number of blobs.
 #[derive(Debug)]
 pub struct Batch {
     store: Store,
@@ -38,7 +38,9 @@ impl Batch {
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
         let file = FileDigest::of(bytes);
         if self.digests.insert(file) && !self.store.has_durable(&file, bytes.len() as u64)? {
-            self.staged.push((self.store.stage_bytes(bytes)?, file));
+            let mut staged = self.store.stage_bytes(bytes)?;
+            staged.close()?;
+            self.staged.push((staged, file));
         }
         Ok(file)
     }

@@ -1,18 +1,15 @@
 //! Blobs: bytes named by their hash.
 
-use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
 use crate::error::StoreError;
+use crate::file_system::{Reading, is_lasting};
 use crate::id::FileDigest;
 use crate::identity::Identity;
 use crate::path_error::PathError;
-use crate::publish::{Placed, publish, sync_name};
+use crate::publish::{Placed, publish};
 use crate::staging::StagedFile;
 use crate::store::Store;
 
@@ -57,16 +54,16 @@ impl Store {
     /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
     pub fn read(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
         let path = self.layout().blob(file);
-        let (mut handle, metadata) = match open(&path) {
+        let (handle, metadata) = match self.files().open_regular(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::MissingBlob(*file));
             }
             Err(error) => return Err(self.unreadable(file, error).into()),
         };
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        handle
-            .read_to_end(&mut bytes)
+        let bytes = self
+            .files()
+            .read_to_end(&handle, metadata.len())
             .map_err(|error| self.unreadable(file, error))?;
         let identity = Identity::of(&metadata);
         let found = FileDigest::of(&bytes);
@@ -91,7 +88,7 @@ impl Store {
     /// Returns its size.
     pub(crate) fn inspect(&self, file: &FileDigest, size: Option<u64>, look: Look) -> Result<u64, Doubt> {
         let path = self.layout().blob(file);
-        let (mut handle, metadata) = match open(&path) {
+        let (handle, metadata) = match self.files().open_regular(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Doubt::Missing(*file)),
             Err(error) => return Err(self.unreadable(file, error)),
@@ -106,7 +103,11 @@ impl Store {
         if look == Look::Size || (look == Look::Once && self.verified().contains(file, &identity)) {
             return Ok(identity.size);
         }
-        let found = hash(&mut handle).map_err(|error| self.unreadable(file, error))?;
+        let mut reading = Reading {
+            files: self.files(),
+            file: &handle,
+        };
+        let found = hash(&mut reading).map_err(|error| self.unreadable(file, error))?;
         if found != *file {
             return Err(self.condemn(file, &identity, found));
         }
@@ -128,10 +129,10 @@ impl Store {
     /// Tells whether a good blob is there, and makes sure that its name is durable before anybody relies on it.
     pub(crate) fn has_durable(&self, file: &FileDigest, size: u64) -> Result<bool, StoreError> {
         let path = self.layout().blob(file);
-        if !path.exists() || !self.keep_existing(file, size)? {
+        if !self.files().exists(&path) || !self.keep_existing(file, size)? {
             return Ok(false);
         }
-        sync_name(self.known_directories(), &path)?;
+        self.volume().sync_name(&path)?;
         Ok(true)
     }
 
@@ -150,11 +151,12 @@ impl Store {
     /// Judges a blob that could not be read: one that never will be is set aside, one out of reach stays.
     fn unreadable(&self, file: &FileDigest, error: io::Error) -> Doubt {
         let path = self.layout().blob(file);
-        let lasting = matches!(
-            error.raw_os_error().map(Errno::from_raw_os_error),
-            Some(Errno::IO | Errno::LOOP)
-        ) || error.kind() == io::ErrorKind::InvalidData;
-        let Some(metadata) = path.symlink_metadata().ok().filter(|_| lasting) else {
+        let judged = if is_lasting(&error) {
+            self.files().metadata(&path).ok()
+        } else {
+            None
+        };
+        let Some(metadata) = judged else {
             return Doubt::Unreadable(at_read(error, &path));
         };
         self.verified().remove(file);
@@ -177,12 +179,14 @@ impl Store {
     /// Renews the time of a blob that is relied on again; only its owner may, so failing is no error.
     fn touch(&self, file: &FileDigest) {
         let path = self.layout().blob(file);
-        let Ok((handle, before)) = open(&path) else { return };
+        let Ok((handle, before)) = self.files().open_regular(&path) else {
+            return;
+        };
         let now = SystemTime::now();
         let recent = before
             .modified()
             .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age < TOUCH_AFTER));
-        if recent || handle.set_modified(now).is_err() {
+        if recent || self.files().set_modified(&handle, now).is_err() {
             return;
         }
         if let Ok(after) = handle.metadata()
@@ -193,21 +197,7 @@ impl Store {
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let handle: File = rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?
-    .into();
-    let metadata = handle.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
-    }
-    Ok((handle, metadata))
-}
-
-fn hash(handle: &mut File) -> io::Result<FileDigest> {
+fn hash(handle: &mut impl Read) -> io::Result<FileDigest> {
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK];
     loop {

@@ -1,6 +1,7 @@
 //! Checkpoints: where a long stage can go on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,14 +87,9 @@ impl Store {
     /// [`StoreError::Path`] if the checkpoints cannot be listed.
     pub fn checkpoint_steps(&self, key: &StageKey) -> Result<Vec<u64>, StoreError> {
         let directory = self.layout().checkpoints(key);
-        let entries = match std::fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Ok(Err(error).at("list", &directory)?),
-        };
         let mut steps = Vec::new();
-        for entry in entries {
-            let name = entry.at("list", &directory)?.file_name();
+        for entry in self.entries(&directory)? {
+            let name = entry.file_name();
             let step = name
                 .to_str()
                 .and_then(|name| name.strip_suffix(".json")?.parse::<u64>().ok());
@@ -105,18 +101,16 @@ impl Store {
 
     pub(crate) fn good_checkpoint(&self, key: &StageKey, step: u64) -> Option<Checkpoint> {
         let path = self.layout().checkpoint(key, step);
-        let judged = path
-            .symlink_metadata()
-            .ok()
-            .map(|metadata| Identity::of(&metadata))?;
-        let record = match sealed::read::<CheckpointRecord>(&path, domain::CHECKPOINT, VERSION).ok()? {
-            Sealed::Good(record) => record,
-            Sealed::Corrupt { identity, .. } => {
-                self.set_aside("checkpoint", &path, &identity);
-                return None;
-            }
-            Sealed::Absent | Sealed::Newer { .. } => return None,
-        };
+        let judged = Identity::of(&self.files().metadata(&path).ok()?);
+        let record =
+            match sealed::read::<CheckpointRecord>(self.files(), &path, domain::CHECKPOINT, VERSION).ok()? {
+                Sealed::Good(record) => record,
+                Sealed::Corrupt { identity, .. } => {
+                    self.set_aside("checkpoint", &path, &identity);
+                    return None;
+                }
+                Sealed::Absent | Sealed::Newer { .. } => return None,
+            };
         let CheckpointRecord {
             key: recorded,
             checkpoint,
@@ -145,18 +139,18 @@ impl Store {
         };
         for step in &steps[..old] {
             let path = self.layout().checkpoint(key, *step);
-            let sealed = sealed::read::<CheckpointRecord>(&path, domain::CHECKPOINT, VERSION)?;
+            let sealed = sealed::read::<CheckpointRecord>(self.files(), &path, domain::CHECKPOINT, VERSION)?;
             if matches!(sealed, Sealed::Good(record) if !record.checkpoint.keep) {
-                remove(&path)?;
+                self.remove(&path)?;
             }
         }
         Ok(())
     }
-}
 
-fn remove(path: &std::path::Path) -> Result<(), PathError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
-        _ => Ok(()),
+    fn remove(&self, path: &Path) -> Result<(), PathError> {
+        match self.files().remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
+            _ => Ok(()),
+        }
     }
 }

@@ -8,11 +8,12 @@ use ulid::Ulid;
 
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::error::StoreError;
+use crate::file_system::{FileSystem, OsFileSystem};
 use crate::id::FileDigest;
 use crate::path_error::{AtPath, PathError};
-use crate::publish::{ensure_directory, sync_directory};
 use crate::store::Store;
 use crate::table::write_parquet;
+use crate::volume::ensure_directory;
 
 impl Store {
     /// Writes an artifact to a path outside the store: a table as one Parquet file, tensors, JSON and pages as a file,
@@ -28,7 +29,7 @@ impl Store {
         let Some(parent) = destination.parent() else {
             return Err(StoreError::ExportExists(destination.display().to_string()));
         };
-        ensure_directory(parent)?;
+        ensure_directory(&OsFileSystem, parent)?;
         let name = destination
             .file_name()
             .unwrap_or_default()
@@ -50,16 +51,16 @@ impl Store {
             self.export_blob(&artifact.file, &partial.0)?;
         }
         std::fs::rename(&partial.0, &destination).at("rename to", &destination)?;
-        Ok(sync_directory(parent)?)
+        Ok(OsFileSystem.sync_directory(parent).at("sync", parent)?)
     }
 
     fn export_directory(&self, artifact: &Artifact, destination: &Path) -> Result<(), StoreError> {
         let files = self.read_directory(artifact)?;
-        ensure_directory(destination)?;
+        ensure_directory(&OsFileSystem, destination)?;
         for file in files {
             let path = destination.join(&file.name);
             if let Some(parent) = path.parent() {
-                ensure_directory(parent)?;
+                ensure_directory(&OsFileSystem, parent)?;
             }
             self.export_blob(&file.file, &path)?;
         }

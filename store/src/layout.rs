@@ -18,6 +18,9 @@ pub(crate) const DIRECTORIES: [&str; 8] = [
     "quarantine",
 ];
 
+/// Further directories at the top, made when something is put into them; stores of older programs lack them.
+pub(crate) const ON_DEMAND: [&str; 6] = ["leases", "invalid", "roots", "trash", "keys", "remotes"];
+
 /// Names the files of one store; nothing else joins paths.
 #[derive(Debug)]
 pub(crate) struct Layout {
@@ -34,7 +37,7 @@ impl Layout {
     }
 
     pub(crate) fn directory(&self, name: &'static str) -> PathBuf {
-        debug_assert!(DIRECTORIES.contains(&name), "{name}");
+        debug_assert!(DIRECTORIES.contains(&name) || ON_DEMAND.contains(&name), "{name}");
         self.root.join(name)
     }
 

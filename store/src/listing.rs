@@ -1,5 +1,6 @@
 //! What is in the store.
 
+use std::fs::Metadata;
 use std::path::PathBuf;
 
 use crate::artifact::Artifact;
@@ -103,7 +104,7 @@ impl Store {
     pub fn blobs(&self) -> Result<Vec<BlobEntry>, StoreError> {
         let mut blobs = Vec::new();
         for (path, digest) in self.fanned("blobs", "")? {
-            let metadata = path.symlink_metadata().at("read", &path)?;
+            let metadata = self.files().metadata(&path).at("read", &path)?;
             blobs.push(BlobEntry {
                 file: FileDigest::new(digest),
                 bytes: metadata.len(),
@@ -130,7 +131,8 @@ impl Store {
         let mut found = Vec::new();
         for fan in self.entries(&directory)? {
             let fan = fan.path();
-            if !fan.is_dir() {
+            let is_directory = |metadata: Metadata| metadata.is_dir();
+            if !self.files().metadata(&fan).is_ok_and(is_directory) {
                 continue;
             }
             for entry in self.entries(&fan)? {

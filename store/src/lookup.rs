@@ -89,10 +89,11 @@ impl Store {
     /// Reads an action record without looking at its blobs; a damaged one is set aside.
     pub(crate) fn read_action(&self, key: &StageKey) -> Result<Sealed<ActionRecord>, PathError> {
         let path = self.layout().action(key);
-        let mut sealed = sealed::read::<ActionRecord>(&path, domain::ACTION_RECORD, record::VERSION)?;
+        let mut sealed =
+            sealed::read::<ActionRecord>(self.files(), &path, domain::ACTION_RECORD, record::VERSION)?;
         if let Sealed::Good(record) = &sealed
             && record.key != *key
-            && let Ok(metadata) = path.symlink_metadata()
+            && let Ok(metadata) = self.files().metadata(&path)
         {
             let reason = format!("it holds the key `{}`", record.key.short());
             sealed = Sealed::Corrupt {

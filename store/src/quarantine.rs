@@ -4,9 +4,10 @@ use std::path::Path;
 
 use ulid::Ulid;
 
+use crate::file_system::FileSystem;
 use crate::identity::Identity;
-use crate::publish::ensure_directory;
 use crate::store::Store;
+use crate::volume::ensure_directory;
 
 impl Store {
     /// Moves a file that was judged bad to `quarantine/`; returns whether it is gone from its name.
@@ -23,25 +24,25 @@ impl Store {
         let aside = self
             .layout()
             .quarantine(&format!("{kind}.{}.{name}", Ulid::generate()));
-        move_if_same(path, &aside, judged)
+        move_if_same(self.files(), path, &aside, judged)
     }
 }
 
 /// Moves a file unless another one has taken its name since it was judged.
-pub(crate) fn move_if_same(path: &Path, aside: &Path, judged: &Identity) -> bool {
+pub(crate) fn move_if_same(files: &dyn FileSystem, path: &Path, aside: &Path, judged: &Identity) -> bool {
     if let Some(directory) = aside.parent()
-        && ensure_directory(directory).is_err()
+        && ensure_directory(files, directory).is_err()
     {
         return false;
     }
-    match std::fs::rename(path, aside) {
+    match files.rename(path, aside) {
         Ok(()) => {}
         Err(error) => return error.kind() == std::io::ErrorKind::NotFound,
     }
     // Somebody may have put a good file there between the judgement and the move: give it its name back.
-    let moved = aside.symlink_metadata().map(|metadata| Identity::of(&metadata));
-    if matches!(moved, Ok(moved) if !moved.same_file(judged)) && std::fs::hard_link(aside, path).is_ok() {
-        let _ = std::fs::remove_file(aside);
+    let moved = files.metadata(aside).map(|metadata| Identity::of(&metadata));
+    if matches!(moved, Ok(moved) if !moved.same_file(judged)) && files.link(aside, path).is_ok() {
+        let _ = files.remove_file(aside);
         return false;
     }
     true
@@ -50,6 +51,7 @@ pub(crate) fn move_if_same(path: &Path, aside: &Path, judged: &Identity) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_system::OsFileSystem;
 
     #[test]
     fn a_file_that_came_after_the_judgement_stays() {
@@ -60,15 +62,15 @@ mod tests {
         let judged = Identity::of(&path.symlink_metadata().unwrap());
         std::fs::write(root.path().join("new"), "good").unwrap();
         std::fs::rename(root.path().join("new"), &path).unwrap();
-        assert!(!move_if_same(&path, &aside, &judged));
+        assert!(!move_if_same(&OsFileSystem, &path, &aside, &judged));
         assert_eq!(std::fs::read(&path).unwrap(), b"good");
         assert!(!aside.exists());
 
         let judged = Identity::of(&path.symlink_metadata().unwrap());
-        assert!(move_if_same(&path, &aside, &judged));
+        assert!(move_if_same(&OsFileSystem, &path, &aside, &judged));
         assert!(!path.exists() && aside.exists());
         assert!(
-            move_if_same(&path, &aside, &judged),
+            move_if_same(&OsFileSystem, &path, &aside, &judged),
             "a file that is gone already is gone"
         );
     }

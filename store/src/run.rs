@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +14,12 @@ use crate::error::StoreError;
 use crate::id::StageKey;
 use crate::key::domain;
 use crate::path_error::AtPath;
-use crate::publish::{ensure_directory, replace};
+use crate::publish::replace;
 use crate::sealed::{self, Sealed};
 use crate::staging::host_name;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
+use crate::volume::ensure_directory;
 
 const VERSION: u32 = 1;
 
@@ -149,16 +149,12 @@ impl RunLog {
             details: BTreeMap::new(),
         };
         store.check_writable()?;
-        ensure_directory(&store.layout().run(&record.id))?;
+        ensure_directory(store.files(), &store.layout().run(&record.id))?;
         write_record(store, &record)?;
         let path = store
             .layout()
             .run_events(&record.id, &record.host, record.process);
-        let events = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .at("create", &path)?;
+        let events = store.files().append(&path).at("create", &path)?;
         Ok(Self {
             store: store.clone(),
             path,
@@ -200,8 +196,9 @@ impl RunLog {
             source,
         })?;
         line.push(b'\n');
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(state.events.write_all(&line).at("write", &self.path)?)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.store.files().write_all(&state.events, &line);
+        Ok(written.at("write", &self.path)?)
     }
 
     /// Ends the run.
@@ -229,7 +226,7 @@ impl Store {
 
     /// Reads the record of a run, `None` if it is absent or damaged.
     pub fn read_run(&self, id: &RunId) -> Option<RunRecord> {
-        match sealed::read(&self.layout().run_record(id), domain::RUN, VERSION) {
+        match sealed::read(self.files(), &self.layout().run_record(id), domain::RUN, VERSION) {
             Ok(Sealed::Good(record)) => Some(record),
             _ => None,
         }
@@ -242,10 +239,10 @@ impl Store {
     pub fn events(&self, id: &RunId) -> Result<Vec<RunEvent>, StoreError> {
         let directory = self.layout().run(id);
         let mut events: Vec<RunEvent> = Vec::new();
-        for entry in std::fs::read_dir(&directory).at("list", &directory)? {
-            let path = entry.at("list", &directory)?.path();
+        for entry in self.files().list(&directory).at("list", &directory)? {
+            let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "ndjson") {
-                let bytes = std::fs::read(&path).at("read", &path)?;
+                let bytes = self.files().read_whole(&path).at("read", &path)?;
                 let lines = bytes.split(|byte| *byte == b'\n');
                 events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
             }

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use crate::canonical::{self, CanonicalError, Value};
 use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::file_system::{FileSystem, is_lasting};
 use crate::identity::Identity;
 use crate::key;
 use crate::path_error::{AtPath, PathError};
@@ -48,18 +49,28 @@ pub(crate) fn seal<T: Serialize>(domain: &str, record: &T) -> Result<Vec<u8>, St
 
 /// Reads a record of a version up to `version`; only the failing of the read itself is an error.
 pub(crate) fn read<T: DeserializeOwned>(
+    files: &dyn FileSystem,
     path: &Path,
     domain: &str,
     version: u32,
 ) -> Result<Sealed<T>, PathError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
+    let read = files.open_regular(path).and_then(|(file, metadata)| {
+        let bytes = files.read_to_end(&file, metadata.len())?;
+        Ok((bytes, Identity::of(&metadata)))
+    });
+    let (bytes, identity) = match read {
+        Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sealed::Absent),
-        Err(error) => return Err(error).at("read", path),
-    };
-    let identity = match path.symlink_metadata() {
-        Ok(metadata) => Identity::of(&metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sealed::Absent),
+        // What will never be read again is damaged like what reads wrongly.
+        Err(error) if is_lasting(&error) => match files.metadata(path) {
+            Ok(metadata) => {
+                return Ok(Sealed::Corrupt {
+                    identity: Identity::of(&metadata),
+                    reason: error.to_string(),
+                });
+            }
+            Err(_) => return Err(error).at("read", path),
+        },
         Err(error) => return Err(error).at("read", path),
     };
     let json: Json = match serde_json::from_slice(&bytes) {
@@ -111,6 +122,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::file_system::OsFileSystem;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Example {
@@ -123,7 +135,7 @@ mod tests {
     fn read_bytes(bytes: &[u8], domain: &str) -> Sealed<Example> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        read(file.path(), domain, 1).unwrap()
+        read(&OsFileSystem, file.path(), domain, 1).unwrap()
     }
 
     proptest! {
@@ -177,7 +189,7 @@ mod tests {
             );
         }
         assert!(matches!(
-            read::<Example>(Path::new("/nonexistent"), "test", 1),
+            read::<Example>(&OsFileSystem, Path::new("/nonexistent"), "test", 1),
             Ok(Sealed::Absent)
         ));
         let nan = Example {

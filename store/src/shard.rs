@@ -10,8 +10,9 @@ use crate::blob::{Doubt, Look};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::id::{FamilyKey, FileDigest, ItemKey, RowDigest};
+use crate::identity::Identity;
 use crate::key::{self, domain};
-use crate::path_error::{AtPath, PathError};
+use crate::path_error::PathError;
 use crate::publish::{Placed, publish};
 use crate::record::Producer;
 use crate::sealed::{self, Sealed};
@@ -123,14 +124,9 @@ impl Store {
 
     pub(crate) fn shard_names(&self, family: &FamilyKey) -> Result<Vec<Digest>, PathError> {
         let directory = self.layout().family(family);
-        let entries = match std::fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).at("list", &directory),
-        };
         let mut names = Vec::new();
-        for entry in entries {
-            let name = entry.at("list", &directory)?.file_name();
+        for entry in self.entries(&directory)? {
+            let name = entry.file_name();
             names.extend(
                 name.to_str()
                     .and_then(|name| name.strip_suffix(".json")?.parse::<Digest>().ok()),
@@ -143,18 +139,16 @@ impl Store {
     /// Reads a shard record and looks at its blob.
     pub(crate) fn good_shard(&self, family: &FamilyKey, name: &Digest) -> Option<ShardRecord> {
         let path = self.layout().shard(family, name);
-        let before = path
-            .symlink_metadata()
-            .ok()
-            .map(|metadata| crate::identity::Identity::of(&metadata))?;
-        let record = match sealed::read::<ShardRecord>(&path, domain::SHARD_RECORD, VERSION).ok()? {
-            Sealed::Good(record) => record,
-            Sealed::Corrupt { identity, .. } => {
-                self.set_aside("shard", &path, &identity);
-                return None;
-            }
-            Sealed::Absent | Sealed::Newer { .. } => return None,
-        };
+        let before = Identity::of(&self.files().metadata(&path).ok()?);
+        let record =
+            match sealed::read::<ShardRecord>(self.files(), &path, domain::SHARD_RECORD, VERSION).ok()? {
+                Sealed::Good(record) => record,
+                Sealed::Corrupt { identity, .. } => {
+                    self.set_aside("shard", &path, &identity);
+                    return None;
+                }
+                Sealed::Absent | Sealed::Newer { .. } => return None,
+            };
         let consistent =
             record.family == *family && record.name() == *name && record.rows as usize == record.items.len();
         let doubt = match self.inspect(&record.blob, Some(record.bytes), Look::Once) {

@@ -1,38 +1,37 @@
 //! Private files on their way into the store.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 use ulid::Ulid;
 
+use crate::file_system::FileSystem;
 use crate::path_error::{AtPath, PathError};
-use crate::publish::{KnownDirectories, ensure_directory};
+use crate::volume::{Volume, ensure_directory};
 
 /// The directory that one open store stages its files in; removed with it when empty.
 #[derive(Debug)]
 pub(crate) struct Staging {
     directory: PathBuf,
     next: AtomicU64,
-    known: Arc<KnownDirectories>,
+    volume: Arc<Volume>,
 }
 
 impl Staging {
-    pub(crate) fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf, volume: Arc<Volume>) -> Self {
         Self {
             directory,
             next: AtomicU64::new(0),
-            known: Arc::default(),
+            volume,
         }
     }
 
-    pub(crate) fn known(&self) -> &KnownDirectories {
-        &self.known
+    pub(crate) fn volume(&self) -> &Volume {
+        &self.volume
     }
 
     /// Names the owner of a staging directory: host, boot, process and a random part.
@@ -51,7 +50,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // Fails while a file is still staged, which then stays for the collector of old staging directories.
-        let _ = std::fs::remove_dir(&self.directory);
+        let _ = self.volume.files().remove_directory(&self.directory);
     }
 }
 
@@ -71,11 +70,12 @@ pub(crate) fn host_name() -> String {
 /// A file being written in the staging directory; dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
-    file: File,
+    /// `None` once it was closed.
+    file: Option<File>,
     path: PathBuf,
     written: u64,
     reserved: u64,
-    known: Arc<KnownDirectories>,
+    volume: Arc<Volume>,
 }
 
 impl StagedFile {
@@ -83,25 +83,18 @@ impl StagedFile {
     pub(crate) fn create(staging: &Staging, size: Option<u64>) -> Result<Self, PathError> {
         let number = staging.next.fetch_add(1, Ordering::Relaxed);
         let path = staging.directory.join(number.to_string());
-        let create = || {
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .custom_flags((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits().cast_signed())
-                .open(&path)
-        };
-        let mut file = create();
-        if matches!(&file, Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
-            ensure_directory(&staging.directory)?;
-            file = create();
+        let files = staging.volume.files();
+        let mut file = files.create(&path);
+        if matches!(&file, Err(error) if error.kind() == ErrorKind::NotFound) {
+            ensure_directory(files, &staging.directory)?;
+            file = files.create(&path);
         }
         let mut staged = Self {
-            file: file.at("create", &path)?,
+            file: Some(file.at("create", &path)?),
             path,
             written: 0,
             reserved: 0,
-            known: staging.known.clone(),
+            volume: staging.volume.clone(),
         };
         if let Some(size) = size.filter(|size| *size > 0) {
             staged.reserve(size)?;
@@ -113,12 +106,12 @@ impl StagedFile {
         &self.path
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    pub(crate) fn volume(&self) -> &Volume {
+        &self.volume
     }
 
-    pub(crate) fn known(&self) -> &KnownDirectories {
-        &self.known
+    pub(crate) fn files(&self) -> &dyn FileSystem {
+        self.volume.files()
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -126,33 +119,61 @@ impl StagedFile {
     }
 
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        self.file.write_all(bytes).at("write", &self.path)?;
+        let file = self.open_file().at("write", &self.path)?;
+        self.files().write_all(file, bytes).at("write", &self.path)?;
         self.written += bytes.len() as u64;
         Ok(())
     }
 
-    /// Gives back unused room and makes the file read-only for everybody.
+    /// Gives back unused room, makes the file read-only for everybody and its bytes durable.
     pub(crate) fn seal(&self) -> Result<(), PathError> {
-        if self.reserved > self.written {
-            self.file.set_len(self.written).at("truncate", &self.path)?;
+        self.finish()?;
+        match &self.file {
+            Some(file) => self.files().sync(file).at("sync", &self.path),
+            None => Ok(()),
         }
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o444)).at("set the mode of", &self.path)
+    }
+
+    /// Ends the writing without making anything durable; a sync of everything must follow.
+    pub(crate) fn close(&mut self) -> Result<(), PathError> {
+        self.finish()?;
+        self.file = None;
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), PathError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if self.reserved > self.written {
+            self.files()
+                .set_length(file, self.written)
+                .at("truncate", &self.path)?;
+        }
+        self.files()
+            .set_mode(file, 0o444)
+            .at("set the mode of", &self.path)
     }
 
     /// Reserves blocks without changing the size, so that a full disk is found before hours of work are streamed.
     fn reserve(&mut self, size: u64) -> Result<(), PathError> {
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, size) {
-            Ok(()) => self.reserved = size,
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
-            Err(error) => return Err(error).at("reserve space for", &self.path),
+        let file = self.open_file().at("reserve space for", &self.path)?;
+        let Err(error) = self.files().reserve(file, size) else {
+            self.reserved = size;
+            return Ok(());
+        };
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            _ => Err(error).at("reserve space for", &self.path),
         }
-        Ok(())
+    }
+
+    fn open_file(&self) -> std::io::Result<&File> {
+        self.file.as_ref().ok_or_else(|| Errno::BADF.into())
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
         // After a rename the name is already gone.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = self.files().remove_file(&self.path);
     }
 }

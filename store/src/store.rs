@@ -8,12 +8,15 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use crate::error::StoreError;
+use crate::file_system::FileSystem;
 use crate::format::{Format, FormatError};
 use crate::identity::Verified;
-use crate::layout::{DIRECTORIES, Layout};
+use crate::layout::{DIRECTORIES, Layout, ON_DEMAND};
+use crate::open_options::OpenOptions;
 use crate::path_error::{AtPath, PathError};
-use crate::publish::{KnownDirectories, ensure_directory, publish};
+use crate::publish::publish;
 use crate::staging::{StagedFile, Staging};
+use crate::volume::{Volume, ensure_directory};
 
 /// An open store; clones share it, and any number of processes may open the same directory.
 #[derive(Debug, Clone)]
@@ -40,14 +43,7 @@ impl Store {
     /// [`StoreError::Format`] if the directory holds something else or needs a newer program, [`StoreError::Path`] if
     /// it cannot be read or created.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let root = std::path::absolute(path.as_ref()).at("resolve", path.as_ref())?;
-        let layout = Layout::new(root);
-        let staging = Staging::new(layout.staging(&Staging::owner()));
-        let format = match read_format(&layout)? {
-            Some(format) => format,
-            None => create(&layout, &staging)?,
-        };
-        Self::with_format(layout, format, false, staging)
+        Self::open_with(path, OpenOptions::default())
     }
 
     /// Opens the store in a directory without creating one: an absent store is an empty one that cannot be written.
@@ -55,24 +51,26 @@ impl Store {
     /// # Errors
     /// Those of [`Store::open`].
     pub fn open_or_empty(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let root = std::path::absolute(path.as_ref()).at("resolve", path.as_ref())?;
-        let layout = Layout::new(root);
-        let staging = Staging::new(layout.staging(&Staging::owner()));
-        let format = read_format(&layout)?;
-        let absent = format.is_none();
-        if absent && layout.root().exists() {
-            refuse_foreign_entries(&layout)?;
-        }
-        let format = format.unwrap_or_else(|| Format::new(String::new()));
-        Self::with_format(layout, format, absent, staging)
+        Self::open_with(path, OpenOptions::default().create(false))
     }
 
-    fn with_format(
-        layout: Layout,
-        format: Format,
-        absent: bool,
-        staging: Staging,
-    ) -> Result<Self, StoreError> {
+    /// Opens the store in a directory as the options say.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self, StoreError> {
+        let root = std::path::absolute(path.as_ref()).at("resolve", path.as_ref())?;
+        let volume = Arc::new(Volume::new(options.file_system, root.clone()));
+        let layout = Layout::new(root);
+        let staging = Staging::new(layout.staging(&Staging::owner()), volume);
+        let (format, absent) = match read_format(staging.volume().files(), &layout)? {
+            Some(format) => (format, false),
+            None if options.create => (create(&layout, &staging)?, false),
+            None => {
+                refuse_foreign_entries(staging.volume().files(), &layout)?;
+                (Format::new(String::new()), true)
+            }
+        };
         format.check_readable()?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -103,8 +101,13 @@ impl Store {
         &self.shared.verified
     }
 
-    pub(crate) fn known_directories(&self) -> &KnownDirectories {
-        self.shared.staging.known()
+    /// The system calls of this store.
+    pub(crate) fn files(&self) -> &dyn FileSystem {
+        self.volume().files()
+    }
+
+    pub(crate) fn volume(&self) -> &Volume {
+        self.shared.staging.volume()
     }
 
     pub(crate) fn writable(&self) -> bool {
@@ -119,13 +122,9 @@ impl Store {
         self.shared.format.check_writable()
     }
 
-    /// Lists a directory of the store, which has none as long as it is absent itself.
+    /// Lists a directory of the store; one that nobody needed yet is absent and has no entries.
     pub(crate) fn entries(&self, directory: &Path) -> Result<Vec<DirEntry>, PathError> {
-        let entries = match std::fs::read_dir(directory) {
-            Err(error) if self.shared.absent && error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.at("list", directory)?,
-        };
-        entries.map(|entry| entry.at("list", directory)).collect()
+        self.files().list_if_there(directory).at("list", directory)
     }
 
     /// Begins a file that is to become part of the store.
@@ -142,9 +141,9 @@ impl Store {
     }
 }
 
-fn read_format(layout: &Layout) -> Result<Option<Format>, StoreError> {
+fn read_format(files: &dyn FileSystem, layout: &Layout) -> Result<Option<Format>, StoreError> {
     let path = layout.format();
-    match std::fs::read(&path) {
+    match files.read_whole(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| {
             FormatError::Unreadable {
                 path: path.display().to_string(),
@@ -159,10 +158,11 @@ fn read_format(layout: &Layout) -> Result<Option<Format>, StoreError> {
 
 /// Creates the directories, then `FORMAT` last, so that a directory with `FORMAT` is a whole store.
 fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
-    ensure_directory(layout.root())?;
-    refuse_foreign_entries(layout)?;
+    let volume = staging.volume();
+    ensure_directory(volume.files(), layout.root())?;
+    refuse_foreign_entries(volume.files(), layout)?;
     for name in DIRECTORIES {
-        ensure_directory(&layout.directory(name))?;
+        ensure_directory(volume.files(), &layout.directory(name))?;
     }
     place(staging, &layout.ignore_file(), b"*\n")?;
     let format = Format::new(Ulid::generate().to_string());
@@ -172,9 +172,10 @@ fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
     })?;
     place(staging, &layout.format(), &text)?;
     // Another process may have been first.
-    Ok(read_format(layout)?.unwrap_or(format))
+    Ok(read_format(volume.files(), layout)?.unwrap_or(format))
 }
 
+/// Writes a file at the top of the store unless it is there; the names beside it are durable afterwards.
 fn place(staging: &Staging, destination: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut staged = StagedFile::create(staging, None)?;
     staged.write_all(bytes)?;
@@ -183,11 +184,12 @@ fn place(staging: &Staging, destination: &Path, bytes: &[u8]) -> Result<(), Stor
 }
 
 /// Refuses a directory in use for something else; what an interrupted creation left is welcome.
-fn refuse_foreign_entries(layout: &Layout) -> Result<(), StoreError> {
-    for entry in std::fs::read_dir(layout.root()).at("list", layout.root())? {
-        let name = entry.at("list", layout.root())?.file_name();
+fn refuse_foreign_entries(files: &dyn FileSystem, layout: &Layout) -> Result<(), StoreError> {
+    for entry in files.list_if_there(layout.root()).at("list", layout.root())? {
+        let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| {
             DIRECTORIES.contains(&name)
+                || ON_DEMAND.contains(&name)
                 || [layout.ignore_file(), layout.format()]
                     .iter()
                     .any(|own| own.ends_with(name))

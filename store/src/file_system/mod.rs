@@ -1,0 +1,135 @@
+//! The system calls of the store, so that tests can record each of them and let each of them fail.
+//!
+//! Everything the store does to its own files goes through [`FileSystem`]. Readers of Parquet and safetensors open the
+//! verified path of a blob themselves: they change nothing, and their errors are errors of the blob.
+
+mod os;
+
+use std::fmt;
+use std::fs::{DirEntry, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::io::Errno;
+
+pub(crate) use os::OsFileSystem;
+
+/// What the store asks of a file system, one system call each.
+///
+/// Errors are those of the operating system. Nothing retries or loops in here, so that a test can fail any one call.
+pub(crate) trait FileSystem: fmt::Debug + Send + Sync {
+    /// Creates a file of mode 0600 for writing; it must not exist, and links are not followed.
+    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Opens a file whose writes all go to its end, creating it if it is absent.
+    fn append(&self, path: &Path) -> io::Result<File>;
+    /// Opens a file for reading; a symbolic link is an error.
+    fn open(&self, path: &Path) -> io::Result<File>;
+    /// Writes some of the bytes where the file stands.
+    fn write(&self, file: &File, bytes: &[u8]) -> io::Result<usize>;
+    /// Reads some bytes from where the file stands.
+    fn read(&self, file: &File, bytes: &mut [u8]) -> io::Result<usize>;
+    /// Reserves room without changing the size.
+    fn reserve(&self, file: &File, bytes: u64) -> io::Result<()>;
+    /// Cuts a file or gives back what was reserved behind its end.
+    fn set_length(&self, file: &File, bytes: u64) -> io::Result<()>;
+    /// Sets the mode of a file.
+    fn set_mode(&self, file: &File, mode: u32) -> io::Result<()>;
+    /// Sets the time of modification; only the owner of a file may.
+    fn set_modified(&self, file: &File, time: SystemTime) -> io::Result<()>;
+    /// Makes the bytes of a file durable, not its name.
+    fn sync(&self, file: &File) -> io::Result<()>;
+    /// Makes all bytes and all names of the file system that holds a directory durable.
+    fn sync_everything(&self, directory: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable, where the file system knows how.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Creates a directory; the one above it must exist.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which must be free.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Renames a file, replacing one that has the new name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Renames a file if the new name is free.
+    fn rename_exclusive(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a name of a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+    /// Describes what stands under a name, a symbolic link itself rather than what it points to.
+    fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+    /// Lists a directory.
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+}
+
+impl dyn FileSystem + '_ {
+    /// Opens a regular file and tells what it is.
+    pub(crate) fn open_regular(&self, path: &Path) -> io::Result<(File, Metadata)> {
+        let file = self.open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "not a regular file"));
+        }
+        Ok((file, metadata))
+    }
+
+    /// Reads the rest of a file that should hold about `size` bytes.
+    pub(crate) fn read_to_end(&self, file: &File, size: u64) -> io::Result<Vec<u8>> {
+        // One byte more, so that the end is found without growing.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+        Reading { files: self, file }.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a whole file.
+    pub(crate) fn read_whole(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let (file, metadata) = self.open_regular(path)?;
+        self.read_to_end(&file, metadata.len())
+    }
+
+    /// Writes all bytes where the file stands.
+    pub(crate) fn write_all(&self, file: &File, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write(file, bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether a name is taken.
+    pub(crate) fn exists(&self, path: &Path) -> bool {
+        self.metadata(path).is_ok()
+    }
+
+    /// Lists a directory; one that is absent has no entries.
+    pub(crate) fn list_if_there(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        match self.list(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            entries => entries,
+        }
+    }
+}
+
+/// Tells whether trying again later cannot help: the disk lost the bytes, or the name holds something else than a file.
+pub(crate) fn is_lasting(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::InvalidData
+        || matches!(
+            error.raw_os_error().map(Errno::from_raw_os_error),
+            Some(Errno::IO | Errno::LOOP)
+        )
+}
+
+/// A file read through the seam.
+pub(crate) struct Reading<'f> {
+    pub(crate) files: &'f dyn FileSystem,
+    pub(crate) file: &'f File,
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.files.read(self.file, bytes)
+    }
+}

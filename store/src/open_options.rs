@@ -1,0 +1,35 @@
+//! How a store is opened.
+
+use std::sync::Arc;
+
+use crate::file_system::{FileSystem, OsFileSystem};
+
+/// How a store is opened; the default creates it if it is absent.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    pub(crate) create: bool,
+    pub(crate) file_system: Arc<dyn FileSystem>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            create: true,
+            file_system: Arc::new(OsFileSystem),
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Says whether an absent store is created; otherwise it is an empty one that cannot be written.
+    #[must_use]
+    pub fn create(self, create: bool) -> Self {
+        Self { create, ..self }
+    }
+
+    /// Takes the place of the operating system.
+    #[cfg(test)]
+    pub(crate) fn file_system(self, file_system: Arc<dyn FileSystem>) -> Self {
+        Self { file_system, ..self }
+    }
+}
