@@ -1,7 +1,7 @@
 //! Blobs: bytes named by their hash.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::error::StoreError;
@@ -157,7 +157,7 @@ impl Store {
             None
         };
         let Some(metadata) = judged else {
-            return Doubt::Unreadable(at_read(error, &path));
+            return Doubt::Unreadable(PathError::new("read", &path, error));
         };
         self.verified().remove(file);
         self.set_aside("blob", &path, &Identity::of(&metadata));
@@ -208,13 +208,5 @@ fn hash(handle: &mut impl Read) -> io::Result<FileDigest> {
             Err(error) => return Err(error),
         };
         hasher.update(&chunk[..read]);
-    }
-}
-
-fn at_read(error: io::Error, path: &Path) -> PathError {
-    PathError::Io {
-        action: "read",
-        path: path.to_path_buf(),
-        source: error,
     }
 }

@@ -33,6 +33,8 @@ mod blob;
 mod blob_writer;
 mod canonical;
 mod checkpoint;
+#[cfg(test)]
+mod crash_matrix;
 mod digest;
 mod directory;
 mod error;

@@ -43,6 +43,15 @@ pub enum PathError {
 }
 
 impl PathError {
+    pub(crate) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::StorageFull { action, path, source },
+            Some(Errno::ROFS) => Self::ReadOnly { action, path, source },
+            _ => Self::Io { action, path, source },
+        }
+    }
+
     /// Returns the path of the failed operation.
     pub fn path(&self) -> &Path {
         match self {
@@ -68,17 +77,7 @@ pub(crate) trait AtPath<T> {
 
 impl<T, E: Into<io::Error>> AtPath<T> for Result<T, E> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, PathError> {
-        self.map_err(|source| {
-            let source = source.into();
-            let path = path.to_path_buf();
-            match source.raw_os_error().map(Errno::from_raw_os_error) {
-                Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
-                    PathError::StorageFull { action, path, source }
-                }
-                Some(Errno::ROFS) => PathError::ReadOnly { action, path, source },
-                _ => PathError::Io { action, path, source },
-            }
-        })
+        self.map_err(|source| PathError::new(action, path, source.into()))
     }
 }
 

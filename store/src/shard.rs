@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-fn name_of<'k>(keys: impl Iterator<Item = &'k ItemKey>) -> Digest {
+pub(crate) fn name_of<'k>(keys: impl Iterator<Item = &'k ItemKey>) -> Digest {
     let bytes: Vec<u8> = keys.flat_map(|key| *key.as_bytes()).collect();
     key::derive(domain::SHARD, &bytes)
 }
