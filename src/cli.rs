@@ -7,10 +7,12 @@ use clap::{Parser, Subcommand};
 use crate::commands::adapter::AdapterArguments;
 use crate::commands::bench::BenchArguments;
 use crate::commands::completions::CompletionsArguments;
+use crate::commands::diff::DiffArguments;
 use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate::GenerateArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::init_model::InitModelArguments;
+use crate::commands::lineage::LineageArguments;
 use crate::commands::plan::PlanArguments;
 use crate::commands::report::ReportArguments;
 use crate::commands::run::RunArguments;
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Show how a run stands
     Status(StatusArguments),
+    /// Compare two runs: parameters, metrics, adapters
+    Diff(DiffArguments),
+    /// Show where a result comes from and what was made of it
+    Lineage(LineageArguments),
     /// Write the report of a pipeline as one HTML file
     Report(ReportArguments),
     /// Generate images of one prompt, with the mutual information of each

@@ -3,14 +3,17 @@
 pub(crate) mod adapter;
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod init_model;
+pub(crate) mod lineage;
 pub(crate) mod pipeline_arguments;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod run_choice;
 pub(crate) mod schema;
 pub(crate) mod score;
 pub(crate) mod status;
@@ -26,6 +29,8 @@ pub(crate) fn run(command: Command, session: &Session<'_>) -> Result<u8, Failure
         Command::Run(arguments) => run::run(&arguments, session).map(|()| 0),
         Command::Plan(arguments) => plan::run(&arguments, session).map(|()| 0),
         Command::Status(arguments) => status::run(&arguments, session).map(|()| 0),
+        Command::Diff(arguments) => diff::run(&arguments, session).map(|()| 0),
+        Command::Lineage(arguments) => lineage::run(&arguments, session).map(|()| 0),
         Command::Report(arguments) => report::run(&arguments, session).map(|()| 0),
         Command::Generate(arguments) => generate::run(&arguments, session).map(|()| 0),
         Command::Score(arguments) => score::run(&arguments, session).map(|()| 0),

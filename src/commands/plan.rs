@@ -1,19 +1,21 @@
 //! `mitune plan`
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use clap::Args;
 use mitune_stages::stage::LazyDevice;
-use mitune_store::{Difference, Value};
 use serde_json::json;
 
 use super::pipeline_arguments::PipelineArguments;
 use crate::cache_folder::cache_folder;
-use crate::engine::{Cause, Engine, Plan, PlanState, PlannedStage, RememberedDigests, Unobserved};
+use crate::engine::{
+    Cause, CostEstimate, Engine, Plan, PlanState, PlannedStage, RememberedDigests, Unobserved, shortened,
+};
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
 use crate::session::Session;
-use crate::ui::{Table, line, print_json};
+use crate::ui::{Table, duration, line, moment, print_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
@@ -51,17 +53,18 @@ fn state_name(state: &PlanState) -> &'static str {
     match state {
         PlanState::Hit(_) => "hit",
         PlanState::Miss(_) => "miss",
-        PlanState::Pending(_) => "pending",
+        PlanState::Pending { .. } => "pending",
     }
 }
 
 fn print_table(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
-    let mut table = Table::with_headings(["STATE", "STAGE", "KIND", "WHY"]);
+    let mut table = Table::with_headings(["STATE", "STAGE", "KIND", "COST", "WHY"]);
     for (stage, planned) in pipeline.stages.iter().zip(&plan.stages) {
         table.row([
             state_name(&planned.state).to_owned(),
             stage.name.to_string(),
             stage.stage.kind().to_owned(),
+            cost(planned),
             why(pipeline, planned),
         ]);
     }
@@ -73,66 +76,51 @@ fn print_table(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
     };
     let (hits, misses) = (count("hit", "hit", "hits"), count("miss", "miss", "misses"));
     let pending = count("pending", "pending", "pending");
-    line(format!("{hits}, {misses}, {pending}"))
+    let total = plan.seconds().map_or_else(String::new, |seconds| {
+        format!(
+            "; {} by recorded times, less what is found item by item",
+            about(seconds)
+        )
+    });
+    line(format!("{hits}, {misses}, {pending}{total}"))
+}
+
+/// Says what computing a stage costs, as far as it is known.
+fn cost(planned: &PlannedStage) -> String {
+    let known = planned.cost().filter(|_| planned.twin.is_none());
+    known.map_or_else(|| "-".to_owned(), |cost| about(cost.seconds))
+}
+
+fn about(seconds: f64) -> String {
+    format!("~{}", duration(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))))
+}
+
+/// Says what an estimate rests on.
+fn basis(cost: &CostEstimate) -> String {
+    let device = cost
+        .device
+        .as_ref()
+        .map_or_else(String::new, |device| format!(" on {device}"));
+    let (seconds, by) = (about(cost.seconds), cost.by.short());
+    format!("{seconds}, judged by `{by}` of {}{device}", moment(cost.measured))
 }
 
 /// Says in one line why a stage computes.
 fn why(pipeline: &Pipeline, planned: &PlannedStage) -> String {
     let reason = match &planned.state {
         PlanState::Hit(_) => return String::new(),
-        PlanState::Pending(stages) => {
-            let names: Vec<String> = stages
+        PlanState::Miss(explanation) => explanation.summary(),
+        PlanState::Pending { waits_for, .. } => {
+            let names: Vec<String> = waits_for
                 .iter()
                 .map(|&index| pipeline.stages[index].name.to_string())
                 .collect();
             format!("waits for {}", shortened(&names))
         }
-        PlanState::Miss(Cause::New) => "never computed".to_owned(),
-        PlanState::Miss(Cause::Lost(reason)) => reason.to_string(),
-        PlanState::Miss(Cause::Changed(differences)) if differences.len() == 1 => arrow(&differences[0]),
-        PlanState::Miss(Cause::Changed(differences)) => {
-            let paths: Vec<String> = differences
-                .iter()
-                .map(|difference| difference.path.clone())
-                .collect();
-            format!("changed: {}", shortened(&paths))
-        }
     };
     match planned.twin {
         Some(twin) => format!("same as {}; {reason}", pipeline.stages[twin].name),
         None => reason,
-    }
-}
-
-/// Joins names, giving only the number of those after the third.
-fn shortened(names: &[String]) -> String {
-    let shown = names.len().min(3);
-    let more = names.len() - shown;
-    let list = names[..shown].join(", ");
-    if more > 0 {
-        format!("{list} and {more} more")
-    } else {
-        list
-    }
-}
-
-fn arrow(difference: &Difference) -> String {
-    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "absent".to_owned(), readable);
-    format!(
-        "{}: {} -> {}",
-        difference.path,
-        side(&difference.left),
-        side(&difference.right)
-    )
-}
-
-/// Writes a value in one line; digests are cut to 12 digits.
-fn readable(value: &Value) -> String {
-    match value {
-        Value::Text(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            text[..12].to_owned()
-        }
-        other => serde_json::to_string(other).unwrap_or_else(|error| error.to_string()),
     }
 }
 
@@ -149,13 +137,17 @@ fn print_explained(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
         }
         match &planned.state {
             PlanState::Hit(_) => {}
-            PlanState::Miss(Cause::Changed(differences)) => {
+            PlanState::Miss(explanation) if matches!(explanation.cause, Cause::Changed(_)) => {
                 line("  compared with the last time:")?;
-                differences
+                explanation
+                    .lines()
                     .iter()
-                    .try_for_each(|difference| line(format!("    {}", arrow(difference))))?;
+                    .try_for_each(|change| line(format!("    {change}")))?;
             }
-            PlanState::Miss(_) | PlanState::Pending(_) => line(format!("  {}", why(pipeline, planned)))?,
+            PlanState::Miss(_) | PlanState::Pending { .. } => line(format!("  {}", why(pipeline, planned)))?,
+        }
+        if let Some(cost) = planned.cost() {
+            line(format!("  {}", basis(cost)))?;
         }
         if let (PlanState::Miss(_), Some(preimage)) = (&planned.state, &planned.preimage) {
             line("  derived from:")?;
@@ -170,7 +162,10 @@ fn print_explained(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
 fn document(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
     let stages = pipeline.stages.iter().zip(&plan.stages).map(|(stage, planned)| {
         let changes = match &planned.state {
-            PlanState::Miss(Cause::Changed(differences)) => differences.as_slice(),
+            PlanState::Miss(explanation) => match &explanation.cause {
+                Cause::Changed(differences) => differences.as_slice(),
+                _ => &[],
+            },
             _ => &[],
         };
         let changes = changes.iter().map(|difference| {
@@ -183,9 +178,10 @@ fn document(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
             "key": planned.key,
             "why": why(pipeline, planned),
             "changes": changes.collect::<Vec<_>>(),
+            "cost": planned.cost(),
             "same_as": planned.twin.map(|twin| &pipeline.stages[twin].name),
             "preimage": planned.preimage,
         })
     });
-    json!({ "pipeline": pipeline.spec.name, "stages": stages.collect::<Vec<_>>() })
+    json!({ "pipeline": pipeline.spec.name, "seconds": plan.seconds(), "stages": stages.collect::<Vec<_>>() })
 }

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
-use mitune_store::{RunEvent, RunId, RunRecord, RunStatus, Store};
+use mitune_store::{RunEvent, RunRecord, RunStatus, Store};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::run_choice::choose;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::ui::{Table, line, moment, print_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// The run [default: the newest]
-    #[arg(value_name = "RUN")]
-    run: Option<RunId>,
+    /// The run: its identifier, the first or last characters of it, or `latest~N`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    run: String,
 
     /// List all runs instead
     #[arg(long, conflicts_with = "run")]
@@ -28,16 +29,7 @@ pub(crate) fn run(arguments: &StatusArguments, session: &Session<'_>) -> Result<
     if arguments.all {
         return list(&store.runs()?, session.json);
     }
-    let record = match arguments.run {
-        Some(run) => store
-            .read_run(&run)
-            .ok_or_else(|| Failure::usage(format!("There is no run `{run}`")))?,
-        None => store
-            .runs()?
-            .into_iter()
-            .next()
-            .ok_or_else(|| Failure::usage("The store has no runs yet"))?,
-    };
+    let record = choose(&store, &arguments.run)?;
     let status = Status::new(&store, record)?;
     if session.json {
         print_json(&status)

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use mitune_stages::stage::{StageContext, StageError, StageOutput};
 use mitune_store::{
-    ActionRecord, Artifact, InputRecord, Producer, Published, RunLog, StageKey, Timestamp, Value,
+    ActionRecord, Artifact, Effort, InputRecord, Producer, Published, RunLog, StageKey, Timestamp, Value,
 };
 
 use super::error::EngineError;
@@ -50,10 +50,18 @@ impl Engine<'_> {
         // Keys are made before the first stage runs, which can be hours ago; a result under the key of a file that has
         // changed since would be wrong for everybody who shares the store.
         self.check_external(work)?;
-        let output = self.run_stage(work, results)?;
+        let (output, share) = self.run_stage(work, results)?;
         self.check_external(work)?;
         check_outputs(work.stage, &output.outputs)?;
-        let record = self.record(work, results, output, started)?;
+        let effort = Effort {
+            units: work
+                .stage
+                .stage
+                .effort(&|port| input_rows(work.stage, results, port)),
+            share,
+        };
+        let mut record = self.record(work, results, output, started)?;
+        record.effort = Some(effort);
         match self.store.publish(record.clone())? {
             Published::Won(record) => Ok(record),
             Published::Adopted(winner) => {
@@ -86,7 +94,8 @@ impl Engine<'_> {
         }
     }
 
-    fn run_stage(&self, work: &Work<'_>, results: &[StageResult]) -> Result<StageOutput, EngineError> {
+    /// Runs a stage; also returns the part of its work that was done now, from 0 to 1.
+    fn run_stage(&self, work: &Work<'_>, results: &[StageResult]) -> Result<(StageOutput, f64), EngineError> {
         let stage = work.stage;
         let inputs = stage.inputs.iter().map(|port| {
             let artifacts = port
@@ -106,7 +115,7 @@ impl Engine<'_> {
             self.cancelled,
         );
         match catch_unwind(AssertUnwindSafe(|| stage.stage.run(&context))) {
-            Ok(Ok(output)) => Ok(output),
+            Ok(Ok(output)) => Ok((output, progress.share())),
             Ok(Err(StageError::Interrupted)) => Err(EngineError::Interrupted { run: work.log.id() }),
             Ok(Err(source @ StageError::Configuration(_))) => {
                 let (file, mark) = (work.pipeline.file.clone(), stage.mark);
@@ -179,6 +188,13 @@ fn input_records(work: &Work<'_>, results: &[StageResult]) -> BTreeMap<String, I
 /// It is there: stages run in order, and a result is only taken over with all declared outputs.
 fn artifact<'a>(source: &Source, results: &'a [StageResult]) -> &'a Artifact {
     &results[source.stage].record.outputs[source.output]
+}
+
+/// Returns the number of rows on a port, `None` if something else than tables is connected or the port is unknown.
+pub(super) fn input_rows(stage: &PipelineStage, results: &[StageResult], port: &str) -> Option<u64> {
+    let port = stage.inputs.iter().find(|input| input.port == port)?;
+    let sources = port.sources.iter();
+    sources.map(|source| artifact(source, results).rows).sum()
 }
 
 /// Returns the content behind a source as keys have it.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use mitune_store::{MissReason, RunLog, StageKey};
+use mitune_store::{RunLog, StageKey};
 use serde_json::{Value, json};
 
 use super::error::EngineError;
 use super::execute::{Outcome, StageResult};
+use super::explanation::Explanation;
 use crate::pipeline::PipelineStage;
 
 /// A stage begins to compute.
@@ -16,13 +17,17 @@ pub(super) fn started(
     log: &RunLog,
     stage: &PipelineStage,
     key: StageKey,
-    reason: &MissReason,
+    explanation: &Explanation,
 ) -> Result<(), EngineError> {
     let fields = [
         ("stage", json!(stage.name)),
         ("kind", json!(stage.stage.kind())),
         ("key", json!(key)),
-        ("reason", json!(reason.to_string())),
+        ("reason", json!(explanation.lines())),
+        (
+            "expected_seconds",
+            json!(explanation.cost.as_ref().map(|cost| cost.seconds)),
+        ),
     ];
     log.event("stage_started", named(fields))?;
     Ok(log.update(|record| record.stages.extend([(stage.name.to_string(), key)]))?)

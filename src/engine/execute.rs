@@ -8,9 +8,10 @@ use mitune_stages::stage::{ExternalDigests, LazyDevice};
 use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunStatus, StageKey, Store};
 use serde::Serialize;
 
-use super::compute::{Work, check_outputs, content};
+use super::compute::{Work, check_outputs, content, input_rows};
 use super::error::EngineError;
 use super::events;
+use super::explanation::Explainer;
 use super::observer::Observer;
 use super::plan::Plan;
 use super::preimage::preimage;
@@ -103,6 +104,7 @@ impl Engine<'_> {
         log: &RunLog,
     ) -> Result<RunSummary, EngineError> {
         let mut stages: Vec<StageResult> = Vec::new();
+        let mut explainer = Explainer::new(self.store);
         for (stage, prepared) in pipeline.stages.iter().zip(prepared) {
             let salt = pipeline.spec.salt.as_deref();
             let value = preimage(stage, prepared, salt, |source| content(source, &stages));
@@ -117,8 +119,10 @@ impl Engine<'_> {
                     }
                 }
                 Lookup::Miss(reason) => {
-                    events::started(log, stage, key, &reason)?;
-                    self.observer.stage_started(stages.len(), stage);
+                    let rows = |port: &str| input_rows(stage, &stages, port);
+                    let explanation = explainer.explain(stage, &value, reason, &rows)?;
+                    events::started(log, stage, key, &explanation)?;
+                    self.observer.stage_started(stages.len(), stage, &explanation);
                     let work = Work {
                         pipeline,
                         stage,

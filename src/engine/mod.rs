@@ -4,9 +4,12 @@
 //! stage's own business.
 
 mod compute;
+mod cost;
 mod error;
 mod events;
 mod execute;
+mod explanation;
+mod explanation_text;
 mod external_digests;
 mod interrupt;
 mod observer;
@@ -15,9 +18,12 @@ mod preimage;
 mod prepare;
 mod progress_log;
 
+pub use cost::CostEstimate;
 pub use error::EngineError;
 pub use execute::{Engine, Outcome, RunSummary, StageResult};
+pub use explanation::{Cause, Explanation};
+pub use explanation_text::{change, shortened};
 pub use external_digests::RememberedDigests;
 pub use interrupt::Interrupt;
 pub use observer::{Observer, Unobserved};
-pub use plan::{Cause, Plan, PlanState, PlannedStage};
+pub use plan::{Plan, PlanState, PlannedStage};

@@ -6,6 +6,7 @@ use mitune_stages::stage::{Progress, Silent};
 use mitune_store::RunId;
 
 use super::execute::Outcome;
+use super::explanation::Explanation;
 use crate::pipeline::{Pipeline, PipelineStage};
 
 /// Somebody who watches a run, such as the terminal.
@@ -13,7 +14,7 @@ pub trait Observer: Sync {
     /// A run begins.
     fn run_started(&self, run: &RunId, pipeline: &Pipeline);
     /// A stage that must compute begins.
-    fn stage_started(&self, index: usize, stage: &PipelineStage);
+    fn stage_started(&self, index: usize, stage: &PipelineStage, explanation: &Explanation);
     /// A stage has its result.
     fn stage_finished(&self, index: usize, stage: &PipelineStage, outcome: Outcome, time: Duration);
     /// Takes the progress of the stage that computes now.
@@ -26,7 +27,7 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn run_started(&self, _: &RunId, _: &Pipeline) {}
-    fn stage_started(&self, _: usize, _: &PipelineStage) {}
+    fn stage_started(&self, _: usize, _: &PipelineStage, _: &Explanation) {}
     fn stage_finished(&self, _: usize, _: &PipelineStage, _: Outcome, _: Duration) {}
     fn progress(&self) -> &dyn Progress {
         &Silent

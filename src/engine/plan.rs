@@ -1,12 +1,16 @@
 //! What a run would do, and why.
 
-use mitune_stages::stage::ExternalDigests;
-use mitune_store::{ActionRecord, Difference, Lookup, MissReason, StageKey, Store, Value, differences};
+use std::collections::BTreeMap;
 
+use mitune_stages::stage::ExternalDigests;
+use mitune_store::{ActionRecord, Lookup, StageKey, Store, Value};
+
+use super::cost::CostEstimate;
 use super::error::EngineError;
+use super::explanation::{Explainer, Explanation, estimate};
 use super::preimage::preimage;
 use super::prepare::prepare;
-use crate::pipeline::{Pipeline, Source};
+use crate::pipeline::{Pipeline, PipelineStage, Source};
 
 /// What a run would do.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct PlannedStage {
     pub state: PlanState,
     /// An earlier stage of this pipeline that surely has the same key, so that only one of them computes.
     pub twin: Option<usize>,
+    /// Rows of the outputs, or what they were the last time.
+    rows: BTreeMap<String, u64>,
 }
 
 /// Whether a stage will compute.
@@ -34,20 +40,14 @@ pub enum PlanState {
     /// The store has the result.
     Hit(Box<ActionRecord>),
     /// The stage will compute.
-    Miss(Cause),
-    /// It depends on these stages, which will compute: equal results of theirs may still spare this one.
-    Pending(Vec<usize>),
-}
-
-/// Why a stage will compute.
-#[derive(Debug)]
-pub enum Cause {
-    /// Nothing like it was computed before.
-    New,
-    /// Compared with the last time, these parts of the key changed: before on the left, now on the right.
-    Changed(Vec<Difference>),
-    /// It was computed, but the result is lost.
-    Lost(MissReason),
+    Miss(Explanation),
+    /// It depends on other stages which will compute: equal results of theirs may still spare this one.
+    Pending {
+        /// Those stages.
+        waits_for: Vec<usize>,
+        /// What it will cost unless it is spared.
+        cost: Option<CostEstimate>,
+    },
 }
 
 impl Plan {
@@ -59,46 +59,25 @@ impl Plan {
     ) -> Result<Self, EngineError> {
         let prepared = prepare(pipeline, digests)?;
         let salt = pipeline.spec.salt.as_deref();
+        let mut explainer = Explainer::new(store);
         let mut stages: Vec<PlannedStage> = Vec::new();
         // Keys in which a pending input counts as the symbol of the stage it comes from: equal symbols, equal results.
         let mut symbols: Vec<StageKey> = Vec::new();
         for (stage, prepared) in pipeline.stages.iter().zip(&prepared) {
-            let waits_for: Vec<usize> = stage
-                .depends_on()
-                .into_iter()
-                .filter(|&source| stages[source].record().is_none())
-                .collect();
             let value = preimage(stage, prepared, salt, |source| {
                 known_or_symbol(source, &stages, &symbols)
             });
             let symbol = StageKey::derive(&value)?;
             let twin = symbols.iter().position(|other| *other == symbol);
-            let planned = if waits_for.is_empty() {
-                let state = match store.peek(&symbol) {
-                    Lookup::Hit(record) => PlanState::Hit(record),
-                    Lookup::Miss(MissReason::NotRecorded) => PlanState::Miss(why_new(
-                        store,
-                        stage.stage.kind(),
-                        &stage.name.to_string(),
-                        &value,
-                    )?),
-                    Lookup::Miss(reason) => PlanState::Miss(Cause::Lost(reason)),
-                };
-                PlannedStage {
-                    key: Some(symbol),
-                    preimage: Some(value),
-                    state,
-                    twin,
-                }
-            } else {
-                PlannedStage {
-                    key: None,
-                    preimage: None,
-                    state: PlanState::Pending(waits_for),
-                    twin,
-                }
-            };
-            stages.push(planned);
+            let (state, rows) = plan_stage(stage, &value, symbol, &stages, store, &mut explainer)?;
+            let known = !matches!(state, PlanState::Pending { .. });
+            stages.push(PlannedStage {
+                key: known.then_some(symbol),
+                preimage: known.then_some(value),
+                state,
+                twin,
+                rows,
+            });
             symbols.push(symbol);
         }
         Ok(Self { stages })
@@ -107,6 +86,13 @@ impl Plan {
     /// Returns true if a run would compute nothing.
     pub fn is_complete(&self) -> bool {
         self.stages.iter().all(|stage| stage.record().is_some())
+    }
+
+    /// Adds up what the stages that compute will cost, as far as it is known; a stage with a twin costs nothing.
+    pub fn seconds(&self) -> Option<f64> {
+        let own = self.stages.iter().filter(|stage| stage.twin.is_none());
+        let costs: Vec<f64> = own.filter_map(|stage| Some(stage.cost()?.seconds)).collect();
+        (!costs.is_empty()).then(|| costs.iter().sum())
     }
 }
 
@@ -118,6 +104,64 @@ impl PlannedStage {
             _ => None,
         }
     }
+
+    /// Returns what computing the stage will cost, if it will compute and a similar one ever did.
+    pub fn cost(&self) -> Option<&CostEstimate> {
+        match &self.state {
+            PlanState::Hit(_) => None,
+            PlanState::Miss(explanation) => explanation.cost.as_ref(),
+            PlanState::Pending { cost, .. } => cost.as_ref(),
+        }
+    }
+}
+
+/// Works out what a run would do at one stage, and how many rows its outputs are likely to have.
+fn plan_stage(
+    stage: &PipelineStage,
+    value: &Value,
+    symbol: StageKey,
+    stages: &[PlannedStage],
+    store: &Store,
+    explainer: &mut Explainer<'_>,
+) -> Result<(PlanState, BTreeMap<String, u64>), EngineError> {
+    let rows = |port: &str| {
+        let port = stage.inputs.iter().find(|input| input.port == port)?;
+        let sources = port.sources.iter();
+        sources
+            .map(|source| stages[source.stage].rows.get(source.output))
+            .sum()
+    };
+    let waits_for: Vec<usize> = stage
+        .depends_on()
+        .into_iter()
+        .filter(|&source| stages[source].record().is_none())
+        .collect();
+    if !waits_for.is_empty() {
+        let earlier = explainer.earlier(stage, value)?;
+        let cost = estimate(earlier.as_ref(), stage, &rows);
+        let likely = earlier.map(|earlier| output_rows(&earlier.record));
+        return Ok((PlanState::Pending { waits_for, cost }, likely.unwrap_or_default()));
+    }
+    Ok(match store.peek(&symbol) {
+        Lookup::Hit(record) => {
+            let rows = output_rows(&record);
+            (PlanState::Hit(record), rows)
+        }
+        Lookup::Miss(reason) => {
+            let explanation = explainer.explain(stage, value, reason, &rows)?;
+            let likely = explainer
+                .earlier(stage, value)?
+                .map(|earlier| output_rows(&earlier.record));
+            (PlanState::Miss(explanation), likely.unwrap_or_default())
+        }
+    })
+}
+
+fn output_rows(record: &ActionRecord) -> BTreeMap<String, u64> {
+    let outputs = record.outputs.iter();
+    outputs
+        .filter_map(|(name, artifact)| Some((name.clone(), artifact.rows?)))
+        .collect()
 }
 
 fn known_or_symbol(source: &Source, stages: &[PlannedStage], symbols: &[StageKey]) -> Value {
@@ -127,12 +171,5 @@ fn known_or_symbol(source: &Source, stages: &[PlannedStage], symbols: &[StageKey
     Value::Text(match content {
         Some(artifact) => artifact.content.to_string(),
         None => format!("{}:{}", symbols[source.stage], source.output),
-    })
-}
-
-fn why_new(store: &Store, kind: &str, name: &str, value: &Value) -> Result<Cause, EngineError> {
-    Ok(match store.nearest(kind, name, value)? {
-        Some(earlier) => Cause::Changed(differences(&earlier, value)),
-        None => Cause::New,
     })
 }

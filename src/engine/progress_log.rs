@@ -43,6 +43,19 @@ impl<'a> ProgressLog<'a> {
         }
     }
 
+    /// Returns the part of the work that was done now rather than found, from 0 to 1.
+    ///
+    /// A stage that never said how much it has to do did all of it.
+    pub(super) fn share(&self) -> f64 {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        match count.work {
+            Some(work) if work.total > 0 => {
+                (count.done.saturating_sub(work.reused) as f64 / work.total as f64).min(1.0)
+            }
+            _ => 1.0,
+        }
+    }
+
     fn write<const N: usize>(&self, event: &str, fields: [(&str, Value); N]) {
         let stage = [("stage".to_owned(), json!(self.stage))];
         let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));

@@ -8,5 +8,5 @@ mod table;
 
 pub(crate) use output::{line, print, print_json};
 pub(crate) use progress::RunDisplay;
-pub(crate) use readable::{bytes, moment};
+pub(crate) use readable::{bytes, duration, moment};
 pub(crate) use table::Table;

@@ -10,11 +10,14 @@ use mitune_store::RunId;
 
 use super::counter::Counter;
 use super::readable::{duration, number};
-use crate::engine::{Observer, Outcome};
+use crate::engine::{Cause, Explanation, Observer, Outcome};
 use crate::pipeline::{Pipeline, PipelineStage};
 
 /// How often a plain line tells the count.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Lines that say why a stage computes.
+const REASONS: usize = 5;
 
 /// Shows a run on standard error.
 pub(crate) struct RunDisplay {
@@ -142,11 +145,14 @@ impl Observer for RunDisplay {
         });
     }
 
-    fn stage_started(&self, index: usize, stage: &PipelineStage) {
+    fn stage_started(&self, index: usize, stage: &PipelineStage, explanation: &Explanation) {
         self.change(|state| {
             state.flush_reused();
             let label = format!("[{}/{}] {}", index + 1, state.stages, stage.name);
             state.start(label, self.bars);
+            for text in reasons(explanation) {
+                state.say(&format!("  {text}"));
+            }
         });
     }
 
@@ -171,6 +177,27 @@ impl Observer for RunDisplay {
     fn progress(&self) -> &dyn Progress {
         self
     }
+}
+
+/// Says why a stage computes and what it will cost, in a few lines.
+fn reasons(explanation: &Explanation) -> Vec<String> {
+    let mut lines = match explanation.cause {
+        // Most stages of a first run: saying so each time would tell nothing.
+        Cause::New => Vec::new(),
+        _ => explanation.lines(),
+    };
+    let more = lines.len().saturating_sub(REASONS);
+    if more > 0 {
+        lines.truncate(REASONS);
+        lines.push(format!(
+            "and {more} more changes; `mitune plan --explain` lists all"
+        ));
+    }
+    if let Some(cost) = &explanation.cost {
+        let time = duration(Duration::from_secs_f64(cost.seconds.clamp(0.0, 1e9)));
+        lines.push(format!("about {time} by recorded times"));
+    }
+    lines
 }
 
 impl Drop for RunDisplay {

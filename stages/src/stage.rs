@@ -70,6 +70,15 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Estimates how much work the stage is, in a unit of its own that grows with the time it takes.
+    ///
+    /// `rows` gives the number of rows of the table on a port, if that is known. By default unknown: the stage is then
+    /// taken to be as much work as the last time.
+    fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        let _ = rows;
+        None
+    }
+
     /// Computes the outputs.
     ///
     /// Partial work is published to the store as it is done, so that a second call goes on where the first stopped.

@@ -97,6 +97,16 @@ impl Store {
         Ok(found)
     }
 
+    /// Finds the stage keys with a record that begin with the given digits.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the records cannot be listed.
+    pub fn find_keys(&self, digits: &str) -> Result<Vec<StageKey>, StoreError> {
+        let mut keys = self.action_keys()?;
+        keys.retain(|key| key.to_string().starts_with(digits));
+        Ok(keys)
+    }
+
     /// Lists all blobs in the order of their names.
     ///
     /// # Errors

@@ -31,6 +31,16 @@ pub struct Producer {
     pub host: Option<String>,
 }
 
+/// How much work a result took, so that its time says what a similar one will take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Size of the whole work in a unit of the stage's own, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<f64>,
+    /// The part of it that this computation did itself, from 0 to 1; the rest was there before.
+    pub share: f64,
+}
+
 /// What a stage read at one port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputRecord {
@@ -65,8 +75,11 @@ pub struct ActionRecord {
     pub started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// Seconds of computation over all workers and interruptions.
+    /// Seconds of the computation that published the record.
     pub cost_seconds: f64,
+    /// How much work these seconds did, `None` in records of earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
     /// Figures of the result.
     #[serde(default)]
     pub metrics: BTreeMap<String, serde_json::Value>,
@@ -91,6 +104,7 @@ impl ActionRecord {
             started: now,
             ended: now,
             cost_seconds: 0.0,
+            effort: None,
             metrics: BTreeMap::new(),
             run: None,
         }

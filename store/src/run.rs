@@ -219,9 +219,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the runs cannot be listed.
     pub fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
+        Ok(self.newest_runs()?.collect())
+    }
+
+    /// Goes through the runs, newest first, reading one at a time; those whose record is damaged are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the runs cannot be listed.
+    pub fn newest_runs(&self) -> Result<impl Iterator<Item = RunRecord>, StoreError> {
         let mut ids = self.run_ids()?;
         ids.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(ids.iter().filter_map(|id| self.read_run(id)).collect())
+        Ok(ids.into_iter().filter_map(|id| self.read_run(&id)))
     }
 
     /// Reads the record of a run, `None` if it is absent or damaged.
@@ -251,7 +259,7 @@ impl Store {
         Ok(events)
     }
 
-    fn run_ids(&self) -> Result<Vec<RunId>, StoreError> {
+    pub(crate) fn run_ids(&self) -> Result<Vec<RunId>, StoreError> {
         let directory = self.layout().directory("runs");
         let mut ids = Vec::new();
         for entry in self.entries(&directory)? {

@@ -72,9 +72,9 @@ fn plan_tells_hits_misses_and_reasons_without_running() {
     let fresh = run(place.path(), &["plan", "demo.yaml"]);
     assert_eq!(
         fresh.stdout,
-        "STATE    STAGE  KIND       WHY\n\
-         miss     a      numbers    never computed\n\
-         pending  b      remainder  waits for a\n\
+        "STATE    STAGE  KIND       COST  WHY\n\
+         miss     a      numbers    -     never computed\n\
+         pending  b      remainder  -     waits for a\n\
          0 hits, 1 miss, 1 pending\n"
     );
     assert!(
@@ -86,7 +86,7 @@ fn plan_tells_hits_misses_and_reasons_without_running() {
     assert!(
         changed
             .stdout
-            .contains("miss   b      remainder  config.modulo: 7 -> 8\n"),
+            .contains("miss   b      remainder  ~0.0 s  config.modulo: 7 -> 8\n"),
         "{}",
         changed.stdout
     );
@@ -107,6 +107,9 @@ fn plan_tells_hits_misses_and_reasons_without_running() {
     let json = run(place.path(), &["plan", "demo.yaml", "--json"]);
     let document: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(document["stages"][0]["state"], "hit");
+    let rerun = run(place.path(), &["run", "demo.yaml", "--set", "stages.b.modulo=8"]);
+    let told = "[2/2] b\n  config.modulo: 7 -> 8\n  about 0.0 s by recorded times\n";
+    assert!(rerun.stderr.contains(told), "{}", rerun.stderr);
 }
 
 #[test]

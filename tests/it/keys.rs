@@ -205,21 +205,60 @@ fn a_damaged_result_is_computed_again_with_the_same_content() {
 fn a_plan_says_what_changed_and_what_waits() {
     let place = Workplace::new();
     let (_, plan) = place.plan(PIPELINE);
-    assert!(matches!(plan.stages[0].state, PlanState::Miss(Cause::New)));
-    assert!(matches!(&plan.stages[1].state, PlanState::Pending(on) if on == &[0]));
-    assert!(matches!(&plan.stages[2].state, PlanState::Pending(on) if on == &[0, 1]));
+    assert!(matches!(&plan.stages[0].state, PlanState::Miss(why) if matches!(why.cause, Cause::New)));
+    assert_eq!((plan.stages[0].cost(), plan.seconds()), (None, None));
+    assert!(matches!(&plan.stages[1].state, PlanState::Pending { waits_for, .. } if waits_for == &[0]));
+    assert!(matches!(&plan.stages[2].state, PlanState::Pending { waits_for, .. } if waits_for == &[0, 1]));
     place.run(PIPELINE);
     let (_, plan) = place.plan(PIPELINE);
     assert!(plan.is_complete());
     let (_, plan) = place.plan(&PIPELINE.replace("modulo: 7", "modulo: 6"));
-    let PlanState::Miss(Cause::Changed(differences)) = &plan.stages[1].state else {
+    let PlanState::Miss(explanation) = &plan.stages[1].state else {
+        panic!("{plan:?}")
+    };
+    let Cause::Changed(differences) = &explanation.cause else {
         panic!("{plan:?}")
     };
     assert_eq!(differences.len(), 1);
     assert_eq!(differences[0].path, "config.modulo");
     assert_eq!(differences[0].left, Some(7_i64.into()));
     assert_eq!(differences[0].right, Some(6_i64.into()));
-    assert!(matches!(&plan.stages[2].state, PlanState::Pending(on) if on == &[1]));
+    assert!(matches!(&plan.stages[2].state, PlanState::Pending { waits_for, .. } if waits_for == &[1]));
+}
+
+#[test]
+fn a_plan_estimates_the_cost_from_recorded_times() {
+    let place = Workplace::new();
+    place.run(&PIPELINE.replace("count: 6", "count: 6, delay_ms: 10"));
+    let (_, plan) = place.plan(&PIPELINE.replace("count: 6", "count: 9"));
+    let recorded = place
+        .store
+        .actions()
+        .unwrap()
+        .find(|record| record.stage == "numbers")
+        .unwrap();
+    assert!(recorded.cost_seconds >= 0.06, "{}", recorded.cost_seconds);
+    let effort = recorded.effort.unwrap();
+    assert_eq!((effort.units, effort.share), (Some(6.0), 1.0));
+    let cost = plan.stages[0].cost().unwrap();
+    assert_eq!((cost.by, cost.measured), (recorded.key, recorded.ended));
+    assert!(
+        (cost.seconds / recorded.cost_seconds - 1.5).abs() < 1e-12,
+        "{cost:?}"
+    );
+    // What waits is judged by the last time, too, and the whole is the sum.
+    let sum: f64 = plan
+        .stages
+        .iter()
+        .map(|stage| stage.cost().unwrap().seconds)
+        .sum();
+    assert_eq!(plan.seconds(), Some(sum));
+
+    // Six of nine numbers were there: the record of the larger stage says that its time is that of a third.
+    place.run(&PIPELINE.replace("count: 6", "count: 9, delay_ms: 10"));
+    let mut records = place.store.actions().unwrap();
+    let larger = records.find(|record| record.effort.and_then(|effort| effort.units) == Some(9.0));
+    assert!((larger.unwrap().effort.unwrap().share - 1.0 / 3.0).abs() < 1e-12);
 }
 
 /// The files of a stage are digested before the first stage runs; what is read later must be the same.

@@ -12,6 +12,7 @@ mod bad_input;
 mod cli;
 #[cfg(feature = "wgpu")]
 mod devices;
+mod diff_and_lineage;
 mod direct_commands;
 mod fake;
 mod init_model;

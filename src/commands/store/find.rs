@@ -1,6 +1,6 @@
 //! Finding one artifact by the first digits of its digest.
 
-use mitune_store::{ListedArtifact, Store};
+use mitune_store::{ListedArtifact, StageKey, Store};
 
 use crate::failure::Failure;
 
@@ -36,4 +36,22 @@ pub(super) fn artifact(store: &Store, text: &str) -> Result<ListedArtifact, Fail
         );
     }
     Ok(first)
+}
+
+/// Returns the key of the one stage that is meant: by the digits of its key, or of the file or content of an artifact.
+///
+/// Of several stages that made the same artifact, the newest counts.
+pub(in crate::commands) fn stage_key(store: &Store, text: &str) -> Result<StageKey, Failure> {
+    let digits = digits(text)?;
+    let keys: Vec<StageKey> = store.find_keys(&digits)?;
+    match keys.as_slice() {
+        [] => Ok(artifact(store, text)?.key),
+        [key] => Ok(*key),
+        [first, second, ..] => Err(Failure::usage(format!(
+            "`{digits}` may mean stage key `{}` or `{}`",
+            first.short(),
+            second.short()
+        ))
+        .with_hint("Give more digits")),
+    }
 }

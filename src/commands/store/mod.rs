@@ -2,7 +2,7 @@
 
 mod cat;
 mod export;
-mod find;
+pub(super) mod find;
 mod list;
 mod show;
 mod verify;

@@ -128,6 +128,10 @@ impl Stage for Evaluate {
         Some(Dtype::F32)
     }
 
+    fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        Some(rows("candidates")? as f64)
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         self.evaluate(context)
     }

@@ -124,6 +124,10 @@ impl Stage for Finetune {
         Some("blake3-xof box-muller, by (seed, purpose, position)/1")
     }
 
+    fn effort(&self, _: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        Some(self.config.steps as f64 * f64::from(self.config.batch_size.get()))
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         self.finetune(context)
     }

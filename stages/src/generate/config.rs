@@ -232,6 +232,11 @@ impl Stage for Generate {
         }
     }
 
+    fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        let candidates = rows("prompts")? as f64 * f64::from(self.config.candidates_per_prompt);
+        Some(candidates * self.config.sampler.steps as f64)
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         self.generate(context)
     }

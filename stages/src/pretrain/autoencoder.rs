@@ -133,6 +133,10 @@ impl Stage for PretrainAutoencoder {
         Some("blake3-xof box-muller, by (seed, purpose, batch)/1")
     }
 
+    fn effort(&self, _: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        Some(self.config.training.effort())
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let device = context.device()?;
         let tracked = device.clone().autodiff();

@@ -48,6 +48,11 @@ fn hundred() -> u64 {
 }
 
 impl TrainingConfig {
+    /// Counts the examples of the whole training.
+    pub(super) fn effort(&self) -> f64 {
+        self.steps as f64 * self.batch_size as f64
+    }
+
     /// The settings of the trainer.
     pub fn settings(&self) -> TrainerSettings {
         TrainerSettings {

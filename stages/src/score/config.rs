@@ -200,6 +200,11 @@ impl Stage for Score {
         Some(RNG)
     }
 
+    fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        let predictions = self.config.timesteps.count as f64 * self.config.noises as f64;
+        Some(rows("candidates")? as f64 * predictions)
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         self.score(context)
     }

@@ -87,6 +87,10 @@ impl Stage for Numbers {
         }]
     }
 
+    fn effort(&self, _: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
+        Some(f64::from(self.config.count))
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let NumbersConfig {
             count, factor, shard, ..

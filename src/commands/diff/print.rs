@@ -1,0 +1,90 @@
+//! Two runs compared, for people.
+
+use mitune_store::Timestamp;
+use serde_json::Value;
+
+use super::adapters::AdapterDistance;
+use super::compare::{RunDifference, RunHead, StageDifference, State};
+use super::metrics::MetricChange;
+use crate::engine::{change, shortened};
+use crate::failure::Failure;
+use crate::ui::{line, moment};
+
+/// Prints what differs; stages with one and the same result are only counted.
+pub(super) fn print(found: &RunDifference) -> Result<(), Failure> {
+    line(format!("from {}", head(&found.first)))?;
+    line(format!("to   {}", head(&found.second)))?;
+    let same = found
+        .stages
+        .iter()
+        .filter(|stage| stage.state == State::Same)
+        .count();
+    for stage in found.stages.iter().filter(|stage| stage.state != State::Same) {
+        print_stage(stage)?;
+    }
+    let stages = if same == 1 { "stage is" } else { "stages are" };
+    line(format!("{same} of {} {stages} the same", found.stages.len()))
+}
+
+fn head(run: &RunHead) -> String {
+    format!(
+        "run {} of `{}`, {}",
+        run.run,
+        run.pipeline,
+        moment(Timestamp(run.started))
+    )
+}
+
+fn print_stage(stage: &StageDifference) -> Result<(), Failure> {
+    let what = match stage.state {
+        State::Same => "the same",
+        State::EqualResults => "equal results",
+        State::Changed => "another result",
+        State::OnlyFirst => "only in the first run",
+        State::OnlySecond => "only in the second run",
+        State::Unknown => "a record is not in the store any more",
+    };
+    line(format!("{}: {what}", stage.name))?;
+    for parameter in &stage.parameters {
+        line(format!("  {}", change(parameter)))?;
+    }
+    if !stage.inputs.is_empty() {
+        line(format!("  other input: {}", shortened(&stage.inputs)))?;
+    }
+    for metric in &stage.metrics {
+        line(format!("  {}", metric_line(metric)))?;
+    }
+    for adapter in &stage.adapters {
+        line(format!("  {}", adapter_line(adapter)))?;
+    }
+    Ok(())
+}
+
+fn metric_line(metric: &MetricChange) -> String {
+    let side = |value: &Option<Value>| match value {
+        None => "absent".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    let (first, second) = (side(&metric.first), side(&metric.second));
+    let change = metric
+        .change
+        .map_or_else(String::new, |change| format!(" ({change:+.4})"));
+    format!("{}: {first} -> {second}{change}", metric.name)
+}
+
+fn adapter_line(adapter: &AdapterDistance) -> String {
+    let Some(distance) = &adapter.distance else {
+        let problem = adapter.problem.as_deref().unwrap_or("no reason given");
+        return format!("{}: cannot be compared: {problem}", adapter.output);
+    };
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+    format!(
+        "{}: relative distance {}, cosine {}, norms {:.4} and {:.4}",
+        adapter.output,
+        number(distance.relative_distance),
+        number(distance.cosine),
+        distance.first_norm,
+        distance.second_norm
+    )
+}
