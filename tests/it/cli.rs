@@ -295,7 +295,6 @@ fn wrong_usage_exits_with_2_and_says_what_is_right() {
             "Unknown key `cuont` at `stages.a`",
         ),
         (&["rum"], "unrecognized subcommand"),
-        (&["status", "01J"], "invalid value"),
     ] {
         let ended = run(place.path(), arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);

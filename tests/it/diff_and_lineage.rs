@@ -59,7 +59,7 @@ fn diff_tells_parameters_inputs_and_metrics_of_the_last_two_runs() {
         told.stdout
     );
     assert!(
-        told.stdout.ends_with("1 of 3 stages is the same\n"),
+        told.stdout.ends_with("the same: 1 of 3 stages\n"),
         "{}",
         told.stdout
     );

@@ -22,8 +22,7 @@ pub(super) fn print(found: &RunDifference) -> Result<(), Failure> {
     for stage in found.stages.iter().filter(|stage| stage.state != State::Same) {
         print_stage(stage)?;
     }
-    let stages = if same == 1 { "stage is" } else { "stages are" };
-    line(format!("{same} of {} {stages} the same", found.stages.len()))
+    line(format!("the same: {same} of {} stages", found.stages.len()))
 }
 
 fn head(run: &RunHead) -> String {
