@@ -130,11 +130,17 @@ fn stages(events: &[RunEvent]) -> Vec<StageStatus> {
             "stage_finished" => (stage.state, stage.seconds) = ("done", seconds),
             "stage_failed" => stage.state = "failed",
             "stage_interrupted" => stage.state = "stopped",
+            "waiting" => stage.progress = waiting(&event.fields).or(stage.progress.take()),
             "progress" => stage.progress = Some(progress(&event.fields)),
             _ => {}
         }
     }
     stages
+}
+
+fn waiting(fields: &BTreeMap<String, Value>) -> Option<String> {
+    let holder = fields.get("for").and_then(Value::as_str)?;
+    Some(format!("waiting for {holder}"))
 }
 
 fn progress(fields: &BTreeMap<String, Value>) -> String {

@@ -16,6 +16,7 @@ use super::observer::Observer;
 use super::plan::Plan;
 use super::preimage::preimage;
 use super::prepare::{Prepared, prepare};
+use super::turn::Turn;
 use crate::pipeline::Pipeline;
 
 /// What is needed to plan and run pipelines.
@@ -97,6 +98,19 @@ impl Engine<'_> {
         Ok(summary)
     }
 
+    /// Computes a stage, unless another process does so and comes to a result.
+    fn compute_or_wait(&self, work: &Work<'_>, results: &[StageResult]) -> Result<StageResult, EngineError> {
+        let (outcome, record) = match self.turn(work)? {
+            Turn::Found(record) => {
+                check_outputs(work.stage, &record.outputs)?;
+                (Outcome::Reused, *record)
+            }
+            // The lease is released when the record is there.
+            Turn::Ours(_lease) => (Outcome::Computed, self.compute(work, results)?),
+        };
+        Ok(StageResult { outcome, record })
+    }
+
     fn run_stages(
         &self,
         pipeline: &Pipeline,
@@ -131,13 +145,8 @@ impl Engine<'_> {
                         key,
                         log,
                     };
-                    let record = self
-                        .compute(&work, &stages)
-                        .inspect_err(|error| events::stopped(log, stage, error))?;
-                    StageResult {
-                        outcome: Outcome::Computed,
-                        record,
-                    }
+                    self.compute_or_wait(&work, &stages)
+                        .inspect_err(|error| events::stopped(log, stage, error))?
                 }
             };
             let time = started.elapsed();

@@ -17,6 +17,7 @@ mod plan;
 mod preimage;
 mod prepare;
 mod progress_log;
+mod turn;
 
 pub use cost::CostEstimate;
 pub use error::EngineError;

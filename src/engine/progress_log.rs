@@ -20,6 +20,7 @@ pub(super) struct ProgressLog<'a> {
     log: &'a RunLog,
     stage: String,
     count: Mutex<Count>,
+    waits_for: Mutex<Option<String>>,
 }
 
 struct Count {
@@ -40,6 +41,7 @@ impl<'a> ProgressLog<'a> {
             log,
             stage,
             count: Mutex::new(count),
+            waits_for: Mutex::default(),
         }
     }
 
@@ -97,6 +99,15 @@ impl Progress for ProgressLog<'_> {
     fn shard(&self, number: u64, total: u64) {
         self.shown.shard(number, total);
         self.write("shard", [("number", json!(number)), ("count", json!(total))]);
+    }
+
+    fn waiting(&self, holder: Option<&str>) {
+        self.shown.waiting(holder);
+        let mut waits_for = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits_for.as_deref() != holder {
+            *waits_for = holder.map(str::to_owned);
+            self.write("waiting", [("for", json!(holder))]);
+        }
     }
 
     fn message(&self, text: &str) {

@@ -32,6 +32,7 @@ struct State {
     counter: Option<Counter>,
     shard: String,
     metric: String,
+    waiting: String,
     bar: Option<ProgressBar>,
     line: Instant,
 }
@@ -48,6 +49,7 @@ impl RunDisplay {
             counter: None,
             shard: String::new(),
             metric: String::new(),
+            waiting: String::new(),
             bar: None,
             line: Instant::now(),
         };
@@ -74,7 +76,7 @@ impl State {
     fn start(&mut self, label: String, bars: bool) {
         self.label = label;
         (self.counter, self.line) = (None, Instant::now());
-        (self.shard, self.metric) = (String::new(), String::new());
+        (self.shard, self.metric, self.waiting) = Default::default();
         if bars {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
             let template = "{spinner} {prefix} {bar:24} {pos}/{len} {msg}";
@@ -108,7 +110,7 @@ impl State {
     }
 
     fn remarks(&self) -> String {
-        let remarks: Vec<&str> = [&self.shard, &self.metric]
+        let remarks: Vec<&str> = [&self.shard, &self.metric, &self.waiting]
             .into_iter()
             .map(String::as_str)
             .collect();
@@ -158,12 +160,12 @@ impl Observer for RunDisplay {
 
     fn stage_finished(&self, _: usize, _: &PipelineStage, outcome: Outcome, time: Duration) {
         self.change(|state| {
+            if let Some(bar) = state.bar.take() {
+                bar.finish_and_clear();
+            }
             if outcome == Outcome::Reused {
                 state.reused += 1;
                 return;
-            }
-            if let Some(bar) = state.bar.take() {
-                bar.finish_and_clear();
             }
             state.say(&format!(
                 "{}: done in {}{}",
@@ -238,6 +240,22 @@ impl Progress for RunDisplay {
         self.change(|state| {
             state.shard = format!("shard {number}/{count}");
             state.show_count();
+        });
+    }
+
+    fn waiting(&self, holder: Option<&str>) {
+        let waiting = holder.map_or_else(String::new, |holder| format!("waiting for {holder}"));
+        self.change(|state| {
+            if state.waiting == waiting {
+                return;
+            }
+            state.waiting = waiting;
+            match (&state.bar, holder) {
+                // A stage that waits from its beginning has nothing to count.
+                (Some(bar), _) if state.counter.is_none() => bar.set_message(state.waiting.clone()),
+                (None, Some(_)) => state.say(&format!("{}: {}", state.label, state.waiting)),
+                _ => state.show_count(),
+            }
         });
     }
 

@@ -79,6 +79,12 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Returns true if several processes may run the stage at the same time and share the work, as those do that go
+    /// through [`ItemTable`](crate::item_blocks::ItemTable). By default false: one computes, the others wait.
+    fn shares_work(&self) -> bool {
+        false
+    }
+
     /// Computes the outputs.
     ///
     /// Partial work is published to the store as it is done, so that a second call goes on where the first stopped.

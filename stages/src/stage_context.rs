@@ -124,6 +124,10 @@ pub trait Progress: Send + Sync {
     fn advance(&self, units: u64);
     /// Tells which shard of how many is being computed, from 1.
     fn shard(&self, number: u64, count: u64);
+    /// Tells which process on which host is waited for, or that nobody is.
+    fn waiting(&self, holder: Option<&str>) {
+        let _ = holder;
+    }
     /// Tells the user something worth a line in the log.
     fn message(&self, text: &str);
     /// Tells a number that changes over the work, such as the loss at a step.

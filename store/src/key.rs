@@ -19,6 +19,7 @@ pub(crate) mod domain {
     pub(crate) const ACTION_RECORD: &str = "mitune 2026 action record v1";
     pub(crate) const SHARD_RECORD: &str = "mitune 2026 shard record v1";
     pub(crate) const CHECKPOINT: &str = "mitune 2026 checkpoint record v1";
+    pub(crate) const PORTION: &str = "mitune 2026 portion v1";
     pub(crate) const RUN: &str = "mitune 2026 run record v1";
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::id::{FamilyKey, FileDigest, StageKey};
+use crate::lease::LeaseKey;
 use crate::run::RunId;
 
 /// The directories at the top of a store.
@@ -79,6 +80,14 @@ impl Layout {
 
     pub(crate) fn checkpoint(&self, key: &StageKey, step: u64) -> PathBuf {
         self.checkpoints(key).join(format!("{step:010}.json"))
+    }
+
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
+    pub(crate) fn lease(&self, key: &LeaseKey) -> PathBuf {
+        self.leases().join(key.to_string())
     }
 
     pub(crate) fn run(&self, id: &RunId) -> PathBuf {

@@ -217,6 +217,10 @@ impl Stage for Generate {
         self.model.external(digests)
     }
 
+    fn shares_work(&self) -> bool {
+        true
+    }
+
     fn dtype(&self) -> Option<Dtype> {
         Some(self.dtype)
     }

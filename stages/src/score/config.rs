@@ -192,6 +192,10 @@ impl Stage for Score {
         self.model.external(digests)
     }
 
+    fn shares_work(&self) -> bool {
+        true
+    }
+
     fn dtype(&self) -> Option<Dtype> {
         Some(self.dtype)
     }

@@ -1,0 +1,19 @@
+//! Leases: who does a piece of work, so that others do not do it too.
+//!
+//! No result depends on a lease (results are created once, whoever computes them), so every failure of this layer ends
+//! with work that is done without one. `docs/store-format.md` describes the files.
+
+mod content;
+mod directory;
+mod held;
+mod key;
+mod leases;
+#[cfg(test)]
+mod model;
+mod owner;
+mod protocol;
+
+pub use held::Lease;
+pub use key::LeaseKey;
+pub use leases::{Claim, Holder, LeaseSettings, Leases};
+pub use owner::Owner;

@@ -1,0 +1,55 @@
+//! Watching the shards of a family come in.
+
+use std::collections::HashSet;
+
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::id::FamilyKey;
+use crate::shard::ShardRecord;
+use crate::store::Store;
+
+/// The shards of a family, read as they come in.
+#[derive(Debug)]
+pub struct ShardListing {
+    store: Store,
+    family: FamilyKey,
+    seen: HashSet<Digest>,
+}
+
+impl Store {
+    /// Begins to read the shards of a family; the first call of [`ShardListing::more`] gives all there are.
+    pub fn shard_listing(&self, family: &FamilyKey) -> ShardListing {
+        ShardListing {
+            store: self.clone(),
+            family: *family,
+            seen: HashSet::new(),
+        }
+    }
+}
+
+impl ShardListing {
+    /// Returns the good shards that came in since the last call, oldest first; one listing of names finds them.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the directory cannot be listed.
+    pub fn more(&mut self) -> Result<Vec<ShardRecord>, StoreError> {
+        let mut shards = Vec::new();
+        for name in self.store.shard_names(&self.family)? {
+            if self.seen.contains(&name) {
+                continue;
+            }
+            // One that is not good is looked at again: it may be out of reach for the moment, or be replaced.
+            if let Some(record) = self.store.good_shard(&self.family, &name) {
+                self.seen.insert(name);
+                shards.push(record);
+            }
+        }
+        shards.sort_by_cached_key(|record| (record.created, record.name()));
+        Ok(shards)
+    }
+
+    /// Takes a shard as read, such as one that the caller published itself.
+    pub fn skip(&mut self, record: &ShardRecord) {
+        self.seen.insert(record.name());
+    }
+}
