@@ -35,6 +35,10 @@ pub(crate) struct Arguments {
     )]
     pub(crate) store: Option<PathBuf>,
 
+    /// Do not tell other processes what is being computed, nor wait for them; results stay right [env: MITUNE_LEASES=off]
+    #[arg(long, global = true)]
+    pub(crate) no_leases: bool,
+
     /// Write data as JSON to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -1,8 +1,9 @@
 //! What all commands share.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mitune_store::Store;
+use mitune_store::{LeaseSettings, OpenOptions, Store};
 
 use crate::cli::Arguments;
 use crate::failure::Failure;
@@ -13,6 +14,7 @@ pub(crate) struct Session<'a> {
     pub(crate) kinds: &'a dyn StageKinds,
     pub(crate) json: bool,
     store: PathBuf,
+    leases: LeaseSettings,
 }
 
 impl<'a> Session<'a> {
@@ -25,6 +27,7 @@ impl<'a> Session<'a> {
             kinds,
             json: arguments.json,
             store,
+            leases: lease_settings(arguments.no_leases),
         }
     }
 
@@ -35,12 +38,16 @@ impl<'a> Session<'a> {
 
     /// Opens the store, making it if it is not there.
     pub(crate) fn open_store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.store)?)
+        Ok(Store::open_with(&self.store, self.options())?)
     }
 
     /// Opens the store to see what it lacks; a missing one lacks everything and is not made.
     pub(crate) fn store_or_empty(&self) -> Result<Store, Failure> {
-        Ok(Store::open_or_empty(&self.store)?)
+        Ok(Store::open_with(&self.store, self.options().create(false))?)
+    }
+
+    fn options(&self) -> OpenOptions {
+        OpenOptions::default().leases(self.leases.clone())
     }
 
     /// Opens the store for looking into it; a missing one is an error rather than made.
@@ -53,6 +60,25 @@ impl<'a> Session<'a> {
         })
         .with_hint("Name it with `--store DIR` or the variable `MITUNE_STORE`"))
     }
+}
+
+/// Reads `MITUNE_LEASES`, which is `off` or the seconds after which a silent holder on another host counts as dead.
+fn lease_settings(off: bool) -> LeaseSettings {
+    let variable = std::env::var("MITUNE_LEASES").unwrap_or_default();
+    let mut settings = LeaseSettings {
+        // Told to those who wait.
+        job: std::env::var("SLURM_JOB_ID").ok().filter(|job| !job.is_empty()),
+        ..LeaseSettings::default()
+    };
+    settings.enabled = !off && variable != "off";
+    let seconds = variable
+        .parse()
+        .ok()
+        .filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    if let Some(seconds) = seconds {
+        settings.time_to_live = Duration::from_secs_f64(seconds);
+    }
+    settings
 }
 
 /// There is no store where one was expected.

@@ -83,7 +83,7 @@ impl Layout {
     }
 
     pub(crate) fn leases(&self) -> PathBuf {
-        self.root.join("leases")
+        self.directory("leases")
     }
 
     pub(crate) fn lease(&self, key: &LeaseKey) -> PathBuf {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use crate::file_system::{FileSystem, OsFileSystem};
+use crate::lease::LeaseSettings;
 
 /// How a store is opened; the default creates it if it is absent.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
     pub(crate) create: bool,
     pub(crate) file_system: Arc<dyn FileSystem>,
+    pub(crate) leases: LeaseSettings,
 }
 
 impl Default for OpenOptions {
@@ -16,6 +18,7 @@ impl Default for OpenOptions {
         Self {
             create: true,
             file_system: Arc::new(OsFileSystem),
+            leases: LeaseSettings::default(),
         }
     }
 }
@@ -25,6 +28,12 @@ impl OpenOptions {
     #[must_use]
     pub fn create(self, create: bool) -> Self {
         Self { create, ..self }
+    }
+
+    /// Says how leases are used.
+    #[must_use]
+    pub fn leases(self, leases: LeaseSettings) -> Self {
+        Self { leases, ..self }
     }
 
     /// Takes the place of the operating system.

@@ -166,7 +166,7 @@ impl StagedFile {
         }
     }
 
-    fn open_file(&self) -> std::io::Result<&File> {
+    pub(crate) fn open_file(&self) -> std::io::Result<&File> {
         self.file.as_ref().ok_or_else(|| Errno::BADF.into())
     }
 }

@@ -12,6 +12,7 @@ use crate::file_system::FileSystem;
 use crate::format::{Format, FormatError};
 use crate::identity::Verified;
 use crate::layout::{DIRECTORIES, Layout, ON_DEMAND};
+use crate::lease::LeaseMemory;
 use crate::open_options::OpenOptions;
 use crate::path_error::{AtPath, PathError};
 use crate::publish::publish;
@@ -32,6 +33,7 @@ struct Shared {
     absent: bool,
     staging: Staging,
     verified: Verified,
+    leases: Arc<LeaseMemory>,
 }
 
 impl Store {
@@ -79,6 +81,7 @@ impl Store {
                 absent,
                 staging,
                 verified: Verified::default(),
+                leases: Arc::new(LeaseMemory::new(options.leases)),
             }),
         })
     }
@@ -99,6 +102,10 @@ impl Store {
 
     pub(crate) fn verified(&self) -> &Verified {
         &self.shared.verified
+    }
+
+    pub(crate) fn lease_memory(&self) -> Arc<LeaseMemory> {
+        Arc::clone(&self.shared.leases)
     }
 
     /// The system calls of this store.

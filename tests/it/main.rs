@@ -18,6 +18,7 @@ mod fake;
 mod init_model;
 mod interruption;
 mod invalid_specs;
+mod joining;
 mod keys;
 mod mishaps;
 mod program;

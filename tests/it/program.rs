@@ -56,6 +56,7 @@ fn isolate(command: &mut Command, directory: &Path) {
     command.current_dir(directory);
     command.env("XDG_CACHE_HOME", directory.join("cache"));
     command.env_remove("MITUNE_STORE").env_remove("RUST_BACKTRACE");
+    command.env_remove("SLURM_JOB_ID");
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn portions_hold_whole_blocks_and_all_of_them() {
-        let family = FamilyKey::derive(&Value::from(1)).unwrap();
+        let family = FamilyKey::derive(&Value::from(1_u64)).unwrap();
         let block = |work: usize| Block {
             work,
             prompt_id: String::new(),

@@ -91,9 +91,10 @@ impl LeaseDirectory {
         let path = self.file(epoch);
         let make = || -> io::Result<Option<Made>> {
             let files = self.files();
-            files.set_mode(staged.file(), 0o644)?;
+            let file = staged.open_file()?;
+            files.set_mode(file, 0o644)?;
             // So that the bytes are with the server of a network file system before the name is.
-            files.sync(staged.file())?;
+            files.sync(file)?;
             let mut linked = files.link(staged.path(), &path);
             for _ in 0..4 {
                 match &linked {
@@ -105,14 +106,14 @@ impl LeaseDirectory {
             }
             if let Err(error) = linked {
                 // The reply of a network file system may be lost: the second name tells.
-                let made = staged.file().metadata().is_ok_and(|metadata| metadata.nlink() == 2);
+                let made = file.metadata().is_ok_and(|metadata| metadata.nlink() == 2);
                 if !made && error.kind() == io::ErrorKind::AlreadyExists {
                     return Ok(None);
                 } else if !made {
                     return Err(error);
                 }
             }
-            let file = staged.file().try_clone()?;
+            let file = file.try_clone()?;
             let path = path.clone();
             Ok(Some(Made { file, path }))
         };
@@ -173,7 +174,15 @@ mod tests {
     fn only_names_of_the_format_are_epochs() {
         assert_eq!(epoch("e0.json"), Some(0));
         assert_eq!(epoch("e123456789.json"), Some(123_456_789));
-        for name in ["e.json", "e01.json", "e-1.json", "e+1.json", "e1234567890.json", "f1.json", "e1"] {
+        for name in [
+            "e.json",
+            "e01.json",
+            "e-1.json",
+            "e+1.json",
+            "e1234567890.json",
+            "f1.json",
+            "e1",
+        ] {
             assert_eq!(epoch(name), None, "{name}");
         }
     }

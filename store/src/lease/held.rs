@@ -72,7 +72,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        *self.shared.released.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self
+            .shared
+            .released
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.wake.notify_all();
         if let Some(signs) = self.signs.take() {
             // It does nothing that could panic; if it did, there are no more signs.
@@ -86,7 +90,9 @@ impl Shared {
     /// Waits for some time and returns true once the lease is released.
     fn wait(&self, interval: Duration) -> bool {
         let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.wake.wait_timeout_while(released, interval, |released| !*released);
+        let waited = self
+            .wake
+            .wait_timeout_while(released, interval, |released| !*released);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 

@@ -115,7 +115,11 @@ impl Leases {
     /// [`StoreError::Path`] if they cannot be listed.
     pub fn list(&self) -> Result<Vec<(LeaseKey, Holder)>, StoreError> {
         let directory = self.store.layout().leases();
-        let entries = self.store.files().list_if_there(&directory).at("list", &directory)?;
+        let entries = self
+            .store
+            .files()
+            .list_if_there(&directory)
+            .at("list", &directory)?;
         let mut leases = Vec::new();
         for entry in entries {
             let name = entry.file_name();
@@ -153,7 +157,10 @@ impl Leases {
             return Ok(held(Duration::ZERO));
         };
         // Errors of this second look count as having seen nothing: the file is made, and two may work at worst.
-        let newest = directory.epochs().ok().and_then(|epochs| epochs.into_iter().max());
+        let newest = directory
+            .epochs()
+            .ok()
+            .and_then(|epochs| epochs.into_iter().max());
         let former = over
             .as_ref()
             .and_then(|over| directory.content(over.epoch).ok().flatten());
@@ -172,12 +179,7 @@ impl Leases {
         )))
     }
 
-    fn judge(
-        &self,
-        key: &LeaseKey,
-        looked: Option<Sight<Vec<u8>>>,
-        dead: bool,
-    ) -> Advice<Vec<u8>> {
+    fn judge(&self, key: &LeaseKey, looked: Option<Sight<Vec<u8>>>, dead: bool) -> Advice<Vec<u8>> {
         let mut watches = self.memory.watches.lock().unwrap_or_else(PoisonError::into_inner);
         let mut watch = watches.remove(key).unwrap_or_default();
         let advice = watch.judge(

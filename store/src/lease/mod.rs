@@ -12,8 +12,11 @@ mod leases;
 mod model;
 mod owner;
 mod protocol;
+#[cfg(test)]
+mod tests;
 
 pub use held::Lease;
 pub use key::LeaseKey;
+pub(crate) use leases::LeaseMemory;
 pub use leases::{Claim, Holder, LeaseSettings, Leases};
 pub use owner::Owner;

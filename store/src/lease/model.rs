@@ -21,13 +21,27 @@ type Files = BTreeMap<Epoch, Content>;
 enum Phase {
     /// About to look up the result, then at the lease.
     Look,
-    Link { epoch: Epoch, over: Option<Sight<Content>> },
-    Confirm { epoch: Epoch, over: Option<Sight<Content>> },
-    Sweep { epoch: Epoch },
+    Link {
+        epoch: Epoch,
+        over: Option<Sight<Content>>,
+    },
+    Confirm {
+        epoch: Epoch,
+        over: Option<Sight<Content>>,
+    },
+    Sweep {
+        epoch: Epoch,
+    },
     /// About to look up the result again.
-    Recheck { epoch: Epoch },
-    Compute { epoch: Epoch },
-    Release { epoch: Epoch },
+    Recheck {
+        epoch: Epoch,
+    },
+    Compute {
+        epoch: Epoch,
+    },
+    Release {
+        epoch: Epoch,
+    },
     Done,
     Dead,
 }
@@ -103,7 +117,11 @@ impl World {
     }
 
     fn go(&mut self, process: usize, stale: bool) {
-        let seen = if stale { self.before.clone() } else { self.files.clone() };
+        let seen = if stale {
+            self.before.clone()
+        } else {
+            self.files.clone()
+        };
         let me = &self.processes[process];
         let phase = match me.phase.clone() {
             Phase::Look if self.published > 0 => Phase::Done,
@@ -180,13 +198,17 @@ impl World {
         me.attempt = (me.attempt + 1) % 2;
         me.counter = 0;
         let content = (process as u8, me.attempt, 0);
-        self.change(|files| drop(files.insert(epoch, content)));
+        self.change(|files| {
+            files.insert(epoch, content);
+        });
         true
     }
 
     fn give_back(&mut self, process: usize, epoch: Epoch) {
         if self.is_named(process, epoch) {
-            self.change(|files| drop(files.remove(&epoch)));
+            self.change(|files| {
+                files.remove(&epoch);
+            });
         }
     }
 
@@ -199,7 +221,9 @@ impl World {
             me.signed = true;
             let content = (process as u8, me.attempt, me.counter);
             if named {
-                self.change(|files| drop(files.insert(epoch, content)));
+                self.change(|files| {
+                    files.insert(epoch, content);
+                });
             }
             return;
         }
@@ -261,7 +285,12 @@ impl Model for Bounds {
             if self.time && me.watch.seen.is_some() && me.clock < TTL {
                 actions.push(Act::Time(process));
             }
-            let others_live = world.processes.iter().filter(|other| other.phase != Phase::Dead).count() > 1;
+            let others_live = world
+                .processes
+                .iter()
+                .filter(|other| other.phase != Phase::Dead)
+                .count()
+                > 1;
             if faulty && others_live {
                 actions.push(Act::Die(process));
             }
@@ -306,23 +335,30 @@ impl Model for Bounds {
             Property::always("who is done has the result", |_, world: &World| {
                 world.published == 1 || world.processes.iter().all(|process| process.phase != Phase::Done)
             }),
-            Property::always("one at a time unless something went wrong", |bounds: &Bounds, world| {
-                bounds.time || world.faults > 0 || world.computing() <= 1
-            }),
-            Property::always("one undisturbed holder to an epoch", |_, world| {
+            Property::always(
+                "one at a time unless something went wrong",
+                |bounds: &Bounds, world: &World| bounds.time || world.faults > 0 || world.computing() <= 1,
+            ),
+            Property::always("one undisturbed holder to an epoch", |_, world: &World| {
                 let holds = |process: usize, epoch: Epoch| {
                     world.processes[process].epoch() == Some(epoch) && world.is_named(process, epoch)
                 };
                 world.files.keys().all(|epoch| {
-                    (0..world.processes.len()).filter(|process| holds(*process, *epoch)).count() <= 1
+                    (0..world.processes.len())
+                        .filter(|process| holds(*process, *epoch))
+                        .count()
+                        <= 1
                 })
             }),
-            Property::always("a holder that wakes learns that it was replaced", |_, world| !world.unaware),
-            Property::sometimes("a lease is lost", |_, world| {
+            Property::always(
+                "a holder that wakes learns that it was replaced",
+                |_, world: &World| !world.unaware,
+            ),
+            Property::sometimes("a lease is lost", |_, world: &World| {
                 world.processes.iter().any(|process| process.lost)
             }),
-            Property::sometimes("two compute at once", |_, world| world.computing() > 1),
-            Property::sometimes("everybody is done", |_, world| {
+            Property::sometimes("two compute at once", |_, world: &World| world.computing() > 1),
+            Property::sometimes("everybody is done", |_, world: &World| {
                 world.processes.iter().all(|process| process.phase == Phase::Done)
             }),
         ]
@@ -342,42 +378,49 @@ impl World {
     }
 }
 
+/// More states than this are too many to hold; a test that meets them must be bounded more tightly.
+const MOST_STATES: usize = 250_000;
+
 /// Checks that whatever happened, everybody alive can still come to the result; returns the number of states.
+///
+/// A state from which the bounds are left is not judged.
 fn assert_never_stuck(bounds: &Bounds) -> usize {
     let mut numbers: HashMap<World, usize> = HashMap::new();
-    let mut states: Vec<World> = Vec::new();
-    let mut sources: Vec<Vec<usize>> = Vec::new();
-    for state in bounds.init_states() {
-        numbers.insert(state.clone(), states.len());
-        states.push(state);
-        sources.push(Vec::new());
-    }
-    let mut next = 0;
-    while next < states.len() {
-        for state in bounds.next_states(&states[next].clone()) {
-            if !bounds.within_boundary(&state) {
+    let mut open: Vec<World> = bounds.init_states();
+    let mut sources: Vec<Vec<usize>> = vec![Vec::new(); open.len()];
+    let mut good: Vec<bool> = vec![false; open.len()];
+    numbers.extend(open.iter().cloned().zip(0..));
+    while let Some(state) = open.pop() {
+        let number = numbers[&state];
+        good[number] |= state.finished();
+        for next in bounds.next_states(&state) {
+            if !bounds.within_boundary(&next) {
+                good[number] = true;
                 continue;
             }
-            let number = *numbers.entry(state.clone()).or_insert_with(|| {
-                states.push(state);
+            let count = numbers.len();
+            let target = *numbers.entry(next).or_insert_with_key(|next| {
+                open.push(next.clone());
                 sources.push(Vec::new());
-                states.len() - 1
+                good.push(false);
+                count
             });
-            sources[number].push(next);
+            sources[target].push(number);
         }
-        next += 1;
+        assert!(numbers.len() <= MOST_STATES, "the bounds are too wide");
     }
-    let mut open: Vec<usize> = (0..states.len()).filter(|number| states[*number].finished()).collect();
-    let mut good = vec![false; states.len()];
+    let mut open: Vec<usize> = (0..good.len()).filter(|number| good[*number]).collect();
     while let Some(number) = open.pop() {
-        if !std::mem::replace(&mut good[number], true) {
-            open.extend(&sources[number]);
+        for &source in &sources[number] {
+            if !std::mem::replace(&mut good[source], true) {
+                open.push(source);
+            }
         }
     }
-    if let Some(stuck) = good.iter().position(|good| !good) {
-        panic!("nobody can finish from {:#?}", states[stuck]);
+    for (state, number) in &numbers {
+        assert!(good[*number], "nobody can finish from {state:#?}");
     }
-    states.len()
+    numbers.len()
 }
 
 fn check(bounds: Bounds, impossible: &[&str]) {
@@ -411,7 +454,7 @@ fn without_pauses_and_faults_one_computes() {
 fn two_processes_under_pauses_and_faults() {
     let bounds = Bounds {
         processes: 2,
-        faults: 3,
+        faults: 2,
         time: true,
         last_epoch: 3,
     };
@@ -419,11 +462,22 @@ fn two_processes_under_pauses_and_faults() {
 }
 
 #[test]
-fn three_processes_under_pauses_and_a_fault() {
+fn three_processes_under_pauses() {
+    let bounds = Bounds {
+        processes: 3,
+        faults: 0,
+        time: true,
+        last_epoch: 1,
+    };
+    check(bounds, &[]);
+}
+
+#[test]
+fn three_processes_under_a_fault() {
     let bounds = Bounds {
         processes: 3,
         faults: 1,
-        time: true,
+        time: false,
         last_epoch: 2,
     };
     check(bounds, &[]);

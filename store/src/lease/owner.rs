@@ -171,7 +171,10 @@ mod tests {
         assert!(seen(&owner(), same, None), "no such process");
         assert!(!seen(&owner(), same, Some(1000)), "it runs");
         assert!(seen(&owner(), same, Some(1001)), "its number was used again");
-        assert!(seen(&owner(), ["node", "b2", "m1", "pid:[1]"], Some(1000)), "restarted");
+        assert!(
+            seen(&owner(), ["node", "b2", "m1", "pid:[1]"], Some(1000)),
+            "restarted"
+        );
         for other in [
             ["node", "b2", "m2", "pid:[1]"],
             ["other", "b2", "m1", "pid:[1]"],

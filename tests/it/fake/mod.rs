@@ -3,11 +3,13 @@
 //! - `numbers` computes the squares 0, 1, 4, ... item by item in shards, like `generate`.
 //! - `remainder` is the sum of its inputs modulo a number, so that different inputs may give equal results.
 //! - `digest` reads a file outside the store.
+//! - `slow` takes time that processes cannot share.
 //! - `trouble` fails in the way it is told to.
 
 mod digest;
 mod numbers;
 mod remainder;
+mod slow;
 mod trouble;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ impl StageKinds for FakeKinds {
             numbers::NumbersConfig::KIND,
             remainder::RemainderConfig::KIND,
             digest::DigestConfig::KIND,
+            slow::SlowConfig::KIND,
             trouble::TroubleConfig::KIND,
         ]
     }
@@ -50,6 +53,7 @@ impl StageKinds for FakeKinds {
                 deserialize::<remainder::RemainderConfig>(settings)?.build(defaults)?
             }
             digest::DigestConfig::KIND => deserialize::<digest::DigestConfig>(settings)?.build(defaults)?,
+            slow::SlowConfig::KIND => deserialize::<slow::SlowConfig>(settings)?.build(defaults)?,
             trouble::TroubleConfig::KIND => {
                 deserialize::<trouble::TroubleConfig>(settings)?.build(defaults)?
             }

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mitune_stages::item_blocks::{Block, ItemTable};
 use mitune_stages::registry::StageConfig;
 use mitune_stages::stage::{
-    Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, Work,
-    keyed_config,
+    Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
 use mitune_store::{FamilyKey, ItemKey, Part, Producer, Value};
 use schemars::JsonSchema;
@@ -91,6 +91,10 @@ impl Stage for Numbers {
         Some(f64::from(self.config.count))
     }
 
+    fn shares_work(&self) -> bool {
+        true
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let NumbersConfig {
             count, factor, shard, ..
@@ -100,44 +104,25 @@ impl Stage for Numbers {
             [("factor", factor), ("seed", self.config.seed.unwrap_or(0) as i64)]
                 .map(|(name, value)| (name, Value::from(value))),
         ))?;
-        let keys = (0..count)
-            .map(|n| ItemKey::derive(&family, &n.into()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let known = store.items(&family)?;
-        let missing: Vec<u32> = (0..count)
-            .filter(|&n| !known.contains_key(&keys[n as usize]))
-            .collect();
-        context.progress().begin(Work {
-            total: count.into(),
-            reused: (count as usize - missing.len()) as u64,
+        let block = |n: u32| -> Result<Block<u32>, StageError> {
+            Ok(Block {
+                work: n,
+                prompt_id: String::new(),
+                items: vec![ItemKey::derive(&family, &n.into())?],
+            })
+        };
+        let blocks = (0..count).map(block).collect::<Result<Vec<_>, _>>()?;
+        let schema = batch(Vec::new()).schema();
+        let table = ItemTable {
+            family,
+            schema: &schema,
+            shard_rows: shard as usize,
             unit: "numbers",
-        });
-        for (index, chunk) in missing.chunks(shard as usize).enumerate() {
-            context
-                .progress()
-                .shard(index as u64 + 1, missing.len().div_ceil(shard as usize) as u64);
-            let mut done = Vec::new();
-            for &n in chunk {
-                if context.cancelled() {
-                    break;
-                }
-                self.compute(n)?;
-                context.progress().advance(1);
-                done.push(n);
-            }
-            if !done.is_empty() {
-                let rows = batch(
-                    done.iter()
-                        .map(|&n| factor * i64::from(n) * i64::from(n))
-                        .collect(),
-                );
-                let items = done.iter().map(|&n| keys[n as usize]).collect();
-                store.publish_shard(&family, rows, items, &Producer::default())?;
-            }
-            context.check_cancelled()?;
-        }
-        let items = store.items(&family)?;
-        let rows: Vec<_> = keys.iter().map(|key| items[key]).collect();
+        };
+        let rows = table.compute_rows(context, &Producer::default(), &blocks, |&n| {
+            self.compute(n)?;
+            Ok(batch(vec![factor * i64::from(n) * i64::from(n)]))
+        })?;
         let parts: Vec<Part> = rows
             .iter()
             .map(|row| Part {
@@ -146,7 +131,7 @@ impl Stage for Numbers {
             })
             .collect();
         let digests: Vec<_> = rows.iter().map(|row| row.digest).collect();
-        let artifact = store.put_parts(&batch(Vec::new()).schema(), &parts, &digests)?;
+        let artifact = store.put_parts(&schema, &parts, &digests)?;
         Ok(StageOutput {
             outputs: BTreeMap::from([("values".to_owned(), artifact)]),
             metrics: BTreeMap::from([("headline".to_owned(), format!("{count} numbers").into())]),
@@ -166,6 +151,6 @@ impl Numbers {
             .create(true)
             .open(path)
             .map_err(StageError::failed)?;
-        writeln!(file, "{n}").map_err(StageError::failed)
+        writeln!(file, "{n} {}", std::process::id()).map_err(StageError::failed)
     }
 }
