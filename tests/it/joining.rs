@@ -90,6 +90,9 @@ fn assert_sound(folder: &Path, undisturbed: &BTreeSet<(String, String)>) {
     assert_eq!(verified.code, Some(0), "{}", verified.stdout);
     assert_eq!(files(folder, "divergent"), 0);
     assert_eq!(files(folder, "quarantine"), 0);
+}
+
+fn assert_given_back(folder: &Path) {
     assert_eq!(files(folder, "leases"), 0, "leases are given back");
 }
 
@@ -113,6 +116,7 @@ fn processes_share_the_items_of_a_stage() {
     assert_eq!(lines.len(), COUNT, "no item is computed twice");
     let workers: BTreeSet<&str> = lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(workers.len(), 3, "{lines:?}");
+    assert_given_back(place.path());
     assert_sound(place.path(), &expected);
 }
 
@@ -205,6 +209,7 @@ fn one_of_64_processes_computes_and_63_find_its_result() {
     let crowd: Vec<Child> = (0..CROWD).map(|_| start(place.path(), "3600")).collect();
     let ends: Vec<Ended> = crowd.into_iter().map(finish).collect();
     assert_eq!(journal(place.path()).len(), 1, "computed once");
+    assert_given_back(place.path());
     let told = |text: &str| ends.iter().filter(|end| end.stdout.contains(text)).count();
     assert_eq!(told("1 stages: 1 computed, 0 found in the store"), 1);
     assert_eq!(told("1 stages: 0 computed, 1 found in the store"), CROWD - 1);

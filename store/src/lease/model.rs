@@ -5,6 +5,7 @@
 //! and nonces are small numbers that wrap: the checker then also sees bytes that repeat by chance.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use stateright::{Checker, Model, Property};
@@ -100,6 +101,15 @@ impl Process {
             | Phase::Release { epoch } => Some(epoch),
             _ => None,
         }
+    }
+}
+
+impl Process {
+    /// Tells whether a sign of life of somebody else can change what this process does next.
+    fn watches(&self) -> bool {
+        let took_over = |over: &Option<_>| over.is_some();
+        self.watch.seen.is_some()
+            || matches!(&self.phase, Phase::Link { over, .. } | Phase::Confirm { over, .. } if took_over(over))
     }
 }
 
@@ -217,7 +227,7 @@ impl World {
         let named = self.is_named(process, epoch);
         if !self.processes[process].signed {
             let me = &mut self.processes[process];
-            me.counter = (me.counter + 1) % 3;
+            me.counter = (me.counter + 1) % 2;
             me.signed = true;
             let content = (process as u8, me.attempt, me.counter);
             if named {
@@ -279,7 +289,8 @@ impl Model for Bounds {
             if faulty && matches!(me.phase, Phase::Link { .. }) {
                 actions.push(Act::LinkUnheard(process));
             }
-            if me.epoch().is_some() && !me.lost {
+            let watched = world.processes.iter().any(Process::watches);
+            if me.epoch().is_some() && !me.lost && (watched || me.signed) {
                 actions.push(Act::Sign(process));
             }
             if self.time && me.watch.seen.is_some() && me.clock < TTL {
@@ -322,6 +333,10 @@ impl Model for Bounds {
                 world.faults += 1;
                 world.processes[process].phase = Phase::Dead;
             }
+        }
+        if world.faults == self.faults || world.published > 0 {
+            // What no stale look can show any more, or what no longer matters.
+            world.before = world.files.clone();
         }
         (world != *last).then_some(world)
     }
@@ -378,33 +393,37 @@ impl World {
     }
 }
 
-/// More states than this are too many to hold; a test that meets them must be bounded more tightly.
-const MOST_STATES: usize = 250_000;
+/// More states than this take too long; a test that meets them must be bounded more tightly.
+const MOST_STATES: usize = 1_500_000;
 
 /// Checks that whatever happened, everybody alive can still come to the result; returns the number of states.
 ///
-/// A state from which the bounds are left is not judged.
+/// States are known by their fingerprints. One from which the bounds are left is not judged.
 fn assert_never_stuck(bounds: &Bounds) -> usize {
-    let mut numbers: HashMap<World, usize> = HashMap::new();
-    let mut open: Vec<World> = bounds.init_states();
-    let mut sources: Vec<Vec<usize>> = vec![Vec::new(); open.len()];
-    let mut good: Vec<bool> = vec![false; open.len()];
-    numbers.extend(open.iter().cloned().zip(0..));
-    while let Some(state) = open.pop() {
-        let number = numbers[&state];
-        good[number] |= state.finished();
+    let mut numbers: HashMap<u64, usize> = HashMap::new();
+    let mut open: Vec<(usize, World)> = Vec::new();
+    let mut sources: Vec<Vec<usize>> = Vec::new();
+    let mut good: Vec<bool> = Vec::new();
+    let visit = |state: World, open: &mut Vec<_>, sources: &mut Vec<_>, good: &mut Vec<_>| {
+        good.push(state.finished());
+        sources.push(Vec::new());
+        open.push((good.len() - 1, state));
+    };
+    for state in bounds.init_states() {
+        numbers.insert(fingerprint(&state), numbers.len());
+        visit(state, &mut open, &mut sources, &mut good);
+    }
+    while let Some((number, state)) = open.pop() {
         for next in bounds.next_states(&state) {
             if !bounds.within_boundary(&next) {
                 good[number] = true;
                 continue;
             }
             let count = numbers.len();
-            let target = *numbers.entry(next).or_insert_with_key(|next| {
-                open.push(next.clone());
-                sources.push(Vec::new());
-                good.push(false);
-                count
-            });
+            let target = *numbers.entry(fingerprint(&next)).or_insert(count);
+            if target == count {
+                visit(next, &mut open, &mut sources, &mut good);
+            }
             sources[target].push(number);
         }
         assert!(numbers.len() <= MOST_STATES, "the bounds are too wide");
@@ -417,10 +436,15 @@ fn assert_never_stuck(bounds: &Bounds) -> usize {
             }
         }
     }
-    for (state, number) in &numbers {
-        assert!(good[*number], "nobody can finish from {state:#?}");
-    }
+    let stuck = good.iter().filter(|good| !**good).count();
+    assert_eq!(stuck, 0, "states from which nobody can finish, of {}", good.len());
     numbers.len()
+}
+
+fn fingerprint(state: &World) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    state.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn check(bounds: Bounds, impossible: &[&str]) {
@@ -454,7 +478,7 @@ fn without_pauses_and_faults_one_computes() {
 fn two_processes_under_pauses_and_faults() {
     let bounds = Bounds {
         processes: 2,
-        faults: 2,
+        faults: 3,
         time: true,
         last_epoch: 3,
     };
@@ -472,13 +496,20 @@ fn three_processes_under_pauses() {
     check(bounds, &[]);
 }
 
+/// Too many states for all of them; the nearest ones hold every way in which two faults meet early.
 #[test]
-fn three_processes_under_a_fault() {
+fn three_processes_under_pauses_and_faults() {
     let bounds = Bounds {
         processes: 3,
-        faults: 1,
-        time: false,
+        faults: 2,
+        time: true,
         last_epoch: 2,
     };
-    check(bounds, &[]);
+    let checker = bounds.checker().threads(2).target_state_count(1_500_000).spawn_bfs().join();
+    println!("{} states", checker.unique_state_count());
+    for property in checker.model().properties() {
+        if property.expectation == stateright::Expectation::Always {
+            checker.assert_no_discovery(property.name);
+        }
+    }
 }
