@@ -505,7 +505,12 @@ fn three_processes_under_pauses_and_faults() {
         time: true,
         last_epoch: 2,
     };
-    let checker = bounds.checker().threads(2).target_state_count(1_500_000).spawn_bfs().join();
+    let checker = bounds
+        .checker()
+        .threads(2)
+        .target_state_count(1_500_000)
+        .spawn_bfs()
+        .join();
     println!("{} states", checker.unique_state_count());
     for property in checker.model().properties() {
         if property.expectation == stateright::Expectation::Always {
