@@ -61,12 +61,13 @@ impl Store {
             }
             Err(error) => return Err(self.unreadable(file, error).into()),
         };
+        let mut hasher = blake3::Hasher::new();
         let bytes = self
             .files()
-            .read_to_end(&handle, metadata.len())
+            .read_hashing(&handle, metadata.len(), &mut hasher)
             .map_err(|error| self.unreadable(file, error))?;
         let identity = Identity::of(&metadata);
-        let found = FileDigest::of(&bytes);
+        let found = FileDigest::new(hasher.finalize().into());
         if found != *file {
             return Err(self.condemn(file, &identity, found).into());
         }

@@ -8,12 +8,18 @@ use crate::path_error::PathError;
 use crate::staging::StagedFile;
 use crate::store::Store;
 
+/// Bytes that take longer to hash than a thread takes to start.
+const LARGE: usize = 1 << 20;
+
 impl Store {
     /// Stores bytes and returns their digest; bytes already there are not stored again.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
+        if bytes.len() >= LARGE {
+            return self.put_large(bytes);
+        }
         let file = FileDigest::of(bytes);
         if self.has_durable(&file, bytes.len() as u64)? {
             return Ok(file);
@@ -21,6 +27,25 @@ impl Store {
         let mut staged = self.stage(Some(bytes.len() as u64))?;
         staged.write_all(bytes)?;
         self.place_blob(&file, &staged)?;
+        Ok(file)
+    }
+
+    /// Writes while another thread hashes; what proves to be there already is not kept a second time.
+    fn put_large(&self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
+        let (file, written) = std::thread::scope(|scope| {
+            let hashing = scope.spawn(|| FileDigest::of(bytes));
+            let written = self.stage(Some(bytes.len() as u64)).and_then(|mut staged| {
+                staged.write_all(bytes)?;
+                Ok(staged)
+            });
+            let file = hashing.join().unwrap_or_else(|_| FileDigest::of(bytes));
+            (file, written)
+        });
+        // Also where there is no room for a second one.
+        if self.has_durable(&file, bytes.len() as u64)? {
+            return Ok(file);
+        }
+        self.place_blob(&file, &written?)?;
         Ok(file)
     }
 
@@ -69,9 +94,15 @@ impl BlobWriter {
 
     /// Appends bytes, with an error that names the path.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        self.staged.write_all(bytes)?;
-        self.hasher.update(bytes);
-        Ok(())
+        if bytes.len() < 4 * LARGE {
+            self.hasher.update(bytes);
+            return self.staged.write_all(bytes);
+        }
+        let (hasher, staged) = (&mut self.hasher, &mut self.staged);
+        std::thread::scope(|scope| {
+            scope.spawn(|| hasher.update(bytes));
+            staged.write_all(bytes)
+        })
     }
 
     /// Takes the error that a write through [`Write`] had to flatten.

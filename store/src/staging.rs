@@ -67,6 +67,9 @@ pub(crate) fn host_name() -> String {
     name.chars().take(64).map(safe).collect()
 }
 
+/// Bytes after which the disk is asked to begin.
+const SENT: usize = 4 << 20;
+
 /// A file being written in the staging directory; dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
@@ -74,6 +77,8 @@ pub(crate) struct StagedFile {
     file: Option<File>,
     path: PathBuf,
     written: u64,
+    /// Bytes the disk was asked to begin with.
+    sent: u64,
     reserved: u64,
     volume: Arc<Volume>,
 }
@@ -93,6 +98,7 @@ impl StagedFile {
             file: Some(file.at("create", &path)?),
             path,
             written: 0,
+            sent: 0,
             reserved: 0,
             volume: staging.volume.clone(),
         };
@@ -120,8 +126,17 @@ impl StagedFile {
 
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         let file = self.open_file().at("write", &self.path)?;
-        self.files().write_all(file, bytes).at("write", &self.path)?;
-        self.written += bytes.len() as u64;
+        let (mut written, mut sent) = (self.written, self.sent);
+        for piece in bytes.chunks(SENT) {
+            self.files().write_all(file, piece).at("write", &self.path)?;
+            written += piece.len() as u64;
+            if written - sent >= SENT as u64 {
+                // The disk works while the rest is made, and the sync at the end has little left to wait for.
+                self.files().begin_write_back(file, sent, written - sent);
+                sent = written;
+            }
+        }
+        (self.written, self.sent) = (written, sent);
         Ok(())
     }
 

@@ -217,6 +217,8 @@ impl FileSystem for Recorder {
         self.look(Call::Change, || OsFileSystem.set_modified(file, time))
     }
 
+    fn begin_write_back(&self, _file: &File, _offset: u64, _bytes: u64) {}
+
     fn sync(&self, file: &File) -> io::Result<()> {
         let node = self.node(file);
         self.sync_unless(self.lie == Lie::Files, Mutation::Sync { node })

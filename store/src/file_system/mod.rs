@@ -15,6 +15,9 @@ use rustix::io::Errno;
 
 pub(crate) use os::OsFileSystem;
 
+/// Bytes read and hashed in one go, few enough to stay in the cache of a core.
+const PIECE: u64 = 256 << 10;
+
 /// What the store asks of a file system, one system call each.
 ///
 /// Errors are those of the operating system. Nothing retries or loops in here, so that a test can fail any one call.
@@ -37,6 +40,8 @@ pub(crate) trait FileSystem: fmt::Debug + Send + Sync {
     fn set_mode(&self, file: &File, mode: u32) -> io::Result<()>;
     /// Sets the time of modification; only the owner of a file may.
     fn set_modified(&self, file: &File, time: SystemTime) -> io::Result<()>;
+    /// Asks the disk to begin writing bytes of a file, without waiting and without a promise.
+    fn begin_write_back(&self, file: &File, offset: u64, bytes: u64);
     /// Makes the bytes of a file durable, not its name.
     fn sync(&self, file: &File) -> io::Result<()>;
     /// Makes all bytes and all names of the file system that holds a directory durable.
@@ -78,6 +83,26 @@ impl dyn FileSystem + '_ {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
         Reading { files: self, file }.read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads the rest of a file that should hold about `size` bytes, hashing each piece while it is at hand.
+    pub(crate) fn read_hashing(
+        &self,
+        file: &File,
+        size: u64,
+        hasher: &mut blake3::Hasher,
+    ) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+        loop {
+            let before = bytes.len();
+            let piece = Reading { files: self, file }
+                .take(PIECE)
+                .read_to_end(&mut bytes)?;
+            hasher.update(&bytes[before..]);
+            if piece == 0 {
+                return Ok(bytes);
+            }
+        }
     }
 
     /// Reads a whole file.

@@ -2,11 +2,12 @@
 
 use std::fs::{DirBuilder, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{CWD, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::FileSystem;
@@ -63,6 +64,11 @@ impl FileSystem for OsFileSystem {
 
     fn set_modified(&self, file: &File, time: SystemTime) -> io::Result<()> {
         file.set_modified(time)
+    }
+
+    fn begin_write_back(&self, file: &File, offset: u64, bytes: u64) {
+        // Linux begins to write dirty pages that are said to be needed no more, and keeps them until they are written.
+        let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(bytes), Advice::DontNeed);
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
