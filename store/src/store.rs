@@ -10,12 +10,13 @@ use ulid::Ulid;
 use crate::error::StoreError;
 use crate::file_system::FileSystem;
 use crate::format::{Format, FormatError};
-use crate::identity::Verified;
+use crate::identity::{Identity, Verified};
 use crate::layout::{DIRECTORIES, Layout, ON_DEMAND};
 use crate::lease::LeaseMemory;
 use crate::open_options::OpenOptions;
 use crate::path_error::{AtPath, PathError};
 use crate::publish::publish;
+use crate::quarantine::move_if_same;
 use crate::staging::{StagedFile, Staging};
 use crate::volume::{Volume, ensure_directory};
 
@@ -65,13 +66,15 @@ impl Store {
         let volume = Arc::new(Volume::new(options.file_system, root.clone()));
         let layout = Layout::new(root);
         let staging = Staging::new(layout.staging(&Staging::owner()), volume);
-        let (format, absent) = match read_format(staging.volume().files(), &layout)? {
-            Some(format) => (format, false),
-            None if options.create => (create(&layout, &staging)?, false),
-            None => {
+        let (format, absent) = match read_format(staging.volume().files(), &layout) {
+            Ok(Some(format)) => (format, false),
+            Ok(None) if options.create => (create(&layout, &staging)?, false),
+            Ok(None) => {
                 refuse_foreign_entries(staging.volume().files(), &layout)?;
                 (Format::new(String::new()), true)
             }
+            Err(StoreError::Format(_)) if options.create => (create_again(&layout, &staging)?, false),
+            Err(error) => return Err(error),
         };
         format.check_readable()?;
         Ok(Self {
@@ -180,6 +183,17 @@ fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
     place(staging, &layout.format(), &text)?;
     // Another process may have been first.
     Ok(read_format(volume.files(), layout)?.unwrap_or(format))
+}
+
+/// Describes a store anew whose `FORMAT` is damaged, if all else in it is of this format.
+fn create_again(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
+    let (files, path) = (staging.volume().files(), layout.format());
+    refuse_foreign_entries(files, layout)?;
+    if let Ok(metadata) = files.metadata(&path) {
+        let aside = layout.quarantine(&format!("format.{}.FORMAT", Ulid::generate()));
+        move_if_same(files, &path, &aside, &Identity::of(&metadata));
+    }
+    create(layout, staging)
 }
 
 /// Writes a file at the top of the store unless it is there; the names beside it are durable afterwards.

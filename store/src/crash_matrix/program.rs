@@ -9,19 +9,54 @@ pub(super) const KEYS: usize = 3;
 /// One thing a writer asks of its store; small numbers name contents, keys and families.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Operation {
-    Put { content: u8 },
-    Stream { content: u8, pieces: u8 },
-    Batch { contents: Vec<u8> },
-    Publish { key: u8, content: u8 },
-    PublishDirectory { key: u8, contents: Vec<u8> },
-    Shard { family: u8, first: u8, rows: u8 },
-    Checkpoint { key: u8, step: u8 },
-    Run { events: u8 },
-    Lookup { key: u8 },
+    Put {
+        content: u8,
+    },
+    Stream {
+        content: u8,
+        pieces: u8,
+    },
+    Batch {
+        contents: Vec<u8>,
+    },
+    Publish {
+        key: u8,
+        content: u8,
+    },
+    PublishDirectory {
+        key: u8,
+        contents: Vec<u8>,
+    },
+    Shard {
+        family: u8,
+        first: u8,
+        rows: u8,
+    },
+    Checkpoint {
+        key: u8,
+        step: u8,
+    },
+    Run {
+        events: u8,
+    },
+    /// Looks, takes a lease, looks again, publishes and gives the lease back.
+    Leased {
+        key: u8,
+        content: u8,
+    },
+    Lookup {
+        key: u8,
+    },
     Reopen,
-    DamageBlob { content: u8 },
-    RemoveBlob { content: u8 },
-    DamageRecord { key: u8 },
+    DamageBlob {
+        content: u8,
+    },
+    RemoveBlob {
+        content: u8,
+    },
+    DamageRecord {
+        key: u8,
+    },
 }
 
 impl Operation {
@@ -42,7 +77,7 @@ pub(super) fn draw(chance: &mut Chance, length: usize, damage: bool) -> Vec<Oper
 fn operation(chance: &mut Chance, damage: bool) -> Operation {
     let content = chance.below(CONTENTS) as u8;
     let key = chance.below(KEYS) as u8;
-    match chance.below(if damage { 26 } else { 22 }) {
+    match chance.below(if damage { 28 } else { 24 }) {
         0..3 => Operation::Put { content },
         3..5 => Operation::Stream {
             content,
@@ -70,8 +105,9 @@ fn operation(chance: &mut Chance, damage: bool) -> Operation {
         },
         19..21 => Operation::Lookup { key },
         21 => Operation::Reopen,
-        22 | 23 => Operation::DamageBlob { content },
-        24 => Operation::RemoveBlob { content },
+        22 | 23 => Operation::Leased { key, content },
+        24 | 25 => Operation::DamageBlob { content },
+        26 => Operation::RemoveBlob { content },
         _ => Operation::DamageRecord { key },
     }
 }

@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::directory::DirectoryEntry;
 use crate::error::StoreError;
 use crate::id::FileDigest;
+use crate::lease::LeaseKey;
 use crate::lookup::Lookup;
 use crate::open_options::OpenOptions;
 use crate::record::{ActionRecord, Producer};
@@ -182,6 +183,22 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
                 },
                 &[],
             );
+        }
+        Operation::Leased { key, content } => {
+            let claim = store
+                .leases()
+                .claim(&LeaseKey::of_stage(&stage_key(*key)), "pretend");
+            if let Lookup::Miss(_) = store.lookup(&stage_key(*key)) {
+                act(
+                    store,
+                    &Operation::Publish {
+                        key: *key,
+                        content: *content,
+                    },
+                    journal,
+                )?;
+            }
+            drop(claim);
         }
         Operation::Lookup { key } => {
             let _: Lookup = store.lookup(&stage_key(*key));

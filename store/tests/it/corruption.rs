@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mitune_store::{
     ActionRecord, Artifact, Checkpoint, DirectoryEntry, FamilyKey, FileDigest, ItemKey, Lookup, MissReason,
-    Part, Published, Store, StoreError, Value, VerifyDepth,
+    Part, Published, RunLog, Store, StoreError, Value, VerifyDepth,
 };
 
 use crate::sample::{DAMAGES, candidate_schema, candidates, damage, files, key, preimage, producer, record};
@@ -60,6 +60,47 @@ fn result_blobs(store: &Store, record: &ActionRecord) -> Vec<FileDigest> {
         members.chain([artifact.file]).collect::<Vec<_>>()
     };
     record.outputs.values().flat_map(whole).collect()
+}
+
+#[test]
+fn a_damaged_description_is_written_again_and_a_damaged_run_left_out() {
+    for how in DAMAGES {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        publish(&store);
+        let kept = RunLog::create(&store, "kept").unwrap();
+        let lost = RunLog::create(&store, "lost").unwrap();
+        lost.event("begun", [].into()).unwrap();
+        damage(&root.path().join(format!("runs/{}/run.json", lost.id())), how);
+        let format = root.path().join("FORMAT");
+        if matches!(how, crate::sample::Damage::Flip) {
+            std::fs::write(&format, "{\"format\":1").unwrap();
+        } else {
+            damage(&format, how);
+        }
+
+        let error = Store::open_or_empty(root.path()).unwrap_err();
+        assert!(
+            error.to_string().contains("FORMAT` is not a store description"),
+            "{error}"
+        );
+        let store = Store::open(root.path()).unwrap();
+        assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)), "{how:?}");
+        assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+        let runs: Vec<_> = store.runs().unwrap().into_iter().map(|run| run.id).collect();
+        assert_eq!(runs, [kept.id()], "{how:?}");
+        assert_eq!(
+            files(&root.path().join("quarantine")).len(),
+            1,
+            "the damaged description"
+        );
+
+        // A directory that only a newer program knows says that its description must not be guessed.
+        damage(&format, crate::sample::Damage::Empty);
+        std::fs::create_dir(root.path().join("novelties")).unwrap();
+        let error = Store::open(root.path()).unwrap_err();
+        assert!(error.to_string().contains("`novelties`"), "{error}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
     reason = "children report to the test that started them"
 )]
 
+mod clock;
 mod concurrent;
 mod corruption;
 mod crash;
@@ -13,6 +14,7 @@ mod exhausted;
 mod export;
 mod golden;
 mod history;
+mod merged;
 mod model;
 mod sample;
 mod shards;
