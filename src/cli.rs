@@ -12,14 +12,17 @@ use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate::GenerateArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::init_model::InitModelArguments;
+use crate::commands::key::KeyArguments;
 use crate::commands::lineage::LineageArguments;
 use crate::commands::plan::PlanArguments;
+use crate::commands::remote::RemoteArguments;
 use crate::commands::report::ReportArguments;
 use crate::commands::run::RunArguments;
 use crate::commands::schema::SchemaArguments;
 use crate::commands::score::ScoreArguments;
 use crate::commands::status::StatusArguments;
 use crate::commands::store::StoreArguments;
+use crate::commands::transfer::TransferArguments;
 
 /// Align a text-to-image diffusion model with its prompts, as a cached and resumable pipeline.
 #[derive(Debug, Parser)]
@@ -73,6 +76,14 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Look into the store
     Store(StoreArguments),
+    /// Add other stores to share results with, list and check them
+    Remote(RemoteArguments),
+    /// Send results to a remote
+    Push(TransferArguments),
+    /// Get results from a remote
+    Pull(TransferArguments),
+    /// Keys that sign results, and whose are trusted
+    Key(KeyArguments),
     /// Write a first pipeline to start from
     Init(InitArguments),
     /// Write a model of a published architecture with random weights, for tests and measurements

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use mitune_stages::stage::StageError;
 use mitune_store::StoreError;
+use mitune_store::remote::RemoteError;
+use mitune_store::trust::KeyError;
 
 use crate::engine::EngineError;
 use crate::panic_report;
@@ -185,6 +187,33 @@ impl From<StageError> for Failure {
             },
             other => Self::failed(other),
         }
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let hint = error.hint();
+        let failure = match &error {
+            RemoteError::Name(_)
+            | RemoteError::Unknown { .. }
+            | RemoteError::Url { .. }
+            | RemoteError::ReadOnly(_)
+            | RemoteError::Settings { .. } => Self::usage(error),
+            _ => Self::failed(error),
+        };
+        hint.into_iter().fold(failure, Failure::with_hint)
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let hint = match &error {
+            KeyError::Exposed { .. } => {
+                Some("`chmod 600` makes it yours alone; if others read it, make a new one")
+            }
+            _ => None,
+        };
+        hint.into_iter().fold(Self::usage(error), Failure::with_hint)
     }
 }
 

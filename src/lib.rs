@@ -4,6 +4,7 @@
 //! stages, [`engine`] plans and runs them against a store, [`commands`] are what the user types. Stages themselves are
 //! in `mitune-stages`, the store in `mitune-store`.
 
+mod aws_environment;
 mod cache_folder;
 mod cli;
 mod commands;
@@ -18,7 +19,9 @@ pub mod report;
 mod report_decoder;
 mod report_file;
 mod session;
+mod sharing;
 mod ui;
+mod user_folders;
 
 pub use crate::program::program;
 pub use mitune_stages::suggestion;

@@ -8,9 +8,11 @@ pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod init_model;
+pub(crate) mod key;
 pub(crate) mod lineage;
 pub(crate) mod pipeline_arguments;
 pub(crate) mod plan;
+pub(crate) mod remote;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod run_choice;
@@ -18,6 +20,7 @@ pub(crate) mod schema;
 pub(crate) mod score;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod transfer;
 
 use crate::cli::Command;
 use crate::failure::Failure;
@@ -38,6 +41,10 @@ pub(crate) fn run(command: Command, session: &Session<'_>) -> Result<u8, Failure
         Command::Bench(arguments) => bench::run(arguments, session).map(|()| 0),
         Command::Doctor(arguments) => doctor::run(&arguments, session),
         Command::Store(arguments) => store::run(arguments, session),
+        Command::Remote(arguments) => remote::run(arguments, session),
+        Command::Push(arguments) => transfer::run_push(&arguments, session).map(|()| 0),
+        Command::Pull(arguments) => transfer::run_pull(&arguments, session).map(|()| 0),
+        Command::Key(arguments) => key::run(arguments, session).map(|()| 0),
         Command::Init(arguments) => init::run(&arguments, session).map(|()| 0),
         Command::InitModel(arguments) => init_model::run(&arguments, session).map(|()| 0),
         Command::Schema(arguments) => schema::run(&arguments).map(|()| 0),

@@ -15,6 +15,7 @@ use crate::engine::{
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
 use crate::session::Session;
+use crate::sharing::attach;
 use crate::ui::{Table, duration, line, moment, print_json};
 
 #[derive(Debug, Args)]
@@ -30,6 +31,7 @@ pub(crate) struct PlanArguments {
 pub(crate) fn run(arguments: &PlanArguments, session: &Session<'_>) -> Result<(), Failure> {
     let pipeline = arguments.pipeline.read(session)?;
     let store = session.store_or_empty()?;
+    attach(&store)?;
     let digests = RememberedDigests::open(&cache_folder());
     let engine = Engine {
         store: &store,

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::pipeline::Pipeline;
 use crate::report_file::{ReportTools, report_path, write_report_file};
 use crate::session::Session;
+use crate::sharing::attach;
 use crate::ui::{RunDisplay, line, print_json};
 
 /// Metric that holds the one line a stage wants said when a run ends.
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
     let pipeline = arguments.pipeline.read(session)?;
     let interrupt = Interrupt::listen()?;
     let store = session.open_store()?;
+    attach(&store)?;
     let device = LazyDevice::new(arguments.device);
     let digests = RememberedDigests::open(&cache_folder());
     let summary = {

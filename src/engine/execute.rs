@@ -93,6 +93,8 @@ impl Engine<'_> {
             Err(_) => RunStatus::Failed,
         };
         let finished = log.finish(status);
+        self.store.share_run(&log.id());
+        self.store.flush_remotes();
         let summary = result?;
         finished?;
         Ok(summary)
@@ -149,6 +151,10 @@ impl Engine<'_> {
                         .inspect_err(|error| events::stopped(log, stage, error))?
                 }
             };
+            if result.outcome == Outcome::Computed {
+                // What a killed run leaves unsent is at most one stage.
+                self.store.flush_remotes();
+            }
             let time = started.elapsed();
             events::finished(log, stage, &result, time)?;
             self.observer

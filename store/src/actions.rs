@@ -9,6 +9,7 @@ use crate::key::domain;
 use crate::publish::{Placed, publish};
 use crate::quarantine::move_if_same;
 use crate::record::{self, ActionRecord};
+use crate::remote::Object;
 use crate::sealed::{self, Sealed};
 use crate::store::Store;
 
@@ -63,7 +64,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::MissingBlob`] if the record names a blob the store lacks, [`StoreError::Preimage`] if its key
     /// does not follow from its preimage, [`StoreError::RecordSize`], or [`StoreError::Path`].
-    pub fn publish(&self, record: ActionRecord) -> Result<Published, StoreError> {
+    pub fn publish(&self, mut record: ActionRecord) -> Result<Published, StoreError> {
         let derived = StageKey::derive(&self.read_preimage(&record.preimage)?)?;
         if derived != record.key {
             return Err(StoreError::Preimage {
@@ -72,6 +73,8 @@ impl Store {
             });
         }
         self.inspect_results(&record, Look::Size)?;
+        record.sig = None;
+        record.sig = self.signature(domain::SIGNED_ACTION, &record)?;
         let bytes = sealed::seal(domain::ACTION_RECORD, &record)?;
         if bytes.len() > record::SIZE_LIMIT {
             return Err(StoreError::RecordSize {
@@ -79,7 +82,16 @@ impl Store {
                 limit: record::SIZE_LIMIT,
             });
         }
-        let staged = self.stage_bytes(&bytes)?;
+        let published = self.publish_bytes(record, &bytes)?;
+        if let Published::Won(record) = &published {
+            self.write_back(Object::Action(record.key));
+        }
+        Ok(published)
+    }
+
+    /// Gives a record, as these bytes, its name, unless a good one has it.
+    pub(crate) fn publish_bytes(&self, record: ActionRecord, bytes: &[u8]) -> Result<Published, StoreError> {
+        let staged = self.stage_bytes(bytes)?;
         let path = self.layout().action(&record.key);
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
@@ -93,7 +105,7 @@ impl Store {
                 Sealed::Good(winner) => match self.inspect_results(&winner, Look::Once) {
                     Ok(()) => {
                         if !winner.same_results(&record) {
-                            let name = FileDigest::of(&bytes);
+                            let name = FileDigest::of(bytes);
                             publish(&staged, &self.layout().divergent(&record.key, &name))?;
                         }
                         return Ok(Published::Adopted(winner));

@@ -53,6 +53,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
     pub fn read(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
+        match self.read_here(file) {
+            Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })
+                if self.fetch_elsewhere(file) =>
+            {
+                self.read_here(file)
+            }
+            read => read,
+        }
+    }
+
+    fn read_here(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
         let path = self.layout().blob(file);
         let (handle, metadata) = match self.files().open_regular(&path) {
             Ok(opened) => opened,
@@ -80,14 +91,42 @@ impl Store {
     /// # Errors
     /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
     pub fn path(&self, file: &FileDigest) -> Result<PathBuf, StoreError> {
-        self.inspect(file, None, Look::Once)?;
+        match self.inspect_here(file, None, Look::Once) {
+            Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) if self.fetch_elsewhere(file) => {
+                self.inspect_here(file, None, Look::Once)?
+            }
+            looked => looked?,
+        };
         Ok(self.layout().blob(file))
     }
 
-    /// Looks at a blob; one that is damaged is set aside.
+    /// Tells whether a file has the name of a blob in this store itself.
+    pub(crate) fn is_here(&self, file: &FileDigest) -> bool {
+        self.files().exists(&self.layout().blob(file))
+    }
+
+    /// Looks at a blob, here or else at the attached remotes, which have it until it is read; one that is damaged is
+    /// set aside.
     ///
     /// Returns its size.
     pub(crate) fn inspect(&self, file: &FileDigest, size: Option<u64>, look: Look) -> Result<u64, Doubt> {
+        match self.inspect_here(file, size, look) {
+            Err(doubt @ (Doubt::Missing(_) | Doubt::Corrupt { .. })) => {
+                self.size_elsewhere(file, size).ok_or(doubt)
+            }
+            looked => looked,
+        }
+    }
+
+    /// Looks at a blob of this store itself; one that is damaged is set aside.
+    ///
+    /// Returns its size.
+    pub(crate) fn inspect_here(
+        &self,
+        file: &FileDigest,
+        size: Option<u64>,
+        look: Look,
+    ) -> Result<u64, Doubt> {
         let path = self.layout().blob(file);
         let (handle, metadata) = match self.files().open_regular(&path) {
             Ok(opened) => opened,
@@ -139,7 +178,7 @@ impl Store {
 
     /// Checks a blob that was there before; returns whether it can stay.
     pub(crate) fn keep_existing(&self, file: &FileDigest, size: u64) -> Result<bool, StoreError> {
-        match self.inspect(file, Some(size), Look::Once) {
+        match self.inspect_here(file, Some(size), Look::Once) {
             Ok(_) => {
                 self.touch(file);
                 Ok(true)

@@ -92,6 +92,24 @@ impl BlobWriter {
         Ok(file)
     }
 
+    /// Makes the blob durable if its bytes have this digest, and otherwise leaves nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::CorruptBlob`] if the bytes have another digest, or [`StoreError::Path`].
+    pub(crate) fn finish_as(mut self, expected: &FileDigest) -> Result<(), StoreError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure.into());
+        }
+        let found = FileDigest::new(self.hasher.finalize().into());
+        if found != *expected {
+            return Err(StoreError::CorruptBlob {
+                file: *expected,
+                reason: format!("its bytes hash to `{}`", found.short()),
+            });
+        }
+        self.store.place_blob(expected, &self.staged)
+    }
+
     /// Appends bytes, with an error that names the path.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), PathError> {
         if bytes.len() < 4 * LARGE {

@@ -21,6 +21,9 @@ pub(crate) mod domain {
     pub(crate) const CHECKPOINT: &str = "mitune 2026 checkpoint record v1";
     pub(crate) const PORTION: &str = "mitune 2026 portion v1";
     pub(crate) const RUN: &str = "mitune 2026 run record v1";
+    pub(crate) const TOMBSTONE: &str = "mitune 2026 tombstone record v1";
+    pub(crate) const SIGNED_ACTION: &str = "mitune 2026 signed action record v1";
+    pub(crate) const SIGNED_SHARD: &str = "mitune 2026 signed shard record v1";
 }
 
 /// Hashes bytes within a domain.

@@ -90,6 +90,16 @@ impl Layout {
         self.leases().join(key.to_string())
     }
 
+    /// The tombstones of a stage key or shard name.
+    pub(crate) fn tombstones(&self, subject: &Digest) -> PathBuf {
+        self.directory("invalid").join(subject.to_string())
+    }
+
+    /// The settings of a remote.
+    pub(crate) fn remote(&self, name: &str) -> PathBuf {
+        self.directory("remotes").join(format!("{name}.json"))
+    }
+
     pub(crate) fn run(&self, id: &RunId) -> PathBuf {
         self.root.join("runs").join(id.to_string())
     }

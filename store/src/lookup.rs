@@ -43,6 +43,12 @@ pub enum MissReason {
         /// Why.
         source: PathError,
     },
+    /// The result was disowned.
+    #[error("The result was disowned: {why}")]
+    Disowned {
+        /// Why, in the words of whoever did it.
+        why: String,
+    },
     /// A newer program wrote the record.
     #[error("The record has version {version}, this program knows {known}")]
     NewerRecord {
@@ -67,9 +73,28 @@ impl Store {
     }
 
     fn look_up(&self, key: &StageKey, look: Look) -> Lookup {
+        let reason = match self.look_here(key, look) {
+            Lookup::Miss(
+                reason @ (MissReason::NotRecorded
+                | MissReason::Corrupt { .. }
+                | MissReason::MissingBlob { .. }
+                | MissReason::Disowned { .. }),
+            ) => reason,
+            found => return found,
+        };
+        match self.action_elsewhere(key, look) {
+            Some(record) => Lookup::Hit(Box::new(record)),
+            None => Lookup::Miss(reason),
+        }
+    }
+
+    fn look_here(&self, key: &StageKey, look: Look) -> Lookup {
         let reason = match self.read_action(key) {
             Err(source) => MissReason::Unreadable { source },
-            Ok(Sealed::Absent) => MissReason::NotRecorded,
+            Ok(Sealed::Absent) => match self.disowned_before(key) {
+                Some(why) => MissReason::Disowned { why },
+                None => MissReason::NotRecorded,
+            },
             Ok(Sealed::Newer { version }) => MissReason::NewerRecord {
                 version,
                 known: record::VERSION,
@@ -103,6 +128,9 @@ impl Store {
         }
         if let Sealed::Corrupt { identity, .. } = &sealed {
             self.set_aside("action", &path, identity);
+        }
+        if matches!(sealed, Sealed::Good(_)) && self.is_disowned_action(key) {
+            return Ok(Sealed::Absent);
         }
         Ok(sealed)
     }

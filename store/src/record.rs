@@ -8,6 +8,7 @@ use crate::artifact::Artifact;
 use crate::id::{ContentDigest, FileDigest, StageKey};
 use crate::run::RunId;
 use crate::timestamp::Timestamp;
+use crate::trust::RecordSignature;
 
 /// The newest version of action records this program knows.
 pub(crate) const VERSION: u32 = 1;
@@ -86,6 +87,9 @@ pub struct ActionRecord {
     /// The run that computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// Who vouches for it; written by [`crate::Store::publish`] if the user has a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sig: Option<RecordSignature>,
 }
 
 impl ActionRecord {
@@ -107,6 +111,7 @@ impl ActionRecord {
             effort: None,
             metrics: BTreeMap::new(),
             run: None,
+            sig: None,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::store::Store;
 use crate::timestamp::Timestamp;
 use crate::volume::ensure_directory;
 
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Identifies a run; sorts by the time it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

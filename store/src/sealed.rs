@@ -89,6 +89,20 @@ pub(crate) fn read<T: DeserializeOwned>(
     })
 }
 
+/// Checks and parses the bytes of a record that are not in a file of the store; the inner error is the version of a
+/// newer one.
+pub(crate) fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    domain: &str,
+    version: u32,
+) -> Result<Result<T, u32>, String> {
+    open(
+        domain,
+        version,
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())?,
+    )
+}
+
 /// Checks and parses a record; the inner error is the version of a newer one.
 fn open<T: DeserializeOwned>(domain: &str, known: u32, mut json: Json) -> Result<Result<T, u32>, String> {
     let Json::Object(fields) = &mut json else {

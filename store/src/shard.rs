@@ -15,12 +15,14 @@ use crate::key::{self, domain};
 use crate::path_error::PathError;
 use crate::publish::{Placed, publish};
 use crate::record::Producer;
+use crate::remote::Object;
 use crate::sealed::{self, Sealed};
 use crate::store::Store;
 use crate::table::row_digests;
 use crate::timestamp::Timestamp;
+use crate::trust::RecordSignature;
 
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Rows of a family that were computed together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub struct ShardRecord {
     pub producer: Producer,
     /// When they were published.
     pub created: Timestamp,
+    /// Who vouches for them; written if the user has a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sig: Option<RecordSignature>,
 }
 
 /// One item of a shard.
@@ -93,7 +98,7 @@ impl Store {
             .collect();
         let artifact = self.put_table(&batch.schema(), [batch])?;
         debug_assert_eq!(artifact.kind, ArtifactKind::Table);
-        let record = ShardRecord {
+        let mut record = ShardRecord {
             v: VERSION,
             family: *family,
             blob: artifact.file,
@@ -102,15 +107,20 @@ impl Store {
             items,
             producer: producer.clone(),
             created: Timestamp::now(),
+            sig: None,
         };
+        record.sig = self.signature(domain::SIGNED_SHARD, &record)?;
         self.publish_shard_record(record)
     }
 
     /// Lists the shards of a family whose blobs are good, oldest first; the others are set aside.
     ///
+    /// Those of attached remotes are taken over first.
+    ///
     /// # Errors
     /// [`StoreError::Path`] if the directory cannot be listed.
     pub fn shards(&self, family: &FamilyKey) -> Result<Vec<ShardRecord>, StoreError> {
+        self.shards_elsewhere(family)?;
         let mut shards = Vec::new();
         for name in self.shard_names(family)? {
             if let Some(record) = self.good_shard(family, &name) {
@@ -149,6 +159,9 @@ impl Store {
                 }
                 Sealed::Absent | Sealed::Newer { .. } => return None,
             };
+        if self.is_disowned_shard(family, name) {
+            return None;
+        }
         let consistent =
             record.family == *family && record.name() == *name && record.rows as usize == record.items.len();
         let doubt = match self.inspect(&record.blob, Some(record.bytes), Look::Once) {
@@ -170,6 +183,7 @@ impl Store {
         let staged = self.stage_bytes(&sealed::seal(domain::SHARD_RECORD, &record)?)?;
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
+                self.write_back(Object::Shard(record.family, name));
                 return Ok(record);
             }
             if let Some(winner) = self.good_shard(&record.family, &name) {

@@ -14,6 +14,8 @@ pub struct ShardListing {
     store: Store,
     family: FamilyKey,
     seen: HashSet<Digest>,
+    /// Remotes were asked; once is enough, since processes that work together share a store.
+    asked: bool,
 }
 
 impl Store {
@@ -23,6 +25,7 @@ impl Store {
             store: self.clone(),
             family: *family,
             seen: HashSet::new(),
+            asked: false,
         }
     }
 }
@@ -33,6 +36,9 @@ impl ShardListing {
     /// # Errors
     /// [`StoreError::Path`] if the directory cannot be listed.
     pub fn more(&mut self) -> Result<Vec<ShardRecord>, StoreError> {
+        if !std::mem::replace(&mut self.asked, true) {
+            self.store.shards_elsewhere(&self.family)?;
+        }
         let mut shards = Vec::new();
         for name in self.store.shard_names(&self.family)? {
             if self.seen.contains(&name) {

@@ -3,7 +3,7 @@
 use std::fs::DirEntry;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ulid::Ulid;
 
@@ -17,6 +17,7 @@ use crate::open_options::OpenOptions;
 use crate::path_error::{AtPath, PathError};
 use crate::publish::publish;
 use crate::quarantine::move_if_same;
+use crate::sharing::Sharing;
 use crate::staging::{StagedFile, Staging};
 use crate::volume::{Volume, ensure_directory};
 
@@ -35,6 +36,7 @@ struct Shared {
     staging: Staging,
     verified: Verified,
     leases: Arc<LeaseMemory>,
+    sharing: OnceLock<Sharing>,
 }
 
 impl Store {
@@ -85,6 +87,7 @@ impl Store {
                 staging,
                 verified: Verified::default(),
                 leases: Arc::new(LeaseMemory::new(options.leases)),
+                sharing: OnceLock::new(),
             }),
         })
     }
@@ -109,6 +112,15 @@ impl Store {
 
     pub(crate) fn lease_memory(&self) -> Arc<LeaseMemory> {
         Arc::clone(&self.shared.leases)
+    }
+
+    /// Attaches keys and remotes for as long as the store is open; returns false if some are attached already.
+    pub fn attach(&self, sharing: Sharing) -> bool {
+        self.shared.sharing.set(sharing).is_ok()
+    }
+
+    pub(crate) fn sharing(&self) -> Option<&Sharing> {
+        self.shared.sharing.get()
     }
 
     /// The system calls of this store.

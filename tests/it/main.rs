@@ -26,6 +26,7 @@ mod references;
 mod report_images;
 mod schema;
 mod shapes_pipeline;
+mod sharing;
 mod shipped_pipelines;
 mod small_pipeline;
 #[path = "../../stages/src/trial_model.rs"]

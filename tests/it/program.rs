@@ -55,6 +55,12 @@ pub(crate) fn real_command(directory: &Path, arguments: &[&str]) -> Command {
 fn isolate(command: &mut Command, directory: &Path) {
     command.current_dir(directory);
     command.env("XDG_CACHE_HOME", directory.join("cache"));
+    command.env("XDG_CONFIG_HOME", directory.join("config"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
     command.env_remove("MITUNE_STORE").env_remove("RUST_BACKTRACE");
     command.env_remove("SLURM_JOB_ID");
     command

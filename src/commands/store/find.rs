@@ -8,7 +8,7 @@ use crate::failure::Failure;
 const DIGITS: usize = 4;
 
 /// Checks that a text can be the beginning of a digest.
-pub(super) fn digits(text: &str) -> Result<String, Failure> {
+pub(in crate::commands) fn digits(text: &str) -> Result<String, Failure> {
     let text = text.strip_prefix("b3:").unwrap_or(text).to_ascii_lowercase();
     if (DIGITS..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(text);

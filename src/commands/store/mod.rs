@@ -3,6 +3,7 @@
 mod cat;
 mod export;
 pub(super) mod find;
+mod forget;
 mod list;
 mod show;
 mod verify;
@@ -13,6 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::sharing::attach;
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArguments {
@@ -44,6 +46,14 @@ enum StoreCommand {
         #[arg(long)]
         full: bool,
     },
+    /// Disown the result of a stage: no copy of it is used again, here or where it is pushed to
+    Forget {
+        /// First digits of the stage key
+        key: String,
+        /// Why, for those who meet the result elsewhere
+        #[arg(long)]
+        why: String,
+    },
     /// Write an artifact to a file or folder
     Export {
         /// First digits of a file digest or a content digest
@@ -56,11 +66,18 @@ enum StoreCommand {
 /// Runs a command on the store; the exit code is 1 if `verify` found damage.
 pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8, Failure> {
     let store = session.existing_store()?;
+    if matches!(
+        &arguments.command,
+        StoreCommand::Cat { .. } | StoreCommand::Export { .. } | StoreCommand::Forget { .. }
+    ) {
+        attach(&store)?;
+    }
     match arguments.command {
         StoreCommand::Ls { stage } => list::run(&store, stage.as_deref(), session.json).map(|()| 0),
         StoreCommand::Show { digest } => show::run(&store, &digest).map(|()| 0),
         StoreCommand::Cat { digest } => cat::run(&store, &digest).map(|()| 0),
         StoreCommand::Verify { full } => verify::run(&store, full, session.json),
+        StoreCommand::Forget { key, why } => forget::run(&store, &key, &why).map(|()| 0),
         StoreCommand::Export { digest, path } => export::run(&store, &digest, &path).map(|()| 0),
     }
 }

@@ -16,6 +16,7 @@ mod golden;
 mod history;
 mod merged;
 mod model;
+mod remotes;
 mod sample;
 mod shards;
 mod tables;

@@ -1,0 +1,86 @@
+//! `mitune remote add`
+
+use clap::Args;
+use mitune_store::Store;
+use mitune_store::remote::{Place, RemoteError, RemoteSettings, probe};
+use mitune_store::trust::{Policy, PublicKey, Unsigned};
+
+use super::UnsignedChoice;
+use crate::aws_environment::credentials;
+use crate::failure::Failure;
+use crate::ui::line;
+
+#[derive(Debug, Args)]
+pub(super) struct AddArguments {
+    /// What to call it here
+    name: String,
+    /// A path, `file:///path` or `s3://bucket/prefix`
+    url: String,
+    /// Server of a bucket that is not at AWS, such as `https://host:port`
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Region of a bucket
+    #[arg(long)]
+    region: Option<String>,
+    /// Never write to it
+    #[arg(long)]
+    read_only: bool,
+    /// Take records signed by this key, and no longer those of other keys
+    #[arg(long, value_name = "KEY")]
+    trust: Vec<PublicKey>,
+    /// What becomes of records without signature [default: warn for a folder without `--trust`, else deny]
+    #[arg(long, value_enum)]
+    unsigned: Option<UnsignedChoice>,
+}
+
+pub(super) fn run(arguments: AddArguments, store: &Store) -> Result<(), Failure> {
+    let name = &arguments.name;
+    match store.remote(name) {
+        Err(RemoteError::Unknown { .. }) => {}
+        Err(error) => return Err(error.into()),
+        Ok(_) => {
+            return Err(Failure::usage(format!("There is a remote `{name}` already"))
+                .with_hint(format!("`mitune remote remove {name}` forgets it")));
+        }
+    }
+    let place = Place::parse(&arguments.url)?;
+    let unsigned = match arguments.unsigned {
+        Some(choice) => choice.into(),
+        // Whoever can write to a folder of the house is known; a bucket may be anybody's.
+        None if place.is_folder() && arguments.trust.is_empty() => Unsigned::Warn,
+        None => Unsigned::Deny,
+    };
+    let mut settings = RemoteSettings {
+        v: 1,
+        url: arguments.url,
+        endpoint: arguments.endpoint,
+        region: arguments.region,
+        store_id: String::new(),
+        read_only: arguments.read_only,
+        read_through: true,
+        write_back: true,
+        policy: Policy {
+            trust: arguments.trust,
+            unsigned,
+        },
+        creates_once: None,
+        checksums: false,
+    };
+    if let Place::Folder(path) = &place {
+        let path = std::path::absolute(path)?;
+        let path = path.to_str();
+        settings.url = path
+            .ok_or_else(|| Failure::usage("The path is not UTF-8"))?
+            .to_owned();
+    }
+    let findings = probe(&mut settings, &credentials())?;
+    store.set_remote(name, &settings)?;
+    line(format!("Added `{name}`: {findings}"))?;
+    if settings.policy.unsigned == Unsigned::Deny && settings.policy.trust.is_empty() {
+        line(format!(
+            "Only records signed by your own key are taken from it; `mitune key trust {name} KEY` trusts another key, \
+             `mitune remote set {name} --unsigned warn` takes all"
+        ))?;
+    }
+    Ok(())
+}

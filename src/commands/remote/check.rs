@@ -1,0 +1,43 @@
+//! `mitune remote check`
+
+use mitune_store::Store;
+use mitune_store::remote::{describe, probe};
+use serde_json::json;
+
+use crate::aws_environment::credentials;
+use crate::failure::Failure;
+use crate::ui::{line, print_json};
+
+/// Checks one remote or all, and returns 1 if one failed.
+pub(super) fn run(store: &Store, name: Option<&str>, json: bool) -> Result<u8, Failure> {
+    let names = match name {
+        Some(name) => vec![name.to_owned()],
+        None => store.remote_names()?,
+    };
+    let (mut failed, mut entries) = (false, Vec::new());
+    for name in names {
+        let before = store.remote(&name)?;
+        let mut settings = before.clone();
+        let result = probe(&mut settings, &credentials());
+        failed |= result.is_err();
+        if result.is_ok() && settings != before {
+            store.set_remote(&name, &settings)?;
+        }
+        let (ok, text, hint) = match &result {
+            Ok(findings) => (true, findings.clone(), None),
+            Err(error) => (false, describe(error), error.hint()),
+        };
+        if json {
+            entries.push(json!({ "name": name, "ok": ok, "text": text, "hint": hint }));
+            continue;
+        }
+        line(format!("{name}: {text}"))?;
+        if let Some(hint) = hint {
+            line(format!("  {hint}"))?;
+        }
+    }
+    if json {
+        print_json(&entries)?;
+    }
+    Ok(u8::from(failed))
+}

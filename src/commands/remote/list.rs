@@ -1,0 +1,43 @@
+//! `mitune remote list`
+
+use mitune_store::Store;
+use mitune_store::trust::Unsigned;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::ui::{Table, print_json};
+
+pub(super) fn run(store: &Store, json: bool) -> Result<(), Failure> {
+    let mut remotes = Vec::new();
+    for name in store.remote_names()? {
+        let settings = store.remote(&name)?;
+        remotes.push((name, settings));
+    }
+    if json {
+        let entries = remotes
+            .iter()
+            .map(|(name, settings)| json!({ "name": name, "settings": settings }));
+        return print_json(&entries.collect::<Vec<_>>());
+    }
+    let mut table = Table::with_headings(["NAME", "READ", "WRITE", "TRUST", "URL"]);
+    for (name, settings) in remotes {
+        let write = match (settings.read_only, settings.write_back) {
+            (true, _) => "never",
+            (false, true) => "runs",
+            (false, false) => "push",
+        };
+        let unsigned = match settings.policy.unsigned {
+            Unsigned::Accept => "unsigned accepted",
+            Unsigned::Warn => "unsigned warned of",
+            Unsigned::Deny => "unsigned refused",
+        };
+        table.row([
+            name,
+            (if settings.read_through { "runs" } else { "pull" }).to_owned(),
+            write.to_owned(),
+            format!("{} keys, {unsigned}", settings.policy.trust.len()),
+            settings.url,
+        ]);
+    }
+    table.print()
+}

@@ -1,0 +1,93 @@
+//! What the answers of a bucket mean.
+
+use std::error::Error;
+
+use object_store::client::{HttpError, HttpErrorKind};
+
+use super::super::RemoteError;
+
+/// Explains a failed request.
+pub(super) fn explain(
+    place: &str,
+    action: &'static str,
+    object: &str,
+    error: object_store::Error,
+) -> RemoteError {
+    let place = place.to_owned();
+    let text = texts(&error);
+    if text.contains("NoSuchBucket") {
+        return RemoteError::NoBucket { place };
+    }
+    // The address of the service that gives credentials to a machine of AWS; elsewhere nobody is there.
+    if text.contains("169.254.169.254") || text.contains("169.254.170.2") {
+        let source = Box::new(error);
+        return RemoteError::NoCredentials { place, source };
+    }
+    match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            let detail = code(&text).unwrap_or_default().to_owned();
+            RemoteError::Denied { place, detail }
+        }
+        error if is_transport(&error) => RemoteError::Unreachable {
+            place,
+            source: Box::new(error),
+        },
+        error => RemoteError::Failed {
+            place,
+            action,
+            object: object.to_owned(),
+            source: Box::new(error),
+        },
+    }
+}
+
+/// Tells whether the server says that it knows no conditional writes.
+pub(super) fn is_not_implemented(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotImplemented { .. })
+        || texts(error).contains("501 Not Implemented")
+}
+
+/// Tells whether asking again may help.
+pub(super) fn is_passing(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::Generic { .. })
+        && !texts(error).contains("169.254.")
+        && !is_not_implemented(error)
+        && !texts(error).contains("400 Bad Request")
+}
+
+fn is_transport(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(http) = error.downcast_ref::<HttpError>() {
+            return matches!(
+                http.kind(),
+                HttpErrorKind::Connect
+                    | HttpErrorKind::Timeout
+                    | HttpErrorKind::Request
+                    | HttpErrorKind::Interrupted
+            );
+        }
+        next = error.source();
+    }
+    false
+}
+
+fn texts(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        text.push_str(&error.to_string());
+        text.push('\n');
+        next = error.source();
+    }
+    text
+}
+
+/// Finds the code in an answer such as `<Error><Code>SignatureDoesNotMatch</Code>`.
+fn code(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    code.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric())
+        .then_some(code)
+}

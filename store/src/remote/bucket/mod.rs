@@ -1,0 +1,349 @@
+//! A remote that is a prefix of an S3 bucket.
+
+mod client;
+mod errors;
+mod runtime;
+
+use std::future::Future;
+use std::io::Read;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use object_store::aws::AmazonS3;
+use object_store::path::Path;
+use object_store::{
+    Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
+
+pub(crate) use self::client::BucketOptions;
+use self::errors::{explain, is_not_implemented, is_passing};
+use super::{Created, Listing, Object, Remote, RemoteError, Sink};
+use crate::id::FileDigest;
+use crate::path_error::AtPath;
+
+/// Blobs up to this size go up in one request; larger ones in parts, which S3 joins at the end.
+const SINGLE: u64 = 64 << 20;
+
+/// Bytes of a part or of a piece that is read; every piece is asked for anew when a line breaks.
+const PIECE: u64 = 16 << 20;
+
+/// How often a request is made; the client itself repeats what the server answers with an error of its own.
+const ATTEMPTS: u32 = 4;
+
+/// A prefix of a bucket that holds the files of a store.
+#[derive(Debug)]
+pub struct Bucket {
+    client: Arc<AmazonS3>,
+    place: String,
+    prefix: String,
+    /// The server knows `If-None-Match`, or nobody knows yet.
+    conditional: AtomicBool,
+    pause: Duration,
+}
+
+impl Bucket {
+    pub(crate) fn new(options: &BucketOptions) -> Result<Self, RemoteError> {
+        runtime::prepare();
+        let place = options.place();
+        let client = options
+            .client()
+            .map_err(|error| explain(&place, "reach", "", error))?;
+        Ok(Self {
+            client: Arc::new(client),
+            place,
+            prefix: options.prefix.clone(),
+            conditional: AtomicBool::new(options.creates_once != Some(false)),
+            pause: options.pause,
+        })
+    }
+
+    fn key(&self, name: &str) -> Path {
+        match self.prefix.is_empty() {
+            true => Path::from(name),
+            false => Path::from(format!("{}/{name}", self.prefix)),
+        }
+    }
+
+    /// Makes one request.
+    fn once<T, F>(&self, request: impl FnOnce(Arc<AmazonS3>) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let generic = |source: super::Cause| Error::Generic { store: "S3", source };
+        match runtime::wait(request(self.client.clone())) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(generic("the request stopped at a bug".into())),
+            Err(error) => Err(generic(error.into())),
+        }
+    }
+
+    /// Makes a request that may be repeated.
+    fn ask<T, F>(&self, request: impl Fn(Arc<AmazonS3>) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.once(&request) {
+                Err(error) if attempt < ATTEMPTS && is_passing(&error) => self.rest(attempt),
+                answer => return answer,
+            }
+            attempt += 1;
+        }
+    }
+
+    fn rest(&self, attempt: u32) {
+        std::thread::sleep(self.pause * 2_u32.pow(attempt));
+    }
+
+    fn failed(&self, action: &'static str, object: &Object, error: Error) -> RemoteError {
+        explain(&self.place, action, &object.to_string(), error)
+    }
+
+    fn put(&self, object: &Object, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
+        let (key, payload) = (self.key(&object.to_string()), PutPayload::from(bytes.to_vec()));
+        let options = PutOptions::from(mode);
+        self.once(move |client| async move { client.put_opts(&key, payload, options).await.map(drop) })
+    }
+
+    /// Writes a file whatever is there.
+    fn overwrite(&self, object: &Object, bytes: &[u8]) -> Result<(), RemoteError> {
+        let mut attempt = 1;
+        loop {
+            match self.put(object, bytes, PutMode::Overwrite) {
+                Ok(()) => return Ok(()),
+                Err(error) if attempt < ATTEMPTS && is_passing(&error) => self.rest(attempt),
+                Err(error) => return Err(self.failed("write", object, error)),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Uploads in parts; nothing has the name before the last step.
+    fn upload_parts(&self, object: &Object, path: &FilePath, size: u64) -> Result<(), RemoteError> {
+        let key = self.key(&object.to_string());
+        let failed = |error| self.failed("upload", object, error);
+        let begin = key.clone();
+        let mut upload = self
+            .ask(move |client| {
+                let key = begin.clone();
+                async move { client.put_multipart(&key).await }
+            })
+            .map_err(failed)?;
+        let sent = self.send_parts(&mut upload, object, path);
+        let (mut upload, result) = match sent {
+            Ok(()) => {
+                let finished = self.once(|_| async move {
+                    let done = upload.complete().await.map(drop);
+                    Ok((upload, done))
+                });
+                finished.map_err(failed)?
+            }
+            Err(error) => {
+                // Parts that stay behind cost money until a rule of the bucket removes them.
+                let _ = self.once(|_| async move { upload.abort().await });
+                return Err(error);
+            }
+        };
+        if let Err(error) = result {
+            // The answer may have been lost after the parts were joined.
+            if self.size(object)? != Some(size) {
+                let _ = self.once(|_| async move { upload.abort().await });
+                return Err(self.failed("upload", object, error));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_parts(
+        &self,
+        upload: &mut Box<dyn MultipartUpload>,
+        object: &Object,
+        path: &FilePath,
+    ) -> Result<(), RemoteError> {
+        let mut file = std::fs::File::open(path).at("read", path)?;
+        loop {
+            let mut part = Vec::new();
+            (&mut file).take(PIECE).read_to_end(&mut part).at("read", path)?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            let sending = upload.put_part(part.into());
+            self.once(|_| sending)
+                .map_err(|error| self.failed("upload", object, error))?;
+        }
+    }
+}
+
+impl Remote for Bucket {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn size(&self, object: &Object) -> Result<Option<u64>, RemoteError> {
+        let key = self.key(&object.to_string());
+        let head = self.ask(|client| {
+            let key = key.clone();
+            async move { client.head(&key).await }
+        });
+        match head {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("look for", object, error)),
+        }
+    }
+
+    fn read(&self, object: &Object, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
+        let key = self.key(&object.to_string());
+        // The inner error is the size of a file that is too large.
+        let answer = self.ask(|client| {
+            let key = key.clone();
+            async move {
+                let found = client.get_opts(&key, GetOptions::default()).await?;
+                match found.meta.size {
+                    size if size > limit => Ok(Err(size)),
+                    _ => Ok(Ok(found.bytes().await?)),
+                }
+            }
+        });
+        match answer {
+            Ok(Ok(bytes)) => Ok(Some(bytes.to_vec())),
+            Ok(Err(size)) => Err(RemoteError::TooLarge {
+                place: self.place(),
+                object: object.to_string(),
+                size,
+                limit,
+            }),
+            Err(error @ Error::NotFound { .. }) => match self.failed("read", object, error) {
+                error @ RemoteError::NoBucket { .. } => Err(error),
+                _ => Ok(None),
+            },
+            Err(error) => Err(self.failed("read", object, error)),
+        }
+    }
+
+    fn fetch(&self, blob: &FileDigest, size: u64, sink: &mut Sink<'_>) -> Result<bool, RemoteError> {
+        let object = Object::Blob(*blob);
+        if size == 0 {
+            return Ok(self.size(&object)?.is_some());
+        }
+        let key = self.key(&object.to_string());
+        let mut start = 0;
+        while start < size {
+            let range = start..size.min(start + PIECE);
+            let piece = self.ask(|client| {
+                let (key, range) = (key.clone(), range.clone());
+                async move { client.get_range(&key, range).await }
+            });
+            match piece {
+                Ok(bytes) if bytes.is_empty() => break,
+                Ok(bytes) => {
+                    sink(&bytes)?;
+                    start += bytes.len() as u64;
+                }
+                Err(Error::NotFound { .. }) => return Ok(false),
+                // A shorter file than its record says; the hash then tells.
+                Err(error) if error.to_string().contains("416 Range Not Satisfiable") => break,
+                Err(error) => return Err(self.failed("read", &object, error)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn create(&self, object: &Object, bytes: &[u8]) -> Result<Created, RemoteError> {
+        let mut attempt = 1;
+        loop {
+            if !self.conditional.load(Ordering::Relaxed) {
+                // Without conditional writes the later of two writers wins; both results are valid.
+                if self.size(object)?.is_some() {
+                    return Ok(Created::Existed);
+                }
+                return self.overwrite(object, bytes).map(|()| Created::New);
+            }
+            let error = match self.put(object, bytes, PutMode::Create) {
+                Ok(()) => return Ok(Created::New),
+                Err(error) if is_not_implemented(&error) => {
+                    self.conditional.store(false, Ordering::Relaxed);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // Whatever the server says, what is there decides: 409 may mean that nothing landed, and after a lost
+            // answer the file found there may be one's own.
+            if !matches!(error, Error::AlreadyExists { .. }) && !is_passing(&error) {
+                return Err(self.failed("create", object, error));
+            }
+            match self.read(object, object.limit())? {
+                Some(there) if there == bytes => return Ok(Created::New),
+                Some(_) => return Ok(Created::Existed),
+                None if attempt < ATTEMPTS => self.rest(attempt),
+                None => return Err(self.failed("create", object, error)),
+            }
+            attempt += 1;
+        }
+    }
+
+    fn replace(&self, object: &Object, bytes: &[u8]) -> Result<(), RemoteError> {
+        self.overwrite(object, bytes)
+    }
+
+    fn upload(&self, blob: &FileDigest, path: &FilePath, size: u64) -> Result<(), RemoteError> {
+        let object = Object::Blob(*blob);
+        if size > SINGLE {
+            return self.upload_parts(&object, path, size);
+        }
+        let bytes = std::fs::read(path).at("read", path)?;
+        let mut attempt = 1;
+        loop {
+            let mode = match self.conditional.load(Ordering::Relaxed) {
+                true => PutMode::Create,
+                false => PutMode::Overwrite,
+            };
+            match self.put(&object, &bytes, mode) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_not_implemented(&error) => self.conditional.store(false, Ordering::Relaxed),
+                // The name says what the bytes are, so the size tells a whole file from a broken one.
+                Err(Error::AlreadyExists { .. }) => match self.size(&object)? {
+                    Some(there) if there == size => return Ok(()),
+                    Some(_) => return self.overwrite(&object, &bytes),
+                    None if attempt < ATTEMPTS => self.rest(attempt),
+                    None => return self.overwrite(&object, &bytes),
+                },
+                Err(error) if attempt < ATTEMPTS && is_passing(&error) => self.rest(attempt),
+                Err(error) => return Err(self.failed("upload", &object, error)),
+            }
+            attempt += 1;
+        }
+    }
+
+    fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
+        let key = self.key(folder);
+        let found = self.ask(|client| {
+            let key = key.clone();
+            async move { client.list_with_delimiter(Some(&key)).await }
+        });
+        let found = found.map_err(|error| explain(&self.place, "list", folder, error))?;
+        let last = |path: &Path| path.parts().next_back().map(|part| part.as_ref().to_owned());
+        Ok(Listing {
+            folders: found.common_prefixes.iter().filter_map(last).collect(),
+            files: found
+                .objects
+                .iter()
+                .filter_map(|meta| last(&meta.location))
+                .collect(),
+        })
+    }
+
+    fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {
+        let key = self.key(&object.to_string());
+        let removed = self.ask(|client| {
+            let key = key.clone();
+            async move { client.delete(&key).await }
+        });
+        removed.map_err(|error| self.failed("remove", object, error))
+    }
+}

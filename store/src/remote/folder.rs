@@ -1,0 +1,116 @@
+//! A remote that is a folder: just a second store, on a disk or a network file system.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::{Created, Listing, Object, Remote, RemoteError, Sink};
+use crate::error::StoreError;
+use crate::id::FileDigest;
+use crate::path_error::{AtPath, PathError};
+use crate::store::Store;
+
+const CHUNK: usize = 1 << 20;
+
+/// Another store in a folder, written by the same steps as the one here.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    store: Store,
+}
+
+impl Folder {
+    /// Takes an open store as a remote.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+impl Remote for Folder {
+    fn place(&self) -> String {
+        format!("Folder `{}`", self.store.root().display())
+    }
+
+    fn size(&self, object: &Object) -> Result<Option<u64>, RemoteError> {
+        Ok(self.store.object_size(object)?)
+    }
+
+    fn read(&self, object: &Object, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
+        let Some((file, size)) = self.store.open_object(object)? else {
+            return Ok(None);
+        };
+        let too_large = |size| RemoteError::TooLarge {
+            place: self.place(),
+            object: object.to_string(),
+            size,
+            limit,
+        };
+        if size > limit {
+            return Err(too_large(size));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        let path = self.store.object_path(object);
+        file.take(limit + 1).read_to_end(&mut bytes).at("read", &path)?;
+        match bytes.len() as u64 > limit {
+            true => Err(too_large(bytes.len() as u64)),
+            false => Ok(Some(bytes)),
+        }
+    }
+
+    fn fetch(&self, blob: &FileDigest, _size: u64, sink: &mut Sink<'_>) -> Result<bool, RemoteError> {
+        let object = Object::Blob(*blob);
+        let Some((file, _)) = self.store.open_object(&object)? else {
+            return Ok(false);
+        };
+        pieces(file, &self.store.object_path(&object), sink)?;
+        Ok(true)
+    }
+
+    fn create(&self, object: &Object, bytes: &[u8]) -> Result<Created, RemoteError> {
+        Ok(self.store.create_object(object, bytes)?)
+    }
+
+    fn replace(&self, object: &Object, bytes: &[u8]) -> Result<(), RemoteError> {
+        Ok(self.store.replace_object(object, bytes)?)
+    }
+
+    fn upload(&self, blob: &FileDigest, path: &Path, size: u64) -> Result<(), RemoteError> {
+        if self.store.has_durable(blob, size)? {
+            return Ok(());
+        }
+        let mut writer = self.store.writer(Some(size))?;
+        let file = File::open(path).at("read", path)?;
+        pieces(file, path, &mut |bytes| Ok(writer.append(bytes)?))?;
+        Ok(writer.finish_as(blob)?)
+    }
+
+    fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
+        Ok(self.store.object_names(folder)?)
+    }
+
+    fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {
+        let path = self.store.object_path(object);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Ok(Err(error).at("remove", &path)?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Hands over a file piece by piece.
+pub(super) fn pieces(mut file: File, path: &Path, sink: &mut Sink<'_>) -> Result<(), RemoteError> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(read) => sink(&chunk[..read])?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Ok(Err(error).at("read", path)?),
+        }
+    }
+}
+
+impl From<PathError> for RemoteError {
+    fn from(error: PathError) -> Self {
+        Self::Store(StoreError::Path(error))
+    }
+}

@@ -1,0 +1,80 @@
+//! The files of a store on this side of an exchange, or of one in a folder on the other.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use super::{Created, Listing, Object};
+use crate::error::StoreError;
+use crate::path_error::{AtPath, PathError};
+use crate::publish::{Placed, publish, replace};
+use crate::store::Store;
+
+impl Store {
+    pub(crate) fn object_path(&self, object: &Object) -> PathBuf {
+        self.root().join(object.to_string())
+    }
+
+    /// Opens a file that stores exchange, `None` if it is not there.
+    pub(crate) fn open_object(&self, object: &Object) -> Result<Option<(File, u64)>, PathError> {
+        let path = self.object_path(object);
+        match self.files().open_regular(&path) {
+            Ok((file, metadata)) => Ok(Some((file, metadata.len()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("read", &path),
+        }
+    }
+
+    pub(crate) fn object_size(&self, object: &Object) -> Result<Option<u64>, PathError> {
+        let path = self.object_path(object);
+        match self.files().metadata(&path) {
+            Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("read", &path),
+        }
+    }
+
+    /// Reads a record as its bytes stand there, `None` if it is absent.
+    pub(crate) fn object_bytes(&self, object: &Object) -> Result<Option<Vec<u8>>, PathError> {
+        let Some((file, _)) = self.open_object(object)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        file.take(object.limit() + 1)
+            .read_to_end(&mut bytes)
+            .at("read", &self.object_path(object))?;
+        Ok(Some(bytes))
+    }
+
+    /// Creates a record with exactly these bytes unless there is one.
+    pub(crate) fn create_object(&self, object: &Object, bytes: &[u8]) -> Result<Created, StoreError> {
+        let staged = self.stage_bytes(bytes)?;
+        Ok(match publish(&staged, &self.object_path(object))? {
+            Placed::New => Created::New,
+            Placed::Existed => Created::Existed,
+        })
+    }
+
+    /// Puts a record in the place of another.
+    pub(crate) fn replace_object(&self, object: &Object, bytes: &[u8]) -> Result<(), StoreError> {
+        let staged = self.stage_bytes(bytes)?;
+        Ok(replace(&staged, &self.object_path(object))?)
+    }
+
+    /// Lists a folder of the store; an absent one is empty.
+    pub(crate) fn object_names(&self, folder: &str) -> Result<Listing, PathError> {
+        let path = self.root().join(folder);
+        let mut listing = Listing::default();
+        for entry in self.entries(&path)? {
+            // What is not spelled as the store spells names is no file of it.
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            match entry.file_type().at("list", &path)?.is_dir() {
+                true => listing.folders.push(name),
+                false => listing.files.push(name),
+            }
+        }
+        Ok(listing)
+    }
+}

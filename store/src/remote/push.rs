@@ -1,0 +1,319 @@
+//! Pushing results to a remote.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::observer::TransferObserver;
+use super::parallel::parallel;
+use super::pull::{TransferOptions, TransferReport};
+use super::upstream::LIST_FROM;
+use super::wanted::Wanted;
+use super::{Created, Object, RemoteError, Upstream, listing};
+use crate::artifact::ArtifactKind;
+use crate::blob::{Doubt, Look};
+use crate::error::StoreError;
+use crate::id::FileDigest;
+use crate::key::domain;
+use crate::record::{self, ActionRecord};
+use crate::sealed;
+use crate::store::Store;
+
+/// A record to push with the blobs it names.
+struct Parcel {
+    object: Object,
+    bytes: Vec<u8>,
+    blobs: Vec<(FileDigest, u64)>,
+    /// Blobs that list others, which go after these.
+    lists: Vec<(FileDigest, u64)>,
+}
+
+/// Pushes what is wanted and not there yet: blobs, then lists of blobs, then records.
+///
+/// Nothing that is there is replaced, except a record that was disowned or whose blobs are gone. A push that was
+/// interrupted goes on where it stopped.
+///
+/// # Errors
+/// [`RemoteError`] if the remote cannot be reached or may not be written.
+pub fn push(
+    store: &Store,
+    upstream: &Upstream,
+    wanted: &Wanted,
+    options: TransferOptions,
+    observer: &dyn TransferObserver,
+) -> Result<TransferReport, RemoteError> {
+    let objects = store.wanted_here(wanted)?;
+    let pushed = push_objects(store, upstream, &objects, options, observer);
+    // Also after an error, so that the next push knows how far this one came.
+    upstream.have.save();
+    pushed
+}
+
+pub(crate) fn push_objects(
+    store: &Store,
+    upstream: &Upstream,
+    objects: &[Object],
+    options: TransferOptions,
+    observer: &dyn TransferObserver,
+) -> Result<TransferReport, RemoteError> {
+    let mut report = TransferReport::default();
+    learn_records(upstream, objects)?;
+    let new: Vec<Object> = objects
+        .iter()
+        .copied()
+        .filter(|object| !upstream.have.contains(object))
+        .collect();
+    report.present = (objects.len() - new.len()) as u64;
+    // A run's record is no larger than a page, but a shard's may be: parcels are made and sent in batches.
+    let mut first = true;
+    for batch in new.chunks(BATCH) {
+        let mut parcels = Vec::with_capacity(batch.len());
+        for object in batch {
+            match parcel(store, *object) {
+                Ok(Some(parcel)) => parcels.push(parcel),
+                Ok(None) => {}
+                Err(error @ (StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })) => {
+                    let text = format!("`{object}`: {error}");
+                    observer.note(&text);
+                    report.left_out.push(text);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        send(store, upstream, &parcels, options, observer, &mut report, first)?;
+        first = false;
+    }
+    Ok(report)
+}
+
+/// Records that are looked at together; bounds memory.
+const BATCH: usize = 4096;
+
+fn send(
+    store: &Store,
+    upstream: &Upstream,
+    parcels: &[Parcel],
+    options: TransferOptions,
+    observer: &dyn TransferObserver,
+    report: &mut TransferReport,
+    first: bool,
+) -> Result<(), RemoteError> {
+    let distinct = |blobs: &dyn Fn(&Parcel) -> &Vec<(FileDigest, u64)>| -> BTreeSet<(FileDigest, u64)> {
+        parcels
+            .iter()
+            .flat_map(|parcel| blobs(parcel).iter().copied())
+            .collect()
+    };
+    let lists = distinct(&|parcel| &parcel.lists);
+    let mut blobs = distinct(&|parcel| &parcel.blobs);
+    blobs.retain(|blob| !lists.contains(blob));
+    learn_blobs(upstream, blobs.iter().chain(&lists).map(|(blob, _)| *blob), first)?;
+    let lacking = |blobs: BTreeSet<(FileDigest, u64)>| -> Vec<(FileDigest, u64)> {
+        let there = |blob: &FileDigest| upstream.have.contains(&Object::Blob(*blob));
+        blobs.into_iter().filter(|(blob, _)| !there(blob)).collect()
+    };
+    let (blobs, lists) = (lacking(blobs), lacking(lists));
+    let bytes: u64 = blobs.iter().chain(&lists).map(|(_, size)| size).sum();
+    observer.planned((blobs.len() + lists.len() + parcels.len()) as u64, bytes);
+    report.blobs += (blobs.len() + lists.len()) as u64;
+    report.bytes += bytes;
+    report.records += parcels.len() as u64;
+    if options.dry_run {
+        return Ok(());
+    }
+    let lost: Mutex<BTreeSet<FileDigest>> = Mutex::default();
+    for phase in [&blobs, &lists] {
+        parallel(phase, |(blob, size)| {
+            match store.path(blob) {
+                Ok(path) => upstream.remote.upload(blob, &path, *size)?,
+                Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) => {
+                    lost.lock().unwrap_or_else(PoisonError::into_inner).insert(*blob);
+                    return Ok(());
+                }
+                Err(error) => return Err(RemoteError::from(error)),
+            }
+            upstream.have.extend([Object::Blob(*blob)]);
+            observer.advanced(*size);
+            observer.object_done();
+            Ok(())
+        })?;
+    }
+    let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (sent, adopted) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    for rank in 0..=3 {
+        let phase: Vec<&Parcel> = parcels
+            .iter()
+            .filter(|parcel| order(&parcel.object) == rank)
+            .collect();
+        parallel(&phase, |parcel| {
+            if parcel
+                .blobs
+                .iter()
+                .chain(&parcel.lists)
+                .any(|(blob, _)| lost.contains(blob))
+            {
+                return Ok(());
+            }
+            if !put_record(store, upstream, parcel)? {
+                let text = format!(
+                    "`{}`: the remote has another result, which counts there",
+                    parcel.object
+                );
+                adopted.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            }
+            sent.fetch_add(1, Ordering::Relaxed);
+            upstream.have.extend([parcel.object]);
+            observer.object_done();
+            Ok::<_, RemoteError>(())
+        })?;
+    }
+    report.records -= parcels.len() as u64 - sent.into_inner();
+    for text in adopted.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        observer.note(&text);
+        report.left_out.push(text);
+    }
+    Ok(())
+}
+
+/// Tombstones go first, so that a disowned record gives way; a run goes after all it names.
+fn order(object: &Object) -> u8 {
+    match object {
+        Object::Tombstone(..) => 0,
+        Object::Shard(..) => 1,
+        Object::Run(_) => 3,
+        _ => 2,
+    }
+}
+
+/// Creates a record at the remote; returns false if another one stays there.
+fn put_record(store: &Store, upstream: &Upstream, parcel: &Parcel) -> Result<bool, RemoteError> {
+    let (remote, object) = (upstream.remote(), &parcel.object);
+    if remote.create(object, &parcel.bytes)? == Created::New {
+        return Ok(true);
+    }
+    let there = remote.read(object, object.limit())?.unwrap_or_default();
+    if there == parcel.bytes || !matches!(object, Object::Action(_) | Object::Shard(..)) {
+        return Ok(true);
+    }
+    // Another record. It counts unless nobody can use it.
+    let gives_way = match object {
+        Object::Action(key) => {
+            store.disowned(key.digest(), &there)?.is_some() || !is_whole(upstream, &there)?
+        }
+        Object::Shard(_, name) => store.disowned(name, &there)?.is_some(),
+        _ => false,
+    };
+    if gives_way {
+        remote.replace(object, &parcel.bytes)?;
+    }
+    Ok(gives_way)
+}
+
+/// Tells whether the remote has the blobs that an action record names itself.
+fn is_whole(upstream: &Upstream, bytes: &[u8]) -> Result<bool, RemoteError> {
+    let Ok(record) = sealed::parse::<ActionRecord>(bytes, domain::ACTION_RECORD, record::VERSION) else {
+        return Ok(false);
+    };
+    // A record of a newer program is left alone.
+    let Ok(record) = record else { return Ok(true) };
+    for artifact in record.outputs.values() {
+        if upstream.remote.size(&Object::Blob(artifact.file))? != Some(artifact.bytes) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads a record of this store and lists its blobs, `None` if it is not one to push.
+fn parcel(store: &Store, object: Object) -> Result<Option<Parcel>, StoreError> {
+    let Some(bytes) = store.object_bytes(&object)? else {
+        return Ok(None);
+    };
+    let (mut blobs, mut lists) = (Vec::new(), Vec::new());
+    match object {
+        Object::Action(key) => {
+            let Some(record) = store.good_action(&key) else {
+                return Ok(None);
+            };
+            let size = store.inspect(&record.preimage, None, Look::Size)?;
+            blobs.push((record.preimage, size));
+            for artifact in record.outputs.values() {
+                let members = store.members(artifact)?;
+                let list = matches!(artifact.kind, ArtifactKind::Parts | ArtifactKind::Directory);
+                let own = if list { &mut lists } else { &mut blobs };
+                own.push((artifact.file, artifact.bytes));
+                blobs.extend(members);
+            }
+        }
+        Object::Shard(family, name) => {
+            let Some(record) = store.good_shard(&family, &name) else {
+                return Ok(None);
+            };
+            blobs.push((record.blob, record.bytes));
+        }
+        _ => {}
+    }
+    for (blob, size) in blobs.iter().chain(&lists) {
+        if let Err(doubt) = store.inspect(blob, Some(*size), Look::Size) {
+            return Err(match doubt {
+                Doubt::Unreadable(error) => error.into(),
+                doubt => doubt.into(),
+            });
+        }
+    }
+    Ok(Some(Parcel {
+        object,
+        bytes,
+        blobs,
+        lists,
+    }))
+}
+
+/// Finds out which records the remote has: by listing if there are many, else when they are created.
+fn learn_records(upstream: &Upstream, objects: &[Object]) -> Result<(), RemoteError> {
+    let unknown = objects
+        .iter()
+        .filter(|object| !upstream.have.contains(object))
+        .count();
+    if unknown <= LIST_FROM {
+        return Ok(());
+    }
+    let remote = upstream.remote();
+    upstream
+        .have
+        .extend(listing::actions(remote)?.into_iter().map(Object::Action));
+    let shards = listing::shards(remote)?.into_iter();
+    upstream
+        .have
+        .extend(shards.map(|(family, name)| Object::Shard(family, name)));
+    upstream.have.extend(listing::tombstones(remote)?);
+    upstream
+        .have
+        .extend(listing::runs(remote)?.into_iter().map(Object::Run));
+    Ok(())
+}
+
+/// Finds out which blobs the remote has: by listing if there are many, else by asking for each.
+fn learn_blobs(
+    upstream: &Upstream,
+    blobs: impl Iterator<Item = FileDigest>,
+    first: bool,
+) -> Result<(), RemoteError> {
+    let blobs = blobs.map(Object::Blob);
+    let unknown: Vec<Object> = blobs.filter(|blob| !upstream.have.contains(blob)).collect();
+    if unknown.len() > LIST_FROM {
+        if first {
+            upstream
+                .have
+                .extend(listing::blobs(upstream.remote())?.into_iter().map(Object::Blob));
+        }
+        return Ok(());
+    }
+    parallel(&unknown, |object| {
+        if upstream.remote.size(object)?.is_some() {
+            upstream.have.extend([*object]);
+        }
+        Ok(())
+    })
+}

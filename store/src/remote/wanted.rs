@@ -1,0 +1,149 @@
+//! Which results a transfer is about.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::id::{FamilyKey, StageKey};
+use crate::record::ActionRecord;
+use crate::remote::Object;
+use crate::run::{RunId, RunStatus};
+use crate::sealed::Sealed;
+use crate::store::Store;
+
+/// Which results a transfer is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Everything.
+    All,
+    /// The results of one run.
+    Run(RunId),
+    /// The results of one kind of stage, or of the stage whose key begins so.
+    Stage(String),
+    /// The results that hold an artifact whose file or content digest begins so.
+    Artifact(String),
+}
+
+impl Wanted {
+    /// Tells whether a record is wanted, as far as the record itself tells.
+    pub(crate) fn matches(&self, record: &ActionRecord) -> bool {
+        match self {
+            Self::All => true,
+            Self::Run(run) => record.run == Some(*run),
+            Self::Stage(name) => {
+                record.stage == *name
+                    || (name.len() >= 8 && record.key.to_string().starts_with(name.as_str()))
+            }
+            Self::Artifact(digits) => record.outputs.values().any(|artifact| {
+                let begins = |digest: String| digest.starts_with(digits.as_str());
+                begins(artifact.file.to_string()) || begins(artifact.content.to_string())
+            }),
+        }
+    }
+}
+
+impl Store {
+    /// Lists the records of this store that are wanted, in the order in which others may learn of them.
+    pub(crate) fn wanted_here(&self, wanted: &Wanted) -> Result<Vec<Object>, StoreError> {
+        let mut objects = Vec::new();
+        // Few, and worth knowing whatever else is wanted.
+        objects.extend(self.tombstones()?);
+        let keys = match wanted {
+            Wanted::All => {
+                for (_, family) in self.fanned("shards", "")? {
+                    let family = FamilyKey::new(family);
+                    let names = self.shard_names(&family)?;
+                    objects.extend(names.into_iter().map(|name| Object::Shard(family, name)));
+                }
+                self.action_keys()?
+            }
+            Wanted::Run(run) => {
+                let record = self.read_run(run);
+                let keys: BTreeSet<_> = record
+                    .into_iter()
+                    .flat_map(|run| run.stages.into_values())
+                    .collect();
+                keys.into_iter().collect()
+            }
+            Wanted::Stage(_) | Wanted::Artifact(_) => {
+                let matching = self.actions()?.filter(|record| wanted.matches(record));
+                matching.map(|record| record.key).collect()
+            }
+        };
+        if *wanted != Wanted::All {
+            let records: Vec<_> = keys.iter().filter_map(|key| self.good_action(key)).collect();
+            let records: Vec<&ActionRecord> = records.iter().collect();
+            let shards = self.shards_of(&records)?;
+            objects.extend(
+                shards
+                    .into_iter()
+                    .map(|(family, name)| Object::Shard(family, name)),
+            );
+        }
+        objects.extend(keys.into_iter().map(Object::Action));
+        match wanted {
+            Wanted::All => objects.extend(self.ended_runs()?.into_iter().map(Object::Run)),
+            Wanted::Run(run) => objects.push(Object::Run(*run)),
+            Wanted::Stage(_) | Wanted::Artifact(_) => {}
+        }
+        Ok(objects)
+    }
+
+    /// Lists the shards whose rows stand in the results of some records.
+    pub(crate) fn shards_of(
+        &self,
+        records: &[&ActionRecord],
+    ) -> Result<Vec<(FamilyKey, Digest)>, StoreError> {
+        let mut blobs = BTreeSet::new();
+        for artifact in records.iter().flat_map(|record| record.outputs.values()) {
+            // A list that is gone names nothing that could be looked for.
+            blobs.extend(
+                self.members(artifact)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(blob, _)| blob),
+            );
+        }
+        let mut shards = Vec::new();
+        if blobs.is_empty() {
+            return Ok(shards);
+        }
+        for (_, family) in self.fanned("shards", "")? {
+            let family = FamilyKey::new(family);
+            for name in self.shard_names(&family)? {
+                if let Some(record) = self.good_shard(&family, &name)
+                    && blobs.contains(&record.blob)
+                {
+                    shards.push((family, name));
+                }
+            }
+        }
+        Ok(shards)
+    }
+
+    pub(crate) fn good_action(&self, key: &StageKey) -> Option<ActionRecord> {
+        match self.read_action(key) {
+            Ok(Sealed::Good(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    fn ended_runs(&self) -> Result<Vec<RunId>, StoreError> {
+        let runs = self.runs()?.into_iter();
+        Ok(runs
+            .filter(|run| run.status != RunStatus::Running)
+            .map(|run| run.id)
+            .collect())
+    }
+
+    fn tombstones(&self) -> Result<Vec<Object>, StoreError> {
+        let mut objects = Vec::new();
+        for subject in self.object_names("invalid")?.folders {
+            let listing = self.object_names(&format!("invalid/{subject}"))?;
+            let names = listing.files.into_iter();
+            let object = |name| format!("invalid/{subject}/{name}").parse::<Object>().ok();
+            objects.extend(names.filter_map(object));
+        }
+        Ok(objects)
+    }
+}

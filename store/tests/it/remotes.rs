@@ -1,0 +1,546 @@
+//! Remotes: a folder always, and a real S3 server where the environment names one (`tools/s3/start-rgw.sh`).
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Instant;
+
+use mitune_store::remote::{
+    Created, Credentials, Listing, Object, Remote, RemoteError, RemoteSettings, Sink, TransferOptions,
+    TransferReport, Unwatched, Upstream, Wanted, describe, open, probe, pull, push,
+};
+use mitune_store::trust::{Policy, SecretKey, Unsigned};
+use mitune_store::{
+    ActionRecord, DirectoryEntry, FamilyKey, FileDigest, ItemKey, Lookup, MissReason, Part, Sharing, Store,
+    Value, VerifyDepth,
+};
+use tempfile::TempDir;
+
+use crate::sample::{candidates, key, producer, record};
+
+/// Where the tests keep stores, and who may.
+struct Site {
+    url: String,
+    credentials: Credentials,
+    _folder: Option<TempDir>,
+}
+
+fn variables(key: &str, secret: &str) -> Credentials {
+    let pairs = [
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let variables = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Credentials {
+        variables: variables.to_vec(),
+    }
+}
+
+fn server() -> Option<(String, Credentials)> {
+    let get = |name: &str| std::env::var(name).ok();
+    let Some(endpoint) = get("MITUNE_TEST_S3") else {
+        println!("MITUNE_TEST_S3 is not set: not tested against an S3 server");
+        return None;
+    };
+    let (key, secret) = (get("MITUNE_TEST_S3_KEY")?, get("MITUNE_TEST_S3_SECRET")?);
+    Some((endpoint, variables(&key, &secret)))
+}
+
+/// A new, empty place of each kind that is there to test.
+fn sites() -> Vec<Site> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sites = vec![Site {
+        url: folder.path().join("lab").to_str().unwrap().to_owned(),
+        credentials: Credentials::default(),
+        _folder: Some(folder),
+    }];
+    sites.extend(server().map(|(endpoint, credentials)| Site {
+        url: format!(
+            "s3://mitune-tests/{}?endpoint={endpoint}",
+            mitune_store::RunId::generate()
+        ),
+        credentials,
+        _folder: None,
+    }));
+    sites
+}
+
+fn settings(url: &str) -> RemoteSettings {
+    RemoteSettings {
+        v: 1,
+        url: url.to_owned(),
+        endpoint: None,
+        region: None,
+        store_id: String::new(),
+        read_only: false,
+        read_through: true,
+        write_back: true,
+        policy: accept(),
+        creates_once: None,
+        checksums: false,
+    }
+}
+
+fn accept() -> Policy {
+    Policy {
+        trust: Vec::new(),
+        unsigned: Unsigned::Accept,
+    }
+}
+
+impl Site {
+    fn remote(&self) -> Arc<dyn Remote> {
+        let mut settings = settings(&self.url);
+        let found = probe(&mut settings, &self.credentials).unwrap();
+        assert_eq!(settings.creates_once, Some(true), "{found}");
+        open(&settings, &self.credentials).unwrap()
+    }
+}
+
+fn store() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    (folder, store)
+}
+
+fn family() -> FamilyKey {
+    FamilyKey::derive(&Value::from("family")).unwrap()
+}
+
+/// Publishes a table of parts, a directory and a blob under the key of a name.
+fn publish(store: &Store, name: &str, numbers: std::ops::Range<u32>) -> ActionRecord {
+    let items = |numbers: &[u32]| -> Vec<ItemKey> {
+        let key = |number: &u32| ItemKey::derive(&family(), &Value::from(u64::from(*number))).unwrap();
+        numbers.iter().map(key).collect()
+    };
+    let (mut parts, mut digests, mut schema) = (Vec::new(), Vec::new(), None);
+    for chunk in numbers.collect::<Vec<_>>().chunks(4) {
+        let batch = candidates(chunk);
+        schema = Some(batch.schema());
+        let shard = store
+            .publish_shard(&family(), batch, items(chunk), &producer())
+            .unwrap();
+        parts.push(Part {
+            blob: shard.blob,
+            rows: (0..shard.rows).collect(),
+        });
+        digests.extend(shard.items.iter().map(|item| item.row));
+    }
+    let table = store.put_parts(&schema.unwrap(), &parts, &digests).unwrap();
+    let files = [
+        (
+            "a/b.txt".to_owned(),
+            DirectoryEntry::Bytes(name.as_bytes().to_vec()),
+        ),
+        ("empty".to_owned(), DirectoryEntry::Bytes(Vec::new())),
+    ];
+    let directory = store.put_directory(&files).unwrap();
+    let json = store.put_json(&serde_json::json!({ "name": name })).unwrap();
+    let record = record(
+        store,
+        name,
+        [("table", table), ("folder", directory), ("json", json)],
+    );
+    store.publish(record).unwrap().into_record()
+}
+
+fn upstream(remote: &Arc<dyn Remote>) -> Upstream {
+    Upstream::new("lab", Arc::clone(remote), accept())
+}
+
+fn push_all(store: &Store, upstream: &Upstream) -> Result<TransferReport, RemoteError> {
+    push(
+        store,
+        upstream,
+        &Wanted::All,
+        TransferOptions::default(),
+        &Unwatched,
+    )
+}
+
+fn pull_all(store: &Store, upstream: &Upstream) -> TransferReport {
+    pull(
+        store,
+        upstream,
+        &Wanted::All,
+        TransferOptions::default(),
+        &Unwatched,
+    )
+    .unwrap()
+}
+
+#[test]
+fn what_is_pushed_comes_back_whole_and_once() {
+    for site in sites() {
+        let remote = site.remote();
+        let (_a, anna) = store();
+        let records = [publish(&anna, "one", 0..10), publish(&anna, "two", 4..12)];
+        let pushed = push_all(&anna, &upstream(&remote)).unwrap();
+        assert!(pushed.left_out.is_empty(), "{pushed:?}");
+        let again = push_all(&anna, &upstream(&remote)).unwrap();
+        assert_eq!((again.blobs, again.bytes), (0, 0), "{again:?}");
+
+        let (_b, ben) = store();
+        let pulled = pull_all(&ben, &upstream(&remote));
+        assert_eq!(pulled.records, pushed.records);
+        assert!(pulled.left_out.is_empty(), "{pulled:?}");
+        for record in &records {
+            match ben.lookup(&record.key) {
+                Lookup::Hit(found) => assert_eq!(*found, *record),
+                Lookup::Miss(reason) => panic!("{reason}"),
+            }
+        }
+        assert_eq!(ben.items(&family()).unwrap(), anna.items(&family()).unwrap());
+        let report = ben.verify(VerifyDepth::Full).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        let again = pull_all(&ben, &upstream(&remote));
+        assert_eq!((again.records, again.blobs, again.bytes), (0, 0, 0));
+    }
+}
+
+#[test]
+fn of_eight_racing_writers_one_wins() {
+    for site in sites() {
+        let remote = site.remote();
+        for round in 0..5 {
+            let name = format!("race {round}");
+            let barrier = Barrier::new(8);
+            let losers = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for writer in 0..8 {
+                    let (remote, name, barrier, losers) = (&remote, &name, &barrier, &losers);
+                    scope.spawn(move || {
+                        let (_folder, store) = store();
+                        let result = store.put_json(&serde_json::json!({ "writer": writer })).unwrap();
+                        store.publish(record(&store, name, [("json", result)])).unwrap();
+                        let upstream = upstream(remote);
+                        barrier.wait();
+                        let report = push_all(&store, &upstream).unwrap();
+                        losers.fetch_add(report.left_out.len(), Ordering::Relaxed);
+                    });
+                }
+            });
+            assert_eq!(losers.into_inner(), 7, "{}", remote.place());
+            let (_folder, store) = store();
+            pull_all(&store, &upstream(&remote));
+            assert!(matches!(store.lookup(&key(&name)), Lookup::Hit(_)));
+        }
+    }
+}
+
+/// Counts what goes over, and fails or lies as it is told.
+#[derive(Debug)]
+struct Faulty {
+    inner: Arc<dyn Remote>,
+    uploads: AtomicU64,
+    fetched: AtomicU64,
+    /// Uploads and fetches that succeed before all fail.
+    breaks_after: AtomicU64,
+    /// A blob that is not there.
+    evicted: Option<FileDigest>,
+    /// Lists what was there before the last object.
+    lags: bool,
+}
+
+impl Faulty {
+    fn new(inner: &Arc<dyn Remote>, breaks_after: u64) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            uploads: AtomicU64::new(0),
+            fetched: AtomicU64::new(0),
+            breaks_after: AtomicU64::new(breaks_after),
+            evicted: None,
+            lags: false,
+        }
+    }
+
+    fn work(&self) -> Result<(), RemoteError> {
+        let left = self.breaks_after.load(Ordering::Relaxed);
+        if left == 0 {
+            let (place, source) = (self.place(), "the line is cut".into());
+            return Err(RemoteError::Unreachable { place, source });
+        }
+        self.breaks_after.store(left - 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_gone(&self, object: &Object) -> bool {
+        self.evicted.is_some_and(|blob| *object == Object::Blob(blob))
+    }
+}
+
+impl Remote for Faulty {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+    fn size(&self, object: &Object) -> Result<Option<u64>, RemoteError> {
+        if self.is_gone(object) {
+            Ok(None)
+        } else {
+            self.inner.size(object)
+        }
+    }
+    fn read(&self, object: &Object, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
+        if self.is_gone(object) {
+            Ok(None)
+        } else {
+            self.inner.read(object, limit)
+        }
+    }
+    fn fetch(&self, blob: &FileDigest, size: u64, sink: &mut Sink<'_>) -> Result<bool, RemoteError> {
+        if self.is_gone(&Object::Blob(*blob)) {
+            return Ok(false);
+        }
+        self.work()?;
+        self.fetched.fetch_add(1, Ordering::Relaxed);
+        self.inner.fetch(blob, size, sink)
+    }
+    fn create(&self, object: &Object, bytes: &[u8]) -> Result<Created, RemoteError> {
+        self.inner.create(object, bytes)
+    }
+    fn replace(&self, object: &Object, bytes: &[u8]) -> Result<(), RemoteError> {
+        self.inner.replace(object, bytes)
+    }
+    fn upload(&self, blob: &FileDigest, path: &Path, size: u64) -> Result<(), RemoteError> {
+        self.work()?;
+        self.uploads.fetch_add(1, Ordering::Relaxed);
+        self.inner.upload(blob, path, size)
+    }
+    fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
+        let mut listing = self.inner.list(folder)?;
+        if self.lags {
+            listing.files.pop();
+        }
+        Ok(listing)
+    }
+    fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {
+        self.inner.remove_canary(object)
+    }
+}
+
+#[test]
+fn interrupted_transfers_go_on_where_they_stopped() {
+    for site in sites() {
+        let remote = site.remote();
+        let (_a, anna) = store();
+        publish(&anna, "one", 0..40);
+        let (mut uploads, mut attempts) = (0, 0);
+        loop {
+            let faulty = Arc::new(Faulty::new(&remote, 4));
+            let result = push_all(&anna, &Upstream::new("lab", faulty.clone(), accept()));
+            uploads += faulty.uploads.load(Ordering::Relaxed);
+            attempts += 1;
+            match result {
+                Ok(_) => break,
+                Err(error) => assert!(matches!(error, RemoteError::Unreachable { .. }), "{error}"),
+            }
+            let (_c, cleo) = store();
+            pull_all(&cleo, &upstream(&remote));
+            assert!(
+                !matches!(cleo.lookup(&key("one")), Lookup::Hit(_)),
+                "a record before its blobs"
+            );
+            assert!(cleo.verify(VerifyDepth::Full).unwrap().is_clean());
+        }
+        let (_b, ben) = store();
+        let mut fetched = 0;
+        loop {
+            let faulty = Arc::new(Faulty::new(&remote, 4));
+            let upstream = Upstream::new("lab", faulty.clone(), accept());
+            let result = pull(
+                &ben,
+                &upstream,
+                &Wanted::All,
+                TransferOptions::default(),
+                &Unwatched,
+            );
+            fetched += faulty.fetched.load(Ordering::Relaxed);
+            if result.is_ok() {
+                break;
+            }
+        }
+        assert!(matches!(ben.lookup(&key("one")), Lookup::Hit(_)));
+        let blobs = anna.blobs().unwrap().len() as u64;
+        println!("{blobs} blobs, {uploads} uploads in {attempts} pushes, {fetched} fetches");
+        assert!(attempts > 2);
+        assert_eq!(uploads, blobs, "nothing goes up twice");
+        // The preimage comes with its record.
+        assert!(fetched <= blobs, "nothing comes down twice: {fetched} of {blobs}");
+    }
+}
+
+#[test]
+fn a_blob_lost_between_record_and_use_is_a_miss() {
+    for site in sites() {
+        let remote = site.remote();
+        let (_a, anna) = store();
+        let record = publish(&anna, "one", 0..4);
+        push_all(&anna, &upstream(&remote)).unwrap();
+        let mut faulty = Faulty::new(&remote, u64::MAX);
+        faulty.evicted = Some(record.outputs["json"].file);
+        let faulty: Arc<dyn Remote> = Arc::new(faulty);
+        let (_b, ben) = store();
+        let pulled = pull_all(&ben, &upstream(&faulty));
+        assert_eq!(pulled.left_out.len(), 1, "{pulled:?}");
+        assert!(matches!(
+            ben.lookup(&record.key),
+            Lookup::Miss(MissReason::NotRecorded)
+        ));
+        ben.attach(Sharing::new(None, vec![upstream(&faulty)], Box::new(|_| {})));
+        assert!(matches!(ben.lookup(&record.key), Lookup::Miss(_)));
+        // It is computed and stands again, here and there.
+        let again = publish(&ben, "one", 0..4);
+        assert_eq!(again.outputs, record.outputs);
+        ben.flush_remotes();
+    }
+}
+
+#[test]
+fn a_listing_that_lags_costs_time_only() {
+    let site = sites().remove(0);
+    let remote = site.remote();
+    let (_a, anna) = store();
+    publish(&anna, "one", 0..8);
+    push_all(&anna, &upstream(&remote)).unwrap();
+    let mut faulty = Faulty::new(&remote, u64::MAX);
+    faulty.lags = true;
+    let faulty: Arc<dyn Remote> = Arc::new(faulty);
+    let (_b, ben) = store();
+    let pulled = pull_all(&ben, &upstream(&faulty));
+    assert!(pulled.left_out.is_empty());
+    assert!(ben.verify(VerifyDepth::Full).unwrap().is_clean());
+    pull_all(&ben, &upstream(&remote));
+    assert!(matches!(ben.lookup(&key("one")), Lookup::Hit(_)));
+}
+
+#[test]
+fn reading_through_takes_what_is_needed_and_writing_back_sends_it_on() {
+    for site in sites() {
+        let remote = site.remote();
+        let (_a, anna) = store();
+        let signer = SecretKey::generate().unwrap();
+        let public = signer.public();
+        anna.attach(Sharing::new(
+            Some(signer),
+            vec![upstream(&remote)],
+            Box::new(|text| panic!("{text}")),
+        ));
+        let record = publish(&anna, "one", 0..12);
+        anna.flush_remotes();
+
+        let policy = Policy {
+            trust: vec![public],
+            unsigned: Unsigned::Deny,
+        };
+        let (_b, ben) = store();
+        let upstream = Upstream::new("lab", Arc::clone(&remote), policy);
+        ben.attach(Sharing::new(
+            None,
+            vec![upstream],
+            Box::new(|text| panic!("{text}")),
+        ));
+        assert!(matches!(ben.peek(&record.key), Lookup::Hit(_)));
+        assert_eq!(ben.blobs().unwrap().len(), 0, "a look takes nothing");
+        assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)));
+        let few = ben.blobs().unwrap().len();
+        assert!(few < anna.blobs().unwrap().len(), "payload comes when it is read");
+        let rows: usize = ben
+            .read_table(&record.outputs["table"], None)
+            .unwrap()
+            .map(|batch| batch.unwrap().num_rows())
+            .sum();
+        assert_eq!(rows, 12);
+        assert_eq!(ben.items(&family()).unwrap(), anna.items(&family()).unwrap());
+        // A blob that rots here comes back from there.
+        let file = record.outputs["json"].file;
+        let path = ben.path(&file).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"rot").unwrap();
+        assert_eq!(ben.read(&file).unwrap(), anna.read(&file).unwrap());
+    }
+}
+
+#[test]
+fn forged_and_altered_records_are_refused() {
+    let site = sites().remove(0);
+    let remote = site.remote();
+    let (_a, anna) = store();
+    let signer = SecretKey::generate().unwrap();
+    let policy = Policy {
+        trust: vec![signer.public()],
+        unsigned: Unsigned::Deny,
+    };
+    anna.attach(Sharing::new(Some(signer), Vec::new(), Box::new(|_| {})));
+    let one = publish(&anna, "one", 0..4);
+    let two = publish(&anna, "two", 0..4);
+    push_all(&anna, &upstream(&remote)).unwrap();
+    let read = |record: &ActionRecord| {
+        let object = Object::Action(record.key);
+        String::from_utf8(remote.read(&object, 1 << 20).unwrap().unwrap()).unwrap()
+    };
+    let strict = || Upstream::new("lab", Arc::clone(&remote), policy.clone());
+    let refused = |text: &str| {
+        let (_b, ben) = store();
+        let pulled = pull_all(&ben, &strict());
+        assert_eq!(pulled.left_out.len(), 1, "{pulled:?}");
+        for text in ["of the remote `lab`", &Object::Action(one.key).to_string(), text] {
+            assert!(pulled.left_out[0].contains(text), "{text}: {:?}", pulled.left_out);
+        }
+        assert!(matches!(ben.lookup(&one.key), Lookup::Miss(_)));
+        assert!(matches!(ben.lookup(&two.key), Lookup::Hit(_)));
+    };
+    let place = |bytes: &str| {
+        remote
+            .replace(&Object::Action(one.key), bytes.as_bytes())
+            .unwrap()
+    };
+    let good = read(&one);
+    place(&good.replace("0.25", "0.5"));
+    refused("its check does not match");
+    // A stranger can make a check: it publishes the altered record as its own, without or with a key.
+    for key in [None, Some(SecretKey::generate().unwrap())] {
+        let (_c, carl) = store();
+        let expected = if key.is_some() {
+            "is not trusted"
+        } else {
+            "it is not signed"
+        };
+        carl.attach(Sharing::new(key, Vec::new(), Box::new(|_| {})));
+        let forged = publish(&carl, "one", 4..8);
+        let path = carl.root().join(Object::Action(forged.key).to_string());
+        place(&std::fs::read_to_string(path).unwrap());
+        refused(expected);
+    }
+    // A record signed by Anna, under another key.
+    place(&read(&two));
+    refused("it is the record of");
+    place("{");
+    refused("it is damaged");
+    place(&good);
+    let (_b, ben) = store();
+    assert!(pull_all(&ben, &strict()).left_out.is_empty());
+}
+
+#[test]
+fn mistakes_are_told_clearly() {
+    let Some((endpoint, good)) = server() else { return };
+    let url = |bucket: &str| format!("s3://{bucket}/x?endpoint={endpoint}");
+    let fails = |url: &str, credentials: &Credentials| {
+        let started = Instant::now();
+        let error = probe(&mut settings(url), credentials).unwrap_err();
+        println!("{:.1} s: {}", started.elapsed().as_secs_f64(), describe(&error));
+        error
+    };
+    let secret = "a-secret-that-must-not-be-told";
+    for credentials in [variables("test-access", secret), variables("nobody", secret)] {
+        let error = fails(&url("mitune-tests"), &credentials);
+        assert!(matches!(error, RemoteError::Denied { .. }), "{error:?}");
+        assert!(!format!("{error:?}{}", describe(&error)).contains(secret));
+        assert!(error.hint().is_some());
+    }
+    let error = fails(&url("mitune-no-such-bucket"), &good);
+    assert!(matches!(error, RemoteError::NoBucket { .. }), "{error:?}");
+    let error = fails("s3://mitune-tests/x?endpoint=http://127.0.0.1:9", &good);
+    assert!(matches!(error, RemoteError::Unreachable { .. }), "{error:?}");
+}

@@ -1,0 +1,344 @@
+//! Two users who share results through a remote.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::program::{Ended, run};
+
+const PIPELINE: &str = "version: 1
+name: demo
+stages:
+  a: {kind: numbers, count: 6}
+  b: {kind: remainder, of: a, modulo: 7}
+";
+
+const ALL_FOUND: &str = "a: 6 numbers\n2 stages: 0 computed, 2 found in the store\n";
+const ALL_COMPUTED: &str = "a: 6 numbers\n2 stages: 2 computed, 0 found in the store\n";
+
+/// A user with a store, a key folder and a cache of their own.
+struct User(tempfile::TempDir);
+
+impl User {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("demo.yaml"), PIPELINE).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        run(self.path(), arguments)
+    }
+
+    fn does(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "{arguments:?}: {}{}",
+            ended.stdout,
+            ended.stderr
+        );
+        ended.stdout
+    }
+
+    fn key(&self) -> String {
+        self.does(&["key", "new"]).trim().to_owned()
+    }
+
+    /// Files of the store in a folder, as paths relative to the store.
+    fn files(&self, folder: &str) -> Vec<PathBuf> {
+        files(&self.path().join(".mitune"), folder)
+    }
+}
+
+fn files(store: &Path, folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![store.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push(path.strip_prefix(store).unwrap().to_owned()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A folder to share through.
+struct Shared(tempfile::TempDir);
+
+impl Shared {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn store(&self) -> PathBuf {
+        self.0.path().join("lab")
+    }
+
+    fn url(&self) -> String {
+        self.store().to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn what_one_user_computes_another_finds_and_changes() {
+    let (anna, ben, lab) = (User::new(), User::new(), Shared::new());
+    let key = anna.key();
+    let added = anna.does(&["remote", "add", "lab", &lab.url()]);
+    assert!(
+        added.contains("can be read and written; files are created once"),
+        "{added}"
+    );
+    assert_eq!(anna.does(&["run", "demo.yaml"]), ALL_COMPUTED);
+    ben.does(&["remote", "add", "lab", &lab.url(), "--trust", &key]);
+    let plan = ben.does(&["plan", "demo.yaml"]);
+    assert!(plan.contains("2 hits, 0 misses, 0 pending"), "{plan}");
+    assert!(ben.files("actions").is_empty(), "a plan takes nothing over");
+    let second = ben.run(&["run", "demo.yaml"]);
+    assert_eq!(second.stdout, ALL_FOUND, "{}", second.stderr);
+    assert!(!second.stderr.contains("Warning"), "{}", second.stderr);
+    let changed = ben.does(&["run", "demo.yaml", "--set", "stages.b.modulo=5"]);
+    assert!(changed.contains("1 computed, 1 found"), "{changed}");
+    // Only what is needed comes over: ten numbers reuse the six that are there.
+    let more = ben.run(&["run", "demo.yaml", "--set", "stages.a.count=10"]);
+    assert!(
+        more.stderr.contains("a: 6 of 10 numbers found in the store"),
+        "{}",
+        more.stderr
+    );
+    assert_eq!(ben.run(&["store", "verify", "--full"]).code, Some(0));
+}
+
+#[test]
+fn push_and_pull_transfer_once() {
+    let (anna, ben, lab) = (User::new(), User::new(), Shared::new());
+    anna.does(&["run", "demo.yaml"]);
+    anna.does(&["remote", "add", "lab", &lab.url()]);
+    let dry = anna.does(&["push", "--dry-run"]);
+    assert!(dry.starts_with("would push "), "{dry}");
+    assert!(files(&lab.store(), "actions").is_empty());
+    let pushed: Value = serde_json::from_str(&anna.does(&["push", "--json"])).unwrap();
+    let expected = files(&anna.path().join(".mitune"), "blobs").len();
+    assert!(pushed["blobs"].as_u64().unwrap() as usize <= expected);
+    let again: Value = serde_json::from_str(&anna.does(&["push", "--json"])).unwrap();
+    assert_eq!(
+        (&again["records"], &again["bytes"]),
+        (&0.into(), &0.into()),
+        "{again}"
+    );
+    // The marks may be deleted at any time.
+    fs::remove_dir_all(anna.path().join("cache")).unwrap();
+    let again: Value = serde_json::from_str(&anna.does(&["push", "--json"])).unwrap();
+    assert_eq!(
+        (&again["blobs"], &again["bytes"]),
+        (&0.into(), &0.into()),
+        "{again}"
+    );
+
+    ben.does(&["remote", "add", "lab", &lab.url(), "--read-only"]);
+    let refused = ben.run(&["push"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    ben.does(&["pull", "lab", "--all"]);
+    assert_eq!(ben.files("actions"), files(&lab.store(), "actions"));
+    assert_eq!(ben.files("shards"), files(&lab.store(), "shards"));
+    let again: Value = serde_json::from_str(&ben.does(&["pull", "--json"])).unwrap();
+    assert_eq!(
+        (&again["records"], &again["blobs"]),
+        (&0.into(), &0.into()),
+        "{again}"
+    );
+    ben.does(&["remote", "remove", "lab"]);
+    fs::remove_dir_all(lab.store()).unwrap();
+    assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
+    assert_eq!(ben.run(&["store", "verify", "--full"]).code, Some(0));
+}
+
+#[test]
+fn results_can_be_chosen_by_run_stage_and_artifact() {
+    let (anna, lab) = (User::new(), Shared::new());
+    anna.does(&["remote", "add", "lab", &lab.url()]);
+    let run: Value = serde_json::from_str(&anna.does(&["run", "demo.yaml", "--json"])).unwrap();
+    anna.does(&["run", "demo.yaml", "--set", "stages.b.modulo=5"]);
+    let id = run["run"].as_str().unwrap();
+    let digest = &run["stages"][0]["outputs"]["values"]["content"].as_str().unwrap()[..12];
+    for (what, expected) in [
+        (["--run", id], 2),
+        (["--stage", "remainder"], 2),
+        (["--stage", "numbers"], 1),
+        (["--artifact", digest], 1),
+    ] {
+        let ben = User::new();
+        ben.does(&["remote", "add", "lab", &lab.url()]);
+        ben.does(&["pull", what[0], what[1]]);
+        assert_eq!(ben.files("actions").len(), expected, "{what:?}");
+    }
+    let ben = User::new();
+    ben.does(&["remote", "add", "lab", &lab.url()]);
+    let unknown = ben.run(&["pull", "--run", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    assert!(
+        unknown.stderr.contains("there is no such run"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[test]
+fn bytes_come_when_they_are_needed() {
+    let (anna, ben, lab) = (User::new(), User::new(), Shared::new());
+    anna.does(&["remote", "add", "lab", &lab.url()]);
+    anna.does(&["run", "demo.yaml"]);
+    ben.does(&["remote", "add", "lab", &lab.url()]);
+    ben.does(&["pull", "--metadata-only"]);
+    let before = ben.files("blobs").len();
+    assert_eq!(ben.files("actions").len(), 2);
+    assert!(before < files(&lab.store(), "blobs").len());
+    assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
+    let listed: Vec<Value> = serde_json::from_str(&ben.does(&["store", "ls", "--json"])).unwrap();
+    let terms = listed.iter().find(|entry| entry["port"] == "terms").unwrap();
+    let digest = terms["digest"].as_str().unwrap();
+    assert_eq!(ben.does(&["store", "cat", digest]).trim(), "6");
+    assert!(ben.files("blobs").len() > before);
+
+    // A remote that lost the bytes, or all of it, costs time only.
+    for blob in files(&lab.store(), "blobs") {
+        fs::remove_file(lab.store().join(blob)).unwrap();
+    }
+    let cleo = User::new();
+    cleo.does(&["remote", "add", "lab", &lab.url()]);
+    assert_eq!(cleo.does(&["run", "demo.yaml"]), ALL_COMPUTED);
+    fs::remove_dir_all(lab.store()).unwrap();
+    let dora = cleo.run(&["run", "demo.yaml", "--set", "stages.b.modulo=3"]);
+    assert_eq!(dora.code, Some(0));
+    assert!(
+        dora.stderr.contains("Warning: The remote `lab` is not used"),
+        "{}",
+        dora.stderr
+    );
+}
+
+#[test]
+fn records_of_strangers_are_refused_and_computed() {
+    let (anna, ben, carl, lab) = (User::new(), User::new(), User::new(), Shared::new());
+    let (trusted, strange) = (anna.key(), carl.key());
+    carl.does(&["remote", "add", "lab", &lab.url()]);
+    carl.does(&["run", "demo.yaml"]);
+    ben.does(&["remote", "add", "lab", &lab.url(), "--trust", &trusted]);
+    let computed = ben.run(&["run", "demo.yaml"]);
+    assert_eq!(computed.stdout, ALL_COMPUTED);
+    for text in [
+        "of the remote `lab` is refused",
+        "actions/",
+        &strange,
+        "is not trusted",
+    ] {
+        assert!(computed.stderr.contains(text), "`{text}`: {}", computed.stderr);
+    }
+    // Carl without a key: not signed is refused too, because a key was named.
+    let (dora, other) = (User::new(), Shared::new());
+    dora.does(&["remote", "add", "lab", &other.url()]);
+    dora.does(&["run", "demo.yaml"]);
+    let erna = User::new();
+    erna.does(&["remote", "add", "lab", &other.url(), "--trust", &trusted]);
+    let computed = erna.run(&["run", "demo.yaml"]);
+    assert_eq!(computed.stdout, ALL_COMPUTED);
+    assert!(
+        computed.stderr.contains("it is not signed"),
+        "{}",
+        computed.stderr
+    );
+    erna.does(&["remote", "set", "lab", "--unsigned", "warn"]);
+    fs::remove_dir_all(erna.path().join(".mitune/actions")).unwrap();
+    let warned = erna.run(&["run", "demo.yaml"]);
+    assert_eq!(warned.stdout, ALL_FOUND, "{}", warned.stderr);
+    assert!(
+        warned.stderr.contains("although no trusted key signed them"),
+        "{}",
+        warned.stderr
+    );
+}
+
+#[test]
+fn what_is_disowned_is_computed_again_everywhere() {
+    let (anna, ben, lab) = (User::new(), User::new(), Shared::new());
+    for user in [&anna, &ben] {
+        user.does(&["remote", "add", "lab", &lab.url()]);
+    }
+    let run: Value = serde_json::from_str(&anna.does(&["run", "demo.yaml", "--json"])).unwrap();
+    assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
+    let key = run["stages"][0]["key"].as_str().unwrap();
+    let said = anna.does(&["store", "forget", key, "--why", "broken driver"]);
+    assert!(said.contains("shards of its rows"), "{said}");
+    let plan = anna.does(&["plan", "demo.yaml"]);
+    assert!(plan.contains("broken driver"), "{plan}");
+    let again = anna.run(&["run", "demo.yaml"]);
+    assert!(
+        again.stdout.contains("1 computed, 1 found"),
+        "{}{}",
+        again.stdout,
+        again.stderr
+    );
+    assert_eq!(anna.does(&["run", "demo.yaml"]), ALL_FOUND);
+    // Ben learns of it, and takes the new result.
+    ben.does(&["pull"]);
+    assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
+    let cleo = User::new();
+    cleo.does(&["remote", "add", "lab", &lab.url()]);
+    let found = cleo.run(&["run", "demo.yaml"]);
+    assert_eq!(found.stdout, ALL_FOUND, "{}", found.stderr);
+}
+
+#[test]
+fn settings_and_mistakes_are_told_clearly() {
+    let (anna, lab) = (User::new(), Shared::new());
+    for (arguments, text) in [
+        (vec!["remote", "add", "Lab", "/x"], "cannot name a remote"),
+        (
+            vec!["remote", "add", "lab", "ftp://x"],
+            "use a path, `file:///path`",
+        ),
+        (
+            vec!["remote", "add", "lab", "s3://bucket/x?secret=1"],
+            "only `endpoint` and `region`",
+        ),
+        (vec!["push"], "There is no store"),
+    ] {
+        let ended = anna.run(&arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+    }
+    anna.does(&["run", "demo.yaml"]);
+    let none = anna.run(&["push"]);
+    assert!(
+        none.stderr.contains("has no remotes yet\nHint: "),
+        "{}",
+        none.stderr
+    );
+    anna.does(&["remote", "add", "lab", &lab.url()]);
+    let unknown = anna.run(&["push", "lob"]);
+    assert!(
+        unknown.stderr.contains("There is no remote `lob`, only `lab`"),
+        "{}",
+        unknown.stderr
+    );
+    let listed: Value = serde_json::from_str(&anna.does(&["remote", "list", "--json"])).unwrap();
+    assert_eq!(listed[0]["settings"]["policy"]["unsigned"], "warn");
+    assert_eq!(anna.run(&["remote", "check"]).code, Some(0));
+    fs::remove_dir_all(lab.store()).unwrap();
+    let checked = anna.run(&["remote", "check"]);
+    assert_eq!(checked.code, Some(1), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("holds no store instead of"),
+        "{}",
+        checked.stdout
+    );
+}
