@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mitune_store::{LeaseSettings, OpenOptions, Store};
+use mitune_store::{IndexChoice, LeaseSettings, OpenOptions, Store};
 
+use crate::cache_folder::cache_folder;
 use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::pipeline::StageKinds;
@@ -15,6 +16,7 @@ pub(crate) struct Session<'a> {
     pub(crate) json: bool,
     store: PathBuf,
     leases: LeaseSettings,
+    index: IndexChoice,
 }
 
 impl<'a> Session<'a> {
@@ -28,6 +30,7 @@ impl<'a> Session<'a> {
             json: arguments.json,
             store,
             leases: lease_settings(arguments.no_leases),
+            index: index_choice(),
         }
     }
 
@@ -47,7 +50,9 @@ impl<'a> Session<'a> {
     }
 
     fn options(&self) -> OpenOptions {
-        OpenOptions::default().leases(self.leases.clone())
+        OpenOptions::default()
+            .leases(self.leases.clone())
+            .index(self.index.clone())
     }
 
     /// Opens the store for looking into it; a missing one is an error rather than made.
@@ -59,6 +64,15 @@ impl<'a> Session<'a> {
             path: self.store.clone(),
         })
         .with_hint("Name it with `--store DIR` or the variable `MITUNE_STORE`"))
+    }
+}
+
+/// Reads `MITUNE_INDEX`: `none`, `memory` or `sled`, which is the default.
+fn index_choice() -> IndexChoice {
+    match std::env::var("MITUNE_INDEX").as_deref() {
+        Ok("none") => IndexChoice::None,
+        Ok("memory") => IndexChoice::Memory,
+        _ => IndexChoice::Sled(cache_folder()),
     }
 }
 

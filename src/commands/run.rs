@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::stage::LazyDevice;
 use mitune_store::ActionRecord;
@@ -31,6 +32,10 @@ pub(crate) struct RunArguments {
     /// Device to compute on: auto, cpu, wgpu[:N] or cuda[:N]
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceSelection,
+
+    /// Tag of the run, by which `mitune store ls --tag` finds its artifacts; may be given several times
+    #[arg(long = "tag", value_name = "TAG", value_parser = NonEmptyStringValueParser::new())]
+    tags: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(), Failure> {
@@ -92,11 +97,15 @@ fn write_report(tools: &ReportTools<'_>, summary: &RunSummary) -> Result<Option<
 
 /// What the record of the run remembers besides stages.
 fn details(arguments: &RunArguments) -> BTreeMap<String, Value> {
-    BTreeMap::from([
+    let mut details = BTreeMap::from([
         ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
         ("file".to_owned(), json!(arguments.pipeline.file)),
         ("set".to_owned(), json!(arguments.pipeline.assignments)),
-    ])
+    ]);
+    if !arguments.tags.is_empty() {
+        details.insert("tags".to_owned(), json!(arguments.tags));
+    }
+    details
 }
 
 fn print_headlines(pipeline: &Pipeline, summary: &RunSummary) -> Result<(), Failure> {

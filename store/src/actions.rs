@@ -1,10 +1,14 @@
 //! Publishing action records.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use crate::blob::{Doubt, Look};
 use crate::canonical::Value;
 use crate::error::StoreError;
 use crate::id::{FileDigest, StageKey};
 use crate::identity::Identity;
+use crate::index::Summary;
 use crate::key::domain;
 use crate::publish::{Placed, publish};
 use crate::quarantine::move_if_same;
@@ -95,6 +99,7 @@ impl Store {
         let path = self.layout().action(&record.key);
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
+                self.index_published(&record, &path);
                 return Ok(Published::Won(record));
             }
             let judged = self
@@ -129,6 +134,15 @@ impl Store {
             }
         }
         Err(StoreError::Contention(path.display().to_string()))
+    }
+
+    /// Tells the index of a new record, so that queries need not read it.
+    fn index_published(&self, record: &ActionRecord, path: &Path) {
+        if self.index().is_on()
+            && let Ok(metadata) = self.files().metadata(path)
+        {
+            self.index_summary(&record.key, &Summary::of(record, metadata.ino()));
+        }
     }
 
     /// Moves a record whose blobs are gone out of the way, keeping it as history.

@@ -37,6 +37,36 @@ pub struct ListedArtifact {
     pub created: Timestamp,
 }
 
+impl ListedArtifact {
+    /// Lists the artifacts of records, newest first.
+    pub(crate) fn of(records: impl IntoIterator<Item = ActionRecord>) -> Vec<Self> {
+        let mut artifacts = Vec::new();
+        for record in records {
+            let ActionRecord {
+                key,
+                stage,
+                ended,
+                outputs,
+                ..
+            } = record;
+            artifacts.extend(outputs.into_iter().map(|(port, artifact)| Self {
+                artifact,
+                stage: stage.clone(),
+                port,
+                key,
+                created: ended,
+            }));
+        }
+        artifacts.sort_by(|a, b| {
+            b.created
+                .cmp(&a.created)
+                .then_with(|| a.key.cmp(&b.key))
+                .then_with(|| a.port.cmp(&b.port))
+        });
+        artifacts
+    }
+}
+
 impl Store {
     /// Goes through all action records; damaged ones are set aside and left out.
     ///
@@ -58,30 +88,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the records cannot be listed.
     pub fn artifacts(&self) -> Result<Vec<ListedArtifact>, StoreError> {
-        let mut artifacts = Vec::new();
-        for record in self.actions()? {
-            let ActionRecord {
-                key,
-                stage,
-                ended,
-                outputs,
-                ..
-            } = record;
-            artifacts.extend(outputs.into_iter().map(|(port, artifact)| ListedArtifact {
-                artifact,
-                stage: stage.clone(),
-                port,
-                key,
-                created: ended,
-            }));
-        }
-        artifacts.sort_by(|a, b| {
-            b.created
-                .cmp(&a.created)
-                .then_with(|| a.key.cmp(&b.key))
-                .then_with(|| a.port.cmp(&b.port))
-        });
-        Ok(artifacts)
+        Ok(ListedArtifact::of(self.actions()?))
     }
 
     /// Finds the artifacts whose file or content digest begins with the given digits, newest first.

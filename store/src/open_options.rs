@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::file_system::{FileSystem, OsFileSystem};
+use crate::index::IndexChoice;
 use crate::lease::LeaseSettings;
 
 /// How a store is opened; the default creates it if it is absent.
@@ -11,6 +12,7 @@ pub struct OpenOptions {
     pub(crate) create: bool,
     pub(crate) file_system: Arc<dyn FileSystem>,
     pub(crate) leases: LeaseSettings,
+    pub(crate) index: IndexChoice,
 }
 
 impl Default for OpenOptions {
@@ -19,6 +21,7 @@ impl Default for OpenOptions {
             create: true,
             file_system: Arc::new(OsFileSystem),
             leases: LeaseSettings::default(),
+            index: IndexChoice::default(),
         }
     }
 }
@@ -28,6 +31,12 @@ impl OpenOptions {
     #[must_use]
     pub fn create(self, create: bool) -> Self {
         Self { create, ..self }
+    }
+
+    /// Says which index is used.
+    #[must_use]
+    pub fn index(self, index: IndexChoice) -> Self {
+        Self { index, ..self }
     }
 
     /// Says how leases are used.

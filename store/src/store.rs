@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::file_system::FileSystem;
 use crate::format::{Format, FormatError};
 use crate::identity::{Identity, Verified};
+use crate::index::IndexHandle;
 use crate::layout::{DIRECTORIES, Layout, ON_DEMAND};
 use crate::lease::LeaseMemory;
 use crate::open_options::OpenOptions;
@@ -35,6 +36,7 @@ struct Shared {
     absent: bool,
     staging: Staging,
     verified: Verified,
+    index: Arc<IndexHandle>,
     leases: Arc<LeaseMemory>,
     sharing: OnceLock<Sharing>,
 }
@@ -79,13 +81,15 @@ impl Store {
             Err(error) => return Err(error),
         };
         format.check_readable()?;
+        let index = Arc::new(IndexHandle::new(&options.index, &format.store_id));
         Ok(Self {
             shared: Arc::new(Shared {
                 layout,
                 format,
                 absent,
                 staging,
-                verified: Verified::default(),
+                verified: Verified::new(Arc::clone(&index)),
+                index,
                 leases: Arc::new(LeaseMemory::new(options.leases)),
                 sharing: OnceLock::new(),
             }),
@@ -108,6 +112,27 @@ impl Store {
 
     pub(crate) fn verified(&self) -> &Verified {
         &self.shared.verified
+    }
+
+    /// What this host remembers of the store; it never fails, it only knows nothing.
+    pub(crate) fn index(&self) -> &IndexHandle {
+        if self.shared.index.take_rebuild() {
+            self.rebuild_index();
+        }
+        &self.shared.index
+    }
+
+    /// Fills an index that took the place of a broken one, in the background, as long as somebody has the store open.
+    fn rebuild_index(&self) {
+        let store = self.clone();
+        let rebuild = move || {
+            // Records that cannot be listed are not indexed, which is no harm.
+            let _ = store.index_records(&|| Arc::strong_count(&store.shared) > 1);
+        };
+        // Without a thread the index fills as records are read.
+        let _ = std::thread::Builder::new()
+            .name("mitune-reindex".to_owned())
+            .spawn(rebuild);
     }
 
     pub(crate) fn lease_memory(&self) -> Arc<LeaseMemory> {

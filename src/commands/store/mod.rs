@@ -5,6 +5,7 @@ mod export;
 pub(super) mod find;
 mod forget;
 mod list;
+mod reindex;
 mod show;
 mod verify;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use self::list::ListArguments;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::sharing::attach;
@@ -25,11 +27,9 @@ pub(crate) struct StoreArguments {
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
     /// List the artifacts, newest first
-    Ls {
-        /// Only those of one kind of stage
-        #[arg(long, value_name = "KIND")]
-        stage: Option<String>,
-    },
+    Ls(ListArguments),
+    /// Fill the index of this host anew from the files; it only makes queries and reruns quicker
+    Reindex,
     /// Show where an artifact or stage key comes from
     Show {
         /// First digits of a file digest, a content digest or a stage key
@@ -73,7 +73,8 @@ pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8
         attach(&store)?;
     }
     match arguments.command {
-        StoreCommand::Ls { stage } => list::run(&store, stage.as_deref(), session.json).map(|()| 0),
+        StoreCommand::Ls(arguments) => list::run(&store, arguments, session.json).map(|()| 0),
+        StoreCommand::Reindex => reindex::run(&store, session.json).map(|()| 0),
         StoreCommand::Show { digest } => show::run(&store, &digest).map(|()| 0),
         StoreCommand::Cat { digest } => cat::run(&store, &digest).map(|()| 0),
         StoreCommand::Verify { full } => verify::run(&store, full, session.json),

@@ -1,0 +1,27 @@
+//! Which artifacts have something in common.
+//!
+//! The answers come from the files. The index only spares reading records and tables that do not match, and where it
+//! knows nothing, or something about another file, the file is read.
+
+mod metric;
+mod prompts;
+mod records;
+#[cfg(test)]
+mod tests;
+
+pub use metric::{MetricCondition, MetricError};
+
+/// What artifacts shall have in common; the default is true of all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Query {
+    /// The kind of the stage they come from.
+    pub stage: Option<String>,
+    /// A pipeline: some run of it computed or used them.
+    pub pipeline: Option<String>,
+    /// A tag that a run got which computed or used them.
+    pub tag: Option<String>,
+    /// What is true of the metrics of their stage.
+    pub metrics: Vec<MetricCondition>,
+    /// A prompt, or its identifier, that stands in the table.
+    pub prompt: Option<String>,
+}

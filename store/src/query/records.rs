@@ -1,0 +1,131 @@
+//! Finding records by what is known of them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::Query;
+use crate::error::StoreError;
+use crate::id::StageKey;
+use crate::index::{Summary, Tree};
+use crate::listing::ListedArtifact;
+use crate::record::ActionRecord;
+use crate::run::RunRecord;
+use crate::sealed::Sealed;
+use crate::store::Store;
+
+/// The detail of a run that holds its tags.
+const TAGS: &str = "tags";
+
+impl Query {
+    fn fits_run(&self, run: &RunRecord) -> bool {
+        let tagged = |tag: &String| {
+            let tags = run.details.get(TAGS).and_then(Json::as_array);
+            tags.is_some_and(|tags| tags.iter().any(|other| other.as_str() == Some(tag)))
+        };
+        self.pipeline.as_ref().is_none_or(|name| *name == run.pipeline)
+            && self.tag.as_ref().is_none_or(tagged)
+    }
+
+    fn fits(&self, summary: &Summary) -> bool {
+        let holds = |condition: &super::MetricCondition| {
+            condition.holds(summary.metrics.get(&condition.name).copied())
+        };
+        self.stage.as_ref().is_none_or(|stage| *stage == summary.stage) && self.metrics.iter().all(holds)
+    }
+
+    /// Tells whether the index can rule records out.
+    fn asks_summaries(&self) -> bool {
+        self.stage.is_some() || !self.metrics.is_empty()
+    }
+}
+
+impl Store {
+    /// Finds the artifacts that a query asks for, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if records or runs cannot be listed, or an error of reading a table for a prompt.
+    pub fn query(&self, query: &Query) -> Result<Vec<ListedArtifact>, StoreError> {
+        let records = self.query_records(query)?;
+        let mut artifacts = ListedArtifact::of(records);
+        if let Some(prompt) = &query.prompt {
+            let mut kept = Vec::new();
+            for listed in artifacts {
+                if self.has_prompt(&listed.artifact, prompt)? {
+                    kept.push(listed);
+                }
+            }
+            artifacts = kept;
+            self.index().flush();
+        }
+        Ok(artifacts)
+    }
+
+    fn query_records(&self, query: &Query) -> Result<Vec<ActionRecord>, StoreError> {
+        let mut entries = self.action_entries()?;
+        if query.pipeline.is_some() || query.tag.is_some() {
+            let keys = self.keys_of_runs(query)?;
+            entries.retain(|(key, _)| keys.contains(key));
+        }
+        let entries = if query.asks_summaries() && self.index().is_on() {
+            self.without_surely_other(entries, query)
+        } else {
+            entries
+        };
+        let mut records = Vec::new();
+        for (key, inode) in entries {
+            let Ok(Sealed::Good(record)) = self.read_action(&key) else {
+                continue;
+            };
+            let summary = Summary::of(&record, inode);
+            if query.asks_summaries() {
+                self.index_summary(&key, &summary);
+            }
+            if query.fits(&summary) {
+                records.push(record);
+            }
+        }
+        self.index().flush();
+        Ok(records)
+    }
+
+    /// Drops the keys whose record the index knows not to match. What it does not know stays, and so does what it knows
+    /// of another file than the one that is there.
+    fn without_surely_other(&self, entries: Vec<(StageKey, u64)>, query: &Query) -> Vec<(StageKey, u64)> {
+        let prefix = Tree::Action.key(&[]);
+        let mut rest = entries.into_iter().peekable();
+        let mut kept = Vec::new();
+        self.index().scan(&prefix, |pairs| {
+            for (name, value) in pairs {
+                let name = &name[prefix.len()..];
+                while let Some(entry) = rest.next_if(|(key, _)| key.as_bytes().as_slice() < name) {
+                    kept.push(entry);
+                }
+                let Some(entry) = rest.next_if(|(key, _)| key.as_bytes().as_slice() == name) else {
+                    continue;
+                };
+                let other = |summary: Summary| summary.inode == entry.1 && !query.fits(&summary);
+                if !Summary::from_bytes(&value).is_some_and(other) {
+                    kept.push(entry);
+                }
+            }
+            rest.peek().is_some()
+        });
+        kept.extend(rest);
+        kept
+    }
+
+    fn keys_of_runs(&self, query: &Query) -> Result<BTreeSet<StageKey>, StoreError> {
+        let runs = self.runs()?.into_iter().filter(|run| query.fits_run(run));
+        Ok(runs.flat_map(|run| run.stages.into_values()).collect())
+    }
+
+    /// Remembers what queries ask of a record.
+    pub(crate) fn index_summary(&self, key: &StageKey, summary: &Summary) {
+        let name = Tree::Action.key(&[key.as_bytes()]);
+        match summary.to_bytes() {
+            Some(value) => self.index().put(name, value),
+            None => self.index().remove(name),
+        }
+    }
+}
