@@ -29,8 +29,7 @@ pub(super) fn started(
             json!(explanation.cost.as_ref().map(|cost| cost.seconds)),
         ),
     ];
-    log.event("stage_started", named(fields))?;
-    Ok(log.update(|record| record.stages.extend([(stage.name.to_string(), key)]))?)
+    Ok(log.event("stage_started", named(fields))?)
 }
 
 /// A stage has its result.

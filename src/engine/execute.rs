@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mitune_stages::stage::{ExternalDigests, LazyDevice};
-use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunStatus, StageKey, Store};
+use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunRecord, RunStatus, StageKey, Store};
 use serde::Serialize;
 
 use super::compute::{Work, check_outputs, content, input_rows};
@@ -129,12 +129,18 @@ impl Engine<'_> {
             let result = match self.store.lookup(&key) {
                 Lookup::Hit(record) => {
                     check_outputs(stage, &record.outputs)?;
+                    self.store.mend_preimage(&record, &value)?;
                     StageResult {
                         outcome: Outcome::Reused,
                         record: *record,
                     }
                 }
                 Lookup::Miss(reason) => {
+                    // Hours may pass now: what this run found so far must not be collected meanwhile.
+                    log.update(|record| {
+                        name_stages(record, pipeline, &stages);
+                        record.stages.insert(stage.name.to_string(), key);
+                    })?;
                     let rows = |port: &str| input_rows(stage, &stages, port);
                     let explanation = explainer.explain(stage, &value, reason, &rows)?;
                     events::started(log, stage, key, &explanation)?;
@@ -161,14 +167,17 @@ impl Engine<'_> {
                 .stage_finished(stages.len(), stage, result.outcome, time);
             stages.push(result);
         }
-        log.update(|record| {
-            for (stage, result) in pipeline.stages.iter().zip(&stages) {
-                record.stages.insert(stage.name.to_string(), result.record.key);
-            }
-        })?;
+        log.update(|record| name_stages(record, pipeline, &stages))?;
         Ok(RunSummary {
             run: log.id(),
             stages,
         })
+    }
+}
+
+/// Enters the stages that have their results into the record of the run, which keeps them.
+fn name_stages(record: &mut RunRecord, pipeline: &Pipeline, stages: &[StageResult]) {
+    for (stage, result) in pipeline.stages.iter().zip(stages) {
+        record.stages.insert(stage.name.to_string(), result.record.key);
     }
 }

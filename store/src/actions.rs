@@ -60,6 +60,18 @@ impl Store {
         })
     }
 
+    /// Stores the value a key was derived from again if the blob of a record is gone; nothing else needs it, so a result
+    /// is none the worse without.
+    ///
+    /// # Errors
+    /// Those of [`Store::put_preimage`].
+    pub fn mend_preimage(&self, record: &ActionRecord, preimage: &Value) -> Result<(), StoreError> {
+        if self.writable() && !self.is_there(&self.layout().blob(&record.preimage)) {
+            self.put_preimage(preimage)?;
+        }
+        Ok(())
+    }
+
     /// Publishes the validated result of a stage: the first one wins and everybody adopts it.
     ///
     /// A later result with other contents is kept under `divergent/`; use [`ActionRecord::same_results`] to tell. A
@@ -77,6 +89,7 @@ impl Store {
             });
         }
         self.inspect_results(&record, Look::Size)?;
+        self.hold_all(&self.result_blobs(&record))?;
         record.sig = None;
         record.sig = self.signature(domain::SIGNED_ACTION, &record)?;
         let bytes = sealed::seal(domain::ACTION_RECORD, &record)?;
@@ -95,10 +108,18 @@ impl Store {
 
     /// Gives a record, as these bytes, its name, unless a good one has it.
     pub(crate) fn publish_bytes(&self, record: ActionRecord, bytes: &[u8]) -> Result<Published, StoreError> {
+        let blobs = self.result_blobs(&record);
         let staged = self.stage_bytes(bytes)?;
         let path = self.layout().action(&record.key);
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
+                if let Err(doubt) = self.still_there(&blobs) {
+                    if let Ok(metadata) = self.files().metadata(&path) {
+                        self.displace(&record, &Identity::of(&metadata))?;
+                    }
+                    return Err(doubt.into());
+                }
+                self.forget_drop(&record.key);
                 self.index_published(&record, &path);
                 return Ok(Published::Won(record));
             }
@@ -109,10 +130,15 @@ impl Store {
             match self.read_action(&record.key)? {
                 Sealed::Good(winner) => match self.inspect_results(&winner, Look::Once) {
                     Ok(()) => {
+                        self.renew(&path);
+                        if self.hold_all(&self.result_blobs(&winner)).is_err() || !self.is_there(&path) {
+                            continue;
+                        }
                         if !winner.same_results(&record) {
                             let name = FileDigest::of(bytes);
                             publish(&staged, &self.layout().divergent(&record.key, &name))?;
                         }
+                        self.forget_drop(&record.key);
                         return Ok(Published::Adopted(winner));
                     }
                     Err(Doubt::Unreadable(error)) => return Err(error.into()),
@@ -146,7 +172,7 @@ impl Store {
     }
 
     /// Moves a record whose blobs are gone out of the way, keeping it as history.
-    fn displace(&self, record: &ActionRecord, judged: &Identity) -> Result<(), StoreError> {
+    pub(crate) fn displace(&self, record: &ActionRecord, judged: &Identity) -> Result<(), StoreError> {
         let name = FileDigest::of(&sealed::seal(domain::ACTION_RECORD, record)?);
         let aside = self.layout().divergent(&record.key, &name);
         move_if_same(self.files(), &self.layout().action(&record.key), &aside, judged);

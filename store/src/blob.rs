@@ -1,8 +1,8 @@
 //! Blobs: bytes named by their hash.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 use crate::file_system::{Reading, is_lasting};
@@ -44,9 +44,6 @@ impl From<Doubt> for StoreError {
 
 const CHUNK: usize = 1 << 20;
 
-/// Names a blob is touched after this long, so that a collector sees it is in use.
-const TOUCH_AFTER: Duration = Duration::from_secs(24 * 3600);
-
 impl Store {
     /// Reads a blob, hashing it.
     ///
@@ -65,7 +62,7 @@ impl Store {
 
     fn read_here(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
         let path = self.layout().blob(file);
-        let (handle, metadata) = match self.files().open_regular(&path) {
+        let (handle, metadata) = match self.open_blob(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::MissingBlob(*file));
@@ -128,7 +125,7 @@ impl Store {
         look: Look,
     ) -> Result<u64, Doubt> {
         let path = self.layout().blob(file);
-        let (handle, metadata) = match self.files().open_regular(&path) {
+        let (handle, metadata) = match self.open_blob(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Doubt::Missing(*file)),
             Err(error) => return Err(self.unreadable(file, error)),
@@ -169,7 +166,7 @@ impl Store {
     /// Tells whether a good blob is there, and makes sure that its name is durable before anybody relies on it.
     pub(crate) fn has_durable(&self, file: &FileDigest, size: u64) -> Result<bool, StoreError> {
         let path = self.layout().blob(file);
-        if !self.files().exists(&path) || !self.keep_existing(file, size)? {
+        if !self.is_there(&path) || !self.keep_existing(file, size)? {
             return Ok(false);
         }
         self.volume().sync_name(&path)?;
@@ -179,12 +176,19 @@ impl Store {
     /// Checks a blob that was there before; returns whether it can stay.
     pub(crate) fn keep_existing(&self, file: &FileDigest, size: u64) -> Result<bool, StoreError> {
         match self.inspect_here(file, Some(size), Look::Once) {
-            Ok(_) => {
-                self.touch(file);
-                Ok(true)
-            }
+            Ok(_) => Ok(self.hold(file)),
             Err(Doubt::Unreadable(error)) => Err(error.into()),
             Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) => Ok(false),
+        }
+    }
+
+    /// Opens a blob, if need be out of the trash.
+    fn open_blob(&self, path: &Path) -> io::Result<(File, Metadata)> {
+        match self.files().open_regular(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.revive(path) => {
+                self.files().open_regular(path)
+            }
+            opened => opened,
         }
     }
 
@@ -213,26 +217,6 @@ impl Store {
         Doubt::Corrupt {
             file: *file,
             reason: format!("its bytes hash to `{}`", found.short()),
-        }
-    }
-
-    /// Renews the time of a blob that is relied on again; only its owner may, so failing is no error.
-    fn touch(&self, file: &FileDigest) {
-        let path = self.layout().blob(file);
-        let Ok((handle, before)) = self.files().open_regular(&path) else {
-            return;
-        };
-        let now = SystemTime::now();
-        let recent = before
-            .modified()
-            .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age < TOUCH_AFTER));
-        if recent || self.files().set_modified(&handle, now).is_err() {
-            return;
-        }
-        if let Ok(after) = handle.metadata()
-            && self.verified().contains(file, &Identity::of(&before))
-        {
-            self.verified().insert(*file, Identity::of(&after));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::publish::{Placed, publish};
 use crate::sealed::{self, Sealed};
 use crate::store::Store;
 
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Checkpoints kept besides those marked to keep.
 const KEPT: usize = 2;
@@ -52,6 +52,8 @@ impl Store {
         for file in checkpoint.blobs.values() {
             self.inspect(file, None, Look::Size)?;
         }
+        self.hold_all(checkpoint.blobs.values())?;
+        let blobs: Vec<FileDigest> = checkpoint.blobs.values().copied().collect();
         let step = checkpoint.step;
         let path = self.layout().checkpoint(key, step);
         let record = CheckpointRecord {
@@ -62,6 +64,8 @@ impl Store {
         let staged = self.stage_bytes(&sealed::seal(domain::CHECKPOINT, &record)?)?;
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New || self.good_checkpoint(key, step).is_some() {
+                self.renew(&path);
+                self.still_there(&blobs)?;
                 self.drop_old_checkpoints(key)?;
                 return Ok(());
             }
@@ -74,6 +78,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the checkpoints cannot be listed.
     pub fn latest_checkpoint(&self, key: &StageKey) -> Result<Option<Checkpoint>, StoreError> {
+        self.revive_directory(&self.layout().checkpoints(key));
         let steps = self.checkpoint_steps(key)?;
         Ok(steps
             .into_iter()

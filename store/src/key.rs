@@ -24,6 +24,7 @@ pub(crate) mod domain {
     pub(crate) const TOMBSTONE: &str = "mitune 2026 tombstone record v1";
     pub(crate) const SIGNED_ACTION: &str = "mitune 2026 signed action record v1";
     pub(crate) const SIGNED_SHARD: &str = "mitune 2026 signed shard record v1";
+    pub(crate) const PIN: &str = "mitune 2026 pin record v1";
 }
 
 /// Hashes bytes within a domain.

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use ulid::Ulid;
+
 use crate::digest::Digest;
 use crate::id::{FamilyKey, FileDigest, StageKey};
 use crate::lease::LeaseKey;
+use crate::roots::PinName;
 use crate::run::RunId;
 
 /// The directories at the top of a store.
@@ -20,7 +23,9 @@ pub(crate) const DIRECTORIES: [&str; 8] = [
 ];
 
 /// Further directories at the top, made when something is put into them; stores of older programs lack them.
-pub(crate) const ON_DEMAND: [&str; 6] = ["leases", "invalid", "roots", "trash", "keys", "remotes"];
+pub(crate) const ON_DEMAND: [&str; 7] = [
+    "leases", "invalid", "roots", "trash", "keys", "remotes", "dropped",
+];
 
 /// Names the files of one store; nothing else joins paths.
 #[derive(Debug)]
@@ -118,6 +123,37 @@ impl Layout {
 
     pub(crate) fn quarantine(&self, name: &str) -> PathBuf {
         self.root.join("quarantine").join(name)
+    }
+
+    pub(crate) fn pins(&self) -> PathBuf {
+        self.root.join("roots").join("pins")
+    }
+
+    pub(crate) fn pin(&self, name: &PinName) -> PathBuf {
+        self.pins().join(format!("{name}.json"))
+    }
+
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
+    pub(crate) fn trash_batch(&self, batch: &Ulid) -> PathBuf {
+        self.trash().join(batch.to_string())
+    }
+
+    /// Where a file of this store lies while it is in the trash; `None` for a path outside of the store.
+    pub(crate) fn trashed(&self, batch: &Ulid, path: &Path) -> Option<PathBuf> {
+        Some(self.trash_batch(batch).join(path.strip_prefix(&self.root).ok()?))
+    }
+
+    /// Says that the results of a stage were collected although its record stays.
+    pub(crate) fn dropped(&self, key: &StageKey) -> PathBuf {
+        self.fanned("dropped", key.digest()).join(key.to_string())
+    }
+
+    /// Says which process collects the store.
+    pub(crate) fn collector(&self) -> PathBuf {
+        self.trash().join("collector.json")
     }
 
     fn fanned(&self, directory: &'static str, digest: &Digest) -> PathBuf {

@@ -27,18 +27,21 @@
 )]
 
 mod actions;
+mod age;
 mod artifact;
 mod batch;
 mod blob;
 mod blob_writer;
 mod canonical;
 mod checkpoint;
+mod collect;
 #[cfg(test)]
 mod crash_matrix;
 mod digest;
 mod directory;
 mod error;
 mod export;
+mod fan;
 mod file_system;
 mod format;
 mod history;
@@ -61,17 +64,21 @@ mod quarantine;
 mod query;
 mod record;
 pub mod remote;
+mod renewal;
+mod roots;
 mod run;
 mod sealed;
 mod shard;
 mod shard_listing;
 mod sharing;
 mod staging;
+mod staging_owner;
 mod store;
 mod table;
 mod tensors;
 mod timestamp;
 mod tombstone;
+mod trash;
 pub mod trust;
 mod verify;
 mod volume;
@@ -83,6 +90,10 @@ pub use crate::batch::Batch;
 pub use crate::blob_writer::BlobWriter;
 pub use crate::canonical::{CanonicalError, Difference, Value, differences, encode};
 pub use crate::checkpoint::Checkpoint;
+pub use crate::collect::{
+    Amount, Chain, ChainStep, CollectError, CollectOptions, CollectReport, KeepRounds, Reason, Root,
+    RootCounts,
+};
 pub use crate::digest::{Digest, DigestError};
 pub use crate::directory::{DirectoryEntry, DirectoryFile};
 pub use crate::error::StoreError;
@@ -100,6 +111,7 @@ pub use crate::open_options::OpenOptions;
 pub use crate::path_error::PathError;
 pub use crate::query::{MetricCondition, MetricError, Query};
 pub use crate::record::{ActionRecord, Effort, InputRecord, Producer};
+pub use crate::roots::{KeptRun, KeptWhy, Pin, PinError, PinName, PinNameError, PinTarget};
 pub use crate::run::{RunEvent, RunId, RunLog, RunRecord, RunStatus};
 pub use crate::shard::{ShardItem, ShardRecord};
 pub use crate::shard_listing::ShardListing;
@@ -109,4 +121,6 @@ pub use crate::table::{Part, TableError, TableReader, row_digests};
 pub use crate::tensors::{TensorBytes, TensorError, tensors_content};
 pub use crate::timestamp::Timestamp;
 pub use crate::tombstone::Tombstone;
-pub use crate::verify::{VerifyDepth, VerifyFinding, VerifyReport};
+pub use crate::verify::{
+    RepairSource, Sample, SampleError, VerifyDepth, VerifyFinding, VerifyOutcome, VerifyReport,
+};

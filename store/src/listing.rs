@@ -1,10 +1,6 @@
 //! What is in the store.
 
-use std::fs::Metadata;
-use std::path::PathBuf;
-
 use crate::artifact::Artifact;
-use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::id::{FileDigest, StageKey};
 use crate::path_error::AtPath;
@@ -136,35 +132,5 @@ impl Store {
             .into_iter()
             .map(|(_, digest)| StageKey::new(digest))
             .collect())
-    }
-
-    /// Lists the entries two levels below a directory whose names are digests with the given ending.
-    pub(crate) fn fanned(
-        &self,
-        name: &'static str,
-        ending: &str,
-    ) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
-        let directory = self.layout().directory(name);
-        let mut found = Vec::new();
-        for fan in self.entries(&directory)? {
-            let fan = fan.path();
-            let is_directory = |metadata: Metadata| metadata.is_dir();
-            if !self.files().metadata(&fan).is_ok_and(is_directory) {
-                continue;
-            }
-            for entry in self.entries(&fan)? {
-                let name = entry.file_name();
-                let digest = name
-                    .to_str()
-                    .and_then(|name| name.strip_suffix(ending)?.parse::<Digest>().ok());
-                found.extend(
-                    digest
-                        .filter(|digest| fan.ends_with(digest.fan()))
-                        .map(|digest| (entry.path(), digest)),
-                );
-            }
-        }
-        found.sort_unstable_by_key(|(_, digest)| *digest);
-        Ok(found)
     }
 }

@@ -114,8 +114,12 @@ impl Store {
     /// Reads an action record without looking at its blobs; a damaged one is set aside.
     pub(crate) fn read_action(&self, key: &StageKey) -> Result<Sealed<ActionRecord>, PathError> {
         let path = self.layout().action(key);
-        let mut sealed =
-            sealed::read::<ActionRecord>(self.files(), &path, domain::ACTION_RECORD, record::VERSION)?;
+        let read =
+            || sealed::read::<ActionRecord>(self.files(), &path, domain::ACTION_RECORD, record::VERSION);
+        let mut sealed = read()?;
+        if matches!(sealed, Sealed::Absent) && self.revive(&path) {
+            sealed = read()?;
+        }
         if let Sealed::Good(record) = &sealed
             && record.key != *key
             && let Ok(metadata) = self.files().metadata(&path)

@@ -1,10 +1,12 @@
 //! How a store is opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::file_system::{FileSystem, OsFileSystem};
 use crate::index::IndexChoice;
 use crate::lease::LeaseSettings;
+use crate::renewal::RENEW_AFTER;
 
 /// How a store is opened; the default creates it if it is absent.
 #[derive(Debug, Clone)]
@@ -13,6 +15,7 @@ pub struct OpenOptions {
     pub(crate) file_system: Arc<dyn FileSystem>,
     pub(crate) leases: LeaseSettings,
     pub(crate) index: IndexChoice,
+    pub(crate) renew_after: Duration,
 }
 
 impl Default for OpenOptions {
@@ -22,6 +25,7 @@ impl Default for OpenOptions {
             file_system: Arc::new(OsFileSystem),
             leases: LeaseSettings::default(),
             index: IndexChoice::default(),
+            renew_after: RENEW_AFTER,
         }
     }
 }
@@ -43,6 +47,15 @@ impl OpenOptions {
     #[must_use]
     pub fn leases(self, leases: LeaseSettings) -> Self {
         Self { leases, ..self }
+    }
+
+    /// Sets the age from which files that are relied on again get a new time; by default an hour.
+    ///
+    /// A collector spares files for this long beyond its grace, so it must not be longer in any writer than in the
+    /// collector.
+    #[must_use]
+    pub fn renew_after(self, renew_after: Duration) -> Self {
+        Self { renew_after, ..self }
     }
 
     /// Takes the place of the operating system.

@@ -96,6 +96,11 @@ struct LogState {
 }
 
 impl RunId {
+    /// Returns when the run began, by the clock of its host.
+    pub fn time(&self) -> Timestamp {
+        Timestamp(self.0.timestamp_ms())
+    }
+
     /// Makes a new identifier from the time and chance.
     pub fn generate() -> Self {
         Self(Ulid::generate())

@@ -120,10 +120,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the directory cannot be listed.
     pub fn shards(&self, family: &FamilyKey) -> Result<Vec<ShardRecord>, StoreError> {
+        self.revive_directory(&self.layout().family(family));
         self.shards_elsewhere(family)?;
         let mut shards = Vec::new();
         for name in self.shard_names(family)? {
             if let Some(record) = self.good_shard(family, &name) {
+                // Hours may pass before a record of a stage names these blobs.
+                self.renew(&self.layout().shard(family, &name));
+                self.hold(&record.blob);
                 shards.push(record);
             }
         }
@@ -183,11 +187,15 @@ impl Store {
         let staged = self.stage_bytes(&sealed::seal(domain::SHARD_RECORD, &record)?)?;
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
+                self.still_there([&record.blob])?;
                 self.write_back(Object::Shard(record.family, name));
                 return Ok(record);
             }
             if let Some(winner) = self.good_shard(&record.family, &name) {
-                return Ok(winner);
+                self.renew(&path);
+                if self.hold(&winner.blob) && self.is_there(&path) {
+                    return Ok(winner);
+                }
             }
         }
         Err(StoreError::Contention(path.display().to_string()))

@@ -36,11 +36,10 @@ impl Staging {
 
     /// Names the owner of a staging directory: host, boot, process and a random part.
     pub(crate) fn owner() -> String {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let boot: String = boot.chars().filter(char::is_ascii_hexdigit).take(12).collect();
         format!(
-            "{}.{boot}.{}.{}",
+            "{}.{}.{}.{}",
             host_name(),
+            boot_id(),
             std::process::id(),
             Ulid::generate()
         )
@@ -52,6 +51,12 @@ impl Drop for Staging {
         // Fails while a file is still staged, which then stays for the collector of old staging directories.
         let _ = self.volume.files().remove_directory(&self.directory);
     }
+}
+
+/// Returns the first digits of what tells this start of the host from others; empty where nothing does.
+pub(crate) fn boot_id() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    boot.chars().filter(char::is_ascii_hexdigit).take(12).collect()
 }
 
 /// Returns the host name with everything but letters, digits and `-` replaced, so that it can be part of a file name.

@@ -4,6 +4,7 @@ use std::fs::DirEntry;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ulid::Ulid;
 
@@ -39,6 +40,7 @@ struct Shared {
     index: Arc<IndexHandle>,
     leases: Arc<LeaseMemory>,
     sharing: OnceLock<Sharing>,
+    renew_after: Duration,
 }
 
 impl Store {
@@ -92,6 +94,7 @@ impl Store {
                 index,
                 leases: Arc::new(LeaseMemory::new(options.leases)),
                 sharing: OnceLock::new(),
+                renew_after: options.renew_after,
             }),
         })
     }
@@ -146,6 +149,10 @@ impl Store {
 
     pub(crate) fn sharing(&self) -> Option<&Sharing> {
         self.shared.sharing.get()
+    }
+
+    pub(crate) fn renew_after(&self) -> Duration {
+        self.shared.renew_after
     }
 
     /// The system calls of this store.

@@ -180,7 +180,7 @@ fn artifacts_can_be_listed_shown_exported_and_verified() {
     let blob = blob.join(summary["digest"].as_str().unwrap());
     std::fs::remove_file(&blob).unwrap();
     let verified = run(place.path(), &["store", "verify", "--json"]);
-    assert_eq!(verified.code, Some(1));
+    assert_eq!(verified.code, Some(2));
     assert_eq!(
         serde_json::from_str::<Value>(&verified.stdout).unwrap()["clean"],
         false

@@ -10,6 +10,7 @@ mod adapter_merging;
 mod adapter_place;
 mod bad_input;
 mod cli;
+mod collection;
 #[cfg(feature = "wgpu")]
 mod devices;
 mod diff_and_lineage;
@@ -20,6 +21,7 @@ mod interruption;
 mod invalid_specs;
 mod joining;
 mod keys;
+mod lost_files;
 mod mishaps;
 mod program;
 mod references;

@@ -1,11 +1,15 @@
 //! `mitune store`
 
 mod cat;
+mod collect;
 mod export;
 pub(super) mod find;
 mod forget;
 mod list;
+mod pin;
+mod quantity;
 mod reindex;
+mod roots;
 mod show;
 mod verify;
 
@@ -40,11 +44,31 @@ enum StoreCommand {
         /// First digits of a file digest or a content digest
         digest: String,
     },
-    /// Check that what the store holds is what was written
-    Verify {
-        /// Read every byte instead of looking at sizes only
-        #[arg(long)]
-        full: bool,
+    /// Check that what the store holds is what was written, and mend it
+    ///
+    /// The exit code is 0 if nothing is wrong, 1 if everything that was wrong is mended, and 2 if something is lost here:
+    /// the next run that needs it computes it again.
+    Verify(#[command(flatten)] verify::VerifyArguments),
+    /// Say what can be removed because nothing needs it any more, or remove it
+    ///
+    /// Kept is what pins, runs, work in progress and recent records lead to. What is collected goes to the trash of the
+    /// store first; a collection a day later removes it for good, unless it was needed in the meantime.
+    Gc(#[command(flatten)] collect::CollectArguments),
+    /// Keep a run, a stage or an artifact whatever its age
+    Pin(#[command(flatten)] pin::PinArguments),
+    /// Remove a pin
+    Unpin {
+        /// Name of the pin
+        name: mitune_store::PinName,
+    },
+    /// List what a collection starts from
+    Roots,
+    /// Show what keeps a blob, an artifact or a stage
+    ///
+    /// The exit code is 1 if nothing does.
+    Why {
+        /// First digits of a digest or key
+        digest: String,
     },
     /// Disown the result of a stage: no copy of it is used again, here or where it is pushed to
     Forget {
@@ -63,12 +87,15 @@ enum StoreCommand {
     },
 }
 
-/// Runs a command on the store; the exit code is 1 if `verify` found damage.
+/// Runs a command on the store; the exit code of `verify` tells what it found.
 pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8, Failure> {
     let store = session.existing_store()?;
     if matches!(
         &arguments.command,
-        StoreCommand::Cat { .. } | StoreCommand::Export { .. } | StoreCommand::Forget { .. }
+        StoreCommand::Cat { .. }
+            | StoreCommand::Export { .. }
+            | StoreCommand::Forget { .. }
+            | StoreCommand::Verify(_)
     ) {
         attach(&store)?;
     }
@@ -77,8 +104,13 @@ pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8
         StoreCommand::Reindex => reindex::run(&store, session.json).map(|()| 0),
         StoreCommand::Show { digest } => show::run(&store, &digest).map(|()| 0),
         StoreCommand::Cat { digest } => cat::run(&store, &digest).map(|()| 0),
-        StoreCommand::Verify { full } => verify::run(&store, full, session.json),
         StoreCommand::Forget { key, why } => forget::run(&store, &key, &why).map(|()| 0),
+        StoreCommand::Verify(arguments) => verify::run(&store, &arguments, session.json),
+        StoreCommand::Gc(arguments) => collect::run(&store, &arguments, session.json),
+        StoreCommand::Pin(arguments) => pin::pin(&store, &arguments, session.json).map(|()| 0),
+        StoreCommand::Unpin { name } => pin::unpin(&store, &name).map(|()| 0),
+        StoreCommand::Roots => roots::roots(&store, session.json).map(|()| 0),
+        StoreCommand::Why { digest } => roots::why(&store, &digest, session.json),
         StoreCommand::Export { digest, path } => export::run(&store, &digest, &path).map(|()| 0),
     }
 }

@@ -23,6 +23,10 @@ impl LeaseKey {
         Self(key::derive(domain::PORTION, &bytes))
     }
 
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.0
+    }
+
     pub(crate) fn new(digest: Digest) -> Self {
         Self(digest)
     }

@@ -86,13 +86,15 @@ fn a_damaged_description_is_written_again_and_a_damaged_run_left_out() {
         );
         let store = Store::open(root.path()).unwrap();
         assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)), "{how:?}");
-        assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+        let report = store.verify(VerifyDepth::Full).unwrap();
+        assert_eq!(report.corrupt.len(), 1, "{report:?}");
+        assert_eq!(report.corrupt[0].what, format!("Run `{}`", lost.id()));
         let runs: Vec<_> = store.runs().unwrap().into_iter().map(|run| run.id).collect();
         assert_eq!(runs, [kept.id()], "{how:?}");
         assert_eq!(
             files(&root.path().join("quarantine")).len(),
-            1,
-            "the damaged description"
+            2,
+            "the damaged description and the damaged run"
         );
 
         // A directory that only a newer program knows says that its description must not be guessed.

@@ -6,7 +6,12 @@
     reason = "children report to the test that started them"
 )]
 
+mod aging;
 mod clock;
+mod collect;
+mod collect_beside_writers;
+mod collect_model;
+mod collect_scale;
 mod concurrent;
 mod corruption;
 mod crash;

@@ -1,9 +1,10 @@
 //! What a check of the whole store finds.
 
-use mitune_store::{FamilyKey, Part, Store, VerifyDepth, row_digests};
+use mitune_store::{CollectOptions, FamilyKey, Lookup, Part, Store, VerifyDepth, VerifyOutcome, row_digests};
 
+use crate::aging::make_all_old;
 use crate::corruption::{blob, publish, publish_shard};
-use crate::sample::{Damage, candidate_schema, candidates, damage, key, preimage, record};
+use crate::sample::{DAMAGES, Damage, candidate_schema, candidates, damage, files, key, preimage, record};
 
 #[test]
 fn verify_finds_what_lookups_never_touched() {
@@ -25,6 +26,12 @@ fn verify_finds_what_lookups_never_touched() {
     assert_eq!(full.corrupt.len(), 1, "{full:?}");
     assert_eq!(full.corrupt[0].what, format!("Blob `{}`", flipped.short()));
 
+    // The record is no result any more, so a second look finds nothing wrong.
+    assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+    assert!(matches!(store.lookup(&key("all")), Lookup::Miss(_)));
+
+    publish(&store);
+    std::fs::remove_file(blob(root.path(), &flipped)).unwrap();
     std::fs::remove_file(blob(root.path(), &record.outputs["table"].file)).unwrap();
     let quick = store.verify(VerifyDepth::Quick).unwrap();
     let missing: Vec<_> = quick.missing.iter().map(|finding| finding.what.clone()).collect();
@@ -56,4 +63,83 @@ fn full_verification_finds_contents_that_were_claimed_wrongly() {
     let report = store.verify(VerifyDepth::Full).unwrap();
     assert_eq!(report.corrupt.len(), 1, "{report:?}");
     assert!(report.corrupt[0].what.starts_with("Output `rows`"));
+}
+
+#[test]
+fn what_the_trash_or_another_store_has_is_mended() {
+    for how in DAMAGES {
+        for from_trash in [true, false] {
+            let root = tempfile::tempdir().unwrap();
+            let store = Store::open(root.path()).unwrap();
+            let elsewhere = tempfile::tempdir().unwrap();
+            let other = Store::open(elsewhere.path()).unwrap();
+            let record = publish(&store).into_record();
+            if from_trash {
+                // Everything is collected, then a run needs it again and finds copies that are damaged meanwhile.
+                make_all_old(root.path(), 40);
+                store.collect(&CollectOptions::default()).unwrap();
+                let batch = std::fs::read_dir(root.path().join("trash"))
+                    .unwrap()
+                    .next()
+                    .unwrap()
+                    .unwrap()
+                    .path();
+                for trashed in files(&batch) {
+                    let place = root.path().join(trashed.strip_prefix(&batch).unwrap());
+                    std::fs::copy(&trashed, &place).unwrap();
+                    damage(&place, how);
+                }
+            } else {
+                publish(&other);
+                files(&root.path().join("blobs"))
+                    .iter()
+                    .for_each(|path| damage(path, how));
+            }
+            let sources: &[&dyn mitune_store::RepairSource] = if from_trash { &[] } else { &[&other] };
+            let report = store.verify_with(VerifyDepth::Full, sources).unwrap();
+            assert_eq!(
+                report.outcome(),
+                VerifyOutcome::Repaired,
+                "{how:?} {from_trash}: {report:?}"
+            );
+            let count = files(&root.path().join("blobs")).len();
+            assert!(report.repaired.len() >= count, "{count} blobs: {report:?}");
+            let source = if from_trash {
+                "restored from the trash"
+            } else {
+                "restored from store `"
+            };
+            assert!(report.repaired[0].reason.contains(source), "{report:?}");
+            assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+            match store.lookup(&key("all")) {
+                Lookup::Hit(found) => assert_eq!(found.outputs, record.outputs),
+                Lookup::Miss(reason) => panic!("{how:?} {from_trash}: {reason}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sample_reads_its_part_of_the_blobs() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    for number in 0..40_u32 {
+        let file = store.put_bytes(&number.to_le_bytes()).unwrap();
+        damage(&blob(root.path(), &file), Damage::Flip);
+    }
+    let mut found = 0;
+    for part in 1..=4 {
+        let depth = VerifyDepth::Sample(format!("{part}/4").parse().unwrap());
+        let report = store.verify(depth).unwrap();
+        // Nothing names them, so nothing is lost.
+        assert_eq!(report.outcome(), VerifyOutcome::Repaired);
+        assert!(
+            (1..40).contains(&report.repaired.len()),
+            "{}",
+            report.repaired.len()
+        );
+        found += report.repaired.len();
+    }
+    assert_eq!(found, 40);
+    assert!(files(&root.path().join("blobs")).is_empty());
 }

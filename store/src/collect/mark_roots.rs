@@ -1,0 +1,219 @@
+//! Marking from everything a collection starts from.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::error::CollectError;
+use super::mark::{Keep, Mark};
+use super::options::CollectOptions;
+use super::report::RootCounts;
+use crate::age::age;
+use crate::error::StoreError;
+use crate::id::{FamilyKey, StageKey};
+use crate::roots::{PinError, PinTarget};
+use crate::run::{RunRecord, RunStatus};
+use crate::store::Store;
+
+impl CollectOptions {
+    /// Returns how long records are kept for their age alone.
+    ///
+    /// Whoever asks for less than all results of the runs that are kept wants them gone before the runs are old.
+    pub(crate) fn recent(&self, store: &Store) -> Duration {
+        let selects = self.max_bytes.is_some() || self.keep_rounds.is_some() || self.drop_intermediates;
+        let recent = if selects {
+            self.grace
+        } else {
+            self.older_than.max(self.grace)
+        };
+        recent.saturating_add(store.renew_after())
+    }
+}
+
+/// Marks what pins, runs, leases and recent records lead to.
+pub(crate) fn mark_roots<'s>(
+    store: &'s Store,
+    options: &CollectOptions,
+    now: SystemTime,
+) -> Result<(Mark<'s>, RootCounts), CollectError> {
+    let mut mark = Mark::new(store, options.max_bytes.is_some());
+    let mut counts = RootCounts::default();
+    for pin in store.pins().map_err(pin_error)? {
+        counts.pins += 1;
+        match pin.target {
+            PinTarget::Run(run) => {
+                let record = store.read_run(&run).ok_or_else(|| PinError::Unreadable {
+                    name: pin.name,
+                    reason: format!("the record of run `{run}` is gone or damaged"),
+                });
+                for key in record.map_err(pin_error)?.stages.into_values() {
+                    mark.stage(key, Keep::Results)?;
+                }
+            }
+            PinTarget::Stage(key) => mark.stage(key, Keep::Results)?,
+            PinTarget::Artifact { stage, artifact } => {
+                mark.stage(stage, Keep::Record)?;
+                mark.artifact(artifact.kind, &artifact.file)?;
+            }
+        }
+    }
+    for key in store.leased()? {
+        counts.leases += 1;
+        mark.stage(key, Keep::Results)?;
+    }
+    counts.recent = mark_recent(store, &mut mark, options.recent(store), now)?;
+    for run in store.kept_runs(options.keep_runs, options.older_than, now)? {
+        let kept = run.why.is_some() && {
+            let record = store.read_run(&run.id);
+            let limit = options.max_bytes.unwrap_or(u64::MAX);
+            mark.within(limit, |mark| {
+                record.map_or(Ok(()), |record| mark_run(store, mark, &record, options))
+            })?
+        };
+        if kept {
+            counts.runs += 1;
+        } else {
+            counts.runs_given_up += 1;
+        }
+    }
+    mark_checkpoints(store, &mut mark)?;
+    Ok((mark, counts))
+}
+
+fn mark_run(
+    store: &Store,
+    mark: &mut Mark<'_>,
+    run: &RunRecord,
+    options: &CollectOptions,
+) -> Result<(), CollectError> {
+    // What an unfinished run has is what it goes on with.
+    let selects = run.status == RunStatus::Succeeded;
+    let mut read = BTreeSet::new();
+    if selects && options.drop_intermediates {
+        for key in run.stages.values() {
+            if let Some(links) = store.action_links(key)? {
+                read.extend(links.inputs());
+            }
+        }
+    }
+    let rounds = options.keep_rounds.filter(|_| selects);
+    let last = rounds.and_then(|rounds| run.stages.keys().filter_map(|name| (rounds.round_of)(name)).max());
+    for (name, key) in &run.stages {
+        let early = rounds.zip(last).is_some_and(|(rounds, last)| {
+            (rounds.round_of)(name).is_some_and(|round| round.saturating_add(rounds.newest) <= last)
+        });
+        let keep = if early || read.contains(key) {
+            Keep::Record
+        } else {
+            Keep::Results
+        };
+        mark.stage(*key, keep)?;
+    }
+    Ok(())
+}
+
+/// Marks what records lead to that are kept for their age alone, and returns how many these are.
+fn mark_recent(
+    store: &Store,
+    mark: &mut Mark<'_>,
+    recent: Duration,
+    now: SystemTime,
+) -> Result<u64, CollectError> {
+    let is_recent = |path: &PathBuf| {
+        let metadata = store.files().metadata(path);
+        metadata.is_ok_and(|metadata| age(now, &metadata) < recent)
+    };
+    let mut count = 0;
+    for fan in store.fans("actions")? {
+        for (path, digest) in store.fan_entries(&fan, ".json")? {
+            if is_recent(&path) {
+                count += 1;
+                mark.stage(StageKey::new(digest), Keep::Results)?;
+            }
+        }
+    }
+    for fan in store.fans("shards")? {
+        for (_, family) in store.fan_entries(&fan, "")? {
+            for (path, _) in shard_paths(store, &FamilyKey::new(family))? {
+                if is_recent(&path)
+                    && let Some(links) = store.shard_links(&path)?
+                {
+                    count += 1;
+                    mark.blob(&links.blob);
+                }
+            }
+        }
+    }
+    for fan in store.fans("checkpoints")? {
+        for (_, key) in store.fan_entries(&fan, "")? {
+            for (path, _) in checkpoint_paths(store, &StageKey::new(key))? {
+                if is_recent(&path)
+                    && let Some(links) = store.checkpoint_links(&path)?
+                {
+                    count += 1;
+                    links.blobs.values().for_each(|file| mark.blob(file));
+                }
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Marks the checkpoints that kept stages can go on from, and those that are to outlive their stage.
+fn mark_checkpoints(store: &Store, mark: &mut Mark<'_>) -> Result<(), CollectError> {
+    for fan in store.fans("checkpoints")? {
+        for (_, key) in store.fan_entries(&fan, "")? {
+            let key = StageKey::new(key);
+            if !mark.has_results(&key) {
+                continue;
+            }
+            for (path, _) in checkpoint_paths(store, &key)? {
+                if let Some(links) = store.checkpoint_links(&path)?
+                    && (links.keep || mark.is_unfinished(&key))
+                {
+                    links.blobs.values().for_each(|file| mark.blob(file));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lists the shard records of a family with the names they are kept under.
+pub(crate) fn shard_paths(
+    store: &Store,
+    family: &FamilyKey,
+) -> Result<Vec<(PathBuf, crate::digest::Digest)>, CollectError> {
+    let names = store.shard_names(family)?;
+    Ok(names
+        .into_iter()
+        .map(|name| (store.layout().shard(family, &name), name))
+        .collect())
+}
+
+/// Lists the checkpoints of a stage with their steps.
+pub(crate) fn checkpoint_paths(store: &Store, key: &StageKey) -> Result<Vec<(PathBuf, u64)>, CollectError> {
+    let steps = store.checkpoint_steps(key)?;
+    Ok(steps
+        .into_iter()
+        .map(|step| (store.layout().checkpoint(key, step), step))
+        .collect())
+}
+
+pub(crate) fn pin_error(error: PinError) -> CollectError {
+    match error {
+        PinError::Store(error) => CollectError::Store(error),
+        error => CollectError::Pin(error),
+    }
+}
+
+impl Store {
+    /// Lists the stages that somebody works on at the moment; keys of other work are among them and lead nowhere.
+    pub(crate) fn leased(&self) -> Result<Vec<StageKey>, StoreError> {
+        let leases = self.leases().list()?;
+        Ok(leases
+            .into_iter()
+            .map(|(key, _)| StageKey::new(*key.digest()))
+            .collect())
+    }
+}

@@ -1,0 +1,111 @@
+//! What was collected and not yet removed for good; whoever needs something of it puts it back.
+//!
+//! A file keeps its path below `trash/<collection>/`. Moving it there and back are single renames, so it is always in
+//! exactly one place, whoever dies or races.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use ulid::Ulid;
+
+use crate::path_error::AtPath;
+use crate::store::Store;
+use crate::volume::{ensure_directory, parent};
+
+impl Store {
+    /// Lists the collections in the trash, oldest first; one that cannot be listed is as good as empty.
+    pub(crate) fn trash_batches(&self) -> Vec<Ulid> {
+        let entries = self
+            .files()
+            .list_if_there(&self.layout().trash())
+            .unwrap_or_default();
+        let mut batches: Vec<Ulid> = entries
+            .into_iter()
+            .filter_map(|entry| Ulid::from_string(entry.file_name().to_str()?).ok())
+            .collect();
+        batches.sort_unstable();
+        batches
+    }
+
+    /// Finds a file of this store in the trash.
+    pub(crate) fn in_trash(&self, path: &Path) -> Option<PathBuf> {
+        self.trash_batches()
+            .into_iter()
+            .rev()
+            .filter_map(|batch| self.layout().trashed(&batch, path))
+            .find(|trashed| self.files().exists(trashed))
+    }
+
+    /// Puts a file back under its name if it lies in the trash; tells whether it is there now.
+    pub(crate) fn revive(&self, path: &Path) -> bool {
+        if !self.writable() {
+            return false;
+        }
+        self.trash_batches()
+            .into_iter()
+            .rev()
+            .filter_map(|batch| self.layout().trashed(&batch, path))
+            .any(|trashed| self.take_back(&trashed, path).is_ok())
+    }
+
+    /// Puts back everything that the trash holds of a directory.
+    pub(crate) fn revive_directory(&self, directory: &Path) {
+        for batch in self.trash_batches() {
+            let Some(trashed) = self.layout().trashed(&batch, directory) else {
+                return;
+            };
+            for entry in self.files().list_if_there(&trashed).unwrap_or_default() {
+                // One that cannot be put back counts as gone.
+                let _ = self.take_back(&entry.path(), &directory.join(entry.file_name()));
+            }
+        }
+    }
+
+    /// Puts a file back that somebody relies on again, as new as if it was written now.
+    fn take_back(&self, trashed: &Path, path: &Path) -> io::Result<()> {
+        self.put_back(trashed, path)?;
+        self.renew(path);
+        Ok(())
+    }
+
+    /// Moves a file from the trash to its name, which must be free, and makes that durable.
+    pub(crate) fn put_back(&self, trashed: &Path, path: &Path) -> io::Result<()> {
+        let files = self.files();
+        let mut moved = files.rename_exclusive(trashed, path);
+        if let Err(error) = &moved {
+            match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::NOENT) if files.exists(trashed) => {
+                    ensure_directory(files, parent(path))
+                        .map_err(|error| io::Error::from(error.io().kind()))?;
+                    moved = files.rename_exclusive(trashed, path);
+                }
+                // Without this operation a second name first, so that the file is never without one.
+                Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                    moved = files.link(trashed, path).and_then(|()| {
+                        files.sync_directory(parent(path))?;
+                        files.remove_file(trashed)
+                    });
+                }
+                _ => {}
+            }
+        }
+        match moved {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        files.sync_directory(parent(path))
+    }
+
+    /// Moves a file to the trash.
+    pub(crate) fn throw_away(&self, path: &Path, trashed: &Path) -> Result<(), crate::path_error::PathError> {
+        let files = self.files();
+        let mut moved = files.rename(path, trashed);
+        if matches!(&moved, Err(error) if error.kind() == ErrorKind::NotFound) {
+            ensure_directory(files, parent(trashed))?;
+            moved = files.rename(path, trashed);
+        }
+        moved.at("move to the trash", path)
+    }
+}

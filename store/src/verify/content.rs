@@ -1,0 +1,47 @@
+//! What an artifact means, worked out anew.
+
+use crate::artifact::{Artifact, ArtifactKind};
+use crate::directory;
+use crate::error::StoreError;
+use crate::id::ContentDigest;
+use crate::identity::Identity;
+use crate::record::ActionRecord;
+use crate::store::Store;
+use crate::table;
+use crate::tensors::tensors_content;
+
+impl Store {
+    /// Works out what an artifact means from its bytes, where that is more than the bytes.
+    pub(super) fn derive_content(&self, artifact: &Artifact) -> Result<Option<ContentDigest>, StoreError> {
+        Ok(match artifact.kind {
+            ArtifactKind::Table | ArtifactKind::Parts => {
+                let reader = self.read_table(artifact, None)?;
+                let schema = reader.schema().clone();
+                let mut rows = Vec::new();
+                for batch in reader {
+                    rows.extend(table::row_digests(&batch?)?);
+                }
+                Some(table::content(&schema, &rows)?)
+            }
+            ArtifactKind::Tensors => Some(tensors_content(&self.read_tensors(artifact)?)),
+            ArtifactKind::Directory => Some(directory::content(&self.read_directory(artifact)?)),
+            ArtifactKind::Json | ArtifactKind::Html => None,
+        })
+    }
+
+    /// Tells whether blobs that are gone here may be had from a remote that does not answer at the moment.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        self.sharing().is_some() || self.remote_names().is_ok_and(|names| !names.is_empty())
+    }
+
+    /// Moves a record whose results are lost out of the way, so that the next run computes them.
+    pub(super) fn invalidate(&self, record: &ActionRecord) {
+        let path = self.layout().action(&record.key);
+        if self.writable()
+            && let Ok(metadata) = self.files().metadata(&path)
+        {
+            // What cannot be moved is a miss all the same, because its blobs are gone.
+            let _ = self.displace(record, &Identity::of(&metadata));
+        }
+    }
+}

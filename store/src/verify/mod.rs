@@ -1,0 +1,247 @@
+//! Checking a whole store, and mending what can be mended.
+
+mod content;
+mod depth;
+mod repair;
+mod report;
+mod unfinished;
+
+use std::collections::BTreeMap;
+
+pub use depth::{Sample, SampleError, VerifyDepth};
+pub use repair::RepairSource;
+pub use report::{VerifyFinding, VerifyOutcome, VerifyReport};
+
+use crate::artifact::Artifact;
+use crate::blob::{Doubt, Look};
+use crate::error::StoreError;
+use crate::id::{FileDigest, StageKey};
+use crate::record::ActionRecord;
+use crate::sealed::Sealed;
+use crate::store::Store;
+
+impl Store {
+    /// Checks records and blobs; what is damaged or gone is mended from the trash.
+    ///
+    /// What cannot be mended is set aside, and records that name it are moved to `divergent/`, so that the next run
+    /// computes it again.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be listed; a single file that cannot be read is part of the report.
+    pub fn verify(&self, depth: VerifyDepth) -> Result<VerifyReport, StoreError> {
+        self.verify_with(depth, &[])
+    }
+
+    /// Checks a store as [`Store::verify`] does and mends it also from other places.
+    ///
+    /// # Errors
+    /// Those of [`Store::verify`].
+    pub fn verify_with(
+        &self,
+        depth: VerifyDepth,
+        sources: &[&dyn RepairSource],
+    ) -> Result<VerifyReport, StoreError> {
+        let mut verification = Verification {
+            store: self,
+            depth,
+            sources,
+            damaged: BTreeMap::new(),
+            report: VerifyReport::default(),
+        };
+        verification.blobs()?;
+        verification.actions()?;
+        verification.shards()?;
+        verification.checkpoints()?;
+        verification.runs()?;
+        verification.pins()?;
+        for (file, reason) in std::mem::take(&mut verification.damaged) {
+            let what = format!("Blob `{}`", file.short());
+            let reason = format!("{reason}; it was set aside, and no record names it");
+            verification.report.repaired(what, reason);
+        }
+        Ok(verification.report)
+    }
+}
+
+struct Verification<'a> {
+    store: &'a Store,
+    depth: VerifyDepth,
+    sources: &'a [&'a dyn RepairSource],
+    /// Blobs that were set aside and could not be had again, with what was wrong.
+    damaged: BTreeMap<FileDigest, String>,
+    report: VerifyReport,
+}
+
+impl Verification<'_> {
+    fn blobs(&mut self) -> Result<(), StoreError> {
+        for fan in self.store.fans("blobs")? {
+            for (path, digest) in self.store.fan_entries(&fan, "")? {
+                let file = FileDigest::new(digest);
+                self.report.blobs += 1;
+                if let Ok(metadata) = self.store.files().metadata(&path) {
+                    self.report.bytes += metadata.len();
+                }
+                let look = if self.depth.reads(&digest) {
+                    Look::Again
+                } else {
+                    Look::Size
+                };
+                match self.store.inspect_here(&file, None, look) {
+                    // A collector or another reader moved it in the meantime; records that name it tell.
+                    Ok(_) | Err(Doubt::Missing(_)) => {}
+                    Err(Doubt::Corrupt { reason, .. }) => {
+                        if !self.mend(&file, &reason) {
+                            self.damaged.insert(file, reason);
+                        }
+                    }
+                    Err(doubt) => self.report.doubt(format!("Blob `{}`", file.short()), doubt),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn actions(&mut self) -> Result<(), StoreError> {
+        for fan in self.store.fans("actions")? {
+            for (_, digest) in self.store.fan_entries(&fan, ".json")? {
+                let key = StageKey::new(digest);
+                self.report.records += 1;
+                let what = format!("Action record `{}`", key.short());
+                match self.store.read_action(&key) {
+                    Ok(Sealed::Good(record)) => self.action(&record),
+                    Ok(Sealed::Corrupt { reason, .. }) => {
+                        // The damaged one is out of the way; the trash may hold a good one.
+                        if let Ok(Sealed::Good(record)) = self.store.read_action(&key) {
+                            self.report
+                                .repaired(what, format!("{reason}; restored from the trash"));
+                            self.action(&record);
+                        } else {
+                            self.report.corrupt(what, reason);
+                        }
+                    }
+                    Ok(Sealed::Absent | Sealed::Newer { .. }) => {}
+                    Err(error) => self.report.doubt(what, Doubt::Unreadable(error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn action(&mut self, record: &ActionRecord) {
+        let what = |part: &str| format!("{part} of `{}` `{}`", record.stage, record.key.short());
+        if let Err(doubt) = self.mended(&record.preimage, None) {
+            self.report.doubt(what("Preimage"), doubt);
+        }
+        if self.store.is_dropped(&record.key) {
+            self.report.dropped += 1;
+            return;
+        }
+        let mut lost = false;
+        for (port, artifact) in &record.outputs {
+            let what = what(&format!("Output `{port}`"));
+            match self.artifact(artifact) {
+                Err(Doubt::Unreadable(error)) => self.report.doubt(what, Doubt::Unreadable(error)),
+                Err(doubt) => {
+                    lost = true;
+                    self.report.doubt(what, doubt);
+                }
+                Ok(()) if self.depth.reads(record.key.digest()) && self.is_here(artifact) => {
+                    let wrong = match self.store.derive_content(artifact) {
+                        Ok(Some(content)) if content != artifact.content => Some(format!(
+                            "its content is `{}`, recorded as `{}`",
+                            content.short(),
+                            artifact.content.short()
+                        )),
+                        Ok(_) => None,
+                        Err(error) => Some(error.to_string()),
+                    };
+                    if let Some(reason) = wrong {
+                        lost = true;
+                        self.report.corrupt(what, reason);
+                    }
+                }
+                Ok(()) => {}
+            }
+        }
+        if lost && !self.store.may_be_elsewhere() {
+            self.store.invalidate(record);
+        }
+    }
+
+    fn is_here(&self, artifact: &Artifact) -> bool {
+        self.store
+            .files()
+            .exists(&self.store.layout().blob(&artifact.file))
+    }
+
+    /// Looks at every blob of an artifact, mending what can be mended, and returns the first doubt that stays.
+    fn artifact(&mut self, artifact: &Artifact) -> Result<(), Doubt> {
+        self.mended(&artifact.file, Some(artifact.bytes))?;
+        let members = self.store.members(artifact).map_err(|error| match error {
+            StoreError::MissingBlob(file) => Doubt::Missing(file),
+            StoreError::Path(error) => Doubt::Unreadable(error),
+            other => Doubt::Corrupt {
+                file: artifact.file,
+                reason: other.to_string(),
+            },
+        })?;
+        let mut doubts = members
+            .into_iter()
+            .filter_map(|(file, bytes)| self.mended(&file, Some(bytes)).err());
+        let first = doubts.next();
+        // The others are mended too, so that one loss does not hide what can be had.
+        doubts.for_each(drop);
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Looks at a blob by existence and size and mends it if it is in doubt.
+    fn mended(&mut self, file: &FileDigest, bytes: Option<u64>) -> Result<(), Doubt> {
+        let there = self.store.files().exists(&self.store.layout().blob(file));
+        let doubt = match self.store.inspect_here(file, bytes, Look::Size) {
+            Ok(_) if there => return Ok(()),
+            // Looking at it took it out of the trash.
+            Ok(_) => match self.store.inspect_here(file, bytes, Look::Again) {
+                Ok(_) => {
+                    self.restored(file, "it was gone", "the trash");
+                    return Ok(());
+                }
+                Err(doubt) => doubt,
+            },
+            Err(doubt) => doubt,
+        };
+        if let Some(reason) = self.damaged.remove(file) {
+            return Err(Doubt::Corrupt { file: *file, reason });
+        }
+        let reason = match &doubt {
+            // Records may be pulled without their blobs.
+            Doubt::Missing(_) if self.store.size_elsewhere(file, bytes).is_some() => {
+                self.report.elsewhere += 1;
+                return Ok(());
+            }
+            Doubt::Missing(_) => "it was gone".to_owned(),
+            Doubt::Corrupt { reason, .. } => reason.clone(),
+            Doubt::Unreadable(_) => return Err(doubt),
+        };
+        if self.mend(file, &reason) {
+            Ok(())
+        } else {
+            Err(doubt)
+        }
+    }
+
+    fn mend(&mut self, file: &FileDigest, reason: &str) -> bool {
+        match self.store.restore(file, self.sources) {
+            Some(source) => {
+                self.restored(file, reason, &source);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn restored(&mut self, file: &FileDigest, reason: &str, source: &str) {
+        let what = format!("Blob `{}`", file.short());
+        self.report
+            .repaired(what, format!("{reason}; restored from {source}"));
+    }
+}

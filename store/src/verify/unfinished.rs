@@ -1,0 +1,119 @@
+//! Checking what is no result yet: shards and checkpoints; and what is none at all: runs and pins.
+
+use super::Verification;
+use crate::blob::Doubt;
+use crate::collect::CollectError;
+use crate::error::StoreError;
+use crate::id::{FamilyKey, FileDigest, StageKey};
+use crate::key::domain;
+use crate::run::{self, RunRecord};
+use crate::sealed::{self, Sealed};
+
+impl Verification<'_> {
+    pub(super) fn shards(&mut self) -> Result<(), StoreError> {
+        for fan in self.store.fans("shards")? {
+            for (_, digest) in self.store.fan_entries(&fan, "")? {
+                let family = FamilyKey::new(digest);
+                for name in self.store.shard_names(&family)? {
+                    self.report.records += 1;
+                    let path = self.store.layout().shard(&family, &name);
+                    let links = self.store.shard_links(&path);
+                    let blob = links.map(|links| links.map(|links| links.blob));
+                    let good = self.mend_links(blob.map(|blob| blob.into_iter().collect()));
+                    let what = format!("Shard `{}`", name.short());
+                    if self.store.good_shard(&family, &name).is_some() {
+                        continue;
+                    }
+                    if self.store.revive(&path) && self.store.good_shard(&family, &name).is_some() {
+                        let reason = "the record was damaged; restored from the trash".to_owned();
+                        self.report.repaired(what, reason);
+                    } else {
+                        self.report.corrupt(what, lost("its blob", good));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn checkpoints(&mut self) -> Result<(), StoreError> {
+        for fan in self.store.fans("checkpoints")? {
+            for (_, digest) in self.store.fan_entries(&fan, "")? {
+                let key = StageKey::new(digest);
+                for step in self.store.checkpoint_steps(&key)? {
+                    self.report.records += 1;
+                    let path = self.store.layout().checkpoint(&key, step);
+                    let links = self.store.checkpoint_links(&path);
+                    let blobs =
+                        links.map(|links| links.into_iter().flat_map(|links| links.blobs.into_values()));
+                    let good = self.mend_links(blobs.map(Iterator::collect));
+                    let what = format!("Checkpoint `{}` step {step}", key.short());
+                    if self.store.good_checkpoint(&key, step).is_some() {
+                        continue;
+                    }
+                    if self.store.revive(&path) && self.store.good_checkpoint(&key, step).is_some() {
+                        let reason = "the record was damaged; restored from the trash".to_owned();
+                        self.report.repaired(what, reason);
+                    } else {
+                        self.report.corrupt(what, lost("a blob of it", good));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Mends the blobs that a record names and tells whether all of them are good.
+    fn mend_links(&mut self, blobs: Result<Vec<FileDigest>, CollectError>) -> bool {
+        let blobs = blobs.unwrap_or_default();
+        let mut good = true;
+        for file in blobs {
+            match self.mended(&file, None) {
+                Ok(()) => {}
+                Err(Doubt::Unreadable(error)) => {
+                    self.report.doubt(String::new(), Doubt::Unreadable(error));
+                    good = false;
+                }
+                Err(doubt @ Doubt::Corrupt { .. }) => {
+                    self.report.doubt(String::new(), doubt);
+                    good = false;
+                }
+                Err(Doubt::Missing(_)) => good = false,
+            }
+        }
+        good
+    }
+
+    pub(super) fn runs(&mut self) -> Result<(), StoreError> {
+        for id in self.store.run_ids()? {
+            self.report.records += 1;
+            let path = self.store.layout().run_record(&id);
+            let what = format!("Run `{id}`");
+            match sealed::read::<RunRecord>(self.store.files(), &path, domain::RUN, run::VERSION) {
+                Ok(Sealed::Good(_) | Sealed::Absent | Sealed::Newer { .. }) => {}
+                Ok(Sealed::Corrupt { identity, reason }) => {
+                    self.store.set_aside("run", &path, &identity);
+                    self.report.corrupt(what, reason);
+                }
+                Err(error) => self.report.doubt(what, Doubt::Unreadable(error)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn pins(&mut self) -> Result<(), StoreError> {
+        for name in self.store.pin_names()? {
+            self.report.records += 1;
+            if let Err(error) = self.store.read_pin(&name) {
+                // Not set aside: a collection that does not know the pin would take what it keeps.
+                self.report.corrupt(format!("Pin `{name}`"), error.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lost(what: &str, good: bool) -> String {
+    let damaged = if good { "the record" } else { what };
+    format!("{damaged} is damaged or gone")
+}

@@ -1,0 +1,113 @@
+//! Whatever file of a store is gone or damaged, the next run mends it without a word and ends with the same contents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::program::run_real;
+use crate::small_pipeline::Place;
+
+fn blob(place: &Place, digest: &str) -> PathBuf {
+    place.path().join(".mitune/blobs").join(&digest[..2]).join(digest)
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap()
+}
+
+fn action(place: &Place, stage: &str) -> PathBuf {
+    let actions = place.files("actions");
+    actions
+        .into_iter()
+        .find(|path| read(path)["stage"] == stage)
+        .unwrap()
+}
+
+/// Every kind of file, and whether the result of its stage must be lost for it to be needed.
+fn kinds(place: &Place) -> Vec<(&'static str, Vec<PathBuf>)> {
+    let output = |stage: &str, port: &str| {
+        let record = read(&action(place, stage));
+        blob(place, text(&record, &format!("/outputs/{port}/file")))
+    };
+    let preimage = |stage: &str| blob(place, text(&read(&action(place, stage)), "/preimage"));
+    let shard = place.files("shards").remove(0);
+    let shard_blob = blob(place, text(&read(&shard), "/blob"));
+    let mut checkpoints = place.files("checkpoints");
+    checkpoints.sort();
+    let last = checkpoints.pop().unwrap();
+    let weights = read(&last)["checkpoint"]["blobs"].as_object().unwrap().clone();
+    let weights = weights.values().map(|file| blob(place, file.as_str().unwrap()));
+    let tuned = action(place, "finetune");
+    let alone = |path: PathBuf| vec![path];
+    vec![
+        ("table of a stage", alone(output("select", "selection"))),
+        ("tensors of a stage", alone(output("finetune", "adapter"))),
+        ("list of parts", alone(output("generate", "candidates"))),
+        ("blob of a shard", alone(shard_blob)),
+        ("record of a shard", alone(shard.clone())),
+        (
+            "record and list of a stage in shards",
+            vec![shard, action(place, "generate")],
+        ),
+        ("record of a stage", alone(action(place, "ingest"))),
+        ("preimage", alone(preimage("generate"))),
+        ("checkpoint", vec![tuned.clone(), last]),
+        ("blobs of a checkpoint", weights.chain([tuned]).collect()),
+        (
+            "record of a run",
+            place
+                .files("runs")
+                .into_iter()
+                .filter(|path| path.ends_with("run.json"))
+                .collect(),
+        ),
+    ]
+}
+
+#[test]
+fn a_run_mends_every_kind_of_file() {
+    let place = Place::new();
+    assert_eq!(place.run(&[]).code, Some(0));
+    let contents = place.contents();
+    assert_eq!(contents.len(), 4);
+    let count = kinds(&place).len();
+    for kind in 0..count {
+        for damage in ["gone", "flipped", "empty"] {
+            let (name, paths) = kinds(&place).swap_remove(kind);
+            for path in paths {
+                let mut bytes = fs::read(&path).unwrap();
+                fs::remove_file(&path).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                match damage {
+                    "flipped" => fs::write(&path, bytes).unwrap(),
+                    "empty" => fs::write(&path, []).unwrap(),
+                    _ => {}
+                }
+            }
+            let again = place.run(&[]);
+            assert_eq!(again.code, Some(0), "{name} {damage}: {}", again.stderr);
+            assert_eq!(place.contents(), contents, "{name} {damage}");
+            // What no run needs again is mended or set aside here.
+            run_real(place.path(), &["store", "verify", "--full"]);
+            let verified = run_real(place.path(), &["store", "verify", "--full", "--json"]);
+            assert_eq!(verified.code, Some(0), "{name} {damage}: {}", verified.stdout);
+            // A checkpoint that is gone for good would leave nothing to damage next time.
+            if place.files("checkpoints").is_empty() {
+                fs::remove_file(action(&place, "finetune")).unwrap();
+                assert_eq!(place.run(&[]).code, Some(0));
+            }
+            let after = place.run(&[]);
+            assert!(
+                after.stdout.contains("0 computed, 4 found"),
+                "{name} {damage}: {}",
+                after.stdout
+            );
+        }
+    }
+}
