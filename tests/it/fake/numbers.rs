@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mitune_stages::item_blocks::{Block, ItemTable};
@@ -30,7 +31,7 @@ pub(crate) struct NumbersConfig {
     /// Time one item takes; does not change the result.
     #[serde(default)]
     delay_ms: u64,
-    /// File that gets a line per computed item, relative to the pipeline.
+    /// File that gets a line per computed item, relative to the pipeline, beside one with the process of each.
     #[serde(default)]
     journal: Option<PathBuf>,
 }
@@ -145,12 +146,14 @@ impl Numbers {
         let Some(journal) = &self.config.journal else {
             return Ok(());
         };
-        let path = self.directory.join(journal);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(StageError::failed)?;
-        writeln!(file, "{n} {}", std::process::id()).map_err(StageError::failed)
+        let append = |name: &Path, text: &dyn Display| -> std::io::Result<()> {
+            let path = self.directory.join(name);
+            let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+            writeln!(file, "{text}")
+        };
+        let workers = journal.with_extension("workers");
+        append(journal, &n)
+            .and_then(|()| append(&workers, &std::process::id()))
+            .map_err(StageError::failed)
     }
 }
