@@ -63,7 +63,10 @@ impl Store {
         };
         let staged = self.stage_bytes(&sealed::seal(domain::CHECKPOINT, &record)?)?;
         for _ in 0..8 {
-            if publish(&staged, &path)? == Placed::New || self.good_checkpoint(key, step).is_some() {
+            if publish(&staged, &path)? == Placed::New
+                || self.good_checkpoint(key, step).is_some()
+                || self.newer_checkpoint(key, step)
+            {
                 self.renew(&path);
                 self.still_there(&blobs)?;
                 self.drop_old_checkpoints(key)?;
@@ -134,6 +137,12 @@ impl Store {
             return None;
         }
         Some(checkpoint)
+    }
+
+    /// Tells whether a newer program wrote a checkpoint, which then stays as it is.
+    pub(crate) fn newer_checkpoint(&self, key: &StageKey, step: u64) -> bool {
+        let path = self.layout().checkpoint(key, step);
+        sealed::is_newer(self.files(), &path, domain::CHECKPOINT, VERSION)
     }
 
     /// Drops records only: blobs are the collector's business.

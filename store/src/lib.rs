@@ -81,6 +81,8 @@ mod tombstone;
 mod trash;
 pub mod trust;
 mod verify;
+#[cfg(test)]
+mod versions;
 mod volume;
 mod write_back;
 

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value as Json;
 
 use crate::canonical::{self, CanonicalError, Value};
@@ -100,6 +100,14 @@ pub(crate) fn parse<T: DeserializeOwned>(
         domain,
         version,
         serde_json::from_slice(bytes).map_err(|error| error.to_string())?,
+    )
+}
+
+/// Tells whether a newer program wrote a record.
+pub(crate) fn is_newer(files: &dyn FileSystem, path: &Path, domain: &str, version: u32) -> bool {
+    matches!(
+        read::<IgnoredAny>(files, path, domain, version),
+        Ok(Sealed::Newer { .. })
     )
 }
 

@@ -16,6 +16,7 @@ mod devices;
 mod diff_and_lineage;
 mod direct_commands;
 mod fake;
+mod golden_stores;
 mod init_model;
 mod interruption;
 mod invalid_specs;

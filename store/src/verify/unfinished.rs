@@ -21,7 +21,9 @@ impl Verification<'_> {
                     let blob = links.map(|links| links.map(|links| links.blob));
                     let good = self.mend_links(blob.map(|blob| blob.into_iter().collect()));
                     let what = format!("Shard `{}`", name.short());
-                    if self.store.good_shard(&family, &name).is_some() {
+                    if self.store.good_shard(&family, &name).is_some()
+                        || self.store.newer_shard(&family, &name)
+                    {
                         continue;
                     }
                     if self.store.revive(&path) && self.store.good_shard(&family, &name).is_some() {
@@ -48,7 +50,9 @@ impl Verification<'_> {
                         links.map(|links| links.into_iter().flat_map(|links| links.blobs.into_values()));
                     let good = self.mend_links(blobs.map(Iterator::collect));
                     let what = format!("Checkpoint `{}` step {step}", key.short());
-                    if self.store.good_checkpoint(&key, step).is_some() {
+                    if self.store.good_checkpoint(&key, step).is_some()
+                        || self.store.newer_checkpoint(&key, step)
+                    {
                         continue;
                     }
                     if self.store.revive(&path) && self.store.good_checkpoint(&key, step).is_some() {

@@ -1,0 +1,132 @@
+//! Stores of earlier releases, kept in `tests/stores`: this program reads them, and finds everything in them.
+
+use std::path::{Path, PathBuf};
+
+use mitune_store::{FormatError, Lookup, Store, StoreError, VerifyDepth};
+
+use crate::program::run_real;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Calls a function with a copy of each kept store.
+fn for_each_store(check: impl Fn(&str, &Path)) {
+    let mut stores = 0;
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let place = tempfile::tempdir().unwrap();
+            copy(&path, &place.path().join("store"));
+            check(&path.display().to_string(), place.path());
+            stores += 1;
+        }
+    }
+    assert!(stores >= 1, "no store was kept");
+}
+
+fn run(place: &Path) -> String {
+    let pipeline = folder().join("pipeline.yaml");
+    let ended = run_real(
+        place,
+        &[
+            "run",
+            "--store",
+            "store",
+            "--device",
+            "cpu",
+            pipeline.to_str().unwrap(),
+        ],
+    );
+    format!("{:?} {}{}", ended.code, ended.stdout, ended.stderr)
+}
+
+#[test]
+fn kept_stores_are_clean_and_their_pipeline_finds_everything() {
+    for_each_store(|name, place| {
+        let store = Store::open(place.join("store")).unwrap();
+        let report = store.verify(VerifyDepth::Full).unwrap();
+        assert!(report.is_clean(), "{name}: {report:?}");
+        let records: Vec<_> = store.actions().unwrap().collect();
+        assert_eq!(records.len(), 5, "{name}");
+        for record in &records {
+            assert!(
+                matches!(store.lookup(&record.key), Lookup::Hit(_)),
+                "{name}: {}",
+                record.stage
+            );
+            store.read_preimage(&record.preimage).unwrap();
+        }
+        let finetune = records.iter().find(|record| record.stage == "finetune").unwrap();
+        assert_eq!(store.checkpoint_steps(&finetune.key).unwrap(), [1, 2], "{name}");
+        assert_eq!(store.runs().unwrap().len(), 1, "{name}");
+
+        let said = run(place);
+        assert!(
+            said.contains("5 stages: 0 computed, 5 found in the store"),
+            "{name}: {said}"
+        );
+        assert!(store.verify(VerifyDepth::Full).unwrap().is_clean(), "{name}");
+    });
+}
+
+/// Changes the description of a store.
+fn describe(place: &Path, field: &str, value: u32) {
+    let path = place.join("store/FORMAT");
+    let mut format: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    format[field] = value.into();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, format.to_string()).unwrap();
+}
+
+#[test]
+fn stores_of_programs_to_come_are_read_or_refused_as_they_say() {
+    for_each_store(|name, place| {
+        describe(place, "novelty", 7);
+        let said = run(place);
+        assert!(said.contains("5 stages: 0 computed, 5 found"), "{name}: {said}");
+
+        describe(place, "format", 2);
+        describe(place, "min_writer", 2);
+        let store = Store::open(place.join("store")).unwrap();
+        assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+        for record in store.actions().unwrap() {
+            assert!(matches!(store.lookup(&record.key), Lookup::Hit(_)), "{name}");
+        }
+        let error = store.put_bytes(b"new").unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::Format(FormatError::NeedsNewerWriter { needed: 2 })
+            ),
+            "{error}"
+        );
+        let said = run(place);
+        assert!(
+            said.contains("read-only here: it needs a program that writes format 2"),
+            "{name}: {said}"
+        );
+        let status = run_real(place, &["store", "ls", "--store", "store"]);
+        assert_eq!(status.code, Some(0), "{name}: {}", status.stderr);
+
+        describe(place, "min_reader", 2);
+        let said = run(place);
+        assert!(
+            said.contains("needs a program that reads format 2"),
+            "{name}: {said}"
+        );
+    });
+}

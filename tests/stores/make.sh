@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes a golden store: `make.sh PROGRAM NAME` runs the pipeline of this folder with a program and keeps the store as
+# NAME. Done once for each release that writes something new; the stores of earlier releases stay as they are.
+# Needs a user who may give a process a host name of its own, so that records name no real host.
+set -eu
+program=$(realpath "$1")
+folder=$(cd "$(dirname "$0")" && pwd)
+test ! -e "$folder/$2"
+
+# A place whose path, which the record of a run keeps, is nobody's.
+place=/tmp/golden
+rm -rf "$place"
+mkdir -p "$place/tests/stores"
+ln -s "$folder/../../models" "$place/models"
+cp "$folder/pipeline.yaml" "$place/tests/stores"
+cd "$place/tests/stores"
+store=$place/store
+unshare --uts sh -c 'hostname golden && exec "$@"' sh "$program" run --store "$store" --device cpu pipeline.yaml
+
+# What only newer programs know: a pin, a key, a remote.
+blob=$(basename "$(ls "$store"/blobs/*/* | head -n 1)")
+"$program" store pin --store "$store" "$blob" || echo "no pins"
+mkdir "$place/shared"
+"$program" remote add --store "$store" shared "$place/shared" || echo "no remotes"
+
+# Staging directories are gone, and version control keeps neither empty directories nor ignored files.
+rm -rf "$store/.gitignore" "$store/tmp" "$store/quarantine"
+cp -r "$store" "$folder/$2"
+rm -rf "$place"
