@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mitune_stages::stage::{ExternalDigests, LazyDevice};
-use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunRecord, RunStatus, StageKey, Store};
+use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunRecord, RunStatus, StageKey, Store, StoreError};
 use serde::Serialize;
 
 use super::compute::{Work, check_outputs, content, input_rows};
@@ -61,6 +61,21 @@ pub struct StageResult {
     pub record: ActionRecord,
 }
 
+/// How often a run starts over because a result went away while it was used.
+const REWINDS: usize = 3;
+
+/// Tells whether a stage failed because an input is gone.
+fn lacks_blob(error: &EngineError) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(StoreError::MissingBlob(_)) = error.downcast_ref::<StoreError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 impl Engine<'_> {
     /// Works out what a run would do, without changing anything.
     ///
@@ -86,7 +101,14 @@ impl Engine<'_> {
         let log = RunLog::create(self.store, &pipeline.spec.name)?;
         log.update(|record| record.details = details)?;
         self.observer.run_started(&log.id(), pipeline);
-        let result = self.run_stages(pipeline, &prepared, &log);
+        let mut result = self.run_stages(pipeline, &prepared, &log);
+        for _ in 0..REWINDS {
+            match &result {
+                // A remote lost it after its stage was found there; now that stage is found lacking and computes.
+                Err(error) if lacks_blob(error) => result = self.run_stages(pipeline, &prepared, &log),
+                _ => break,
+            }
+        }
         let status = match &result {
             Ok(_) => RunStatus::Succeeded,
             Err(EngineError::Interrupted { .. }) => RunStatus::Interrupted,

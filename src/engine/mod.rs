@@ -3,6 +3,7 @@
 //! The engine knows keys, artifacts and the order of stages. It never names a tensor: what a stage computes is the
 //! stage's own business.
 
+mod audit;
 mod compute;
 mod cost;
 mod error;
@@ -19,6 +20,7 @@ mod prepare;
 mod progress_log;
 mod turn;
 
+pub use audit::Audited;
 pub use cost::CostEstimate;
 pub use error::EngineError;
 pub use execute::{Engine, Outcome, RunSummary, StageResult};

@@ -171,23 +171,26 @@ impl Store {
     /// Takes the result of a stage over from a remote; a mere look takes nothing.
     pub(crate) fn action_elsewhere(&self, key: &StageKey, look: Look) -> Option<ActionRecord> {
         let sharing = self.sharing()?;
-        sharing.readable().find_map(|upstream| {
-            let arrival = sharing.answered(upstream, upstream.action(self, key))?;
-            if look == Look::Size {
-                let whole = arrival.record.outputs.values().all(|artifact| {
-                    self.is_here(&artifact.file) || self.size_elsewhere(&artifact.file, None).is_some()
-                });
-                return whole.then_some(arrival.record);
-            }
-            if arrival.unvouched {
-                sharing.tell_unvouched(upstream);
-            }
-            let placed = self.place_action(&arrival).map_err(RemoteError::from).map(Some);
-            sharing.answered(upstream, placed)?;
-            let record = self.good_action(key)?;
-            self.inspect_results(&record, look).ok()?;
-            Some(record)
-        })
+        sharing
+            .readable()
+            .filter(|upstream| upstream.records)
+            .find_map(|upstream| {
+                let arrival = sharing.answered(upstream, upstream.action(self, key))?;
+                if look == Look::Size {
+                    let whole = arrival.record.outputs.values().all(|artifact| {
+                        self.is_here(&artifact.file) || self.size_elsewhere(&artifact.file, None).is_some()
+                    });
+                    return whole.then_some(arrival.record);
+                }
+                if arrival.unvouched {
+                    sharing.tell_unvouched(upstream);
+                }
+                let placed = self.place_action(&arrival).map_err(RemoteError::from).map(Some);
+                sharing.answered(upstream, placed)?;
+                let record = self.good_action(key)?;
+                self.inspect_results(&record, look).ok()?;
+                Some(record)
+            })
     }
 
     /// Takes over the shards of a family that remotes have.
@@ -195,7 +198,7 @@ impl Store {
         let Some(sharing) = self.sharing() else {
             return Ok(());
         };
-        for upstream in sharing.readable() {
+        for upstream in sharing.readable().filter(|upstream| upstream.records) {
             let here: std::collections::HashSet<_> = self.shard_names(family)?.into_iter().collect();
             let Some(lacking) = sharing.answered(upstream, upstream.shard_names(family).map(Some)) else {
                 continue;

@@ -85,6 +85,8 @@ fn work(receiver: &Receiver<Task>, waiting: &Waiting, warn: &Warn) {
         } = task;
         if !upstream.is_down() {
             let options = TransferOptions::default();
+            // It was just made, so whatever the remote had under its name is another one.
+            upstream.have.remove(&object);
             match push_objects(&store, &upstream, &[object], options, &Notes(warn)) {
                 Ok(_) => {}
                 Err(error) if error.is_lasting() => {

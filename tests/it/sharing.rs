@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::program::{Ended, run};
+use crate::program::{Ended, command, ended};
 
 const PIPELINE: &str = "version: 1
 name: demo
@@ -24,6 +24,15 @@ impl User {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("demo.yaml"), PIPELINE).unwrap();
+        if let (Ok(key), Ok(secret)) = (
+            std::env::var("MITUNE_TEST_S3_KEY"),
+            std::env::var("MITUNE_TEST_S3_SECRET"),
+        ) {
+            let text = format!(
+                "[lab]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\nregion = us-east-1\n"
+            );
+            fs::write(folder.path().join("credentials"), text).unwrap();
+        }
         Self(folder)
     }
 
@@ -32,7 +41,10 @@ impl User {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        run(self.path(), arguments)
+        let mut command = command(self.path(), arguments);
+        command.env("AWS_SHARED_CREDENTIALS_FILE", self.path().join("credentials"));
+        command.env("AWS_PROFILE", "lab");
+        ended(command.output().unwrap())
     }
 
     fn does(&self, arguments: &[&str]) -> String {
@@ -73,26 +85,52 @@ fn files(store: &Path, folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A folder to share through.
-struct Shared(tempfile::TempDir);
+/// A place to share through: a folder, or a prefix of a bucket.
+struct Shared {
+    folder: tempfile::TempDir,
+    bucket: Option<String>,
+}
 
 impl Shared {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            bucket: None,
+        }
+    }
+
+    /// A new place of every kind; a bucket only where the environment names a server.
+    fn every() -> Vec<Self> {
+        let mut every = vec![Self::new()];
+        match std::env::var("MITUNE_TEST_S3") {
+            Ok(endpoint) => {
+                let id = mitune_store::RunId::generate();
+                let mut place = Self::new();
+                place.bucket = Some(format!("s3://mitune-tests/{id}?endpoint={endpoint}"));
+                every.push(place);
+            }
+            Err(_) => println!("MITUNE_TEST_S3 is not set: not tested against an S3 server"),
+        }
+        every
     }
 
     fn store(&self) -> PathBuf {
-        self.0.path().join("lab")
+        self.folder.path().join("lab")
     }
 
     fn url(&self) -> String {
-        self.store().to_str().unwrap().to_owned()
+        let folder = || self.store().to_str().unwrap().to_owned();
+        self.bucket.clone().unwrap_or_else(folder)
     }
 }
 
 #[test]
 fn what_one_user_computes_another_finds_and_changes() {
-    let (anna, ben, lab) = (User::new(), User::new(), Shared::new());
+    Shared::every().iter().for_each(finds_and_changes);
+}
+
+fn finds_and_changes(lab: &Shared) {
+    let (anna, ben) = (User::new(), User::new());
     let key = anna.key();
     let added = anna.does(&["remote", "add", "lab", &lab.url()]);
     assert!(
@@ -228,7 +266,11 @@ fn bytes_come_when_they_are_needed() {
 
 #[test]
 fn records_of_strangers_are_refused_and_computed() {
-    let (anna, ben, carl, lab) = (User::new(), User::new(), User::new(), Shared::new());
+    Shared::every().iter().for_each(strangers_are_refused);
+}
+
+fn strangers_are_refused(lab: &Shared) {
+    let (anna, ben, carl) = (User::new(), User::new(), User::new());
     let (trusted, strange) = (anna.key(), carl.key());
     carl.does(&["remote", "add", "lab", &lab.url()]);
     carl.does(&["run", "demo.yaml"]);
@@ -269,9 +311,13 @@ fn records_of_strangers_are_refused_and_computed() {
 
 #[test]
 fn what_is_disowned_is_computed_again_everywhere() {
-    let (anna, ben, lab) = (User::new(), User::new(), Shared::new());
+    Shared::every().iter().for_each(disowned);
+}
+
+fn disowned(lab: &Shared) {
+    let (anna, ben) = (User::new(), User::new());
     for user in [&anna, &ben] {
-        user.does(&["remote", "add", "lab", &lab.url()]);
+        user.does(&["remote", "add", "lab", &lab.url(), "--unsigned", "accept"]);
     }
     let run: Value = serde_json::from_str(&anna.does(&["run", "demo.yaml", "--json"])).unwrap();
     assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
@@ -292,7 +338,7 @@ fn what_is_disowned_is_computed_again_everywhere() {
     ben.does(&["pull"]);
     assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
     let cleo = User::new();
-    cleo.does(&["remote", "add", "lab", &lab.url()]);
+    cleo.does(&["remote", "add", "lab", &lab.url(), "--unsigned", "accept"]);
     let found = cleo.run(&["run", "demo.yaml"]);
     assert_eq!(found.stdout, ALL_FOUND, "{}", found.stderr);
 }
@@ -301,6 +347,7 @@ fn what_is_disowned_is_computed_again_everywhere() {
 fn settings_and_mistakes_are_told_clearly() {
     let (anna, lab) = (User::new(), Shared::new());
     for (arguments, text) in [
+        (vec!["push"], "There is no store"),
         (vec!["remote", "add", "Lab", "/x"], "cannot name a remote"),
         (
             vec!["remote", "add", "lab", "ftp://x"],
@@ -310,7 +357,6 @@ fn settings_and_mistakes_are_told_clearly() {
             vec!["remote", "add", "lab", "s3://bucket/x?secret=1"],
             "only `endpoint` and `region`",
         ),
-        (vec!["push"], "There is no store"),
     ] {
         let ended = anna.run(&arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
@@ -341,4 +387,59 @@ fn settings_and_mistakes_are_told_clearly() {
         "{}",
         checked.stdout
     );
+}
+
+#[test]
+fn a_pulled_pipeline_runs_without_the_remote() {
+    for lab in Shared::every() {
+        let (anna, ben) = (User::new(), User::new());
+        let key = anna.key();
+        anna.does(&["run", "demo.yaml"]);
+        anna.does(&["remote", "add", "lab", &lab.url()]);
+        anna.does(&["push"]);
+        ben.does(&["remote", "add", "lab", &lab.url(), "--trust", &key]);
+        ben.does(&["pull"]);
+        ben.does(&["remote", "remove", "lab"]);
+        assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
+        let changed = ben.does(&["run", "demo.yaml", "--set", "stages.b.modulo=5"]);
+        assert!(changed.contains("1 computed, 1 found"), "{changed}");
+        assert_eq!(ben.run(&["store", "verify", "--full"]).code, Some(0));
+    }
+}
+
+#[test]
+fn an_audit_computes_again_and_compares() {
+    let anna = User::new();
+    let none = anna.run(&["store", "audit", "demo.yaml"]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    anna.does(&["run", "demo.yaml"]);
+    let before = (anna.files("actions"), anna.files("blobs"));
+    let said = anna.does(&["store", "audit", "demo.yaml", "--recompute", "100%"]);
+    assert!(
+        said.contains("2 of 2 results computed again: none differs"),
+        "{said}"
+    );
+    assert_eq!(
+        (anna.files("actions"), anna.files("blobs")),
+        before,
+        "an audit leaves no trace"
+    );
+    let one: Value =
+        serde_json::from_str(&anna.does(&["store", "audit", "demo.yaml", "--recompute", "1%", "--json"]))
+            .unwrap();
+    assert_eq!(one["audited"].as_array().unwrap().len(), 1);
+
+    // A broken machine published a result; everybody would have used it.
+    let ben = User::new();
+    ben.does(&["run", "demo.yaml", "--set", "stages.b.off_by=1"]);
+    assert_eq!(ben.does(&["run", "demo.yaml"]), ALL_FOUND);
+    let audit = ben.run(&["store", "audit", "demo.yaml", "--recompute", "100%"]);
+    assert_eq!(audit.code, Some(1), "{}", audit.stderr);
+    for text in [
+        "same       a ",
+        "different  b ",
+        "2 of 2 results computed again: 1 differ",
+    ] {
+        assert!(audit.stdout.contains(text), "{text}: {}", audit.stdout);
+    }
 }

@@ -1,7 +1,9 @@
 //! `mitune store`
 
+mod audit;
 mod cat;
 mod collect;
+mod difference;
 mod export;
 pub(super) mod find;
 mod forget;
@@ -70,6 +72,8 @@ enum StoreCommand {
         /// First digits of a digest or key
         digest: String,
     },
+    /// Compute some results of a pipeline again, to see whether they come out the same
+    Audit(audit::AuditArguments),
     /// Disown the result of a stage: no copy of it is used again, here or where it is pushed to
     Forget {
         /// First digits of the stage key
@@ -104,6 +108,7 @@ pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8
         StoreCommand::Reindex => reindex::run(&store, session.json).map(|()| 0),
         StoreCommand::Show { digest } => show::run(&store, &digest).map(|()| 0),
         StoreCommand::Cat { digest } => cat::run(&store, &digest).map(|()| 0),
+        StoreCommand::Audit(arguments) => audit::run(&arguments, session),
         StoreCommand::Forget { key, why } => forget::run(&store, &key, &why).map(|()| 0),
         StoreCommand::Verify(arguments) => verify::run(&store, &arguments, session.json),
         StoreCommand::Gc(arguments) => collect::run(&store, &arguments, session.json),

@@ -53,6 +53,11 @@ impl HaveMarks {
         }
     }
 
+    pub(crate) fn remove(&self, object: &Object) {
+        let mut state = self.state();
+        state.changed |= state.marks.remove(&mark(object));
+    }
+
     /// Writes what was learned; failing costs only time at the next push.
     pub(crate) fn save(&self) {
         let mut state = self.state();

@@ -13,6 +13,7 @@ use super::wanted::Wanted;
 use super::{Created, Object, RemoteError, Upstream, listing};
 use crate::artifact::ArtifactKind;
 use crate::blob::{Doubt, Look};
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::id::FileDigest;
 use crate::key::domain;
@@ -59,6 +60,9 @@ pub(crate) fn push_objects(
 ) -> Result<TransferReport, RemoteError> {
     let mut report = TransferReport::default();
     learn_records(upstream, objects)?;
+    for object in disowned_before(objects) {
+        upstream.have.remove(&object);
+    }
     let new: Vec<Object> = objects
         .iter()
         .copied()
@@ -85,6 +89,21 @@ pub(crate) fn push_objects(
         first = false;
     }
     Ok(report)
+}
+
+/// Lists the records whose predecessor was disowned: the remote may still have that one under the name.
+fn disowned_before(objects: &[Object]) -> Vec<Object> {
+    let tombstone = |object: &Object| match object {
+        Object::Tombstone(subject, _) => Some(*subject),
+        _ => None,
+    };
+    let subjects: BTreeSet<Digest> = objects.iter().filter_map(tombstone).collect();
+    let affected = |object: &&Object| match object {
+        Object::Action(key) => subjects.contains(key.digest()),
+        Object::Shard(_, name) => subjects.contains(name),
+        _ => false,
+    };
+    objects.iter().filter(affected).copied().collect()
 }
 
 /// Records that are looked at together; bounds memory.

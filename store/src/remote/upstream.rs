@@ -22,6 +22,8 @@ pub struct Upstream {
     pub(crate) policy: Policy,
     pub(crate) own: Option<PublicKey>,
     pub(crate) pull: bool,
+    /// Records are read through, not only blobs.
+    pub(crate) records: bool,
     pub(crate) push: bool,
     pub(crate) have: HaveMarks,
     /// Blobs found there by this process.
@@ -39,6 +41,7 @@ impl Upstream {
             policy,
             own: None,
             pull: true,
+            records: true,
             push: true,
             have: HaveMarks::default(),
             seen: Mutex::default(),
@@ -51,6 +54,13 @@ impl Upstream {
     #[must_use]
     pub fn with_directions(mut self, pull: bool, push: bool) -> Self {
         (self.pull, self.push) = (pull, push);
+        self
+    }
+
+    /// Only blobs are read through: what is computed does not come from there.
+    #[must_use]
+    pub fn blobs_only(mut self) -> Self {
+        (self.records, self.push) = (false, false);
         self
     }
 

@@ -8,6 +8,14 @@ use crate::id::FileDigest;
 /// A table that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// A group of rows would take more memory than any writer of the store makes it take.
+    #[error("A row group takes {bytes} bytes in memory, at most {limit} are read")]
+    RowGroupSize {
+        /// Its size in bytes, as the file says.
+        bytes: i64,
+        /// The limit in bytes.
+        limit: i64,
+    },
     /// The type of a column has no canonical form.
     #[error("Column `{column}` has the type {found}, which tables here do not hold")]
     Type {

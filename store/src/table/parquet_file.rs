@@ -26,10 +26,18 @@ pub(crate) struct ParquetFile {
     metadata: ArrowReaderMetadata,
 }
 
+/// Row groups end at 32 MiB or with the one row that goes beyond; a file from elsewhere may claim anything.
+const GROUP_LIMIT: i64 = 1 << 30;
+
 impl ParquetFile {
     pub(crate) fn open(file: File) -> Result<Self, TableError> {
         let metadata =
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(TableError::read)?;
+        let mut groups = metadata.metadata().row_groups().iter();
+        if let Some(group) = groups.find(|group| !(0..=GROUP_LIMIT).contains(&group.total_byte_size())) {
+            let (bytes, limit) = (group.total_byte_size(), GROUP_LIMIT);
+            return Err(TableError::RowGroupSize { bytes, limit });
+        }
         Ok(Self {
             file: Arc::new(file),
             metadata,

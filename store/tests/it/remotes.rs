@@ -544,3 +544,59 @@ fn mistakes_are_told_clearly() {
     let error = fails("s3://mitune-tests/x?endpoint=http://127.0.0.1:9", &good);
     assert!(matches!(error, RemoteError::Unreachable { .. }), "{error:?}");
 }
+
+/// A store of many small results and how long it takes to push nothing new; the number is `MITUNE_TEST_OBJECTS`.
+#[test]
+#[ignore = "takes minutes; run by name with --ignored"]
+fn pushing_nothing_new_to_a_large_store_is_quick() {
+    let objects: usize = std::env::var("MITUNE_TEST_OBJECTS").map_or(100_000, |text| text.parse().unwrap());
+    // In memory, so that the disk of the test says nothing about pushing.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let anna = Store::open(folder.path().join("store")).unwrap();
+    // A record, its preimage and its output.
+    for number in 0..objects.div_ceil(3) {
+        let name = format!("result {number}");
+        let json = anna.put_json(&name).unwrap();
+        anna.publish(record(&anna, &name, [("json", json)])).unwrap();
+    }
+    for site in sites() {
+        let mut settings = settings(&site.url);
+        probe(&mut settings, &site.credentials).unwrap();
+        let cache = folder.path().join("cache");
+        let upstream = || {
+            let remote = open(&settings, &site.credentials).unwrap();
+            Upstream::new("lab", remote, accept()).with_marks(&cache, &settings.store_id)
+        };
+        let time = |label: &str, expected: usize| {
+            let started = Instant::now();
+            let report = push_all(&anna, &upstream()).unwrap();
+            assert_eq!(report.records as usize, expected);
+            let seconds = started.elapsed().as_secs_f64();
+            println!("{}: {label}: {seconds:.2} s", open(&settings, &site.credentials).unwrap().place());
+            seconds
+        };
+        time("first push", objects.div_ceil(3));
+        let marked = time("nothing new, with marks", 0);
+        std::fs::remove_dir_all(&cache).unwrap();
+        let listed = time("nothing new, by listing", 0);
+        assert!(marked < 5.0 && listed < 5.0, "{marked} {listed}");
+    }
+}
+
+#[test]
+fn large_blobs_go_up_in_parts() {
+    for site in sites() {
+        let remote = site.remote();
+        let (_a, anna) = store();
+        let bytes: Vec<u8> = (0..70 << 20_u32).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let blob = anna.put_bytes(&bytes).unwrap();
+        remote.upload(&blob, &anna.path(&blob).unwrap(), bytes.len() as u64).unwrap();
+        assert_eq!(remote.size(&Object::Blob(blob)).unwrap(), Some(bytes.len() as u64));
+        let mut read = Vec::new();
+        let there = remote.fetch(&blob, bytes.len() as u64, &mut |piece| {
+            read.extend_from_slice(piece);
+            Ok(())
+        });
+        assert!(there.unwrap() && read == bytes);
+    }
+}

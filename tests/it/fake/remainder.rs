@@ -24,6 +24,9 @@ pub(crate) struct RemainderConfig {
     /// Part of the key that changes nothing else.
     #[serde(default)]
     label: String,
+    /// What a broken machine adds; no part of the key.
+    #[serde(default)]
+    off_by: i64,
     /// Whether it claims to compute with tensors.
     #[serde(default)]
     tensors: bool,
@@ -57,7 +60,7 @@ impl Stage for Remainder {
     }
 
     fn config(&self) -> Result<Value, StageError> {
-        keyed_config(&self.0, &["of", "also", "all", "tensors"])
+        keyed_config(&self.0, &["of", "also", "all", "off_by", "tensors"])
     }
 
     fn inputs(&self) -> Vec<InputPort> {
@@ -91,7 +94,7 @@ impl Stage for Remainder {
         for artifact in ports.iter().flat_map(|port| context.inputs(port)) {
             terms.extend(read(context, artifact)?);
         }
-        let remainder = terms.iter().sum::<i64>().rem_euclid(self.0.modulo);
+        let remainder = terms.iter().sum::<i64>().rem_euclid(self.0.modulo) + self.0.off_by;
         let mut output =
             StageOutput::one("remainder", put(context, vec![remainder])?).with_metric("sum", remainder);
         output

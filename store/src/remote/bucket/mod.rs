@@ -2,7 +2,11 @@
 
 mod client;
 mod errors;
+#[cfg(test)]
+mod faulty_server;
 mod runtime;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::io::Read;
