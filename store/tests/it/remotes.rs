@@ -572,7 +572,10 @@ fn pushing_nothing_new_to_a_large_store_is_quick() {
             let report = push_all(&anna, &upstream()).unwrap();
             assert_eq!(report.records as usize, expected);
             let seconds = started.elapsed().as_secs_f64();
-            println!("{}: {label}: {seconds:.2} s", open(&settings, &site.credentials).unwrap().place());
+            println!(
+                "{}: {label}: {seconds:.2} s",
+                open(&settings, &site.credentials).unwrap().place()
+            );
             seconds
         };
         time("first push", objects.div_ceil(3));
@@ -588,10 +591,17 @@ fn large_blobs_go_up_in_parts() {
     for site in sites() {
         let remote = site.remote();
         let (_a, anna) = store();
-        let bytes: Vec<u8> = (0..70 << 20_u32).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let bytes: Vec<u8> = (0..70 << 20_u32)
+            .map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
         let blob = anna.put_bytes(&bytes).unwrap();
-        remote.upload(&blob, &anna.path(&blob).unwrap(), bytes.len() as u64).unwrap();
-        assert_eq!(remote.size(&Object::Blob(blob)).unwrap(), Some(bytes.len() as u64));
+        remote
+            .upload(&blob, &anna.path(&blob).unwrap(), bytes.len() as u64)
+            .unwrap();
+        assert_eq!(
+            remote.size(&Object::Blob(blob)).unwrap(),
+            Some(bytes.len() as u64)
+        );
         let mut read = Vec::new();
         let there = remote.fetch(&blob, bytes.len() as u64, &mut |piece| {
             read.extend_from_slice(piece);
