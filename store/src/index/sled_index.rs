@@ -9,9 +9,6 @@ use super::{Change, Index, Pair};
 /// Memory for pages. The rest of what sled needs grows with the number of entries.
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// Entries are written in pieces of this many, as each piece is held in memory several times.
-const PIECE: usize = 4096;
-
 /// The index on disk.
 #[derive(Debug)]
 pub(super) struct SledIndex(sled::Db);
@@ -45,15 +42,12 @@ impl Index for SledIndex {
     }
 
     fn put_batch(&self, changes: Vec<Change>) -> Result<(), IndexError> {
-        for piece in changes.chunks(PIECE) {
-            let mut batch = sled::Batch::default();
-            for (key, value) in piece {
-                match value {
-                    Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-                    None => batch.remove(key.as_slice()),
-                }
-            }
-            self.0.apply_batch(batch)?;
+        // Batches of sled hold on to ten times the memory of what is in them; entries do not depend on each other.
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.0.insert(key, value)?,
+                None => self.0.remove(key)?,
+            };
         }
         self.0.flush()?;
         Ok(())
