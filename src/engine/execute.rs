@@ -115,8 +115,11 @@ impl Engine<'_> {
             Err(_) => RunStatus::Failed,
         };
         let finished = log.finish(status);
-        self.store.share_run(&log.id());
-        self.store.flush_remotes();
+        if status != RunStatus::Interrupted {
+            // Whoever stops a run does not want to wait for a slow line; the next push brings what was not sent.
+            self.store.share_run(&log.id());
+            self.store.flush_remotes();
+        }
         let summary = result?;
         finished?;
         Ok(summary)

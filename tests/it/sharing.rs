@@ -1,5 +1,7 @@
 //! Two users who share results through a remote.
 
+#![allow(clippy::print_stdout, reason = "what could not be tested is said")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -28,7 +28,7 @@ impl Store {
     pub(crate) fn object_size(&self, object: &Object) -> Result<Option<u64>, PathError> {
         let path = self.object_path(object);
         match self.files().metadata(&path) {
-            Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+            Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).at("read", &path),
         }

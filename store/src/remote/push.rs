@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::observer::TransferObserver;
 use super::parallel::parallel;
+use super::parcel::Parcel;
 use super::pull::{TransferOptions, TransferReport};
 use super::upstream::LIST_FROM;
 use super::wanted::Wanted;
 use super::{Created, Object, RemoteError, Upstream, listing};
-use crate::artifact::ArtifactKind;
-use crate::blob::{Doubt, Look};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::id::FileDigest;
@@ -20,15 +19,6 @@ use crate::key::domain;
 use crate::record::{self, ActionRecord};
 use crate::sealed;
 use crate::store::Store;
-
-/// A record to push with the blobs it names.
-struct Parcel {
-    object: Object,
-    bytes: Vec<u8>,
-    blobs: Vec<(FileDigest, u64)>,
-    /// Blobs that list others, which go after these.
-    lists: Vec<(FileDigest, u64)>,
-}
 
 /// Pushes what is wanted and not there yet: blobs, then lists of blobs, then records.
 ///
@@ -74,7 +64,7 @@ pub(crate) fn push_objects(
     for batch in new.chunks(BATCH) {
         let mut parcels = Vec::with_capacity(batch.len());
         for object in batch {
-            match parcel(store, *object) {
+            match Parcel::pack(store, *object) {
                 Ok(Some(parcel)) => parcels.push(parcel),
                 Ok(None) => {}
                 Err(error @ (StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })) => {
@@ -242,51 +232,6 @@ fn is_whole(upstream: &Upstream, bytes: &[u8]) -> Result<bool, RemoteError> {
         }
     }
     Ok(true)
-}
-
-/// Reads a record of this store and lists its blobs, `None` if it is not one to push.
-fn parcel(store: &Store, object: Object) -> Result<Option<Parcel>, StoreError> {
-    let Some(bytes) = store.object_bytes(&object)? else {
-        return Ok(None);
-    };
-    let (mut blobs, mut lists) = (Vec::new(), Vec::new());
-    match object {
-        Object::Action(key) => {
-            let Some(record) = store.good_action(&key) else {
-                return Ok(None);
-            };
-            let size = store.inspect(&record.preimage, None, Look::Size)?;
-            blobs.push((record.preimage, size));
-            for artifact in record.outputs.values() {
-                let members = store.members(artifact)?;
-                let list = matches!(artifact.kind, ArtifactKind::Parts | ArtifactKind::Directory);
-                let own = if list { &mut lists } else { &mut blobs };
-                own.push((artifact.file, artifact.bytes));
-                blobs.extend(members);
-            }
-        }
-        Object::Shard(family, name) => {
-            let Some(record) = store.good_shard(&family, &name) else {
-                return Ok(None);
-            };
-            blobs.push((record.blob, record.bytes));
-        }
-        _ => {}
-    }
-    for (blob, size) in blobs.iter().chain(&lists) {
-        if let Err(doubt) = store.inspect(blob, Some(*size), Look::Size) {
-            return Err(match doubt {
-                Doubt::Unreadable(error) => error.into(),
-                doubt => doubt.into(),
-            });
-        }
-    }
-    Ok(Some(Parcel {
-        object,
-        bytes,
-        blobs,
-        lists,
-    }))
 }
 
 /// Finds out which records the remote has: by listing if there are many, else when they are created.

@@ -94,3 +94,53 @@ fn message(domain: &str, json: &mut Json) -> Result<Vec<u8>, CanonicalError> {
     message.extend(canonical::encode(&Value::from_serialize(json)?)?);
     Ok(message)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::key::domain::{SIGNED_ACTION, SIGNED_SHARD};
+    use crate::sealed::seal;
+
+    #[test]
+    fn a_signature_holds_for_the_whole_record_and_its_kind() {
+        let key = SecretKey::generate().unwrap();
+        let mut record =
+            json!({ "v": 1, "key": "a", "metrics": { "loss": 0.25, "count": 3 }, "later": [1.0] });
+        assert_eq!(
+            voucher(SIGNED_ACTION, &seal("x", &record).unwrap()),
+            Voucher::Nobody
+        );
+        let signature = sign(&key, SIGNED_ACTION, &record).unwrap();
+        record[FIELD] = serde_json::to_value(&signature).unwrap();
+        let good = seal("x", &record).unwrap();
+        assert_eq!(voucher(SIGNED_ACTION, &good), Voucher::Key(key.public()));
+        assert_eq!(voucher(SIGNED_SHARD, &good), Voucher::Broken, "another kind");
+
+        // Whoever changes something can make a new check, but no new signature.
+        let changes: [&dyn Fn(&mut Json); 6] = [
+            &|record| record["metrics"]["loss"] = json!(0.125),
+            &|record| record["key"] = json!("b"),
+            &|record| record["later"] = json!([1]),
+            &|record| record["more"] = json!(null),
+            &|record| record[FIELD]["key"] = json!(SecretKey::generate().unwrap().public()),
+            &|record| record[FIELD]["signature"] = json!("00".repeat(64)),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = record.clone();
+            change(&mut changed);
+            let bytes = seal("x", &changed).unwrap();
+            assert_eq!(voucher(SIGNED_ACTION, &bytes), Voucher::Broken, "change {number}");
+        }
+        for text in [&b""[..], b"{", b"[]", b"{\"sig\":1}", b"{\"sig\":null}"] {
+            let found = voucher(SIGNED_ACTION, text);
+            assert!(!matches!(found, Voucher::Key(_)), "{found:?}");
+        }
+        let spaced = String::from_utf8(good).unwrap().replace('\n', "\n\n");
+        assert_eq!(
+            voucher(SIGNED_ACTION, spaced.as_bytes()),
+            Voucher::Key(key.public())
+        );
+    }
+}

@@ -7,9 +7,9 @@ mod faulty_server;
 mod runtime;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::future::Future;
-use std::io::Read;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,15 +17,12 @@ use std::time::Duration;
 
 use object_store::aws::AmazonS3;
 use object_store::path::Path;
-use object_store::{
-    Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-};
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 pub(crate) use self::client::BucketOptions;
 use self::errors::{explain, is_not_implemented, is_passing};
 use super::{Created, Listing, Object, Remote, RemoteError, Sink};
 use crate::id::FileDigest;
-use crate::path_error::AtPath;
 
 /// Blobs up to this size go up in one request; larger ones in parts, which S3 joins at the end.
 const SINGLE: u64 = 64 << 20;
@@ -124,61 +121,6 @@ impl Bucket {
                 Err(error) => return Err(self.failed("write", object, error)),
             }
             attempt += 1;
-        }
-    }
-
-    /// Uploads in parts; nothing has the name before the last step.
-    fn upload_parts(&self, object: &Object, path: &FilePath, size: u64) -> Result<(), RemoteError> {
-        let key = self.key(&object.to_string());
-        let failed = |error| self.failed("upload", object, error);
-        let begin = key.clone();
-        let mut upload = self
-            .ask(move |client| {
-                let key = begin.clone();
-                async move { client.put_multipart(&key).await }
-            })
-            .map_err(failed)?;
-        let sent = self.send_parts(&mut upload, object, path);
-        let (mut upload, result) = match sent {
-            Ok(()) => {
-                let finished = self.once(|_| async move {
-                    let done = upload.complete().await.map(drop);
-                    Ok((upload, done))
-                });
-                finished.map_err(failed)?
-            }
-            Err(error) => {
-                // Parts that stay behind cost money until a rule of the bucket removes them.
-                let _ = self.once(|_| async move { upload.abort().await });
-                return Err(error);
-            }
-        };
-        if let Err(error) = result {
-            // The answer may have been lost after the parts were joined.
-            if self.size(object)? != Some(size) {
-                let _ = self.once(|_| async move { upload.abort().await });
-                return Err(self.failed("upload", object, error));
-            }
-        }
-        Ok(())
-    }
-
-    fn send_parts(
-        &self,
-        upload: &mut Box<dyn MultipartUpload>,
-        object: &Object,
-        path: &FilePath,
-    ) -> Result<(), RemoteError> {
-        let mut file = std::fs::File::open(path).at("read", path)?;
-        loop {
-            let mut part = Vec::new();
-            (&mut file).take(PIECE).read_to_end(&mut part).at("read", path)?;
-            if part.is_empty() {
-                return Ok(());
-            }
-            let sending = upload.put_part(part.into());
-            self.once(|_| sending)
-                .map_err(|error| self.failed("upload", object, error))?;
         }
     }
 }
@@ -296,31 +238,9 @@ impl Remote for Bucket {
     }
 
     fn upload(&self, blob: &FileDigest, path: &FilePath, size: u64) -> Result<(), RemoteError> {
-        let object = Object::Blob(*blob);
-        if size > SINGLE {
-            return self.upload_parts(&object, path, size);
-        }
-        let bytes = std::fs::read(path).at("read", path)?;
-        let mut attempt = 1;
-        loop {
-            let mode = match self.conditional.load(Ordering::Relaxed) {
-                true => PutMode::Create,
-                false => PutMode::Overwrite,
-            };
-            match self.put(&object, &bytes, mode) {
-                Ok(()) => return Ok(()),
-                Err(error) if is_not_implemented(&error) => self.conditional.store(false, Ordering::Relaxed),
-                // The name says what the bytes are, so the size tells a whole file from a broken one.
-                Err(Error::AlreadyExists { .. }) => match self.size(&object)? {
-                    Some(there) if there == size => return Ok(()),
-                    Some(_) => return self.overwrite(&object, &bytes),
-                    None if attempt < ATTEMPTS => self.rest(attempt),
-                    None => return self.overwrite(&object, &bytes),
-                },
-                Err(error) if attempt < ATTEMPTS && is_passing(&error) => self.rest(attempt),
-                Err(error) => return Err(self.failed("upload", &object, error)),
-            }
-            attempt += 1;
+        match size > SINGLE {
+            true => self.upload_parts(&Object::Blob(*blob), path, size),
+            false => self.upload_whole(&Object::Blob(*blob), path, size),
         }
     }
 

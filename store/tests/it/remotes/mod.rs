@@ -1,21 +1,23 @@
 //! Remotes: a folder always, and a real S3 server where the environment names one (`tools/s3/start-rgw.sh`).
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+mod faulty;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
 use mitune_store::remote::{
-    Created, Credentials, Listing, Object, Remote, RemoteError, RemoteSettings, Sink, TransferOptions,
-    TransferReport, Unwatched, Upstream, Wanted, describe, open, probe, pull, push,
+    Credentials, Object, Remote, RemoteError, RemoteSettings, TransferOptions, TransferReport, Unwatched,
+    Upstream, Wanted, describe, open, probe, pull, push,
 };
 use mitune_store::trust::{Policy, SecretKey, Unsigned};
 use mitune_store::{
-    ActionRecord, DirectoryEntry, FamilyKey, FileDigest, ItemKey, Lookup, MissReason, Part, Sharing, Store,
-    Value, VerifyDepth,
+    ActionRecord, DirectoryEntry, FamilyKey, ItemKey, Lookup, MissReason, Part, Sharing, Store, Value,
+    VerifyDepth,
 };
 use tempfile::TempDir;
 
+use self::faulty::Faulty;
 use crate::sample::{candidates, key, producer, record};
 
 /// Where the tests keep stores, and who may.
@@ -226,96 +228,6 @@ fn of_eight_racing_writers_one_wins() {
             pull_all(&store, &upstream(&remote));
             assert!(matches!(store.lookup(&key(&name)), Lookup::Hit(_)));
         }
-    }
-}
-
-/// Counts what goes over, and fails or lies as it is told.
-#[derive(Debug)]
-struct Faulty {
-    inner: Arc<dyn Remote>,
-    uploads: AtomicU64,
-    fetched: AtomicU64,
-    /// Uploads and fetches that succeed before all fail.
-    breaks_after: AtomicU64,
-    /// A blob that is not there.
-    evicted: Option<FileDigest>,
-    /// Lists what was there before the last object.
-    lags: bool,
-}
-
-impl Faulty {
-    fn new(inner: &Arc<dyn Remote>, breaks_after: u64) -> Self {
-        Self {
-            inner: Arc::clone(inner),
-            uploads: AtomicU64::new(0),
-            fetched: AtomicU64::new(0),
-            breaks_after: AtomicU64::new(breaks_after),
-            evicted: None,
-            lags: false,
-        }
-    }
-
-    fn work(&self) -> Result<(), RemoteError> {
-        let left = self.breaks_after.load(Ordering::Relaxed);
-        if left == 0 {
-            let (place, source) = (self.place(), "the line is cut".into());
-            return Err(RemoteError::Unreachable { place, source });
-        }
-        self.breaks_after.store(left - 1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn is_gone(&self, object: &Object) -> bool {
-        self.evicted.is_some_and(|blob| *object == Object::Blob(blob))
-    }
-}
-
-impl Remote for Faulty {
-    fn place(&self) -> String {
-        self.inner.place()
-    }
-    fn size(&self, object: &Object) -> Result<Option<u64>, RemoteError> {
-        if self.is_gone(object) {
-            Ok(None)
-        } else {
-            self.inner.size(object)
-        }
-    }
-    fn read(&self, object: &Object, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
-        if self.is_gone(object) {
-            Ok(None)
-        } else {
-            self.inner.read(object, limit)
-        }
-    }
-    fn fetch(&self, blob: &FileDigest, size: u64, sink: &mut Sink<'_>) -> Result<bool, RemoteError> {
-        if self.is_gone(&Object::Blob(*blob)) {
-            return Ok(false);
-        }
-        self.work()?;
-        self.fetched.fetch_add(1, Ordering::Relaxed);
-        self.inner.fetch(blob, size, sink)
-    }
-    fn create(&self, object: &Object, bytes: &[u8]) -> Result<Created, RemoteError> {
-        self.inner.create(object, bytes)
-    }
-    fn replace(&self, object: &Object, bytes: &[u8]) -> Result<(), RemoteError> {
-        self.inner.replace(object, bytes)
-    }
-    fn upload(&self, blob: &FileDigest, path: &Path, size: u64) -> Result<(), RemoteError> {
-        self.work()?;
-        self.uploads.fetch_add(1, Ordering::Relaxed);
-        self.inner.upload(blob, path, size)
-    }
-    fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
-        let mut listing = self.inner.list(folder)?;
-        if self.lags {
-            listing.files.pop();
-        }
-        Ok(listing)
-    }
-    fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {
-        self.inner.remove_canary(object)
     }
 }
 
