@@ -1,13 +1,13 @@
 //! `mitune remote add`
 
 use clap::Args;
-use mitune_store::Store;
 use mitune_store::remote::{Place, RemoteError, RemoteSettings, probe};
 use mitune_store::trust::{Policy, PublicKey, Unsigned};
 
 use super::UnsignedChoice;
 use crate::aws_environment::credentials;
 use crate::failure::Failure;
+use crate::session::Session;
 use crate::ui::line;
 
 #[derive(Debug, Args)]
@@ -33,7 +33,9 @@ pub(super) struct AddArguments {
     unsigned: Option<UnsignedChoice>,
 }
 
-pub(super) fn run(arguments: AddArguments, store: &Store) -> Result<(), Failure> {
+pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), Failure> {
+    let place = Place::parse(&arguments.url)?;
+    let store = session.open_store()?;
     let name = &arguments.name;
     match store.remote(name) {
         Err(RemoteError::Unknown { .. }) => {}
@@ -43,7 +45,6 @@ pub(super) fn run(arguments: AddArguments, store: &Store) -> Result<(), Failure>
                 .with_hint(format!("`mitune remote remove {name}` forgets it")));
         }
     }
-    let place = Place::parse(&arguments.url)?;
     let unsigned = match arguments.unsigned {
         Some(choice) => choice.into(),
         // Whoever can write to a folder of the house is known; a bucket may be anybody's.

@@ -74,7 +74,7 @@ impl From<UnsignedChoice> for Unsigned {
 /// Runs a command on remotes; the exit code is 1 if a check failed.
 pub(crate) fn run(arguments: RemoteArguments, session: &Session<'_>) -> Result<u8, Failure> {
     match arguments.command {
-        RemoteCommand::Add(arguments) => add::run(arguments, &session.open_store()?).map(|()| 0),
+        RemoteCommand::Add(arguments) => add::run(arguments, session).map(|()| 0),
         RemoteCommand::List => list::run(&session.existing_store()?, session.json).map(|()| 0),
         RemoteCommand::Check { name } => {
             check::run(&session.existing_store()?, name.as_deref(), session.json)

@@ -9,6 +9,7 @@ mod runtime;
 mod tests;
 mod upload;
 
+use std::fmt;
 use std::future::Future;
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -34,7 +35,6 @@ const PIECE: u64 = 16 << 20;
 const ATTEMPTS: u32 = 4;
 
 /// A prefix of a bucket that holds the files of a store.
-#[derive(Debug)]
 pub struct Bucket {
     client: Arc<AmazonS3>,
     place: String,
@@ -122,6 +122,13 @@ impl Bucket {
             }
             attempt += 1;
         }
+    }
+}
+
+/// The client holds the credentials, so it is not shown.
+impl fmt::Debug for Bucket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Bucket").field(&self.place).finish()
     }
 }
 

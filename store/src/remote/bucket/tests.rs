@@ -172,6 +172,17 @@ fn a_server_without_conditional_writes_is_noticed_and_served() {
 }
 
 #[test]
+fn secrets_are_not_shown() {
+    let server = FaultyServer::start();
+    let mut options = BucketOptions::new("lab".into(), "x".into(), credentials());
+    options.endpoint = Some(server.endpoint.clone());
+    options.credentials.variables[1].1 = "a-secret".into();
+    let bucket = Bucket::new(&options).unwrap();
+    let shown = format!("{options:?} {bucket:?} {bucket:#?}");
+    assert!(shown.contains("lab") && !shown.contains("a-secret"), "{shown}");
+}
+
+#[test]
 fn a_silent_server_is_given_up() {
     let server = FaultyServer::start();
     let bucket = bucket(&server, None);

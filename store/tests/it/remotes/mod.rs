@@ -327,6 +327,32 @@ fn a_listing_that_lags_costs_time_only() {
 }
 
 #[test]
+fn a_remote_that_breaks_off_costs_one_warning() {
+    let site = sites().remove(0);
+    let remote = site.remote();
+    let faulty: Arc<dyn Remote> = Arc::new(Faulty::new(&remote, 3));
+    let warnings = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&warnings);
+    let (_a, anna) = store();
+    let warn = Box::new(move |text: &str| {
+        println!("{text}");
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    anna.attach(Sharing::new(None, vec![upstream(&faulty)], warn));
+    let records = [publish(&anna, "one", 0..20), publish(&anna, "two", 20..40)];
+    anna.flush_remotes();
+    assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    assert!(anna.verify(VerifyDepth::Full).unwrap().is_clean());
+    // The next push brings what is lacking.
+    push_all(&anna, &upstream(&remote)).unwrap();
+    let (_b, ben) = store();
+    pull_all(&ben, &upstream(&remote));
+    for record in records {
+        assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)));
+    }
+}
+
+#[test]
 fn reading_through_takes_what_is_needed_and_writing_back_sends_it_on() {
     for site in sites() {
         let remote = site.remote();
