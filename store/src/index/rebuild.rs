@@ -28,6 +28,9 @@ impl Store {
             return Ok(None);
         }
         self.index().clear();
+        if !self.index().wait() {
+            return Ok(None);
+        }
         let records = self.index_records(&|| true)?;
         Ok(self.index().flush().then_some(records))
     }

@@ -167,11 +167,14 @@ fn cut(path: &Path, size: u64) {
         .unwrap();
 }
 
+/// Something that befalls an index.
+type Damage = Box<dyn Fn(&Path)>;
+
 #[test]
 fn damage_costs_seconds_and_gives_no_wrong_answer() {
     let limit = Duration::from_secs(20);
     let garbage = |path: &Path, size: u64| std::fs::write(path, vec![0xa5; size as usize]).unwrap();
-    let cases: [(&str, Box<dyn Fn(&Path)>); 9] = [
+    let cases: [(&str, Damage); 9] = [
         (
             "deleted",
             Box::new(|place| std::fs::remove_dir_all(place).unwrap()),

@@ -29,7 +29,7 @@ fn publish(store: &Store, number: u64, stage: &str, prompts: &[&str]) -> StageKe
         .metrics
         .insert("loss".into(), (number as f64 / 10.0).into());
     record.metrics.insert("headline".into(), "fine".into());
-    if number % 7 == 0 {
+    if number.is_multiple_of(7) {
         // Too long for the index.
         record
             .metrics
