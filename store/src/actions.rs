@@ -41,11 +41,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the value has no canonical encoding or the store cannot be written.
     pub fn put_preimage(&self, preimage: &Value) -> Result<FileDigest, StoreError> {
-        let json = serde_json::to_vec_pretty(preimage).map_err(|source| StoreError::Json {
+        self.put_bytes(&Self::preimage_bytes(preimage)?)
+    }
+
+    pub(crate) fn preimage_bytes(preimage: &Value) -> Result<Vec<u8>, StoreError> {
+        serde_json::to_vec_pretty(preimage).map_err(|source| StoreError::Json {
             action: "write",
             source,
-        })?;
-        self.put_bytes(&json)
+        })
     }
 
     /// Reads the value a key was derived from.
@@ -81,24 +84,9 @@ impl Store {
     /// [`StoreError::MissingBlob`] if the record names a blob the store lacks, [`StoreError::Preimage`] if its key
     /// does not follow from its preimage, [`StoreError::RecordSize`], or [`StoreError::Path`].
     pub fn publish(&self, mut record: ActionRecord) -> Result<Published, StoreError> {
-        let derived = StageKey::derive(&self.read_preimage(&record.preimage)?)?;
-        if derived != record.key {
-            return Err(StoreError::Preimage {
-                derived,
-                recorded: record.key,
-            });
-        }
-        self.inspect_results(&record, Look::Size)?;
-        self.hold_all(&self.result_blobs(&record))?;
-        record.sig = None;
-        record.sig = self.signature(domain::SIGNED_ACTION, &record)?;
-        let bytes = sealed::seal(domain::ACTION_RECORD, &record)?;
-        if bytes.len() > record::SIZE_LIMIT {
-            return Err(StoreError::RecordSize {
-                size: bytes.len(),
-                limit: record::SIZE_LIMIT,
-            });
-        }
+        check_key(&record, &self.read_preimage(&record.preimage)?)?;
+        self.hold_results(&record)?;
+        let bytes = self.sign_and_seal(&mut record)?;
         let published = self.publish_bytes(record, &bytes)?;
         if let Published::Won(record) = &published {
             self.write_back(Object::Action(record.key));
@@ -106,21 +94,48 @@ impl Store {
         Ok(published)
     }
 
+    /// Makes sure that the blobs a record names are there and stay.
+    pub(crate) fn hold_results(&self, record: &ActionRecord) -> Result<(), StoreError> {
+        self.inspect_results(record, Look::Size)?;
+        self.hold_all(&self.result_blobs(record))
+    }
+
+    /// Signs a record if this user has a key, and writes it as it stands in its file.
+    pub(crate) fn sign_and_seal(&self, record: &mut ActionRecord) -> Result<Vec<u8>, StoreError> {
+        record.sig = None;
+        record.sig = self.signature(domain::SIGNED_ACTION, record)?;
+        let bytes = sealed::seal(domain::ACTION_RECORD, record)?;
+        if bytes.len() > record::SIZE_LIMIT {
+            return Err(StoreError::RecordSize {
+                size: bytes.len(),
+                limit: record::SIZE_LIMIT,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Does what follows once a new record has its name.
+    ///
+    /// A collection may have taken a blob in the last moment: the record is then taken back.
+    pub(crate) fn settle(&self, record: &ActionRecord, path: &Path) -> Result<(), StoreError> {
+        if let Err(doubt) = self.still_there(&self.result_blobs(record)) {
+            if let Ok(metadata) = self.files().metadata(path) {
+                self.displace(record, &Identity::of(&metadata))?;
+            }
+            return Err(doubt.into());
+        }
+        self.forget_drop(&record.key);
+        self.index_published(record, path);
+        Ok(())
+    }
+
     /// Gives a record, as these bytes, its name, unless a good one has it.
     pub(crate) fn publish_bytes(&self, record: ActionRecord, bytes: &[u8]) -> Result<Published, StoreError> {
-        let blobs = self.result_blobs(&record);
         let staged = self.stage_bytes(bytes)?;
         let path = self.layout().action(&record.key);
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
-                if let Err(doubt) = self.still_there(&blobs) {
-                    if let Ok(metadata) = self.files().metadata(&path) {
-                        self.displace(&record, &Identity::of(&metadata))?;
-                    }
-                    return Err(doubt.into());
-                }
-                self.forget_drop(&record.key);
-                self.index_published(&record, &path);
+                self.settle(&record, &path)?;
                 return Ok(Published::Won(record));
             }
             let judged = self
@@ -178,4 +193,16 @@ impl Store {
         move_if_same(self.files(), &self.layout().action(&record.key), &aside, judged);
         Ok(())
     }
+}
+
+/// Checks that the key of a record follows from its preimage.
+pub(crate) fn check_key(record: &ActionRecord, preimage: &Value) -> Result<(), StoreError> {
+    let derived = StageKey::derive(preimage)?;
+    if derived == record.key {
+        return Ok(());
+    }
+    Err(StoreError::Preimage {
+        derived,
+        recorded: record.key,
+    })
 }

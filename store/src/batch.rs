@@ -1,22 +1,27 @@
-//! Many small blobs made durable together.
+//! Many small blobs and records made durable together.
 
 use std::collections::BTreeSet;
 
+use crate::actions::check_key;
+use crate::canonical::Value;
 use crate::error::StoreError;
 use crate::id::FileDigest;
 use crate::publish::{Placed, publish_all};
+use crate::record::ActionRecord;
+use crate::remote::Object;
 use crate::staging::StagedFile;
 use crate::store::Store;
 
-/// Blobs that become durable with one [`Batch::commit`], about a hundred times faster than one by one.
+/// Blobs and records that become durable with one [`Batch::commit`], about a hundred times faster than one by one.
 ///
 /// Nothing of a batch is visible before it is committed, and dropping it leaves nothing behind. No file stays open, so
-/// a batch may hold any number of blobs.
+/// a batch may hold any number of them.
 #[derive(Debug)]
 pub struct Batch {
     store: Store,
     digests: BTreeSet<FileDigest>,
     staged: Vec<(StagedFile, FileDigest)>,
+    records: Vec<(StagedFile, ActionRecord)>,
 }
 
 impl Store {
@@ -26,6 +31,7 @@ impl Store {
             store: self.clone(),
             digests: BTreeSet::new(),
             staged: Vec::new(),
+            records: Vec::new(),
         }
     }
 }
@@ -45,11 +51,53 @@ impl Batch {
         Ok(file)
     }
 
-    /// Makes all blobs durable.
+    /// Stages the record of a result together with what its key is derived from, see [`Store::publish`].
+    ///
+    /// Its blobs are in the store or in this batch.
     ///
     /// # Errors
-    /// [`StoreError::Path`] if the store cannot be written; some blobs of the batch may then be there, whole.
-    pub fn commit(self) -> Result<(), StoreError> {
+    /// [`StoreError::Preimage`] if the key does not follow from the preimage, [`StoreError::RecordSize`], or
+    /// [`StoreError::Path`] if the store cannot be written.
+    pub fn put_record(&mut self, mut record: ActionRecord, preimage: &Value) -> Result<(), StoreError> {
+        check_key(&record, preimage)?;
+        record.preimage = self.put_bytes(&Store::preimage_bytes(preimage)?)?;
+        let bytes = self.store.sign_and_seal(&mut record)?;
+        let mut staged = self.store.stage_bytes(&bytes)?;
+        staged.close()?;
+        self.records.push((staged, record));
+        Ok(())
+    }
+
+    /// Makes all blobs durable, then all records.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingBlob`] if a record names a blob that is nowhere, [`StoreError::Path`] if the store cannot
+    /// be written; some blobs and records of the batch may then be there, whole.
+    pub fn commit(mut self) -> Result<(), StoreError> {
+        let records = std::mem::take(&mut self.records);
+        let store = self.store.clone();
+        self.commit_blobs()?;
+        for (_, record) in &records {
+            store.hold_results(record)?;
+        }
+        let (files, records): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .map(|(staged, record)| ((staged, store.layout().action(&record.key)), record))
+            .unzip();
+        let placed = publish_all(&files)?;
+        for (((_, path), record), placed) in files.iter().zip(records).zip(placed) {
+            match placed {
+                Placed::New => {
+                    store.settle(&record, path)?;
+                    store.write_back(Object::Action(record.key));
+                }
+                Placed::Existed => drop(store.publish(record)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_blobs(self) -> Result<(), StoreError> {
         let (store, files) = (self.store, self.staged);
         let (files, digests): (Vec<_>, Vec<_>) = files
             .into_iter()

@@ -7,6 +7,7 @@
 )]
 
 mod aging;
+mod batch;
 mod clock;
 mod collect;
 mod collect_beside_writers;
