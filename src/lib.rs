@@ -20,6 +20,7 @@ mod report_decoder;
 mod report_file;
 mod session;
 mod sharing;
+mod store_bench;
 mod ui;
 mod user_folders;
 

@@ -97,7 +97,7 @@ impl Store {
     /// Makes sure that the blobs a record names are there and stay.
     pub(crate) fn hold_results(&self, record: &ActionRecord) -> Result<(), StoreError> {
         self.inspect_results(record, Look::Size)?;
-        self.hold_all(&self.result_blobs(record))
+        Ok(self.hold_all(&self.result_blobs(record))?)
     }
 
     /// Signs a record if this user has a key, and writes it as it stands in its file.

@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::{Artifact, ArtifactKind};
+use crate::batch::Batch;
 use crate::canonical::{self, Value};
 use crate::error::StoreError;
-use crate::id::ContentDigest;
+use crate::id::{ContentDigest, FileDigest};
 use crate::key::{self, domain};
 use crate::store::Store;
 
@@ -16,17 +17,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Canonical`] if the value holds not a number, or any error of writing.
     pub fn put_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<Artifact, StoreError> {
-        let canonical = canonical::encode(&Value::from_serialize(value)?)?;
-        let mut bytes = serde_json::to_vec_pretty(value).map_err(|source| StoreError::Json {
-            action: "write",
-            source,
-        })?;
-        bytes.push(b'\n');
-        self.put_whole(
-            ArtifactKind::Json,
-            &bytes,
-            ContentDigest::new(key::derive(domain::JSON, &canonical)),
-        )
+        let (bytes, content) = encode(value)?;
+        let file = self.put_bytes(&bytes)?;
+        Ok(whole(ArtifactKind::Json, file, content, &bytes))
     }
 
     /// Reads a value stored with [`Store::put_json`].
@@ -47,22 +40,40 @@ impl Store {
     /// Any error of writing.
     pub fn put_html(&self, page: &str) -> Result<Artifact, StoreError> {
         let content = ContentDigest::new(key::derive(domain::DOCUMENT, page.as_bytes()));
-        self.put_whole(ArtifactKind::Html, page.as_bytes(), content)
+        let file = self.put_bytes(page.as_bytes())?;
+        Ok(whole(ArtifactKind::Html, file, content, page.as_bytes()))
     }
+}
 
-    fn put_whole(
-        &self,
-        kind: ArtifactKind,
-        bytes: &[u8],
-        content: ContentDigest,
-    ) -> Result<Artifact, StoreError> {
-        let file = self.put_bytes(bytes)?;
-        Ok(Artifact {
-            kind,
-            file,
-            content,
-            bytes: bytes.len() as u64,
-            rows: None,
-        })
+impl Batch {
+    /// Stages a value like [`Store::put_json`].
+    ///
+    /// # Errors
+    /// Those of [`Store::put_json`].
+    pub fn put_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Artifact, StoreError> {
+        let (bytes, content) = encode(value)?;
+        let file = self.put_bytes(&bytes)?;
+        Ok(whole(ArtifactKind::Json, file, content, &bytes))
+    }
+}
+
+/// Returns the bytes of a value and its content digest.
+fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, ContentDigest), StoreError> {
+    let canonical = canonical::encode(&Value::from_serialize(value)?)?;
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|source| StoreError::Json {
+        action: "write",
+        source,
+    })?;
+    bytes.push(b'\n');
+    Ok((bytes, ContentDigest::new(key::derive(domain::JSON, &canonical))))
+}
+
+fn whole(kind: ArtifactKind, file: FileDigest, content: ContentDigest, bytes: &[u8]) -> Artifact {
+    Artifact {
+        kind,
+        file,
+        content,
+        bytes: bytes.len() as u64,
+        rows: None,
     }
 }

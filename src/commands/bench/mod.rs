@@ -1,10 +1,12 @@
 //! `mitune bench`
 
 mod model;
+mod store;
 
 use clap::{Args, Subcommand};
 
 use self::model::ModelArguments;
+use self::store::StoreArguments;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -18,10 +20,13 @@ pub(crate) struct BenchArguments {
 enum BenchCommand {
     /// Measure a model: the denoiser, the decoder, candidates with and without scores, training steps
     Model(ModelArguments),
+    /// Measure the store against `cp` with `fsync`, BLAKE3 alone, and the marks it is held to
+    Store(StoreArguments),
 }
 
 pub(crate) fn run(arguments: BenchArguments, session: &Session<'_>) -> Result<(), Failure> {
     match arguments.command {
         BenchCommand::Model(arguments) => model::run(arguments, session),
+        BenchCommand::Store(arguments) => store::run(arguments, session),
     }
 }

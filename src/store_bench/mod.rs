@@ -1,0 +1,94 @@
+//! How fast a store is, next to what the machine can do at all.
+//!
+//! Every time is measured beside its peer in the same run and told as a ratio, because the seconds say more about the
+//! disk than about the store.
+
+mod crowd;
+mod error;
+mod large_files;
+mod lookups;
+mod marks;
+mod random_bytes;
+mod rerun;
+mod scale;
+mod small_files;
+mod stopwatch;
+
+use std::path::{Path, PathBuf};
+
+use mitune_stages::stage::Progress;
+use serde::Serialize;
+
+pub(crate) use self::error::StoreBenchError;
+pub(crate) use self::marks::Measurement;
+pub(crate) use self::scale::{Part};
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreBench {
+    /// A folder on the disk to measure, in which everything is made and removed again.
+    pub(crate) folder: PathBuf,
+    /// Records of the large store.
+    pub(crate) records: u32,
+    /// Shards of the stage that is run again.
+    pub(crate) shards: u32,
+    /// Records of the store for lookups.
+    pub(crate) lookups: u32,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct StoreBenchReport {
+    /// Version of this program.
+    pub(crate) version: &'static str,
+    /// One entry per piece of work.
+    pub(crate) measurements: Vec<Measurement>,
+}
+
+impl StoreBench {
+    /// Measures everything, the slowest last.
+    ///
+    /// # Errors
+    /// [`StoreBenchError`] if the folder cannot be written or the program cannot be started again.
+    pub(crate) fn measure(&self, progress: &dyn Progress) -> Result<StoreBenchReport, StoreBenchError> {
+        let mut measurements = Vec::new();
+        let steps: [(&str, &dyn Fn(&Path) -> Result<Vec<Measurement>, StoreBenchError>); 5] = [
+            ("large files", &large_files::measure),
+            ("small files", &small_files::measure),
+            ("lookups", &|folder| lookups::measure(folder, self.lookups)),
+            ("shards", &|folder| rerun::measure(folder, self.shards)),
+            ("records", &|folder| scale::measure(folder, self.records)),
+        ];
+        for (name, step) in steps {
+            progress.message(name);
+            let folder = Scratch::new(&self.folder)?;
+            measurements.extend(step(folder.path())?);
+        }
+        Ok(StoreBenchReport {
+            version: env!("CARGO_PKG_VERSION"),
+            measurements,
+        })
+    }
+}
+
+/// A folder of its own that is removed with everything in it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(parent: &Path) -> Result<Self, StoreBenchError> {
+        let path = parent.join(format!("mitune-bench-{}", ulid::Ulid::generate()));
+        std::fs::create_dir_all(&path).map_err(|source| StoreBenchError::at(&path, source))?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed has a name that says what it is.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
