@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub(crate) use self::error::StoreBenchError;
 pub(crate) use self::marks::Measurement;
-pub(crate) use self::scale::{Part};
+pub(crate) use self::scale::Part;
 
 /// What to measure.
 #[derive(Clone, Debug)]

@@ -109,6 +109,8 @@ fn program(store: &Path, part: &'static str, arguments: &[&str]) -> Result<Vec<u
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new(program);
     command.arg("--store").arg(store).args(arguments);
+    // The index lies beside the store, so that it is removed with it.
+    command.env("XDG_CACHE_HOME", store.with_extension("cache"));
     let output = command.output().map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -121,7 +123,9 @@ fn mark(store: &Store) -> Result<(), StoreBenchError> {
         .plan_collection(&CollectOptions::default())
         .map_err(|error| StoreBenchError::Wrong(error.to_string()))?;
     if report.total().files > 0 {
-        return Err(StoreBenchError::Wrong("fresh records were to be collected".to_owned()));
+        return Err(StoreBenchError::Wrong(
+            "fresh records were to be collected".to_owned(),
+        ));
     }
     Ok(())
 }
