@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use mitune_store::Store;
+use mitune_store::{FileDigest, Store};
 
 use super::error::StoreBenchError;
 use super::marks::{Mark, Measurement};
@@ -18,15 +18,19 @@ const ROUNDS: u64 = 9;
 /// Measures in turns, so that a change of the disk's speed meets both sides.
 pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError> {
     let store = Store::open(folder.join("store"))?;
-    let (mut copies, mut puts, mut gets, mut hashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut copies, mut puts, mut imports) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut gets, mut hashes) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let bytes = random_bytes(0, round, SIZE);
         let source = folder.join("source");
         write(&source, &bytes)?;
         let copy = folder.join("copy");
         copies.push(time(|| copy_and_sync(&source, &copy))?.1);
-        let (digest, seconds) = time(|| put(&store, &source))?;
+        let (digest, seconds) = time(|| Ok(store.put_bytes(&bytes)?))?;
         puts.push(seconds);
+        let other = random_bytes(3, round, SIZE);
+        write(&source, &other)?;
+        imports.push(time(|| import(&store, &source))?.1);
         let (read, seconds) = time(|| Ok(store.read(&digest)?))?;
         gets.push(seconds);
         hashes.push(time(|| Ok(blake3::Hasher::new().update_rayon(&bytes).finalize()))?.1);
@@ -38,7 +42,8 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError
         }
     }
     let rate = |mut seconds: Vec<f64>| MEBIBYTES / median(&mut seconds);
-    let (copy, put, get, hash) = (rate(copies), rate(puts), rate(gets), rate(hashes));
+    let (copy, put, import) = (rate(copies), rate(puts), rate(imports));
+    let (get, hash) = (rate(gets), rate(hashes));
     let row = |work: &str, value| Measurement::new(work, value, "MiB/s");
     Ok(vec![
         row("put 64 MiB", put)
@@ -47,11 +52,12 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError
         row("get 64 MiB", get)
             .against("cp + fsync", copy)
             .mark(Mark::Ratio(0.85)),
+        row("put 64 MiB from a file, in pieces", import).against("cp + fsync", copy),
         row("get 64 MiB", get).against("BLAKE3, all threads", hash),
     ])
 }
 
-fn put(store: &Store, source: &Path) -> Result<mitune_store::FileDigest, StoreBenchError> {
+fn import(store: &Store, source: &Path) -> Result<FileDigest, StoreBenchError> {
     let at = |error| StoreBenchError::at(source, error);
     let mut file = File::open(source).map_err(at)?;
     let mut writer = store.writer(Some(SIZE as u64))?;
