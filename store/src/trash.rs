@@ -104,6 +104,8 @@ impl Store {
         let mut moved = files.rename(path, trashed);
         if matches!(&moved, Err(error) if error.kind() == ErrorKind::NotFound) {
             ensure_directory(files, parent(trashed))?;
+            // First, or a crash could keep the move and lose the directory that was moved into.
+            self.volume().sync_name(trashed)?;
             moved = files.rename(path, trashed);
         }
         moved.at("move to the trash", path)

@@ -35,7 +35,7 @@ fn for_each_store(check: impl Fn(&str, &Path)) {
             stores += 1;
         }
     }
-    assert!(stores >= 1, "no store was kept");
+    assert!(stores >= 2, "a store was not kept");
 }
 
 fn run(place: &Path) -> String {
@@ -71,8 +71,10 @@ fn kept_stores_are_clean_and_their_pipeline_finds_everything() {
             store.read_preimage(&record.preimage).unwrap();
         }
         let finetune = records.iter().find(|record| record.stage == "finetune").unwrap();
-        assert_eq!(store.checkpoint_steps(&finetune.key).unwrap(), [1, 2], "{name}");
-        assert_eq!(store.runs().unwrap().len(), 1, "{name}");
+        // In the newer one they lie in the trash, where they still are found.
+        let latest = store.latest_checkpoint(&finetune.key).unwrap().unwrap();
+        assert_eq!(latest.step, 2, "{name}");
+        assert!(!store.runs().unwrap().is_empty(), "{name}");
 
         let said = run(place);
         assert!(

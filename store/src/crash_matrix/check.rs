@@ -8,10 +8,11 @@ use super::program::{KEYS, Operation};
 use super::sample::{self, stage_key};
 use super::writer::{act, state};
 use crate::lookup::Lookup;
+use crate::roots::PinTarget;
 use crate::run::RunStatus;
 use crate::store::Store;
 use crate::table::row_digests;
-use crate::verify::VerifyDepth;
+use crate::verify::{VerifyDepth, VerifyOutcome};
 
 /// Opens a store after a crash with the plain file system and checks all that can be asked of it.
 pub(super) fn check(root: &Path, expected: &Expectation) -> Result<(), String> {
@@ -26,7 +27,8 @@ pub(super) fn check(root: &Path, expected: &Expectation) -> Result<(), String> {
     let report = store
         .verify(VerifyDepth::Full)
         .map_err(|error| format!("verify: {error:?}"))?;
-    if !expected.damaged && !report.is_clean() {
+    let lost = report.outcome() == VerifyOutcome::Lost;
+    if !expected.damaged && (lost || !expected.collected && !report.is_clean()) {
         return Err(format!("not clean: {report:?}"));
     }
     Ok(())
@@ -47,7 +49,7 @@ pub(super) fn work_again(root: &Path, programs: &[Vec<Operation>]) -> Result<(),
     let report = store
         .verify(VerifyDepth::Full)
         .map_err(|error| format!("verify: {error:?}"))?;
-    if report.is_clean() {
+    if report.outcome() != VerifyOutcome::Lost {
         Ok(())
     } else {
         Err(format!("not clean after doing it again: {report:?}"))
@@ -71,7 +73,9 @@ fn holds(store: &Store, fact: &Fact) -> Result<(), String> {
             name,
         } => {
             let key = sample::family(*family);
-            let record = store.good_shard(&key, name).ok_or("it is gone")?;
+            let shards = store.shards(&key).map_err(|error| error.to_string())?;
+            let record = shards.into_iter().find(|record| record.name() == *name);
+            let record = record.ok_or("it is gone")?;
             let rows = row_digests(&sample::batch(*first, *rows)).map_err(|error| error.to_string())?;
             let found: Vec<_> = record.items.iter().map(|item| item.row).collect();
             if found == rows {
@@ -88,6 +92,15 @@ fn holds(store: &Store, fact: &Fact) -> Result<(), String> {
                 Ok(())
             } else {
                 Err(format!("the latest is {latest:?}"))
+            }
+        }
+        Fact::Pin { key } => {
+            let pins = store.pins().map_err(|error| error.to_string())?;
+            let kept = pins.iter().any(|pin| pin.target == PinTarget::Stage(*key));
+            if kept {
+                Ok(())
+            } else {
+                Err(format!("the pins are {pins:?}"))
             }
         }
         Fact::Run { id, ended } => {

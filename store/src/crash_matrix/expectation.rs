@@ -13,6 +13,8 @@ pub(super) struct Expectation {
     pub(super) attempted: BTreeSet<Fact>,
     /// The test took or damaged something, so that records may name what is gone.
     pub(super) damaged: bool,
+    /// Something may lie in the trash.
+    pub(super) collected: bool,
     /// A key that was acknowledged with two results, one after the other.
     pub(super) contradiction: Option<String>,
 }
@@ -30,8 +32,9 @@ impl Expectation {
                 self.forget_checkpoints_with(file);
                 self.claims.retain(|claim| !claim.needs.contains(file));
             }
-            Entry::LostRecord(lost) => {
-                self.damaged = true;
+            Entry::Collected => self.collected = true,
+            Entry::LostRecord(lost) | Entry::Forgotten(lost) => {
+                self.damaged |= matches!(entry, Entry::LostRecord(_));
                 self.claims
                     .retain(|claim| !matches!(&claim.fact, Fact::Record { key, .. } if key == lost));
             }

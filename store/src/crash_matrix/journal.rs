@@ -80,6 +80,9 @@ pub(super) enum Fact {
         id: RunId,
         ended: bool,
     },
+    Pin {
+        key: StageKey,
+    },
 }
 
 /// A fact and the blobs it cannot do without.
@@ -98,6 +101,10 @@ pub(super) enum Entry {
     Acknowledged(Claim),
     /// The test damaged or removed a blob.
     Lost(FileDigest),
+    /// Somebody asked for a collection, which moves what no pin and no run keeps into the trash.
+    Collected,
+    /// Somebody disowned a result.
+    Forgotten(StageKey),
     /// The test damaged a record.
     LostRecord(StageKey),
 }

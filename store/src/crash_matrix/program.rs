@@ -47,6 +47,14 @@ pub(super) enum Operation {
     Lookup {
         key: u8,
     },
+    /// Moves everything that no pin and no run keeps into the trash, however new it is.
+    Collect,
+    Pin {
+        key: u8,
+    },
+    Forget {
+        key: u8,
+    },
     Reopen,
     DamageBlob {
         content: u8,
@@ -77,7 +85,7 @@ pub(super) fn draw(chance: &mut Chance, length: usize, damage: bool) -> Vec<Oper
 fn operation(chance: &mut Chance, damage: bool) -> Operation {
     let content = chance.below(CONTENTS) as u8;
     let key = chance.below(KEYS) as u8;
-    match chance.below(if damage { 28 } else { 24 }) {
+    match chance.below(if damage { 32 } else { 27 }) {
         0..3 => Operation::Put { content },
         3..5 => Operation::Stream {
             content,
@@ -106,8 +114,11 @@ fn operation(chance: &mut Chance, damage: bool) -> Operation {
         19..21 => Operation::Lookup { key },
         21 => Operation::Reopen,
         22 | 23 => Operation::Leased { key, content },
-        24 | 25 => Operation::DamageBlob { content },
-        26 => Operation::RemoveBlob { content },
+        24 | 25 => Operation::Collect,
+        26 => Operation::Pin { key },
+        27 => Operation::Forget { key },
+        28 | 29 => Operation::DamageBlob { content },
+        30 => Operation::RemoveBlob { content },
         _ => Operation::DamageRecord { key },
     }
 }

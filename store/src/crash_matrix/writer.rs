@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::journal::{Entry, Fact, Journal};
 use super::program::Operation;
@@ -10,6 +11,7 @@ use super::recorder::Recorder;
 use super::sample::{self, blob_path, record_path, stage_key};
 use crate::artifact::Artifact;
 use crate::checkpoint::Checkpoint;
+use crate::collect::{CollectError, CollectOptions};
 use crate::directory::DirectoryEntry;
 use crate::error::StoreError;
 use crate::id::FileDigest;
@@ -17,6 +19,7 @@ use crate::lease::LeaseKey;
 use crate::lookup::Lookup;
 use crate::open_options::OpenOptions;
 use crate::record::{ActionRecord, Producer};
+use crate::roots::{PinError, PinName, PinTarget};
 use crate::run::{RunLog, RunStatus};
 use crate::store::Store;
 
@@ -48,7 +51,9 @@ impl<'r> Writer<'r> {
         let store = match &self.store {
             Some(store) => store.clone(),
             None => {
-                let options = OpenOptions::default().file_system(self.recorder.clone());
+                let options = OpenOptions::default()
+                    .renew_after(Duration::ZERO)
+                    .file_system(self.recorder.clone());
                 self.store.insert(Store::open_with(self.root, options)?).clone()
             }
         };
@@ -199,6 +204,34 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
                 )?;
             }
             drop(claim);
+        }
+        Operation::Collect => {
+            journal.push(Entry::Collected);
+            let options = CollectOptions {
+                keep_runs: 100,
+                older_than: Duration::ZERO,
+                grace: Duration::ZERO,
+                ..CollectOptions::default()
+            };
+            match store.collect(&options) {
+                Err(CollectError::Store(error)) => return Err(error),
+                // Another one is at work, or took over.
+                Ok(_) | Err(CollectError::Busy(_) | CollectError::Overtaken) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        Operation::Pin { key } => {
+            let name: PinName = format!("pin-{key}").parse().unwrap();
+            let target = PinTarget::Stage(stage_key(*key));
+            match store.pin(name, target, "somebody", None) {
+                Ok(_) => journal.acknowledge(Fact::Pin { key: stage_key(*key) }, &[]),
+                Err(PinError::Store(error)) => return Err(error),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        Operation::Forget { key } => {
+            journal.push(Entry::Forgotten(stage_key(*key)));
+            store.forget(&stage_key(*key), "a test")?;
         }
         Operation::Lookup { key } => {
             let _: Lookup = store.lookup(&stage_key(*key));
