@@ -62,6 +62,7 @@ impl Expectation {
                 } = &other.fact
                     && known == key
                     && before != file
+                    && !self.collected
                 {
                     self.contradiction = Some(format!("{key} was {before} and became {file}"));
                 }
