@@ -39,6 +39,13 @@ pub(crate) fn move_if_same(files: &dyn FileSystem, path: &Path, aside: &Path, ju
         Ok(()) => {}
         Err(error) => return error.kind() == std::io::ErrorKind::NotFound,
     }
+    // A rename between two names of one file does nothing: after a crash or a lost reply both may be there.
+    if files
+        .metadata(path)
+        .is_ok_and(|left| Identity::of(&left).same_file(judged))
+    {
+        return files.remove_file(path).is_ok();
+    }
     // Somebody may have put a good file there between the judgement and the move: give it its name back.
     let moved = files.metadata(aside).map(|metadata| Identity::of(&metadata));
     if matches!(moved, Ok(moved) if !moved.same_file(judged)) && files.link(aside, path).is_ok() {
@@ -52,6 +59,17 @@ pub(crate) fn move_if_same(files: &dyn FileSystem, path: &Path, aside: &Path, ju
 mod tests {
     use super::*;
     use crate::file_system::OsFileSystem;
+
+    #[test]
+    fn a_file_that_has_both_names_already_loses_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, aside) = (root.path().join("record"), root.path().join("aside"));
+        std::fs::write(&path, "bad").unwrap();
+        std::fs::hard_link(&path, &aside).unwrap();
+        let judged = Identity::of(&path.symlink_metadata().unwrap());
+        assert!(move_if_same(&OsFileSystem, &path, &aside, &judged));
+        assert!(!path.exists() && aside.exists());
+    }
 
     #[test]
     fn a_file_that_came_after_the_judgement_stays() {

@@ -39,14 +39,15 @@ impl Store {
 
     /// Puts a file back under its name if it lies in the trash; tells whether it is there now.
     pub(crate) fn revive(&self, path: &Path) -> bool {
-        if !self.writable() {
-            return false;
-        }
-        self.trash_batches()
-            .into_iter()
-            .rev()
-            .filter_map(|batch| self.layout().trashed(&batch, path))
-            .any(|trashed| self.take_back(&trashed, path).is_ok())
+        let take_back = || {
+            self.trash_batches()
+                .into_iter()
+                .rev()
+                .filter_map(|batch| self.layout().trashed(&batch, path))
+                .any(|trashed| self.take_back(&trashed, path).is_ok())
+        };
+        // The collector itself or another writer may have put it back between two looks.
+        (self.writable() && take_back()) || self.files().exists(path)
     }
 
     /// Puts back everything that the trash holds of a directory.
