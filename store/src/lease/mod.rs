@@ -10,6 +10,8 @@ mod key;
 mod leases;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod model_checks;
 mod owner;
 mod protocol;
 #[cfg(test)]

@@ -4,11 +4,10 @@
 //! Time is a step that one process's clock takes alone, so a pause of any other is included in every state. Counters
 //! and nonces are small numbers that wrap: the checker then also sees bytes that repeat by chance.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{Hash, Hasher};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stateright::{Checker, Model, Property};
+use stateright::{Model, Property};
 
 use super::protocol::{Advice, Epoch, Sight, Watch, confirm, still_held};
 
@@ -60,7 +59,7 @@ struct Process {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct World {
+pub(super) struct World {
     files: Files,
     /// The directory as it was before its last change, which a cache may still show.
     before: Files,
@@ -72,7 +71,7 @@ struct World {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
+pub(super) enum Act {
     Go(usize),
     GoStale(usize),
     LinkUnheard(usize),
@@ -82,13 +81,13 @@ enum Act {
 }
 
 /// What may happen.
-struct Bounds {
-    processes: usize,
+pub(super) struct Bounds {
+    pub(super) processes: usize,
     /// Stale looks, lost replies and deaths in all.
-    faults: u8,
+    pub(super) faults: u8,
     /// Whether clocks run, so that a slow holder can be taken over.
-    time: bool,
-    last_epoch: Epoch,
+    pub(super) time: bool,
+    pub(super) last_epoch: Epoch,
 }
 
 impl Process {
@@ -386,134 +385,9 @@ impl World {
         self.processes.iter().filter(computes).count()
     }
 
-    fn finished(&self) -> bool {
+    pub(super) fn finished(&self) -> bool {
         self.processes
             .iter()
             .all(|process| matches!(process.phase, Phase::Done | Phase::Dead))
-    }
-}
-
-/// More states than this take too long; a test that meets them must be bounded more tightly.
-const MOST_STATES: usize = 1_500_000;
-
-/// Checks that whatever happened, everybody alive can still come to the result; returns the number of states.
-///
-/// States are known by their fingerprints. One from which the bounds are left is not judged.
-fn assert_never_stuck(bounds: &Bounds) -> usize {
-    let mut numbers: HashMap<u64, usize> = HashMap::new();
-    let mut open: Vec<(usize, World)> = Vec::new();
-    let mut sources: Vec<Vec<usize>> = Vec::new();
-    let mut good: Vec<bool> = Vec::new();
-    let visit = |state: World, open: &mut Vec<_>, sources: &mut Vec<_>, good: &mut Vec<_>| {
-        good.push(state.finished());
-        sources.push(Vec::new());
-        open.push((good.len() - 1, state));
-    };
-    for state in bounds.init_states() {
-        numbers.insert(fingerprint(&state), numbers.len());
-        visit(state, &mut open, &mut sources, &mut good);
-    }
-    while let Some((number, state)) = open.pop() {
-        for next in bounds.next_states(&state) {
-            if !bounds.within_boundary(&next) {
-                good[number] = true;
-                continue;
-            }
-            let count = numbers.len();
-            let target = *numbers.entry(fingerprint(&next)).or_insert(count);
-            if target == count {
-                visit(next, &mut open, &mut sources, &mut good);
-            }
-            sources[target].push(number);
-        }
-        assert!(numbers.len() <= MOST_STATES, "the bounds are too wide");
-    }
-    let mut open: Vec<usize> = (0..good.len()).filter(|number| good[*number]).collect();
-    while let Some(number) = open.pop() {
-        for &source in &sources[number] {
-            if !std::mem::replace(&mut good[source], true) {
-                open.push(source);
-            }
-        }
-    }
-    let stuck = good.iter().filter(|good| !**good).count();
-    assert_eq!(stuck, 0, "states from which nobody can finish, of {}", good.len());
-    numbers.len()
-}
-
-fn fingerprint(state: &World) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn check(bounds: Bounds, impossible: &[&str]) {
-    let states = assert_never_stuck(&bounds);
-    let checker = bounds.checker().threads(2).spawn_bfs().join();
-    println!("{states} states");
-    assert!(checker.unique_state_count() >= states.min(1_000));
-    for property in checker.model().properties() {
-        let refuted = impossible.contains(&property.name);
-        if refuted || property.expectation == stateright::Expectation::Always {
-            checker.assert_no_discovery(property.name);
-        } else {
-            checker.assert_any_discovery(property.name);
-        }
-    }
-}
-
-#[test]
-fn without_pauses_and_faults_one_computes() {
-    let bounds = Bounds {
-        processes: 3,
-        faults: 0,
-        time: false,
-        last_epoch: 2,
-    };
-    check(bounds, &["a lease is lost", "two compute at once"]);
-}
-
-#[test]
-fn two_processes_under_pauses_and_faults() {
-    let bounds = Bounds {
-        processes: 2,
-        faults: 3,
-        time: true,
-        last_epoch: 3,
-    };
-    check(bounds, &[]);
-}
-
-#[test]
-fn three_processes_under_pauses() {
-    let bounds = Bounds {
-        processes: 3,
-        faults: 0,
-        time: true,
-        last_epoch: 1,
-    };
-    check(bounds, &[]);
-}
-
-/// Too many states for all of them; the nearest ones hold every way in which two faults meet early.
-#[test]
-fn three_processes_under_pauses_and_faults() {
-    let bounds = Bounds {
-        processes: 3,
-        faults: 2,
-        time: true,
-        last_epoch: 2,
-    };
-    let checker = bounds
-        .checker()
-        .threads(2)
-        .target_state_count(1_500_000)
-        .spawn_bfs()
-        .join();
-    println!("{} states", checker.unique_state_count());
-    for property in checker.model().properties() {
-        if property.expectation == stateright::Expectation::Always {
-            checker.assert_no_discovery(property.name);
-        }
     }
 }
