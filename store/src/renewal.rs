@@ -54,7 +54,7 @@ impl Store {
     pub(crate) fn hold_all<'f>(&self, files: impl IntoIterator<Item = &'f FileDigest>) -> Result<(), Doubt> {
         files
             .into_iter()
-            .find(|file| !self.hold(file) && self.size_elsewhere(file, None).is_none())
+            .find(|file| !self.hold(file) && !self.is_elsewhere(file))
             .map_or(Ok(()), |file| Err(Doubt::Missing(*file)))
     }
 
@@ -66,9 +66,7 @@ impl Store {
     ) -> Result<(), Doubt> {
         files
             .into_iter()
-            .find(|file| {
-                !self.is_there(&self.layout().blob(file)) && self.size_elsewhere(file, None).is_none()
-            })
+            .find(|file| !self.is_there(&self.layout().blob(file)) && !self.is_elsewhere(file))
             .map_or(Ok(()), |file| Err(Doubt::Missing(*file)))
     }
 

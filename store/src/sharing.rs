@@ -151,6 +151,17 @@ impl Store {
         })
     }
 
+    /// Tells whether a remote has a blob.
+    pub(crate) fn is_elsewhere(&self, file: &FileDigest) -> bool {
+        let Some(sharing) = self.sharing() else {
+            return false;
+        };
+        sharing.readable().any(|upstream| {
+            let there = upstream.has_blob(file).map(|there| there.then_some(()));
+            sharing.answered(upstream, there).is_some()
+        })
+    }
+
     /// Fetches a blob that the store lacks from a remote; returns whether it is here now.
     pub(crate) fn fetch_elsewhere(&self, file: &FileDigest) -> bool {
         let Some(sharing) = self.sharing() else {

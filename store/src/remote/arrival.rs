@@ -259,6 +259,15 @@ impl Store {
         Ok(matches!(published, crate::actions::Published::Won(_)))
     }
 
+    /// Places an action record whose blobs stay where they are for now, unless there is one.
+    pub(crate) fn place_metadata(&self, arrival: &Arrival<ActionRecord>) -> Result<(), StoreError> {
+        if let Some(preimage) = &arrival.preimage {
+            self.put_bytes(preimage)?;
+        }
+        self.create_object(&Object::Action(arrival.record.key), &arrival.bytes)?;
+        Ok(())
+    }
+
     /// Places a shard record that arrived, unless a good one is there.
     pub(crate) fn place_shard(&self, arrival: &Arrival<ShardRecord>) -> Result<(), StoreError> {
         let (family, name) = (arrival.record.family, arrival.record.name());

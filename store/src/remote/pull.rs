@@ -192,7 +192,10 @@ fn carry_out(
             report.records -= 1;
             continue;
         }
-        store.place_action(arrival)?;
+        match options.metadata_only {
+            true => store.place_metadata(arrival)?,
+            false => drop(store.place_action(arrival)?),
+        }
     }
     Ok(report)
 }
