@@ -78,10 +78,8 @@ fn what_runs_no_longer_need_is_collected_and_comes_back_while_it_can() {
 
     let digest = {
         let listed = json(&store(&place, "ls --stage finetune --json"));
-        let adapters: Vec<_> = listed.as_array().unwrap().iter().collect();
-        let old = adapters
-            .iter()
-            .min_by_key(|entry| entry["created"].as_str().unwrap().to_owned());
+        // The newest stands first.
+        let old = listed.as_array().unwrap().last();
         old.unwrap()["digest"].as_str().unwrap().to_owned()
     };
     let why = store(&place, &format!("why {digest}"));

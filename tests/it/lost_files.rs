@@ -74,7 +74,7 @@ fn a_run_mends_every_kind_of_file() {
     let place = Place::new();
     assert_eq!(place.run(&[]).code, Some(0));
     let contents = place.contents();
-    assert_eq!(contents.len(), 4);
+    assert!(contents.len() >= 4);
     let count = kinds(&place).len();
     for kind in 0..count {
         for damage in ["gone", "flipped", "empty"] {
