@@ -134,6 +134,8 @@ impl Store {
         let staged = self.stage_bytes(bytes)?;
         let path = self.layout().action(&record.key);
         for _ in 0..8 {
+            // A result in the trash was first.
+            self.is_there(&path);
             if publish(&staged, &path)? == Placed::New {
                 self.settle(&record, &path)?;
                 return Ok(Published::Won(record));

@@ -109,6 +109,9 @@ impl Store {
 
     pub(crate) fn good_checkpoint(&self, key: &StageKey, step: u64) -> Option<Checkpoint> {
         let path = self.layout().checkpoint(key, step);
+        if !self.is_there(&path) {
+            return None;
+        }
         let judged = Identity::of(&self.files().metadata(&path).ok()?);
         let record =
             match sealed::read::<CheckpointRecord>(self.files(), &path, domain::CHECKPOINT, VERSION).ok()? {

@@ -153,6 +153,9 @@ impl Store {
     /// Reads a shard record and looks at its blob.
     pub(crate) fn good_shard(&self, family: &FamilyKey, name: &Digest) -> Option<ShardRecord> {
         let path = self.layout().shard(family, name);
+        if !self.is_there(&path) {
+            return None;
+        }
         let before = Identity::of(&self.files().metadata(&path).ok()?);
         let record =
             match sealed::read::<ShardRecord>(self.files(), &path, domain::SHARD_RECORD, VERSION).ok()? {

@@ -3,44 +3,49 @@
 //! A file keeps its path below `trash/<collection>/`. Moving it there and back are single renames, so it is always in
 //! exactly one place, whoever dies or races.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use ulid::Ulid;
 
-use crate::path_error::AtPath;
+use crate::path_error::{AtPath, PathError};
 use crate::store::Store;
 use crate::volume::{ensure_directory, parent};
 
 impl Store {
-    /// Lists the collections in the trash, oldest first; one that cannot be listed is as good as empty.
-    pub(crate) fn trash_batches(&self) -> Vec<Ulid> {
-        let entries = self
-            .files()
-            .list_if_there(&self.layout().trash())
-            .unwrap_or_default();
+    /// Lists the collections in the trash, oldest first.
+    pub(crate) fn trash_batches(&self) -> Result<Vec<Ulid>, PathError> {
+        let entries = self.entries(&self.layout().trash())?;
         let mut batches: Vec<Ulid> = entries
             .into_iter()
             .filter_map(|entry| Ulid::from_string(entry.file_name().to_str()?).ok())
             .collect();
         batches.sort_unstable();
-        batches
+        Ok(batches)
     }
 
-    /// Finds a file of this store in the trash.
-    pub(crate) fn in_trash(&self, path: &Path) -> Option<PathBuf> {
-        self.trash_batches()
-            .into_iter()
-            .rev()
-            .filter_map(|batch| self.layout().trashed(&batch, path))
-            .find(|trashed| self.files().exists(trashed))
+    /// Finds a file of this store in the trash; whether it is there must be certain.
+    pub(crate) fn in_trash(&self, path: &Path) -> Result<Option<PathBuf>, PathError> {
+        for batch in self.trash_batches()?.into_iter().rev() {
+            let Some(trashed) = self.layout().trashed(&batch, path) else {
+                continue;
+            };
+            match self.files().metadata(&trashed) {
+                Ok(_) => return Ok(Some(trashed)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).at("read", &trashed),
+            }
+        }
+        Ok(None)
     }
 
     /// Puts a file back under its name if it lies in the trash; tells whether it is there now.
     pub(crate) fn revive(&self, path: &Path) -> bool {
         let take_back = || {
-            self.trash_batches()
+            // A trash that cannot be listed is as good as empty.
+            let batches = self.trash_batches().unwrap_or_default();
+            batches
                 .into_iter()
                 .rev()
                 .filter_map(|batch| self.layout().trashed(&batch, path))
@@ -52,7 +57,7 @@ impl Store {
 
     /// Puts back everything that the trash holds of a directory.
     pub(crate) fn revive_directory(&self, directory: &Path) {
-        for batch in self.trash_batches() {
+        for batch in self.trash_batches().unwrap_or_default() {
             let Some(trashed) = self.layout().trashed(&batch, directory) else {
                 return;
             };
@@ -64,49 +69,50 @@ impl Store {
     }
 
     /// Puts a file back that somebody relies on again, as new as if it was written now.
-    fn take_back(&self, trashed: &Path, path: &Path) -> io::Result<()> {
+    fn take_back(&self, trashed: &Path, path: &Path) -> Result<(), PathError> {
         self.put_back(trashed, path)?;
         self.renew(path);
         Ok(())
     }
 
     /// Moves a file from the trash to its name, which must be free, and makes that durable.
-    pub(crate) fn put_back(&self, trashed: &Path, path: &Path) -> io::Result<()> {
+    pub(crate) fn put_back(&self, trashed: &Path, path: &Path) -> Result<(), PathError> {
         let files = self.files();
         let mut moved = files.rename_exclusive(trashed, path);
         if let Err(error) = &moved {
             match error.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::NOENT) if files.exists(trashed) => {
-                    ensure_directory(files, parent(path))
-                        .map_err(|error| io::Error::from(error.io().kind()))?;
+                    ensure_directory(files, parent(path))?;
                     moved = files.rename_exclusive(trashed, path);
                 }
                 // Without this operation a second name first, so that the file is never without one.
                 Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                    moved = files.link(trashed, path).and_then(|()| {
-                        files.sync_directory(parent(path))?;
-                        files.remove_file(trashed)
-                    });
+                    moved = files.link(trashed, path);
+                    if moved.is_ok() {
+                        self.volume().sync_name(path)?;
+                        moved = files.remove_file(trashed);
+                    }
                 }
                 _ => {}
             }
         }
         match moved {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(error).at("take from the trash", path)
+            }
+            _ => self.volume().sync_name(path),
         }
-        files.sync_directory(parent(path))
     }
 
     /// Moves a file to the trash.
-    pub(crate) fn throw_away(&self, path: &Path, trashed: &Path) -> Result<(), crate::path_error::PathError> {
+    pub(crate) fn throw_away(&self, path: &Path, trashed: &Path) -> Result<(), PathError> {
         let files = self.files();
         let mut moved = files.rename(path, trashed);
         if matches!(&moved, Err(error) if error.kind() == ErrorKind::NotFound) {
-            ensure_directory(files, parent(trashed))?;
-            // First, or a crash could keep the move and lose the directory that was moved into.
-            self.volume().sync_name(trashed)?;
+            // The directory must be durable before anything is only there.
+            let directory = parent(trashed);
+            ensure_directory(files, directory)?;
+            self.volume().sync_name(directory)?;
             moved = files.rename(path, trashed);
         }
         moved.at("move to the trash", path)

@@ -16,7 +16,7 @@ const KINDS: [&str; 4] = ["actions", "shards", "checkpoints", "blobs"];
 impl Sweep<'_> {
     /// Puts back what is needed again, and removes for good what has been in the trash for long enough.
     pub(crate) fn trash(&mut self) -> Result<(), CollectError> {
-        for batch in self.store.trash_batches() {
+        for batch in self.store.trash_batches()? {
             let directory = self.store.layout().trash_batch(&batch);
             for kind in KINDS {
                 self.trashed_directory(&batch, &directory.join(kind))?;

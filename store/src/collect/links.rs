@@ -21,6 +21,8 @@ const MANIFEST_VERSION: u32 = 1;
 /// What a collector needs of an action record.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ActionLinks {
+    #[serde(default)]
+    v: u32,
     pub(crate) preimage: FileDigest,
     pub(crate) stage: String,
     pub(crate) outputs: BTreeMap<String, OutputLink>,
@@ -43,11 +45,15 @@ struct InputLink {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ShardLinks {
+    #[serde(default)]
+    v: u32,
     pub(crate) blob: FileDigest,
 }
 
 #[derive(Debug, Deserialize)]
 struct CheckpointRecord {
+    #[serde(default)]
+    v: u32,
     checkpoint: CheckpointLinks,
 }
 
@@ -73,11 +79,42 @@ struct Named {
 #[derive(Debug, Deserialize)]
 struct Manifest {
     #[serde(default)]
+    v: u32,
+    #[serde(default)]
     schema: Option<Named>,
     #[serde(default)]
     blobs: Vec<Named>,
     #[serde(default)]
     files: Vec<Named>,
+}
+
+/// What says which program wrote it.
+trait Versioned {
+    fn version(&self) -> u32;
+}
+
+impl Versioned for ActionLinks {
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Versioned for ShardLinks {
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Versioned for CheckpointRecord {
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Versioned for Manifest {
+    fn version(&self) -> u32 {
+        self.v
+    }
 }
 
 impl ActionLinks {
@@ -94,7 +131,7 @@ impl Store {
         match self.links(&path, crate::record::VERSION)? {
             Some(links) => Ok(Some(links)),
             None if self.files().exists(&path) => Ok(None),
-            None => match self.in_trash(&path) {
+            None => match self.in_trash(&path)? {
                 Some(path) => self.links(&path, crate::record::VERSION),
                 None => Ok(None),
             },
@@ -122,7 +159,7 @@ impl Store {
         let path = self.layout().blob(file);
         let mut manifest = self.links::<Manifest>(&path, MANIFEST_VERSION)?;
         if manifest.is_none()
-            && let Some(path) = self.in_trash(&path)
+            && let Some(path) = self.in_trash(&path)?
         {
             manifest = self.links(&path, MANIFEST_VERSION)?;
         }
@@ -133,7 +170,11 @@ impl Store {
         Ok(named.chain(manifest.files).map(|named| named.file).collect())
     }
 
-    fn links<T: DeserializeOwned>(&self, path: &Path, known: u32) -> Result<Option<T>, CollectError> {
+    fn links<T: DeserializeOwned + Versioned>(
+        &self,
+        path: &Path,
+        known: u32,
+    ) -> Result<Option<T>, CollectError> {
         let bytes = match self.files().read_whole(path) {
             Ok(bytes) => bytes,
             // What is no file is as good as absent.
@@ -143,15 +184,18 @@ impl Store {
             // A file out of reach may be good: nothing may be collected on a guess.
             Err(error) => return Ok(Err(error).at("read", path)?),
         };
-        if let Ok(Version { v }) = serde_json::from_slice(&bytes)
-            && v > known
-        {
-            return Err(CollectError::Newer {
-                path: path.display().to_string(),
-                version: v,
-                known,
-            });
+        let newer = |v: u32| CollectError::Newer {
+            path: path.display().to_string(),
+            version: v,
+            known,
+        };
+        match serde_json::from_slice::<T>(&bytes) {
+            Ok(links) if links.version() > known => Err(newer(links.version())),
+            Ok(links) => Ok(Some(links)),
+            Err(_) => match serde_json::from_slice(&bytes) {
+                Ok(Version { v }) if v > known => Err(newer(v)),
+                _ => Ok(None),
+            },
         }
-        Ok(serde_json::from_slice(&bytes).ok())
     }
 }

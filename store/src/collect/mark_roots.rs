@@ -1,7 +1,7 @@
 //! Marking from everything a collection starts from.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::error::CollectError;
@@ -119,10 +119,7 @@ fn mark_recent(
     recent: Duration,
     now: SystemTime,
 ) -> Result<u64, CollectError> {
-    let is_recent = |path: &PathBuf| {
-        let metadata = store.files().metadata(path);
-        metadata.is_ok_and(|metadata| age(now, &metadata) < recent)
-    };
+    let is_recent = |path: &Path| is_recent(store, path, recent, now);
     let mut count = 0;
     for fan in store.fans("actions")? {
         for (path, digest) in store.fan_entries(&fan, ".json")? {
@@ -157,6 +154,14 @@ fn mark_recent(
         }
     }
     Ok(count)
+}
+
+/// Tells whether a record is kept for its age alone; one whose age is not known is.
+pub(crate) fn is_recent(store: &Store, path: &Path, recent: Duration, now: SystemTime) -> bool {
+    match store.files().metadata(path) {
+        Ok(metadata) => age(now, &metadata) < recent,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Marks the checkpoints that kept stages can go on from, and those that are to outlive their stage.

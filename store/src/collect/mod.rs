@@ -5,6 +5,7 @@
 //! been in the trash for a day. Every move is a rename, so a collection may be killed anywhere and the next one goes on.
 //! `renewal.rs` says what writers do for their part.
 
+mod chain;
 mod digest_set;
 mod dropped;
 mod empty_trash;
@@ -23,10 +24,10 @@ use std::time::SystemTime;
 
 use ulid::Ulid;
 
+pub use chain::{Chain, ChainStep, Root};
 pub use error::CollectError;
 pub use options::{CollectOptions, KeepRounds};
 pub use report::{Amount, CollectReport, Reason, RootCounts};
-pub use why::{Chain, ChainStep, Root};
 
 use self::mark_roots::mark_roots;
 use self::sweep::Sweep;

@@ -4,66 +4,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::SystemTime;
 
-use serde::Serialize;
-
+use super::chain::{Chain, ChainStep, Root};
 use super::digest_set::DigestSet;
 use super::error::CollectError;
 use super::links::ActionLinks;
 use super::mark::Keep;
-use super::mark_roots::{checkpoint_paths, pin_error, shard_paths};
+use super::mark_roots::{checkpoint_paths, is_recent, pin_error, shard_paths};
 use super::options::CollectOptions;
-use crate::age::age;
 use crate::artifact::ArtifactKind;
 use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::roots::{PinName, PinTarget};
-use crate::run::RunId;
+use crate::roots::PinTarget;
 use crate::store::Store;
 
 /// More ways than a reader wants to see.
 const MOST: usize = 16;
-
-/// What a way begins with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Root {
-    /// A pin.
-    Pin(PinName),
-    /// A run.
-    Run(RunId),
-    /// Somebody works on it.
-    Lease,
-    /// A record that is kept for its age alone.
-    Recent,
-}
-
-/// A way from a root to something it keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Chain {
-    /// Where it begins.
-    pub root: Root,
-    /// What it passes, the wanted thing last.
-    pub steps: Vec<ChainStep>,
-}
-
-/// One thing on the way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChainStep {
-    /// What it is, such as ``stage `generate` `` or ``output `candidates` ``.
-    pub what: String,
-    /// Its digest or key.
-    pub digest: String,
-}
-
-impl fmt::Display for Root {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pin(name) => write!(formatter, "pin `{name}`"),
-            Self::Run(run) => write!(formatter, "run {run}"),
-            Self::Lease => formatter.write_str("lease"),
-            Self::Recent => formatter.write_str("recent record"),
-        }
-    }
-}
 
 impl Store {
     /// Finds out why something stays: the shortest way from each root to a stage key, blob or content whose digest
@@ -273,10 +227,7 @@ impl Search<'_> {
     ) -> Result<(), CollectError> {
         let store = self.store;
         let recent = options.recent(store);
-        let is_recent = |path: &std::path::Path| {
-            let metadata = store.files().metadata(path);
-            metadata.is_ok_and(|metadata| age(now, &metadata) < recent)
-        };
+        let is_recent = |path: &std::path::Path| is_recent(store, path, recent, now);
         for fan in store.fans("actions")? {
             for (path, key) in store.fan_entries(&fan, ".json")? {
                 if chains.len() < MOST && is_recent(&path) {

@@ -81,6 +81,7 @@ impl Store {
             let mut active = false;
             for entry in self.files().list_if_there(&directory).at("list", &directory)? {
                 let Ok(metadata) = self.files().metadata(&entry.path()) else {
+                    active = true;
                     continue;
                 };
                 if entry.path() == path {

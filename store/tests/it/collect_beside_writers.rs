@@ -17,6 +17,7 @@ use crate::sample::{candidate_schema, candidates, child, key, preimage, producer
 
 const STORE: &str = "MITUNE_TEST_COLLECT_STORE";
 const WRITER: &str = "MITUNE_TEST_COLLECT_WRITER";
+const ROUNDS: &str = "MITUNE_TEST_COLLECT_ROUNDS";
 const SECONDS: &str = "MITUNE_TEST_COLLECT_SECONDS";
 
 const WRITERS: usize = 16;
@@ -154,7 +155,7 @@ fn assert_readable(store: &Store, name: &str) {
     }
 }
 
-/// Runs in a child: collects for ever.
+/// Runs in a child: collects a number of times.
 #[test]
 fn collector() {
     let (Ok(path), Err(_)) = (std::env::var(STORE), std::env::var(WRITER)) else {
@@ -163,7 +164,8 @@ fn collector() {
     let store = open(Path::new(&path));
     let mut report = std::io::stdout();
     writeln!(report).unwrap();
-    loop {
+    let rounds: u64 = std::env::var(ROUNDS).unwrap().parse().unwrap();
+    for _ in 0..rounds {
         match store.collect(&options()) {
             Ok(collected) => {
                 let total = collected.total().files;
@@ -178,18 +180,16 @@ fn collector() {
     }
 }
 
-fn start_collector(path: &Path) -> Child {
-    let mut command = child(
-        "collect_beside_writers::collector",
-        &[(STORE, path.to_str().unwrap())],
-    );
+fn start_collector(path: &Path, rounds: u64) -> Child {
+    let rounds = rounds.to_string();
+    let variables = [(STORE, path.to_str().unwrap()), (ROUNDS, &rounds)];
+    let mut command = child("collect_beside_writers::collector", &variables);
     command.env_remove(WRITER);
     command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
-/// Ends a collector and sums up its rounds.
-fn stop_collector(mut collector: Child) -> [u64; 4] {
-    collector.kill().unwrap();
+/// Sums up the rounds of a collector until it ends.
+fn rounds_of(mut collector: Child) -> [u64; 4] {
     let mut sum = [0; 4];
     for line in BufReader::new(collector.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
@@ -243,14 +243,21 @@ fn no_blob_is_lost_beside_sixteen_writers() {
     let mut sum = [0; 4];
     let mut killed = 0;
     let mut chance = Chance(99);
-    // Every now and then the collector is killed wherever it is.
-    while Instant::now() < end {
-        let collector = start_collector(&path);
-        let life = Duration::from_millis(500 + chance.below(4000));
-        std::thread::sleep(life.min(end.saturating_duration_since(Instant::now())));
-        let rounds = stop_collector(collector);
+    // One collector comes to its end, the next is killed wherever it is.
+    for number in 0.. {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let mut collector = start_collector(&path, if number % 2 == 0 { 2 } else { u64::MAX });
+        if number % 2 == 1 {
+            let life = Duration::from_millis(50 + chance.below(4000));
+            std::thread::sleep(life.min(left));
+            collector.kill().unwrap();
+            killed += 1;
+        }
+        let rounds = rounds_of(collector);
         sum.iter_mut().zip(rounds).for_each(|(sum, round)| *sum += round);
-        killed += 1;
     }
     let mut totals = [0; 3];
     let mut kept = Vec::new();

@@ -85,10 +85,17 @@ fn marker() {
     };
     let report = store.plan_collection(&options).unwrap();
     let seconds = start.elapsed().as_secs_f64();
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // Ticks of a hundredth of a second, in this program and in the system.
+    let busy: f64 = fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<f64>().unwrap() / 100.0)
+        .sum();
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     println!(
-        "\nplanned in {seconds:.1} s, {peak}; {} records and {} blobs stay, {} files go",
+        "\nplanned in {seconds:.1} s, {busy:.1} s of it busy, {peak}; {} records and {} blobs stay, {} files go",
         report.records,
         report.live.files,
         report.total().files

@@ -12,6 +12,7 @@ mod clock;
 mod collect;
 mod collect_beside_writers;
 mod collect_model;
+mod collect_roots;
 mod collect_scale;
 mod concurrent;
 mod corruption;
