@@ -104,7 +104,7 @@ impl Sweep<'_> {
                 .unwrap_or_default();
             name.trim_end_matches(".json").parse().ok()
         };
-        let above = || path.parent().and_then(|path| name(path));
+        let above = || path.parent().and_then(&name);
         if path.starts_with(layout.directory("blobs")) {
             return Ok(name(path).is_some_and(|digest| self.mark.has_blob(&FileDigest::new(digest))));
         }

@@ -40,7 +40,7 @@ impl Sample {
     pub(crate) fn covers(self, digest: &Digest) -> bool {
         let mut first = [0; 8];
         first.copy_from_slice(&digest.as_bytes()[..8]);
-        let scaled = u128::from(u64::from_be_bytes(first)) * u128::from(self.of) >> 64;
+        let scaled = (u128::from(u64::from_be_bytes(first)) * u128::from(self.of)) >> 64;
         scaled + 1 == u128::from(self.part)
     }
 }
