@@ -65,6 +65,9 @@ impl Recorder {
     pub(super) fn damage(&self, path: &Path, bytes: Vec<u8>) {
         let node = self.node(&File::open(path).unwrap());
         std::fs::write(path, &bytes).unwrap();
+        // A change within one tick of the clock would go unnoticed until the next process.
+        let later = SystemTime::now() + std::time::Duration::from_secs(1);
+        File::open(path).unwrap().set_modified(later).unwrap();
         self.log(Mutation::Damage { node, bytes });
     }
 
