@@ -52,7 +52,7 @@ impl StoreBench {
     /// [`StoreBenchError`] if the folder cannot be written or the program cannot be started again.
     pub(crate) fn measure(&self, progress: &dyn Progress) -> Result<StoreBenchReport, StoreBenchError> {
         let mut measurements = Vec::new();
-        let steps: [(&str, &dyn Fn(&Path) -> Result<Vec<Measurement>, StoreBenchError>); 5] = [
+        let steps: [(&str, &Measure<'_>); 5] = [
             ("large files", &large_files::measure),
             ("small files", &small_files::measure),
             ("lookups", &|folder| lookups::measure(folder, self.lookups)),
@@ -70,6 +70,9 @@ impl StoreBench {
         })
     }
 }
+
+/// One piece of the measurement, in a folder of its own.
+type Measure<'a> = dyn Fn(&Path) -> Result<Vec<Measurement>, StoreBenchError> + 'a;
 
 /// A folder of its own that is removed with everything in it.
 struct Scratch(PathBuf);

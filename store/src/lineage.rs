@@ -63,6 +63,7 @@ impl Store {
         lineage: &mut Lineage,
     ) -> Result<(), StoreError> {
         let mut front = BTreeSet::from([*start]);
+        let mut seen = front.clone();
         let mut step = 0;
         while !front.is_empty() && steps.is_none_or(|steps| step < steps) {
             let mut next = BTreeSet::new();
@@ -72,7 +73,7 @@ impl Store {
                 };
                 let edges: Vec<LineageEdge> = read_edges(record).collect();
                 for edge in edges {
-                    if !lineage.records.contains_key(&edge.from) {
+                    if seen.insert(edge.from) {
                         if let Sealed::Good(record) = self.read_action(&edge.from)? {
                             lineage.records.insert(edge.from, record);
                         }
