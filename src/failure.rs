@@ -249,7 +249,7 @@ impl From<serde_json::Error> for Failure {
 }
 
 /// Spells out control characters, which names in files may hold and a terminal would obey.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use mitune_stages::stage::{StageContext, StageError, StageOutput};
+use mitune_stages::stage::{OutputPort, StageContext, StageError, StageOutput};
 use mitune_store::{
     ActionRecord, Artifact, Effort, InputRecord, Producer, Published, RunLog, StageKey, Timestamp, Value,
 };
@@ -202,14 +202,18 @@ pub(super) fn content(source: &Source, results: &[StageResult]) -> Value {
     Value::Text(artifact(source, results).content.to_string())
 }
 
-/// Checks that a result has exactly the outputs that the stage declares.
+/// Checks that a result has exactly the outputs that the stage declares, each of a kind that can hold it.
 pub(super) fn check_outputs(
     stage: &PipelineStage,
     outputs: &BTreeMap<String, Artifact>,
 ) -> Result<(), EngineError> {
     let declared: Vec<&str> = stage.stage.outputs().iter().map(|port| port.name).collect();
     let yielded: Vec<&str> = outputs.keys().map(String::as_str).collect();
-    if declared.len() == yielded.len() && declared.iter().all(|name| yielded.contains(name)) {
+    let held = |port: &OutputPort| {
+        let artifact = outputs.get(port.name);
+        artifact.is_some_and(|artifact| port.content.is_held_by(artifact.kind))
+    };
+    if declared.len() == yielded.len() && stage.stage.outputs().iter().all(held) {
         return Ok(());
     }
     let (declared, yielded) = (declared.join("`, `"), yielded.join("`, `"));

@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::preimage::preimage;
 use super::prepare::{Prepared, prepare};
 use super::turn::Turn;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PipelineStage};
 
 /// What is needed to plan and run pipelines.
 pub struct Engine<'a> {
@@ -125,13 +125,25 @@ impl Engine<'_> {
         Ok(summary)
     }
 
+    /// Looks up the result of a stage.
+    ///
+    /// A record without the outputs of the stage cannot be its result, wherever it came from: it is disowned, so that
+    /// the stage is computed.
+    pub(super) fn look_up(&self, stage: &PipelineStage, key: &StageKey) -> Result<Lookup, EngineError> {
+        let found = self.store.lookup(key);
+        if let Lookup::Hit(record) = &found
+            && let Err(error) = check_outputs(stage, &record.outputs)
+        {
+            self.store.forget(key, &error.to_string())?;
+            return Ok(self.store.lookup(key));
+        }
+        Ok(found)
+    }
+
     /// Computes a stage, unless another process does so and comes to a result.
     fn compute_or_wait(&self, work: &Work<'_>, results: &[StageResult]) -> Result<StageResult, EngineError> {
         let (outcome, record) = match self.turn(work)? {
-            Turn::Found(record) => {
-                check_outputs(work.stage, &record.outputs)?;
-                (Outcome::Reused, *record)
-            }
+            Turn::Found(record) => (Outcome::Reused, *record),
             // The lease is released when the record is there.
             Turn::Ours(_lease) => (Outcome::Computed, self.compute(work, results)?),
         };
@@ -151,9 +163,8 @@ impl Engine<'_> {
             let value = preimage(stage, prepared, salt, |source| content(source, &stages));
             let key = StageKey::derive(&value)?;
             let started = Instant::now();
-            let result = match self.store.lookup(&key) {
+            let result = match self.look_up(stage, &key)? {
                 Lookup::Hit(record) => {
-                    check_outputs(stage, &record.outputs)?;
                     self.store.mend_preimage(&record, &value)?;
                     StageResult {
                         outcome: Outcome::Reused,

@@ -62,7 +62,15 @@ impl StoreBench {
         for (name, step) in steps {
             progress.message(name);
             let folder = Scratch::new(&self.folder)?;
-            measurements.extend(step(folder.path())?);
+            let found = step(folder.path())?;
+            for Measurement {
+                work, value, unit, ..
+            } in &found
+            {
+                // Removing a large store takes minutes, which nobody should wait for.
+                progress.message(&format!("{work}: {value:.3} {unit}"));
+            }
+            measurements.extend(found);
         }
         Ok(StoreBenchReport {
             version: env!("CARGO_PKG_VERSION"),

@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, printable};
 
-/// Writes a line of data.
+/// Writes a line of data; control characters, which names and remarks of others may hold, are spelled out.
 pub(crate) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
-    let mut text = text.as_ref().to_owned();
+    let mut text = printable(text.as_ref());
     text.push('\n');
     print(text.as_bytes())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mitune_store::ArtifactKind;
+
 use crate::reference::Reference;
 
 /// What an artifact holds, so that a wrong reference is found before anything runs.
@@ -30,6 +32,23 @@ pub enum Content {
     Denoiser,
     /// A whole model directory.
     Model,
+}
+
+impl Content {
+    /// Tells whether an artifact of this kind can hold it.
+    pub fn is_held_by(self, kind: ArtifactKind) -> bool {
+        match self {
+            Self::Prompts
+            | Self::Candidates
+            | Self::Scores
+            | Self::Selection
+            | Self::Evaluation
+            | Self::Losses => matches!(kind, ArtifactKind::Table | ArtifactKind::Parts),
+            Self::Adapter => kind == ArtifactKind::Tensors,
+            Self::Summary => kind == ArtifactKind::Json,
+            Self::Autoencoder | Self::Denoiser | Self::Model => kind == ArtifactKind::Directory,
+        }
+    }
 }
 
 impl fmt::Display for Content {

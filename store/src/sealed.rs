@@ -18,6 +18,9 @@ use crate::identity::Identity;
 use crate::key;
 use crate::path_error::{AtPath, PathError};
 
+/// Bytes that any record stays far below; what is longer is damaged, and reading it whole could take all memory.
+const SIZE_LIMIT: u64 = 64 << 20;
+
 const CHECK: &str = "check";
 
 /// What a record file turned out to be.
@@ -55,7 +58,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     version: u32,
 ) -> Result<Sealed<T>, PathError> {
     let read = files.open_regular(path).and_then(|(file, metadata)| {
-        let bytes = files.read_to_end(&file, metadata.len())?;
+        let bytes = files.read_at_most(&file, metadata.len(), SIZE_LIMIT)?;
         Ok((bytes, Identity::of(&metadata)))
     });
     let (bytes, identity) = match read {
@@ -185,6 +188,15 @@ mod tests {
                 other => prop_assert!(false, "{:?}", other),
             }
         }
+    }
+
+    #[test]
+    fn a_record_of_any_size_is_read_in_bounded_memory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"{\"v\":1}").unwrap();
+        file.as_file().set_len(1 << 42).unwrap();
+        let read = read::<Example>(&OsFileSystem, file.path(), "test", 1).unwrap();
+        assert!(matches!(read, Sealed::Corrupt { .. }), "{read:?}");
     }
 
     #[test]

@@ -195,9 +195,15 @@ impl Store {
     }
 }
 
+/// Bytes that no `FORMAT` reaches.
+const FORMAT_LIMIT: u64 = 64 << 10;
+
 fn read_format(files: &dyn FileSystem, layout: &Layout) -> Result<Option<Format>, StoreError> {
     let path = layout.format();
-    match files.read_whole(&path) {
+    let read = files
+        .open_regular(&path)
+        .and_then(|(file, metadata)| files.read_at_most(&file, metadata.len(), FORMAT_LIMIT));
+    match read {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| {
             FormatError::Unreadable {
                 path: path.display().to_string(),

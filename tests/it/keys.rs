@@ -226,6 +226,29 @@ fn a_plan_says_what_changed_and_what_waits() {
     assert!(matches!(&plan.stages[2].state, PlanState::Pending { waits_for, .. } if waits_for == &[1]));
 }
 
+/// Such a record may come from a remote, or from a program with a mistake.
+#[test]
+fn a_record_that_cannot_be_that_of_the_stage_is_disowned_and_the_stage_computed() {
+    for names in [&[][..], &["values"], &["values", "more"]] {
+        let place = Workplace::new();
+        let (_, plan) = place.plan(PIPELINE);
+        let preimage = place
+            .store
+            .put_preimage(plan.stages[0].preimage.as_ref().unwrap())
+            .unwrap();
+        let key = plan.stages[0].key.unwrap();
+        let mut record = mitune_store::ActionRecord::new(key, preimage, "numbers", 1);
+        let artifact = place.store.put_json(&1).unwrap();
+        record.outputs = names
+            .iter()
+            .map(|name| ((*name).to_owned(), artifact.clone()))
+            .collect();
+        place.store.publish(record).unwrap();
+        assert_eq!(place.run(PIPELINE).computed, ["a", "b", "c"], "{names:?}");
+        assert!(place.run(PIPELINE).computed.is_empty());
+    }
+}
+
 #[test]
 fn a_plan_estimates_the_cost_from_recorded_times() {
     let place = Workplace::new();

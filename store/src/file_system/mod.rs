@@ -111,6 +111,15 @@ impl dyn FileSystem + '_ {
         self.read_to_end(&file, metadata.len())
     }
 
+    /// Reads a file that should hold about `size` bytes, but not more of it than a limit, which cuts off the rest.
+    pub(crate) fn read_at_most(&self, file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
+        let room = size.min(limit).saturating_add(1);
+        let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
+        let reading = Reading { files: self, file };
+        reading.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Writes all bytes where the file stands.
     pub(crate) fn write_all(&self, file: &File, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {

@@ -70,13 +70,10 @@ impl LeaseDirectory {
         let path = self.file(epoch);
         let read = || {
             let (file, metadata) = self.files().open_regular(&path)?;
-            self.files().read_to_end(&file, metadata.len().min(LIMIT))
+            self.files().read_at_most(&file, metadata.len(), LIMIT)
         };
         match read() {
-            Ok(mut content) => {
-                content.truncate(LIMIT as usize);
-                Ok(Some(content))
-            }
+            Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.raw_os_error() == Some(Errno::STALE.raw_os_error()) => Ok(None),
             // Whatever stands there cannot be read by anybody; after a while it counts as abandoned.
