@@ -48,6 +48,7 @@ mod history;
 mod id;
 mod identity;
 mod index;
+mod inside;
 mod items;
 mod json;
 mod key;

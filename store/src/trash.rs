@@ -78,6 +78,11 @@ impl Store {
     /// Moves a file from the trash to its name, which must be free, and makes that durable.
     pub(crate) fn put_back(&self, trashed: &Path, path: &Path) -> Result<(), PathError> {
         let files = self.files();
+        // What a link leads to may be somebody else's, and what is put behind one is lost to the store.
+        if files.exists(trashed) {
+            self.check_inside(parent(trashed))?;
+            self.check_inside(parent(path))?;
+        }
         let mut moved = files.rename_exclusive(trashed, path);
         if let Err(error) = &moved {
             match error.raw_os_error().map(Errno::from_raw_os_error) {

@@ -67,6 +67,7 @@ pub(super) fn run(store: &Store, arguments: &VerifyArguments, as_json: bool) -> 
     let verdict = match outcome {
         VerifyOutcome::Clean => "nothing wrong",
         VerifyOutcome::Repaired => "what was wrong is repaired",
+        VerifyOutcome::Lost if !report.unreadable.is_empty() => "not all of it can be read",
         VerifyOutcome::Lost => "what is damaged or missing is computed again when needed",
     };
     line(format!(

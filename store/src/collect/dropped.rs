@@ -7,6 +7,7 @@ use super::sweep::Sweep;
 use crate::id::StageKey;
 use crate::publish::publish;
 use crate::store::Store;
+use crate::volume::parent;
 
 impl Sweep<'_> {
     /// Notes that the results of a kept record are about to be collected.
@@ -42,7 +43,10 @@ impl Store {
 
     /// Removes the note once the results are there again, or the record is gone.
     pub(crate) fn forget_drop(&self, key: &StageKey) {
+        let note = self.layout().dropped(key);
         // A note too many only hides that results are missing that nothing keeps.
-        let _ = self.files().remove_file(&self.layout().dropped(key));
+        if self.files().exists(&note) && self.check_inside(parent(&note)).is_ok() {
+            let _ = self.files().remove_file(&note);
+        }
     }
 }

@@ -18,6 +18,9 @@ impl Sweep<'_> {
     pub(crate) fn trash(&mut self) -> Result<(), CollectError> {
         for batch in self.store.trash_batches()? {
             let directory = self.store.layout().trash_batch(&batch);
+            if !self.is_inside(&directory) {
+                continue;
+            }
             for kind in KINDS {
                 self.trashed_directory(&batch, &directory.join(kind))?;
             }
@@ -36,6 +39,9 @@ impl Sweep<'_> {
         let Ok(metadata) = files.metadata(directory) else {
             return Ok(());
         };
+        if !self.is_inside(directory) {
+            return Ok(());
+        }
         let old = self.age(&metadata) >= self.options.trash;
         for entry in self.store.entries(directory)? {
             let path = entry.path();
@@ -61,6 +67,8 @@ impl Sweep<'_> {
         };
         let grace = self.options.grace.saturating_add(self.store.renew_after());
         let needed = self.needs(trashed, &path)? || self.age(&metadata) < self.limit(&path, grace);
+        // A link or the like is no file of the store, whatever it is called.
+        let needed = needed && metadata.is_file();
         // What was put again in the meantime stands under its name; this one is no longer of use.
         if needed && !files.exists(&path) {
             if self.moves.is_some()

@@ -1,5 +1,6 @@
 //! What nobody needs and nobody can be told of: files and leases of the dead, old damage, old losers.
 
+use std::fs::DirEntry;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ const CERTAINLY_DEAD: Duration = Duration::from_secs(24 * 3600);
 impl Sweep<'_> {
     pub(crate) fn leftovers(&mut self) -> Result<(), CollectError> {
         self.show()?;
-        for entry in self.store.entries(&self.store.layout().directory("tmp"))? {
+        for entry in self.entries("tmp")? {
             let name = entry.file_name();
             let Some(owner) = name.to_str().and_then(StagingOwner::parse) else {
                 continue;
@@ -30,10 +31,10 @@ impl Sweep<'_> {
             };
             self.staging(&entry.path(), limit)?;
         }
-        for entry in self.store.entries(&self.store.layout().directory("leases"))? {
+        for entry in self.entries("leases")? {
             self.staging(&entry.path(), CERTAINLY_DEAD)?;
         }
-        for entry in self.store.entries(&self.store.layout().directory("quarantine"))? {
+        for entry in self.entries("quarantine")? {
             let name = entry.file_name();
             let id = name
                 .to_str()
@@ -51,7 +52,10 @@ impl Sweep<'_> {
                 self.remove(&entry.path(), Reason::Quarantine);
             }
         }
-        for entry in self.store.entries(&self.store.layout().directory("divergent"))? {
+        for entry in self.entries("divergent")? {
+            if !self.is_inside(&entry.path()) {
+                continue;
+            }
             for record in self.store.entries(&entry.path())? {
                 let path = record.path();
                 let Ok(metadata) = self.store.files().metadata(&path) else {
@@ -68,16 +72,33 @@ impl Sweep<'_> {
         Ok(())
     }
 
+    fn entries(&mut self, name: &'static str) -> Result<Vec<DirEntry>, CollectError> {
+        let directory = self.store.layout().directory(name);
+        if !self.is_inside(&directory) {
+            return Ok(Vec::new());
+        }
+        Ok(self.store.entries(&directory)?)
+    }
+
     /// Removes the files of a writer or a lease if none of them was written to for the given time.
     fn staging(&mut self, directory: &Path, limit: Duration) -> Result<(), CollectError> {
         let files = self.store.files();
-        let entries = self.store.entries(directory)?;
+        // Of a link, only the link itself is a leftover.
+        let is_directory = files.metadata(directory).is_ok_and(|metadata| metadata.is_dir());
+        let entries = match is_directory {
+            true => self.store.entries(directory)?,
+            false => Vec::new(),
+        };
         let young = |path: &Path| {
             files
                 .metadata(path)
                 .is_ok_and(|metadata| self.age(&metadata) < limit)
         };
         if young(directory) || entries.iter().any(|entry| young(&entry.path())) {
+            return Ok(());
+        }
+        if !is_directory {
+            self.remove(directory, Reason::Staging);
             return Ok(());
         }
         for entry in entries {

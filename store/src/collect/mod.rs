@@ -54,6 +54,7 @@ impl Store {
     /// may lead to what is needed. Files that cannot be moved are counted in the report.
     pub fn collect(&self, options: &CollectOptions) -> Result<CollectReport, CollectError> {
         self.check_writable().map_err(StoreError::from)?;
+        self.check_inside(&self.layout().trash())?;
         let now = self.clock();
         let turn = Turn::take(self, now)?;
         self.collect_with(options, Some((&turn, Ulid::generate())), now)

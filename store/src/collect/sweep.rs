@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ulid::Ulid;
@@ -31,7 +31,7 @@ pub(crate) struct Sweep<'a> {
 impl Sweep<'_> {
     pub(crate) fn records(&mut self) -> Result<(), CollectError> {
         let recent = self.options.recent(self.store);
-        for fan in self.store.fans("actions")? {
+        for fan in self.fans("actions")? {
             self.show()?;
             for (path, digest) in self.store.fan_entries(&fan, ".json")? {
                 let key = StageKey::new(digest);
@@ -46,9 +46,12 @@ impl Sweep<'_> {
                 }
             }
         }
-        for fan in self.store.fans("shards")? {
+        for fan in self.fans("shards")? {
             self.show()?;
-            for (_, family) in self.store.fan_entries(&fan, "")? {
+            for (directory, family) in self.store.fan_entries(&fan, "")? {
+                if !self.is_inside(&directory) {
+                    continue;
+                }
                 for (path, _) in shard_paths(self.store, &FamilyKey::new(family))? {
                     if self.is_old(&path, recent) && !self.shard_stays(&path)? {
                         self.discard(&path, Reason::ShardRecord, recent);
@@ -56,9 +59,12 @@ impl Sweep<'_> {
                 }
             }
         }
-        for fan in self.store.fans("checkpoints")? {
+        for fan in self.fans("checkpoints")? {
             self.show()?;
-            for (_, digest) in self.store.fan_entries(&fan, "")? {
+            for (directory, digest) in self.store.fan_entries(&fan, "")? {
+                if !self.is_inside(&directory) {
+                    continue;
+                }
                 let key = StageKey::new(digest);
                 for (path, _) in checkpoint_paths(self.store, &key)? {
                     if self.is_old(&path, recent) && !self.checkpoint_stays(&key, &path)? {
@@ -72,7 +78,7 @@ impl Sweep<'_> {
 
     pub(crate) fn blobs(&mut self) -> Result<(), CollectError> {
         let grace = self.options.grace.saturating_add(self.store.renew_after());
-        for fan in self.store.fans("blobs")? {
+        for fan in self.fans("blobs")? {
             self.show()?;
             for (path, digest) in self.store.fan_entries(&fan, "")? {
                 if !self.mark.has_blob(&FileDigest::new(digest)) {
@@ -83,6 +89,24 @@ impl Sweep<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Lists the fan directories that files may be moved from.
+    fn fans(&mut self, name: &'static str) -> Result<Vec<PathBuf>, CollectError> {
+        let mut fans = self.store.fans(name)?;
+        fans.retain(|fan| self.is_inside(fan));
+        Ok(fans)
+    }
+
+    /// Tells whether files may be moved and removed in a directory; what leads out of the store is reported.
+    pub(crate) fn is_inside(&mut self, directory: &Path) -> bool {
+        match self.store.check_inside(directory) {
+            Ok(()) => true,
+            Err(error) => {
+                self.report.fail(&format!("{error}: {}", error.io()));
+                false
+            }
+        }
     }
 
     /// A shard is kept with its rows.

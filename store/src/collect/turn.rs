@@ -3,7 +3,7 @@
 //! This only saves work: two collections at once would each move what is dead, and every move has one winner.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ impl<'s> Turn<'s> {
             let life = owner.as_ref().map_or(Life::Unknown, StagingOwner::life);
             if life != Life::Dead && age(now, &metadata) < SILENT {
                 let who = owner.map_or_else(
-                    || "by an unknown process".to_owned(),
+                    || unnamed(&path, SILENT.saturating_sub(age(now, &metadata))),
                     |owner| format!("process {} on host `{}`", owner.process, owner.host),
                 );
                 return Err(CollectError::Busy(who));
@@ -96,6 +96,15 @@ impl<'s> Turn<'s> {
         let metadata = self.store.files().metadata(&self.path);
         metadata.is_ok_and(|metadata| Identity::of(&metadata).same_file(&self.own))
     }
+}
+
+/// Says until when a file that names no process keeps others from collecting.
+fn unnamed(path: &Path, left: Duration) -> String {
+    format!(
+        "`{}` does not say which; unless it shows up again, it counts as dead in {} minutes",
+        path.display(),
+        left.as_secs().div_ceil(60)
+    )
 }
 
 impl Drop for Turn<'_> {

@@ -119,6 +119,9 @@ impl LeaseDirectory {
 
     /// Removes the files of earlier epochs, whose makers are gone or have lost the lease.
     pub(super) fn remove_before(&self, epoch: Epoch) {
+        if self.store.check_inside(&self.path).is_err() {
+            return;
+        }
         for old in self.epochs().unwrap_or_default() {
             if old < epoch {
                 // Whoever takes the next epoch tries again.

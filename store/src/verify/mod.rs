@@ -2,6 +2,7 @@
 
 mod content;
 mod depth;
+mod listed;
 mod repair;
 mod report;
 mod unfinished;
@@ -27,7 +28,7 @@ impl Store {
     /// computes it again.
     ///
     /// # Errors
-    /// [`StoreError::Path`] if the store cannot be listed; a single file that cannot be read is part of the report.
+    /// [`StoreError`] if the store is of no use at all; what cannot be listed or read is part of the report.
     pub fn verify(&self, depth: VerifyDepth) -> Result<VerifyReport, StoreError> {
         self.verify_with(depth, &[])
     }
@@ -74,8 +75,8 @@ struct Verification<'a> {
 
 impl Verification<'_> {
     fn blobs(&mut self) -> Result<(), StoreError> {
-        for fan in self.store.fans("blobs")? {
-            for (path, digest) in self.store.fan_entries(&fan, "")? {
+        for fan in self.fans("blobs")? {
+            for (path, digest) in self.fan_entries(&fan, "")? {
                 let file = FileDigest::new(digest);
                 self.report.blobs += 1;
                 if let Ok(metadata) = self.store.files().metadata(&path) {
@@ -102,8 +103,8 @@ impl Verification<'_> {
     }
 
     fn actions(&mut self) -> Result<(), StoreError> {
-        for fan in self.store.fans("actions")? {
-            for (_, digest) in self.store.fan_entries(&fan, ".json")? {
+        for fan in self.fans("actions")? {
+            for (_, digest) in self.fan_entries(&fan, ".json")? {
                 let key = StageKey::new(digest);
                 self.report.records += 1;
                 let what = format!("Action record `{}`", key.short());

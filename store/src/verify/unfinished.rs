@@ -11,10 +11,11 @@ use crate::sealed::{self, Sealed};
 
 impl Verification<'_> {
     pub(super) fn shards(&mut self) -> Result<(), StoreError> {
-        for fan in self.store.fans("shards")? {
-            for (_, digest) in self.store.fan_entries(&fan, "")? {
+        for fan in self.fans("shards")? {
+            for (directory, digest) in self.fan_entries(&fan, "")? {
                 let family = FamilyKey::new(digest);
-                for name in self.store.shard_names(&family)? {
+                let names = self.store.shard_names(&family);
+                for name in self.listed(&directory, names)? {
                     self.report.records += 1;
                     let path = self.store.layout().shard(&family, &name);
                     let links = self.store.shard_links(&path);
@@ -39,10 +40,11 @@ impl Verification<'_> {
     }
 
     pub(super) fn checkpoints(&mut self) -> Result<(), StoreError> {
-        for fan in self.store.fans("checkpoints")? {
-            for (_, digest) in self.store.fan_entries(&fan, "")? {
+        for fan in self.fans("checkpoints")? {
+            for (directory, digest) in self.fan_entries(&fan, "")? {
                 let key = StageKey::new(digest);
-                for step in self.store.checkpoint_steps(&key)? {
+                let steps = self.store.checkpoint_steps(&key);
+                for step in self.listed(&directory, steps)? {
                     self.report.records += 1;
                     let path = self.store.layout().checkpoint(&key, step);
                     let links = self.store.checkpoint_links(&path);
@@ -89,7 +91,8 @@ impl Verification<'_> {
     }
 
     pub(super) fn runs(&mut self) -> Result<(), StoreError> {
-        for id in self.store.run_ids()? {
+        let runs = self.store.run_ids();
+        for id in self.listed(&self.store.layout().directory("runs"), runs)? {
             self.report.records += 1;
             let path = self.store.layout().run_record(&id);
             let what = format!("Run `{id}`");
@@ -106,7 +109,8 @@ impl Verification<'_> {
     }
 
     pub(super) fn pins(&mut self) -> Result<(), StoreError> {
-        for name in self.store.pin_names()? {
+        let names = self.store.pin_names();
+        for name in self.listed(&self.store.layout().pins(), names)? {
             self.report.records += 1;
             if let Err(error) = self.store.read_pin(&name) {
                 // Not set aside: a collection that does not know the pin would take what it keeps.

@@ -260,7 +260,12 @@ fn one_collection_at_a_time_and_a_dead_one_does_not_block() {
     store.collect(&CollectOptions::default()).unwrap();
     for garbage in ["", "{", "{\"owner\":\"x\"}"] {
         std::fs::write(&turn, garbage).unwrap();
-        assert!(store.collect(&CollectOptions::default()).is_err());
+        let error = store.collect(&CollectOptions::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("trash/collector.json` does not say which"),
+            "{error}"
+        );
+        assert!(error.ends_with("in 60 minutes"), "{error}");
         make_old(&turn, 1);
         store.collect(&CollectOptions::default()).unwrap();
     }

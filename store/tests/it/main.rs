@@ -11,6 +11,7 @@ mod batch;
 mod clock;
 mod collect;
 mod collect_beside_writers;
+mod collect_links;
 mod collect_model;
 mod collect_roots;
 mod collect_scale;

@@ -143,3 +143,35 @@ fn a_sample_reads_its_part_of_the_blobs() {
     assert_eq!(found, 40);
     assert!(files(&root.path().join("blobs")).is_empty());
 }
+
+#[test]
+fn what_cannot_be_listed_is_reported_and_the_rest_is_checked() {
+    for place in [
+        "blobs/ad",
+        "actions",
+        "actions/ad",
+        "shards",
+        "shards/ad",
+        "checkpoints/ad",
+        "runs",
+        "roots/pins",
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        publish(&store);
+        let place = root.path().join(place);
+        if place.is_dir() {
+            std::fs::remove_dir_all(&place).unwrap();
+        }
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(&place, b"").unwrap();
+        let report = store.verify(VerifyDepth::Full).unwrap();
+        assert_eq!(report.outcome(), VerifyOutcome::Lost, "{report:?}");
+        assert_eq!(report.unreadable.len(), 1, "{report:?}");
+        assert!(
+            report.unreadable[0].what.contains(place.to_str().unwrap()),
+            "{report:?}"
+        );
+        assert!(report.blobs > 0);
+    }
+}
