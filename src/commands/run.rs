@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::stage::LazyDevice;
 use mitune_store::ActionRecord;
+use mitune_store::remote::stop_waiting_at;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -41,6 +42,7 @@ pub(crate) struct RunArguments {
 pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(), Failure> {
     let pipeline = arguments.pipeline.read(session)?;
     let interrupt = Interrupt::listen()?;
+    stop_waiting_at(interrupt.shared());
     let store = session.open_store()?;
     attach(&store)?;
     let device = LazyDevice::new(arguments.device);

@@ -39,6 +39,11 @@ impl Interrupt {
         &self.cancelled
     }
 
+    /// Returns the flag for threads that outlive the caller.
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
     /// Returns the exit code of a program stopped by the signal: 130 for SIGINT, 143 for SIGTERM.
     pub fn exit_code(&self) -> u8 {
         match self.signal.load(Ordering::Relaxed) {

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -444,4 +445,67 @@ fn an_audit_computes_again_and_compares() {
     ] {
         assert!(audit.stdout.contains(text), "{text}: {}", audit.stdout);
     }
+}
+
+/// A server that takes connections and never answers.
+fn silent_server() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    format!("http://{address}")
+}
+
+/// Adds a remote whose server has fallen silent since.
+fn add_silent(user: &User) {
+    let folder = user.path().join(".mitune/remotes");
+    fs::create_dir_all(&folder).unwrap();
+    let settings = serde_json::json!({
+        "v": 1, "url": "s3://lab/x", "endpoint": silent_server(), "region": "us-east-1",
+        "store_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "policy": { "trust": [], "unsigned": "accept" },
+    });
+    fs::write(folder.join("lab.json"), settings.to_string()).unwrap();
+    let credentials = "[lab]\naws_access_key_id = k\naws_secret_access_key = s\n";
+    fs::write(user.path().join("credentials"), credentials).unwrap();
+}
+
+#[test]
+fn a_silent_server_does_not_hold_up_a_run() {
+    let anna = User::new();
+    anna.does(&["run", "demo.yaml"]);
+    add_silent(&anna);
+    let started = Instant::now();
+    let ended = anna.run(&["run", "demo.yaml"]);
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(ended.stdout, ALL_FOUND, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("Warning").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("`lab` is not used"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_server() {
+    let anna = User::new();
+    anna.does(&["run", "demo.yaml"]);
+    add_silent(&anna);
+    let mut command = command(anna.path(), &["run", "demo.yaml"]);
+    command.env("AWS_SHARED_CREDENTIALS_FILE", anna.path().join("credentials"));
+    command.env("AWS_PROFILE", "lab");
+    let silence = std::process::Stdio::null;
+    let mut child = command.stdout(silence()).stderr(silence()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    let started = Instant::now();
+    let killed = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
+    assert!(killed.unwrap().success());
+    child.wait().unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
 }

@@ -27,7 +27,7 @@ mod wanted;
 use std::fmt;
 use std::path::Path;
 
-pub use self::bucket::Bucket;
+pub use self::bucket::{Bucket, stop_waiting_at};
 pub use self::error::{Cause, RemoteError, describe};
 pub use self::folder::Folder;
 pub use self::object::{Object, ObjectNameError};

@@ -5,6 +5,7 @@ use std::error::Error;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use super::super::RemoteError;
+use super::runtime::GaveUp;
 
 /// Explains a failed request.
 pub(super) fn explain(
@@ -50,12 +51,28 @@ pub(super) fn is_not_implemented(error: &object_store::Error) -> bool {
 /// Tells whether asking again may help.
 pub(super) fn is_passing(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::Generic { .. })
+        && !gave_up(error)
         && !texts(error).contains("169.254.")
         && !is_not_implemented(error)
         && !texts(error).contains("400 Bad Request")
 }
 
+/// Tells whether it was this side that would not wait.
+fn gave_up(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<GaveUp>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 fn is_transport(error: &(dyn Error + 'static)) -> bool {
+    if gave_up(error) {
+        return true;
+    }
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(http) = error.downcast_ref::<HttpError>() {

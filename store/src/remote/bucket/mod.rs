@@ -22,6 +22,7 @@ use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutO
 
 pub(crate) use self::client::BucketOptions;
 use self::errors::{explain, is_not_implemented, is_passing};
+pub use self::runtime::stop_waiting_at;
 use super::{Created, Listing, Object, Remote, RemoteError, Sink};
 use crate::id::FileDigest;
 
@@ -34,6 +35,9 @@ const PIECE: u64 = 16 << 20;
 /// How often a request is made; the client itself repeats what the server answers with an error of its own.
 const ATTEMPTS: u32 = 4;
 
+/// How long a server may take for its first answer; nobody knows yet whether it is there at all.
+const FIRST_ANSWER: Duration = Duration::from_secs(12);
+
 /// A prefix of a bucket that holds the files of a store.
 pub struct Bucket {
     client: Arc<AmazonS3>,
@@ -42,6 +46,8 @@ pub struct Bucket {
     /// The server knows `If-None-Match`, or nobody knows yet.
     conditional: AtomicBool,
     pause: Duration,
+    /// The server has answered.
+    reached: AtomicBool,
 }
 
 impl Bucket {
@@ -57,6 +63,7 @@ impl Bucket {
             prefix: options.prefix.clone(),
             conditional: AtomicBool::new(options.creates_once != Some(false)),
             pause: options.pause,
+            reached: AtomicBool::new(false),
         })
     }
 
@@ -74,11 +81,13 @@ impl Bucket {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let generic = |source: super::Cause| Error::Generic { store: "S3", source };
-        match runtime::wait(request(self.client.clone())) {
-            Ok(Some(answer)) => answer,
-            Ok(None) => Err(generic("the request stopped at a bug".into())),
-            Err(error) => Err(generic(error.into())),
+        let limit = (!self.reached.load(Ordering::Relaxed)).then_some(FIRST_ANSWER);
+        let answer = runtime::wait(request(self.client.clone()), limit);
+        let answer = answer.unwrap_or_else(|error| Err(generic(error.into())));
+        if matches!(answer, Ok(_) | Err(Error::NotFound { .. })) {
+            self.reached.store(true, Ordering::Relaxed);
         }
+        answer
     }
 
     /// Makes a request that may be repeated.
