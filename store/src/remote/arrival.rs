@@ -65,6 +65,9 @@ impl Upstream {
             Ok(derived) => return Err(refuse(Reason::Preimage(derived.short()))),
             Err(reason) => return Err(refuse(Reason::Damaged(reason))),
         }
+        for artifact in record.outputs.values() {
+            self.check_size(store, &object, &artifact.file, artifact.bytes)?;
+        }
         Ok(Some(Arrival {
             record,
             bytes,
@@ -93,6 +96,7 @@ impl Upstream {
         }
         self.refuse_disowned(store, &object, name, &bytes)?;
         let unvouched = self.vouched(&object, domain::SIGNED_SHARD, &bytes)?;
+        self.check_size(store, &object, &record.blob, record.bytes)?;
         Ok(Some(Arrival {
             record,
             bytes,
@@ -141,8 +145,11 @@ impl Upstream {
             self.unsee(blob);
             return Err(self.missing(blob));
         }
+        let written = writer.written();
         match writer.finish_as(blob) {
-            Ok(()) => Ok(size),
+            Ok(()) if written == size => Ok(size),
+            // The blob is good, the record is not.
+            Ok(()) => Err(damaged(format!("it has {written} bytes instead of {size}"))),
             Err(StoreError::CorruptBlob { reason, .. }) => Err(damaged(reason)),
             Err(error) => Err(error.into()),
         }
@@ -199,6 +206,28 @@ impl Upstream {
             error @ StoreError::Path(_) => error.into(),
             error => self.refuse(&Object::Action(record.key), Reason::Damaged(error.to_string())),
         })
+    }
+
+    /// Refuses a record that tells another size of a blob than it has; an absent blob is found lacking later.
+    fn check_size(
+        &self,
+        store: &Store,
+        object: &Object,
+        blob: &FileDigest,
+        bytes: u64,
+    ) -> Result<(), RemoteError> {
+        let name = Object::Blob(*blob);
+        let size = match store.object_size(&name).map_err(StoreError::from)? {
+            Some(size) => Some(size),
+            None => self.blob_size(blob)?,
+        };
+        match size {
+            Some(size) if size != bytes => {
+                let reason = format!("blob `{}` has {size} bytes instead of {bytes}", blob.short());
+                Err(self.refuse(object, Reason::Damaged(reason)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn parsed<T>(&self, object: &Object, parsed: Result<Result<T, u32>, String>) -> Result<T, RemoteError> {

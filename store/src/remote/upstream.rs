@@ -109,11 +109,17 @@ impl Upstream {
             seen().extend(blobs);
             return Ok(seen().contains(blob));
         }
-        let there = self.remote.size(&Object::Blob(*blob))?.is_some();
-        if there {
-            seen().insert(*blob);
+        Ok(self.blob_size(blob)?.is_some())
+    }
+
+    /// Returns the size of a blob that the remote has, and remembers that it has it.
+    pub(crate) fn blob_size(&self, blob: &FileDigest) -> Result<Option<u64>, RemoteError> {
+        let size = self.remote.size(&Object::Blob(*blob))?;
+        if size.is_some() {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert(*blob);
         }
-        Ok(there)
+        Ok(size)
     }
 
     /// Lists the shards of a family.

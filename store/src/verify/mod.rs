@@ -137,13 +137,15 @@ impl Verification<'_> {
             self.report.dropped += 1;
             return;
         }
-        let mut lost = false;
+        let (mut lost, mut never) = (false, false);
         for (port, artifact) in &record.outputs {
             let what = what(&format!("Output `{port}`"));
             match self.artifact(artifact) {
                 Err(Doubt::Unreadable(error)) => self.report.doubt(what, Doubt::Unreadable(error)),
                 Err(doubt) => {
                     lost = true;
+                    // A blob that is good and still does not fit shows that the record is wrong.
+                    never |= matches!(&doubt, Doubt::Corrupt { file, .. } if self.is_blob(file));
                     self.report.doubt(what, doubt);
                 }
                 Ok(()) if self.depth.reads(record.key.digest()) && self.is_here(artifact) => {
@@ -164,15 +166,17 @@ impl Verification<'_> {
                 Ok(()) => {}
             }
         }
-        if lost && !self.store.may_be_elsewhere() {
+        if never || (lost && !self.store.may_be_elsewhere()) {
             self.store.invalidate(record);
         }
     }
 
     fn is_here(&self, artifact: &Artifact) -> bool {
-        self.store
-            .files()
-            .exists(&self.store.layout().blob(&artifact.file))
+        self.is_blob(&artifact.file)
+    }
+
+    fn is_blob(&self, file: &FileDigest) -> bool {
+        self.store.files().exists(&self.store.layout().blob(file))
     }
 
     /// Looks at every blob of an artifact, mending what can be mended, and returns the first doubt that stays.
@@ -217,11 +221,13 @@ impl Verification<'_> {
                 return Ok(());
             }
             Doubt::Missing(_) => "it was gone".to_owned(),
+            Doubt::Corrupt { .. } if self.is_blob(file) => return Err(doubt),
             Doubt::Corrupt { reason, .. } => reason.clone(),
             Doubt::Unreadable(_) => return Err(doubt),
         };
         if self.mend(file, &reason) {
-            Ok(())
+            // What came back need not have the size that the record tells.
+            self.store.inspect_here(file, bytes, Look::Size).map(drop)
         } else {
             Err(doubt)
         }

@@ -548,3 +548,55 @@ fn large_blobs_go_up_in_parts() {
         assert!(there.unwrap() && read == bytes);
     }
 }
+
+/// Makes the check of an action record anew, as whoever writes one can.
+fn reseal(record: &mut serde_json::Value) {
+    let fields = record.as_object_mut().unwrap();
+    fields.remove("check");
+    let value: Value = serde_json::from_value(serde_json::Value::Object(fields.clone())).unwrap();
+    let bytes = mitune_store::encode(&value).unwrap();
+    let check = blake3::Hash::from(blake3::derive_key("mitune 2026 action record v1", &bytes));
+    fields.insert("check".into(), check.to_hex().as_str().into());
+}
+
+#[test]
+fn a_wrong_size_in_a_record_is_refused_or_found() {
+    for bytes in [1_u64 << 63, 1] {
+        let site = &sites()[0];
+        let remote = site.remote();
+        let (a, anna) = store();
+        let record = publish(&anna, "one", 0..4);
+        // The record as somebody would write it whose program counts wrongly; the seal is good.
+        let path = a
+            .path()
+            .join("store")
+            .join(Object::Action(record.key).to_string());
+        let mut value: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        value["outputs"]["json"]["bytes"] = bytes.into();
+        reseal(&mut value);
+        let text = serde_json::to_vec(&value).unwrap();
+        push_all(&anna, &upstream(&remote)).unwrap();
+        remote.replace(&Object::Action(record.key), &text).unwrap();
+        for metadata_only in [true, false] {
+            let (_b, ben) = store();
+            let options = TransferOptions {
+                metadata_only,
+                dry_run: false,
+            };
+            let pulled = pull(&ben, &upstream(&remote), &Wanted::All, options, &Unwatched).unwrap();
+            assert!(pulled.left_out[0].contains("bytes instead of"), "{pulled:?}");
+            assert!(matches!(ben.lookup(&record.key), Lookup::Miss(_)));
+        }
+        // One that is here already leaves with the first check, and its blobs stay.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, &text).unwrap();
+        anna.attach(Sharing::new(None, vec![upstream(&remote)], Box::new(|_| {})));
+        let report = anna.verify(VerifyDepth::Quick).unwrap();
+        assert!(
+            report.repaired.is_empty() && report.corrupt.len() == 1,
+            "{report:?}"
+        );
+        assert!(anna.verify(VerifyDepth::Full).unwrap().is_clean());
+        assert!(!path.exists());
+    }
+}
