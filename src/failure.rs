@@ -198,7 +198,9 @@ impl From<RemoteError> for Failure {
             | RemoteError::Unknown { .. }
             | RemoteError::Url { .. }
             | RemoteError::ReadOnly(_)
-            | RemoteError::Settings { .. } => Self::usage(error),
+            | RemoteError::Settings { .. }
+            | RemoteError::NewerSettings { .. }
+            | RemoteError::NothingMatches { .. } => Self::usage(error),
             _ => Self::failed(error),
         };
         hint.into_iter().fold(failure, Failure::with_hint)

@@ -53,7 +53,15 @@ pub(crate) fn attach(store: &Store) -> Result<(), Failure> {
     let own = key.as_ref().map(SecretKey::public);
     let mut upstreams = Vec::new();
     for name in store.remote_names()? {
-        let settings = store.remote(&name)?;
+        let settings = match store.remote(&name) {
+            Ok(settings) => settings,
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
+                let reason = mitune_store::remote::describe(&error);
+                warn(&format!("The remote `{name}` is not used: {reason}{hint}"));
+                continue;
+            }
+        };
         if !settings.read_through && (settings.read_only || !settings.write_back) {
             continue;
         }

@@ -33,7 +33,7 @@ struct WhatArguments {
     #[arg(long, value_name = "RUN")]
     run: Option<RunId>,
 
-    /// The results of a kind of stage, such as `generate`, or of a stage key that begins so
+    /// The results of a kind of stage, such as `generate`, or of a stage key that begins so (4 digits or more)
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
 

@@ -509,3 +509,81 @@ fn a_signal_ends_the_wait_for_a_server() {
         started.elapsed()
     );
 }
+
+#[test]
+fn unreadable_settings_cost_that_remote_only() {
+    let anna = User::new();
+    anna.does(&["run", "demo.yaml"]);
+    let path = anna.path().join(".mitune/remotes/z.json");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let newer = r#"{"v": 2, "url": 7}"#;
+    for (text, reason) in [
+        (Some("{{"), "key must be"),
+        (Some(newer), "have version 2"),
+        (None, "cannot be read"),
+    ] {
+        match text {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => std::os::unix::fs::symlink("/dev/null", &path).unwrap(),
+        }
+        for command in [
+            &["run", "demo.yaml"][..],
+            &["plan", "demo.yaml"],
+            &["store", "verify"],
+        ] {
+            let ended = anna.run(command);
+            assert_eq!(ended.code, Some(0), "{command:?}: {}", ended.stderr);
+            assert_eq!(ended.stderr.matches("Warning").count(), 1, "{}", ended.stderr);
+            for text in [reason, "z.json", "`mitune remote remove NAME`"] {
+                assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+            }
+        }
+        assert!(anna.does(&["remote", "list"]).contains("unreadable"));
+        let listed: Value = serde_json::from_str(&anna.does(&["remote", "list", "--json"])).unwrap();
+        assert!(listed[0]["error"].as_str().unwrap().contains(reason), "{listed}");
+        assert_eq!(anna.run(&["push", "z"]).code, Some(2));
+        assert_eq!(anna.run(&["remote", "check"]).code, Some(1));
+        anna.does(&["remote", "remove", "z"]);
+        assert_eq!(anna.run(&["remote", "remove", "z"]).code, Some(2));
+    }
+}
+
+#[test]
+fn a_choice_of_nothing_is_a_mistake() {
+    let (anna, lab) = (User::new(), Shared::new());
+    anna.does(&["remote", "add", "lab", &lab.url()]);
+    let run: Value = serde_json::from_str(&anna.does(&["run", "demo.yaml", "--json"])).unwrap();
+    let key = run["stages"][0]["key"].as_str().unwrap();
+    for action in ["push", "pull"] {
+        for what in [
+            ["--stage", "numbrs"],
+            ["--artifact", "0000000000000000"],
+            ["--run", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+        ] {
+            let ended = anna.run(&[action, what[0], what[1]]);
+            assert_eq!(ended.code, Some(2), "{}{}", ended.stdout, ended.stderr);
+            for text in ["Nothing ", "matches `--", "`--stage` takes a kind of stage"] {
+                assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+            }
+        }
+        anna.does(&[action, "--stage", &key[..4]]);
+    }
+}
+
+#[test]
+fn a_store_is_no_remote_of_itself() {
+    let anna = User::new();
+    anna.does(&["run", "demo.yaml"]);
+    std::os::unix::fs::symlink(".mitune", anna.path().join("other")).unwrap();
+    for (place, text) in [
+        (".mitune", "is this store itself"),
+        ("other", "is this store itself"),
+        (".mitune/blobs", "is inside this store"),
+        ("other/new/folder", "is inside this store"),
+    ] {
+        let ended = anna.run(&["remote", "add", "lab", place]);
+        assert_eq!(ended.code, Some(2), "{place}: {}", ended.stdout);
+        assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+    }
+    assert!(anna.files("remotes").is_empty());
+}

@@ -1,5 +1,7 @@
 //! `mitune remote add`
 
+use std::path::Path;
+
 use clap::Args;
 use mitune_store::remote::{Place, RemoteError, RemoteSettings, probe};
 use mitune_store::trust::{Policy, PublicKey, Unsigned};
@@ -69,6 +71,7 @@ pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), 
     };
     if let Place::Folder(path) = &place {
         let path = std::path::absolute(path)?;
+        refuse_inside(&path, store.root())?;
         let path = path.to_str();
         settings.url = path
             .ok_or_else(|| Failure::usage("The path is not UTF-8"))?
@@ -84,4 +87,22 @@ pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), 
         ))?;
     }
     Ok(())
+}
+
+/// Refuses the store itself and folders in it, which are its own.
+fn refuse_inside(path: &Path, store: &Path) -> Result<(), Failure> {
+    let store = store.canonicalize()?;
+    // What is not there yet is made below the first folder that is.
+    let real = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    let Some(real) = real.filter(|real| real.starts_with(&store)) else {
+        return Ok(());
+    };
+    let what = match real == store && path.exists() {
+        true => "is this store itself",
+        false => "is inside this store",
+    };
+    Err(
+        Failure::usage(format!("`{}` {what}: it cannot be a remote", path.display()))
+            .with_hint("Name a folder outside of the store; it is made if it is not there"),
+    )
 }

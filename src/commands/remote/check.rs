@@ -1,7 +1,7 @@
 //! `mitune remote check`
 
 use mitune_store::Store;
-use mitune_store::remote::{describe, probe};
+use mitune_store::remote::{RemoteError, describe, probe};
 use serde_json::json;
 
 use crate::aws_environment::credentials;
@@ -11,18 +11,19 @@ use crate::ui::{line, print_json};
 /// Checks one remote or all, and returns 1 if one failed.
 pub(super) fn run(store: &Store, name: Option<&str>, json: bool) -> Result<u8, Failure> {
     let names = match name {
-        Some(name) => vec![name.to_owned()],
+        Some(name) => {
+            // A name that nobody knows is a mistake, not a finding.
+            if let Err(error @ (RemoteError::Name(_) | RemoteError::Unknown { .. })) = store.remote(name) {
+                return Err(error.into());
+            }
+            vec![name.to_owned()]
+        }
         None => store.remote_names()?,
     };
     let (mut failed, mut entries) = (false, Vec::new());
     for name in names {
-        let before = store.remote(&name)?;
-        let mut settings = before.clone();
-        let result = probe(&mut settings, &credentials());
+        let result = check(store, &name);
         failed |= result.is_err();
-        if result.is_ok() && settings != before {
-            store.set_remote(&name, &settings)?;
-        }
         let (ok, text, hint) = match &result {
             Ok(findings) => (true, findings.clone(), None),
             Err(error) => (false, describe(error), error.hint()),
@@ -40,4 +41,14 @@ pub(super) fn run(store: &Store, name: Option<&str>, json: bool) -> Result<u8, F
         print_json(&entries)?;
     }
     Ok(u8::from(failed))
+}
+
+fn check(store: &Store, name: &str) -> Result<String, RemoteError> {
+    let before = store.remote(name)?;
+    let mut settings = before.clone();
+    let findings = probe(&mut settings, &credentials())?;
+    if settings != before {
+        store.set_remote(name, &settings)?;
+    }
+    Ok(findings)
 }

@@ -1,6 +1,7 @@
 //! `mitune remote list`
 
 use mitune_store::Store;
+use mitune_store::remote::describe;
 use mitune_store::trust::Unsigned;
 use serde_json::json;
 
@@ -10,17 +11,26 @@ use crate::ui::{Table, print_json};
 pub(super) fn run(store: &Store, json: bool) -> Result<(), Failure> {
     let mut remotes = Vec::new();
     for name in store.remote_names()? {
-        let settings = store.remote(&name)?;
+        let settings = store.remote(&name);
         remotes.push((name, settings));
     }
     if json {
-        let entries = remotes
-            .iter()
-            .map(|(name, settings)| json!({ "name": name, "settings": settings }));
+        let entries = remotes.iter().map(|(name, settings)| match settings {
+            Ok(settings) => json!({ "name": name, "settings": settings }),
+            Err(error) => json!({ "name": name, "error": describe(error), "hint": error.hint() }),
+        });
         return print_json(&entries.collect::<Vec<_>>());
     }
     let mut table = Table::with_headings(["NAME", "READ", "WRITE", "TRUST", "URL"]);
     for (name, settings) in remotes {
+        let settings = match settings {
+            Ok(settings) => settings,
+            Err(error) => {
+                let unknown = || "unreadable".to_owned();
+                table.row([name, unknown(), unknown(), unknown(), describe(&error)]);
+                continue;
+            }
+        };
         let write = match (settings.read_only, settings.write_back) {
             (true, _) => "never",
             (false, true) => "runs",

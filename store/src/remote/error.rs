@@ -22,12 +22,36 @@ pub enum RemoteError {
         known: Vec<String>,
     },
     /// The settings of a remote cannot be read.
-    #[error("Settings of the remote `{name}` cannot be read")]
+    #[error("Settings of the remote `{name}` in `{path}` cannot be read")]
     Settings {
         /// The remote.
         name: String,
+        /// The file.
+        path: String,
         /// Why.
-        source: serde_json::Error,
+        source: Cause,
+    },
+    /// The settings of a remote are those of a newer program.
+    #[error(
+        "Settings of the remote `{name}` in `{path}` have version {version}, this program knows up to {known}"
+    )]
+    NewerSettings {
+        /// The remote.
+        name: String,
+        /// The file.
+        path: String,
+        /// Its version.
+        version: u64,
+        /// The last one this program knows.
+        known: u32,
+    },
+    /// What was asked for is not there.
+    #[error("Nothing {side} matches {what}")]
+    NothingMatches {
+        /// In which store.
+        side: &'static str,
+        /// What was asked for.
+        what: String,
     },
     /// A place that cannot be a remote.
     #[error("`{url}` cannot be a remote: {reason}")]
@@ -154,6 +178,16 @@ impl RemoteError {
             }
             Self::OtherStore { .. } => {
                 "Is the folder mounted? If the store was replaced on purpose, remove the remote and add it again"
+            }
+            Self::Settings { .. } => {
+                "Correct the file, or `mitune remote remove NAME` and `mitune remote add NAME URL` make it anew"
+            }
+            Self::NewerSettings { .. } => {
+                "Use a newer mitune, or `mitune remote remove NAME` and `mitune remote add NAME URL` make it anew"
+            }
+            Self::NothingMatches { .. } => {
+                "`--stage` takes a kind of stage such as `generate`, not its name in a pipeline, or at least 4 digits of a \
+                 stage key; `mitune store ls` lists what the store has"
             }
             Self::Refused(refusal) => return refusal.hint(),
             _ => return None,

@@ -70,7 +70,7 @@ pub fn pull(
     options: TransferOptions,
     observer: &dyn TransferObserver,
 ) -> Result<TransferReport, RemoteError> {
-    let (keys, shards, runs) = wanted_there(store, upstream, wanted)?;
+    let (keys, shards, runs) = wanted_there(upstream, wanted)?;
     // Few, and worth knowing whatever else is wanted.
     if !options.dry_run {
         for tombstone in listing::tombstones(upstream.remote())? {
@@ -224,7 +224,7 @@ fn left_out<T>(
 type Found = (Vec<StageKey>, Vec<(FamilyKey, Digest)>, Vec<RunId>);
 
 /// Finds out which records of the remote are wanted.
-fn wanted_there(store: &Store, upstream: &Upstream, wanted: &Wanted) -> Result<Found, RemoteError> {
+fn wanted_there(upstream: &Upstream, wanted: &Wanted) -> Result<Found, RemoteError> {
     let remote = upstream.remote();
     Ok(match wanted {
         Wanted::All => (
@@ -233,13 +233,10 @@ fn wanted_there(store: &Store, upstream: &Upstream, wanted: &Wanted) -> Result<F
             listing::runs(remote)?,
         ),
         Wanted::Run(run) => {
-            let record = read_run(upstream, run)?.ok_or_else(|| RemoteError::Failed {
-                place: remote.place(),
-                action: "find the run",
-                object: run.to_string(),
-                source: "there is no such run".into(),
-            })?;
-            let keys: BTreeSet<StageKey> = record.0.stages.values().copied().collect();
+            let record = read_run(upstream, run)?;
+            wanted.check_found(record.is_some(), "at the remote")?;
+            let stages = record.into_iter().flat_map(|(run, _)| run.stages.into_values());
+            let keys: BTreeSet<StageKey> = stages.collect();
             (keys.into_iter().collect(), Vec::new(), vec![*run])
         }
         Wanted::Stage(_) | Wanted::Artifact(_) => {
@@ -251,8 +248,9 @@ fn wanted_there(store: &Store, upstream: &Upstream, wanted: &Wanted) -> Result<F
                 let matches = matches!(record, Ok(Ok(record)) if wanted.matches(&record));
                 Ok::<_, RemoteError>(matches.then_some(*key))
             })?;
-            let _ = store;
-            (matching.into_iter().flatten().collect(), Vec::new(), Vec::new())
+            let keys: Vec<StageKey> = matching.into_iter().flatten().collect();
+            wanted.check_found(!keys.is_empty(), "at the remote")?;
+            (keys, Vec::new(), Vec::new())
         }
     })
 }

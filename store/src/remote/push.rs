@@ -35,6 +35,11 @@ pub fn push(
     observer: &dyn TransferObserver,
 ) -> Result<TransferReport, RemoteError> {
     let objects = store.wanted_here(wanted)?;
+    let found = match wanted {
+        Wanted::Run(run) => store.read_run(run).is_some(),
+        _ => objects.iter().any(|object| matches!(object, Object::Action(_))),
+    };
+    wanted.check_found(found, "in the store")?;
     let pushed = push_objects(store, upstream, &objects, options, observer);
     // Also after an error, so that the next push knows how far this one came.
     upstream.have.save();

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RemoteError;
+use super::{Cause, RemoteError};
 use crate::error::StoreError;
 use crate::path_error::AtPath;
 use crate::publish::replace;
 use crate::store::Store;
 use crate::trust::Policy;
+
+/// The version of the settings that this program writes.
+const VERSION: u32 = 1;
 
 /// Everything about a remote but its secrets, which are never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +68,8 @@ impl Store {
     /// Reads the settings of a remote.
     ///
     /// # Errors
-    /// [`RemoteError::Name`], [`RemoteError::Unknown`] or [`RemoteError::Settings`].
+    /// [`RemoteError::Name`], [`RemoteError::Unknown`], [`RemoteError::NewerSettings`] or
+    /// [`RemoteError::Settings`].
     pub fn remote(&self, name: &str) -> Result<RemoteSettings, RemoteError> {
         check_name(name)?;
         let path = self.layout().remote(name);
@@ -74,12 +78,19 @@ impl Store {
                 let (name, known) = (name.to_owned(), self.remote_names()?);
                 return Err(RemoteError::Unknown { name, known });
             }
-            read => read.at("read", &path)?,
+            read => read.map_err(|error| unreadable(name, &path, error.into()))?,
         };
-        serde_json::from_slice(&bytes).map_err(|source| RemoteError::Settings {
-            name: name.to_owned(),
-            source,
-        })
+        let value: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| unreadable(name, &path, error.into()))?;
+        match value.get("v").and_then(serde_json::Value::as_u64) {
+            Some(version) if version > u64::from(VERSION) => Err(RemoteError::NewerSettings {
+                name: name.to_owned(),
+                path: path.display().to_string(),
+                version,
+                known: VERSION,
+            }),
+            _ => serde_json::from_value(value).map_err(|error| unreadable(name, &path, error.into())),
+        }
     }
 
     /// Writes the settings of a remote, replacing earlier ones.
@@ -102,9 +113,24 @@ impl Store {
     /// # Errors
     /// [`RemoteError::Unknown`] or [`RemoteError::Store`].
     pub fn remove_remote(&self, name: &str) -> Result<(), RemoteError> {
-        self.remote(name)?;
+        check_name(name)?;
         let path = self.layout().remote(name);
-        Ok(self.files().remove_file(&path).at("remove", &path)?)
+        // Also one whose settings nobody can read.
+        match self.files().remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (name, known) = (name.to_owned(), self.remote_names()?);
+                Err(RemoteError::Unknown { name, known })
+            }
+            removed => Ok(removed.at("remove", &path)?),
+        }
+    }
+}
+
+fn unreadable(name: &str, path: &std::path::Path, source: Cause) -> RemoteError {
+    RemoteError::Settings {
+        name: name.to_owned(),
+        path: path.display().to_string(),
+        source,
     }
 }
 

@@ -6,10 +6,13 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::id::{FamilyKey, StageKey};
 use crate::record::ActionRecord;
-use crate::remote::Object;
+use crate::remote::{Object, RemoteError};
 use crate::run::{RunId, RunStatus};
 use crate::sealed::Sealed;
 use crate::store::Store;
+
+/// Fewer digits of a key would match by chance.
+const DIGITS: usize = 4;
 
 /// Which results a transfer is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,18 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// Refuses a transfer of chosen results of which there are none.
+    pub(crate) fn check_found(&self, found: bool, side: &'static str) -> Result<(), RemoteError> {
+        let what = match self {
+            _ if found => return Ok(()),
+            Self::All => return Ok(()),
+            Self::Run(run) => format!("`--run {run}`: there is no such run"),
+            Self::Stage(name) => format!("`--stage {name}`"),
+            Self::Artifact(digits) => format!("`--artifact {digits}`"),
+        };
+        Err(RemoteError::NothingMatches { side, what })
+    }
+
     /// Tells whether a record is wanted, as far as the record itself tells.
     pub(crate) fn matches(&self, record: &ActionRecord) -> bool {
         match self {
@@ -32,7 +47,8 @@ impl Wanted {
             Self::Run(run) => record.run == Some(*run),
             Self::Stage(name) => {
                 record.stage == *name
-                    || (name.len() >= 8 && record.key.to_string().starts_with(name.as_str()))
+                    || (name.len() >= DIGITS
+                        && record.key.to_string().starts_with(&name.to_ascii_lowercase()))
             }
             Self::Artifact(digits) => record.outputs.values().any(|artifact| {
                 let begins = |digest: String| digest.starts_with(digits.as_str());
