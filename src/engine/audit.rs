@@ -66,7 +66,7 @@ impl Engine<'_> {
             let salt = pipeline.spec.salt.as_deref();
             let value = preimage(stage, prepared, salt, |source| content(source, &results));
             let key = StageKey::derive(&value)?;
-            let Lookup::Hit(record) = self.store.lookup(&key) else {
+            let Lookup::Hit(record) = self.look_up(stage, &key)? else {
                 break;
             };
             if chosen.contains(&index) {
