@@ -5,11 +5,10 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
-
 use super::arrival::Arrival;
 use super::observer::TransferObserver;
 use super::parallel::{parallel, parallel_map};
+use super::transfer::{TransferOptions, TransferReport};
 use super::wanted::Wanted;
 use super::{Object, RemoteError, Upstream, listing};
 use crate::digest::Digest;
@@ -21,32 +20,6 @@ use crate::run::{self, RunId};
 use crate::sealed;
 use crate::shard::ShardRecord;
 use crate::store::Store;
-
-/// How a transfer is done.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TransferOptions {
-    /// Only say what would go over.
-    pub dry_run: bool,
-    /// Pull records and lists only; the bytes come when they are needed.
-    pub metadata_only: bool,
-}
-
-/// What a transfer did, or would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct TransferReport {
-    /// Records that went over.
-    pub records: u64,
-    /// Blobs that went over.
-    pub blobs: u64,
-    /// Bytes of these blobs.
-    pub bytes: u64,
-    /// Records that were there already.
-    pub present: u64,
-    /// Records taken although nobody known vouches for them.
-    pub unvouched: u64,
-    /// What was left out, and why.
-    pub left_out: Vec<String>,
-}
 
 #[derive(Default)]
 struct Plan {

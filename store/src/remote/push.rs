@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::observer::TransferObserver;
 use super::parallel::parallel;
 use super::parcel::Parcel;
-use super::pull::{TransferOptions, TransferReport};
+use super::transfer::{TransferOptions, TransferReport};
 use super::upstream::LIST_FROM;
 use super::wanted::Wanted;
 use super::{Created, Object, RemoteError, Upstream, listing};
