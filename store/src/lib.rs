@@ -87,6 +87,9 @@ mod versions;
 mod volume;
 mod write_back;
 
+/// Reading files that may be anything: regular ones only, up to a bound.
+pub use mitune_bounded_file as bounded_file;
+
 pub use crate::actions::Published;
 pub use crate::artifact::{Artifact, ArtifactKind};
 pub use crate::batch::Batch;
