@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::compute::{Work, content};
 use super::error::EngineError;
 use super::execute::{Engine, Outcome, StageResult};
-use super::preimage::preimage;
+use super::ingredients::ingredients;
 use super::prepare::prepare;
 use crate::pipeline::Pipeline;
 
@@ -64,8 +64,8 @@ impl Engine<'_> {
                 break;
             }
             let salt = pipeline.spec.salt.as_deref();
-            let value = preimage(stage, prepared, salt, |source| content(source, &results));
-            let key = StageKey::derive(&value)?;
+            let ingredients = ingredients(stage, prepared, salt, |source| content(source, &results))?;
+            let key = *ingredients.key();
             let Lookup::Hit(record) = self.look_up(stage, &key)? else {
                 break;
             };
@@ -74,9 +74,7 @@ impl Engine<'_> {
                 let work = Work {
                     pipeline,
                     stage,
-                    prepared,
-                    value: &value,
-                    key,
+                    ingredients: &ingredients,
                     log: &log,
                 };
                 let found = again.compute(&work, &results)?;

@@ -6,14 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use mitune_stages::stage::{OutputPort, StageContext, StageError, StageOutput};
+use mitune_stages::stage::{KeyIngredients, OutputPort, StageContext, StageError, StageOutput};
 use mitune_store::{
-    ActionRecord, Artifact, Effort, InputRecord, Producer, Published, RunLog, StageKey, Timestamp, Value,
+    ActionRecord, Artifact, Effort, InputRecord, Producer, Published, RunLog, Timestamp, Value,
 };
 
 use super::error::EngineError;
 use super::execute::{Engine, StageResult};
-use super::prepare::Prepared;
 use super::progress_log::ProgressLog;
 use crate::pipeline::{Pipeline, PipelineStage, Source};
 
@@ -21,9 +20,7 @@ use crate::pipeline::{Pipeline, PipelineStage, Source};
 pub(super) struct Work<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) stage: &'a PipelineStage,
-    pub(super) prepared: &'a Prepared,
-    pub(super) value: &'a Value,
-    pub(super) key: StageKey,
+    pub(super) ingredients: &'a KeyIngredients,
     pub(super) log: &'a RunLog,
 }
 
@@ -83,8 +80,9 @@ impl Engine<'_> {
             stage: name(),
             source,
         })?;
-        let changed = |input: &&String| found.get(*input) != work.prepared.external.get(*input);
-        let mut inputs = found.keys().chain(work.prepared.external.keys());
+        let keyed = work.ingredients.external();
+        let changed = |input: &&String| found.get(*input) != keyed.get(*input);
+        let mut inputs = found.keys().chain(keyed.keys());
         match inputs.find(changed) {
             Some(input) => Err(EngineError::Changed {
                 stage: name(),
@@ -108,7 +106,7 @@ impl Engine<'_> {
         let progress = ProgressLog::new(self.observer.progress(), work.log, name.clone());
         let context = StageContext::new(
             self.store,
-            work.key,
+            work.ingredients,
             inputs.collect(),
             self.device,
             &progress,
@@ -142,8 +140,8 @@ impl Engine<'_> {
         (started, clock): (Timestamp, Instant),
     ) -> Result<ActionRecord, EngineError> {
         let stage = work.stage.stage.as_ref();
-        let preimage = self.store.put_preimage(work.value)?;
-        let mut record = ActionRecord::new(work.key, preimage, stage.kind(), stage.revision());
+        let preimage = self.store.put_preimage(work.ingredients.preimage())?;
+        let mut record = ActionRecord::new(*work.ingredients.key(), preimage, stage.kind(), stage.revision());
         record.outputs = output.outputs;
         record.metrics = output.metrics;
         record.inputs = input_records(work, results);
@@ -177,7 +175,7 @@ fn input_records(work: &Work<'_>, results: &[StageResult]) -> BTreeMap<String, I
             inputs.insert(name, InputRecord { content, stage });
         }
     }
-    for (name, &content) in &work.prepared.external {
+    for (name, &content) in work.ingredients.external() {
         inputs.insert(format!("external:{name}"), InputRecord { content, stage: None });
     }
     inputs

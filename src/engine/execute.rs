@@ -12,9 +12,9 @@ use super::compute::{Work, check_outputs, content, input_rows};
 use super::error::EngineError;
 use super::events;
 use super::explanation::Explainer;
+use super::ingredients::ingredients;
 use super::observer::Observer;
 use super::plan::Plan;
-use super::preimage::preimage;
 use super::prepare::{Prepared, prepare};
 use super::turn::Turn;
 use crate::pipeline::{Pipeline, PipelineStage};
@@ -160,12 +160,12 @@ impl Engine<'_> {
         let mut explainer = Explainer::new(self.store);
         for (stage, prepared) in pipeline.stages.iter().zip(prepared) {
             let salt = pipeline.spec.salt.as_deref();
-            let value = preimage(stage, prepared, salt, |source| content(source, &stages));
-            let key = StageKey::derive(&value)?;
+            let ingredients = ingredients(stage, prepared, salt, |source| content(source, &stages))?;
+            let (key, value) = (*ingredients.key(), ingredients.preimage());
             let started = Instant::now();
             let result = match self.look_up(stage, &key)? {
                 Lookup::Hit(record) => {
-                    self.store.mend_preimage(&record, &value)?;
+                    self.store.mend_preimage(&record, value)?;
                     StageResult {
                         outcome: Outcome::Reused,
                         record: *record,
@@ -178,15 +178,13 @@ impl Engine<'_> {
                         record.stages.insert(stage.name.to_string(), key);
                     })?;
                     let rows = |port: &str| input_rows(stage, &stages, port);
-                    let explanation = explainer.explain(stage, &value, reason, &rows)?;
+                    let explanation = explainer.explain(stage, value, reason, &rows)?;
                     events::started(log, stage, key, &explanation)?;
                     self.observer.stage_started(stages.len(), stage, &explanation);
                     let work = Work {
                         pipeline,
                         stage,
-                        prepared,
-                        value: &value,
-                        key,
+                        ingredients: &ingredients,
                         log,
                     };
                     self.compute_or_wait(&work, &stages)

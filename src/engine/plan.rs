@@ -8,7 +8,7 @@ use mitune_store::{ActionRecord, Lookup, StageKey, Store, Value};
 use super::cost::CostEstimate;
 use super::error::EngineError;
 use super::explanation::{Explainer, Explanation, estimate};
-use super::preimage::preimage;
+use super::ingredients::ingredients;
 use super::prepare::prepare;
 use crate::pipeline::{Pipeline, PipelineStage, Source};
 
@@ -64,16 +64,16 @@ impl Plan {
         // Keys in which a pending input counts as the symbol of the stage it comes from: equal symbols, equal results.
         let mut symbols: Vec<StageKey> = Vec::new();
         for (stage, prepared) in pipeline.stages.iter().zip(&prepared) {
-            let value = preimage(stage, prepared, salt, |source| {
+            let ingredients = ingredients(stage, prepared, salt, |source| {
                 known_or_symbol(source, &stages, &symbols)
-            });
-            let symbol = StageKey::derive(&value)?;
+            })?;
+            let (symbol, value) = (*ingredients.key(), ingredients.preimage());
             let twin = symbols.iter().position(|other| *other == symbol);
-            let (state, rows) = plan_stage(stage, &value, symbol, &stages, store, &mut explainer)?;
+            let (state, rows) = plan_stage(stage, value, symbol, &stages, store, &mut explainer)?;
             let known = !matches!(state, PlanState::Pending { .. });
             stages.push(PlannedStage {
                 key: known.then_some(symbol),
-                preimage: known.then_some(value),
+                preimage: known.then(|| value.clone()),
                 state,
                 twin,
                 rows,

@@ -35,7 +35,7 @@ impl Engine<'_> {
             return Ok(Turn::Ours(None));
         }
         let leases = self.store.leases();
-        let key = LeaseKey::of_stage(&work.key);
+        let key = LeaseKey::of_stage(work.ingredients.key());
         let name = work.stage.name.to_string();
         let progress = ProgressLog::new(self.observer.progress(), work.log, name.clone());
         let mut pause = FIRST_PAUSE;
@@ -44,7 +44,7 @@ impl Engine<'_> {
                 Claim::Without(_) => return Ok(Turn::Ours(None)),
                 Claim::Mine(lease) => {
                     progress.waiting(None);
-                    return Ok(match self.look_up(work.stage, &work.key)? {
+                    return Ok(match self.look_up(work.stage, work.ingredients.key())? {
                         Lookup::Hit(record) => Turn::Found(record),
                         Lookup::Miss(_) => Turn::Ours(Some(lease)),
                     });
@@ -54,7 +54,7 @@ impl Engine<'_> {
             progress.waiting(Some(&holder.to_string()));
             self.rest(work, pause)?;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            if let Lookup::Hit(record) = self.look_up(work.stage, &work.key)? {
+            if let Lookup::Hit(record) = self.look_up(work.stage, work.ingredients.key())? {
                 progress.waiting(None);
                 return Ok(Turn::Found(record));
             }

@@ -133,35 +133,17 @@ fn metrics(report: IngestReport) -> BTreeMap<String, serde_json::Value> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use arrow_array::cast::AsArray;
     use serde_json::json;
 
     use super::*;
-    use crate::trial::Trial;
-
-    struct Unremembered(Cell<usize>);
-
-    impl ExternalDigests for Unremembered {
-        fn digest(
-            &self,
-            _: &str,
-            _: &[&Path],
-            compute: &mut dyn FnMut() -> Result<ContentDigest, StageError>,
-        ) -> Result<ContentDigest, StageError> {
-            self.0.set(self.0.get() + 1);
-            compute()
-        }
-    }
+    use crate::trial::{Trial, Unremembered};
 
     fn external(
         trial: &Trial,
         settings: serde_json::Value,
     ) -> Result<BTreeMap<String, ContentDigest>, StageError> {
-        trial
-            .stage::<PromptsConfig>(settings)?
-            .external(&Unremembered(Cell::new(0)))
+        trial.stage::<PromptsConfig>(settings)?.external(&Unremembered)
     }
 
     #[test]

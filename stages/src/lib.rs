@@ -13,6 +13,7 @@ pub mod generate;
 pub mod given_pairs;
 mod ingest;
 pub mod item_blocks;
+mod key_ingredients;
 mod latent_decoder;
 mod latent_rows;
 pub mod latent_shape;

@@ -10,6 +10,7 @@ use mitune_store::{Artifact, ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::key_ingredients::{ItemFamily, KeyIngredients};
 pub use crate::lazy_device::LazyDevice;
 pub use crate::stage_context::{Progress, Silent, StageContext, Work};
 pub use crate::stage_error::StageError;

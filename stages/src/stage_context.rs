@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use mitune_store::{Artifact, StageKey, Store};
+use mitune_store::{Artifact, FamilyKey, StageKey, Store};
 
+use crate::key_ingredients::{ItemFamily, KeyIngredients};
 use crate::lazy_device::LazyDevice;
 use crate::stage_error::StageError;
 
 /// What the engine hands to a running stage.
 pub struct StageContext<'a> {
     store: &'a Store,
-    key: StageKey,
+    ingredients: &'a KeyIngredients,
     inputs: BTreeMap<&'static str, Vec<Artifact>>,
     device: &'a LazyDevice,
     progress: &'a dyn Progress,
@@ -23,7 +24,7 @@ impl<'a> StageContext<'a> {
     /// Assembles the context of one stage; every declared port has an entry, an unconnected one an empty list.
     pub fn new(
         store: &'a Store,
-        key: StageKey,
+        ingredients: &'a KeyIngredients,
         inputs: BTreeMap<&'static str, Vec<Artifact>>,
         device: &'a LazyDevice,
         progress: &'a dyn Progress,
@@ -31,7 +32,7 @@ impl<'a> StageContext<'a> {
     ) -> Self {
         Self {
             store,
-            key,
+            ingredients,
             inputs,
             device,
             progress,
@@ -46,7 +47,15 @@ impl<'a> StageContext<'a> {
 
     /// Returns the key of this stage, which names its checkpoints.
     pub fn key(&self) -> &StageKey {
-        &self.key
+        self.ingredients.key()
+    }
+
+    /// Returns the key of a family of this stage's items.
+    ///
+    /// # Errors
+    /// [`StageError::Canonical`] if it has no canonical encoding.
+    pub fn family_key(&self, family: &ItemFamily<'_>) -> Result<FamilyKey, StageError> {
+        Ok(self.ingredients.family_key(family)?)
     }
 
     /// Returns the artifact on a port that takes one.

@@ -5,13 +5,30 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
-use mitune_store::{Artifact, StageKey, Store};
+use mitune_store::{Artifact, ContentDigest, Store, Value};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::lazy_device::LazyDevice;
 use crate::registry::StageConfig;
-use crate::stage::{Dtype, Progress, Silent, Stage, StageContext, StageDefaults, StageError, StageOutput};
+use crate::stage::{
+    Dtype, ExternalDigests, KeyIngredients, Progress, Silent, Stage, StageContext, StageDefaults, StageError,
+    StageOutput,
+};
+
+/// Digests every file anew.
+pub(crate) struct Unremembered;
+
+impl ExternalDigests for Unremembered {
+    fn digest(
+        &self,
+        _: &str,
+        _: &[&Path],
+        compute: &mut dyn FnMut() -> Result<ContentDigest, StageError>,
+    ) -> Result<ContentDigest, StageError> {
+        compute()
+    }
+}
 
 /// A folder with files of a pipeline, and an empty store.
 pub(crate) struct Trial {
@@ -75,17 +92,23 @@ impl Trial {
             let slot = connected.get_mut(port).expect("a declared port");
             slot.extend(artifacts.iter().map(|artifact| (*artifact).clone()));
         }
-        let contents: Vec<String> = connected
-            .values()
-            .flatten()
-            .map(|one| one.content.to_string())
-            .collect();
-        let preimage = mitune_store::Value::from_serialize(&contents).unwrap();
-        let preimage = mitune_store::Value::List(vec![stage.config()?, preimage]);
-        let key = StageKey::derive(&preimage).unwrap();
+        let contents = |artifacts: &Vec<Artifact>| {
+            let contents = artifacts.iter().map(|one| Value::Text(one.content.to_string()));
+            Value::List(contents.collect())
+        };
+        let ingredients = KeyIngredients::gather(
+            stage.as_ref(),
+            stage.config()?,
+            connected
+                .iter()
+                .map(|(port, artifacts)| (*port, contents(artifacts)))
+                .collect(),
+            stage.external(&Unremembered)?,
+            None,
+        )?;
         let context = StageContext::new(
             &self.store,
-            key,
+            &ingredients,
             connected,
             &self.device,
             progress,

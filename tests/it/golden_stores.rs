@@ -88,6 +88,40 @@ fn kept_stores_are_clean_and_their_pipeline_finds_everything() {
     });
 }
 
+/// Lists the files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn candidates_of_earlier_releases_are_found_without_the_record_of_their_stage() {
+    for_each_store(|name, place| {
+        let store = Store::open(place.join("store")).unwrap();
+        let record = store
+            .actions()
+            .unwrap()
+            .find(|record| record.stage == "generate")
+            .unwrap();
+        let of_key = |path: &&PathBuf| {
+            path.file_stem()
+                .is_some_and(|stem| *stem == *record.key.to_string())
+        };
+        let actions = files(&place.join("store/actions"));
+        std::fs::remove_file(actions.iter().find(of_key).unwrap()).unwrap();
+        let shards = files(&place.join("store/shards"));
+        let said = run(place);
+        assert!(said.contains("1 computed, 4 found"), "{name}: {said}");
+        assert_eq!(files(&place.join("store/shards")), shards, "{name}: {said}");
+    });
+}
+
 /// Changes the description of a store.
 fn describe(place: &Path, field: &str, value: u32) {
     let path = place.join("store/FORMAT");

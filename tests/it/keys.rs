@@ -96,6 +96,40 @@ fn the_salt_disowns_everything() {
     assert_eq!(replaced("seed: 3", "seed: 3\nsalt: again"), ["a", "b", "c"]);
 }
 
+/// Shards found again would bring back what the salt disowns.
+#[test]
+fn the_salt_disowns_every_item() {
+    let place = Workplace::new();
+    let journal = || {
+        let text = std::fs::read_to_string(place.path().join("journal")).unwrap();
+        text.lines().count()
+    };
+    let text = |salt: &str| {
+        format!("version: 1\nname: x\n{salt}stages:\n  a: {{kind: numbers, count: 6, journal: journal}}\n")
+    };
+    for (salt, items) in [
+        ("", 6),
+        ("salt: again\n", 12),
+        ("salt: once more\n", 18),
+        ("salt: ''\n", 24),
+    ] {
+        let first = place.run(&text(salt));
+        assert_eq!(
+            (first.computed, journal()),
+            (vec!["a".to_owned()], items),
+            "{salt}"
+        );
+        assert!(place.run(&text(salt)).computed.is_empty());
+    }
+    let more = text("salt: again\n").replace("count: 6", "count: 8");
+    assert_eq!(
+        (place.run(&more).computed.len(), journal()),
+        (1, 26),
+        "items under a salt are reused"
+    );
+    assert!(place.run(&text("")).computed.is_empty());
+}
+
 #[test]
 fn an_input_more_or_less_is_another_key() {
     assert_eq!(replaced("of: b, also: a", "of: b"), ["c"]);

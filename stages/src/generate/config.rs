@@ -145,26 +145,18 @@ pub(super) struct Generate {
 }
 
 /// Counts changes of meaning of this stage.
-pub(super) const REVISION: u32 = 1;
+const REVISION: u32 = 1;
 
 /// The noise algorithm and how it is seeded.
-pub(super) const RNG: &str = "blake3-xof box-muller, by (seed, prompt, seed index, step)/1";
+const RNG: &str = "blake3-xof box-muller, by (seed, prompt, seed index, step)/1";
 
 /// Settings that change no candidate.
 const NOT_KEYED: [&str; 5] = ["prompts", "model", "model_from", "adapter", "shard_size"];
 
 /// Settings that only say which candidates are wanted.
-const SELECTING: [&str; 2] = ["candidates_per_prompt", "first_seed_index"];
+pub(super) const SELECTING: [&str; 2] = ["candidates_per_prompt", "first_seed_index"];
 
 impl Generate {
-    /// The settings that every candidate depends on: all that are keyed but the range of seed indices.
-    pub(super) fn item_config(&self) -> Result<Value, StageError> {
-        keyed_config(
-            &self.config,
-            &[NOT_KEYED.as_slice(), SELECTING.as_slice()].concat(),
-        )
-    }
-
     /// The settings of the sampler.
     pub(super) fn sampler_settings(&self) -> SamplerSettings {
         self.config

@@ -8,9 +8,9 @@ use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
 use mitune_diffusion::sampler::{Candidate, Sampler, SamplerError};
-use mitune_store::{Artifact, FamilyKey, ItemKey, Value};
+use mitune_store::{FamilyKey, ItemKey, Value};
 
-use super::config::{Generate, REVISION, RNG};
+use super::config::{Generate, SELECTING};
 use super::rows::{CandidateRow, batch};
 use crate::columns::string_column;
 use crate::item_blocks::{Block, ItemTable};
@@ -19,7 +19,7 @@ use crate::latent_shape::latent_shape;
 use crate::model_source::ADAPTER_PORT;
 use crate::producer::producer;
 use crate::schema;
-use crate::stage::{StageContext, StageError, StageOutput};
+use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
 
 /// Candidates in a batch by default, fewer where their latents are large.
 const BATCH: usize = 8;
@@ -73,7 +73,12 @@ impl Generate {
             .batch_size
             .unwrap_or((BATCH_ELEMENTS / elements.max(1)).clamp(1, BATCH));
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
-        let family = self.family(open.digest()?, adapter, batch_size)?;
+        let family = context.family_key(&ItemFamily {
+            choosing_settings: &SELECTING,
+            item_ports: &["prompts"],
+            model: Some(open.digest()?),
+            batch_size: Some(batch_size),
+        })?;
         let blocks = self.blocks(&family, &prompts, batch_size)?;
         let sampler = Sampler::new(&model.scheduler_config, &self.sampler_settings())
             .map_err(StageError::configuration)?;
@@ -108,29 +113,6 @@ impl Generate {
             .with_metric("prompts", prompts.len())
             .with_metric("candidates", rows)
             .with_metric("truncated_prompts", truncated))
-    }
-
-    fn family(
-        &self,
-        model: mitune_store::ContentDigest,
-        adapter: Option<&Artifact>,
-        batch_size: u32,
-    ) -> Result<FamilyKey, StageError> {
-        let text = |text: String| Value::Text(text);
-        let common = Value::map([
-            ("kind", text("generate".to_owned())),
-            ("revision", Value::from_serialize(&REVISION)?),
-            ("config", self.item_config()?),
-            ("batch_size", Value::from_serialize(&batch_size)?),
-            ("model", text(model.to_string())),
-            (
-                "adapter",
-                adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string())),
-            ),
-            ("dtype", text(self.dtype.name().to_owned())),
-            ("rng", text(RNG.to_owned())),
-        ]);
-        Ok(FamilyKey::derive(&common)?)
     }
 
     /// Cuts each prompt's seed indices into batches that start at multiples of the batch size.

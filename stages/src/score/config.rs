@@ -138,10 +138,10 @@ pub(super) struct Score {
 }
 
 /// Counts changes of meaning of this stage.
-pub(super) const REVISION: u32 = 1;
+const REVISION: u32 = 1;
 
 /// The noise algorithm and how it is seeded.
-pub(super) const RNG: &str = "blake3-xof box-muller, forward, by (seed, prompt, noise, timestep)/1";
+const RNG: &str = "blake3-xof box-muller, forward, by (seed, prompt, noise, timestep)/1";
 
 /// Settings that change no score.
 const NOT_KEYED: [&str; 5] = ["candidates", "model", "model_from", "adapter", "shard_size"];

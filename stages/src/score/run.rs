@@ -9,16 +9,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer, ForwardScores};
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
-use mitune_store::{Artifact, ContentDigest, FamilyKey, ItemKey, Value, row_digests};
+use mitune_store::{FamilyKey, ItemKey, Value, row_digests};
 
-use super::config::{REVISION, RNG, Score};
+use super::config::Score;
 use super::latents::{Finished, Latents};
 use crate::item_blocks::{Block, ItemTable};
 use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
 use crate::model_source::ADAPTER_PORT;
 use crate::producer::producer;
 use crate::schema;
-use crate::stage::{StageContext, StageError, StageOutput};
+use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
 
 /// The columns, in the order of the table.
 const COLUMNS: [&str; 4] = ["mi_signed", "mi_forward", "itm", "itm_normalised"];
@@ -69,7 +69,11 @@ impl Score {
         let device = context.device()?;
         let adapter = context.optional_input(ADAPTER_PORT);
         let model = open.load(context, adapter, device, self.dtype)?;
-        let family = self.family(open.digest()?, adapter)?;
+        let family = context.family_key(&ItemFamily {
+            item_ports: &["candidates"],
+            model: Some(open.digest()?),
+            ..ItemFamily::default()
+        })?;
         let (names, elements) = read_names(context, &family)?;
         let batch_size = self
             .config
@@ -100,24 +104,6 @@ impl Score {
         })?;
         let rows = artifact.rows.unwrap_or_default();
         Ok(StageOutput::one("scores", artifact).with_metric("candidates", rows))
-    }
-
-    fn family(&self, model: ContentDigest, adapter: Option<&Artifact>) -> Result<FamilyKey, StageError> {
-        use crate::stage::Stage;
-        let text = |text: String| Value::Text(text);
-        let common = Value::map([
-            ("kind", text("score".to_owned())),
-            ("revision", Value::from_serialize(&REVISION)?),
-            ("config", self.config()?),
-            ("model", text(model.to_string())),
-            (
-                "adapter",
-                adapter.map_or(Value::Null, |adapter| text(adapter.content.to_string())),
-            ),
-            ("dtype", text(self.dtype.name().to_owned())),
-            ("rng", text(RNG.to_owned())),
-        ]);
-        Ok(FamilyKey::derive(&common)?)
     }
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use mitune_stages::item_blocks::{Block, ItemTable};
 use mitune_stages::registry::StageConfig;
 use mitune_stages::stage::{
-    Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, keyed_config,
+    Content, InputPort, ItemFamily, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput,
+    keyed_config,
 };
-use mitune_store::{FamilyKey, ItemKey, Part, Producer, Value};
+use mitune_store::{ItemKey, Part, Producer, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,10 +102,10 @@ impl Stage for Numbers {
             count, factor, shard, ..
         } = self.config;
         let store = context.store();
-        let family = FamilyKey::derive(&Value::map(
-            [("factor", factor), ("seed", self.config.seed.unwrap_or(0) as i64)]
-                .map(|(name, value)| (name, Value::from(value))),
-        ))?;
+        let family = context.family_key(&ItemFamily {
+            choosing_settings: &["count"],
+            ..ItemFamily::default()
+        })?;
         let block = |n: u32| -> Result<Block<u32>, StageError> {
             Ok(Block {
                 work: n,
