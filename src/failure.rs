@@ -8,6 +8,7 @@ use mitune_store::StoreError;
 use mitune_store::remote::RemoteError;
 use mitune_store::trust::KeyError;
 
+use crate::device_hint::{device_hint, memory_ended};
 use crate::engine::EngineError;
 use crate::panic_report;
 use crate::pipeline::PipelineError;
@@ -128,7 +129,8 @@ impl Failure {
                 text.push_str(&format!("Details are in `{}`\n", file.display()));
             }
         }
-        for hint in self.hints.iter().chain(&disk_full_hint(self.error.as_ref())) {
+        let found = [disk_full_hint, device_hint].map(|hint| hint(self.error.as_ref()));
+        for hint in self.hints.iter().chain(found.iter().flatten()) {
             text.push_str(&format!("Hint: {hint}\n"));
         }
         text
@@ -165,6 +167,8 @@ impl From<EngineError> for Failure {
         let kind = match &error {
             EngineError::Setup { .. } | EngineError::Device(_) => Kind::Usage,
             EngineError::Interrupted { .. } => Kind::Interrupted(130),
+            // Some drivers end in a panic where others return an error.
+            EngineError::Panic { message, .. } if memory_ended(message) => Kind::Failed,
             EngineError::Panic { .. } | EngineError::Outputs { .. } | EngineError::Key(_) => Kind::Bug,
             EngineError::Stage { .. } | EngineError::Changed { .. } | EngineError::Store(_) => Kind::Failed,
         };

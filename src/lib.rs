@@ -8,6 +8,7 @@ mod aws_environment;
 mod cache_folder;
 mod cli;
 mod commands;
+mod device_hint;
 pub mod document;
 pub mod engine;
 mod failure;

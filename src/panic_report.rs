@@ -1,5 +1,6 @@
 //! Panics: kept for a report, never shown raw.
 
+use std::any::Any;
 use std::backtrace::Backtrace;
 use std::fs;
 use std::path::PathBuf;
@@ -25,6 +26,15 @@ pub(crate) fn install() {
         );
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }));
+}
+
+/// What a caught panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
 }
 
 /// Writes what is known of the last panic to a file, if there was one and it can be written.

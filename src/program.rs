@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use clap::Parser as _;
 
 use crate::cli::Arguments;
+use crate::device_hint::memory_ended;
 use crate::failure::Failure;
 use crate::pipeline::StageKinds;
 use crate::session::Session;
@@ -32,7 +33,11 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
     let failure = match result {
         Ok(Ok(code)) => return code,
         Ok(Err(failure)) => failure,
-        Err(_) => Failure::bug("The program stopped in the middle of its work"),
+        Err(panic) => match panic_report::message(panic.as_ref()) {
+            // Some drivers end in a panic where others return an error.
+            message if memory_ended(&message) => Failure::failed(message),
+            _ => Failure::bug("The program stopped in the middle of its work"),
+        },
     };
     failure.report();
     failure.exit_code()

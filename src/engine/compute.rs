@@ -1,6 +1,5 @@
 //! Computing one stage and recording its result.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -14,6 +13,7 @@ use mitune_store::{
 use super::error::EngineError;
 use super::execute::{Engine, StageResult};
 use super::progress_log::ProgressLog;
+use crate::panic_report;
 use crate::pipeline::{Pipeline, PipelineStage, Source};
 
 /// A stage that must compute.
@@ -127,7 +127,7 @@ impl Engine<'_> {
             Ok(Err(source)) => Err(EngineError::Stage { stage: name, source }),
             Err(panic) => Err(EngineError::Panic {
                 stage: name,
-                message: panic_message(panic.as_ref()),
+                message: panic_report::message(panic.as_ref()),
             }),
         }
     }
@@ -220,12 +220,4 @@ pub(super) fn check_outputs(
         declared,
         yielded,
     })
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no message").to_owned()
 }

@@ -5,6 +5,7 @@ pub mod adapter_file;
 pub mod adapter_tools;
 mod candidate_index;
 pub mod columns;
+pub mod device_check;
 pub mod draws;
 pub mod evaluate;
 pub mod evaluation;

@@ -12,7 +12,7 @@ use std::fmt;
 use burn::tensor::{Device, FloatDType};
 use thiserror::Error;
 
-use probe::{probe, quietly};
+pub use probe::{probe, quietly};
 pub use selection::DeviceSelection;
 
 /// A device that cannot be had.

@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::{Device, Tensor};
 
 /// Multiplies two small matrices and compares the product.
-pub(super) fn probe(device: &Device) -> Result<(), String> {
+///
+/// # Errors
+/// The device's own words, or the product if it is wrong. Drivers may panic as well, see [`quietly`].
+pub fn probe(device: &Device) -> Result<(), String> {
     let square = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], device);
     let product = square.clone().matmul(square);
     let found: Vec<f32> = product.try_into_vec_as().map_err(|error| error.to_string())?;
@@ -20,7 +23,7 @@ pub(super) fn probe(device: &Device) -> Result<(), String> {
 ///
 /// Panic messages are not printed meanwhile, not even those of device threads: the caller reports
 /// the failure.
-pub(super) fn quietly<T>(action: impl FnOnce() -> T) -> Result<T, String> {
+pub fn quietly<T>(action: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Mutex<()> = Mutex::new(());
     let guard = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = take_hook();

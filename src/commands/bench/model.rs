@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, value_parser};
+use clap::{ArgGroup, Args, ValueEnum, value_parser};
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::model::Architecture;
-use mitune_stages::model_bench::{BenchModel, Measurement, ModelBench, ModelBenchReport};
+use mitune_stages::model_bench::{BenchModel, BenchWork, Measurement, ModelBench, ModelBenchReport};
 
 use crate::commands::generate::NumberFormat;
 use crate::failure::Failure;
@@ -62,6 +62,32 @@ pub(crate) struct ModelArguments {
     /// Counted runs of each piece of work, after one that warms up
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=1000))]
     runs: u16,
+
+    /// What to measure, separated by commas [default: everything]
+    #[arg(long = "work", value_name = "WORK", value_delimiter = ',')]
+    works: Vec<Work>,
+}
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Work {
+    Forward,
+    Decode,
+    Candidates,
+    CandidatesWithout,
+    Training,
+}
+
+impl From<Work> for BenchWork {
+    fn from(work: Work) -> Self {
+        match work {
+            Work::Forward => Self::Forward,
+            Work::Decode => Self::Decode,
+            Work::Candidates => Self::Candidates,
+            Work::CandidatesWithout => Self::CandidatesWithout,
+            Work::Training => Self::Training,
+        }
+    }
 }
 
 /// Measures and prints a table, or JSON for programs that compare.
@@ -82,6 +108,10 @@ pub(crate) fn run(arguments: ModelArguments, session: &Session<'_>) -> Result<()
         training_batch: arguments.training_batch.into(),
         largest_batch: arguments.largest_batch.into(),
         runs: arguments.runs.into(),
+        works: match arguments.works.is_empty() {
+            true => BenchWork::ALL.to_vec(),
+            false => arguments.works.into_iter().map(BenchWork::from).collect(),
+        },
     };
     let report = bench.measure(&RunDisplay::of_command("bench"))?;
     if session.json {

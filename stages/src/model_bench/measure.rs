@@ -21,6 +21,8 @@ pub(super) struct Work<'w> {
     pub(super) name: &'static str,
     pub(super) batch: usize,
     pub(super) operations: Option<u64>,
+    /// What runs first and is not counted, where that need not be the whole work.
+    pub(super) warm_up: Option<Box<dyn FnMut() -> Result<(), StageError> + 'w>>,
     pub(super) run: Box<dyn FnMut() -> Result<(), StageError> + 'w>,
 }
 
@@ -60,7 +62,10 @@ impl<'a> Meter<'a> {
                 }
                 let counts = reset_peak();
                 let start = Instant::now();
-                (work.run)()?;
+                match (run, &mut work.warm_up) {
+                    (0, Some(warm_up)) => warm_up()?,
+                    _ => (work.run)()?,
+                }
                 if run > 0 {
                     seconds[index].push(start.elapsed().as_secs_f64());
                     let peak = counts.then(peak_resident).flatten();

@@ -41,6 +41,34 @@ pub struct ModelBench {
     pub largest_batch: usize,
     /// Counted runs of each piece of work.
     pub runs: usize,
+    /// What to measure.
+    pub works: Vec<BenchWork>,
+}
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BenchWork {
+    /// The denoiser alone.
+    Forward,
+    /// The decoder alone.
+    Decode,
+    /// One prompt's candidates with their mutual information.
+    Candidates,
+    /// The same without mutual information, which tells what it costs.
+    CandidatesWithout,
+    /// Updates of a LoRA and of a DoRA adapter.
+    Training,
+}
+
+impl BenchWork {
+    /// Everything, in the order in which it is measured.
+    pub const ALL: [Self; 5] = [
+        Self::Forward,
+        Self::Decode,
+        Self::Candidates,
+        Self::CandidatesWithout,
+        Self::Training,
+    ];
 }
 
 /// A model to measure.
@@ -116,10 +144,18 @@ impl ModelBench {
         let shape = latent_shape(&parts.unet_config, &parts.vae_config, self.height, self.width)?;
         let mut meter = Meter::new(self.runs, opened.device.clone(), progress);
         let denoiser_parameters = burn::module::Module::num_params(&parts.unet);
-        work::forward(&parts, shape, self.largest_batch, &mut meter)?;
-        work::decode(&parts, shape, &mut meter)?;
-        work::candidates(&parts, shape, self.candidates, self.steps, &mut meter)?;
-        work::training(parts, shape, self.training_batch, &mut meter)?;
+        let wanted = |work| self.works.contains(&work);
+        if wanted(BenchWork::Forward) {
+            work::forward(&parts, shape, self.largest_batch, &mut meter)?;
+        }
+        if wanted(BenchWork::Decode) {
+            work::decode(&parts, shape, &mut meter)?;
+        }
+        let scored = [BenchWork::Candidates, BenchWork::CandidatesWithout].map(wanted);
+        work::candidates(&parts, shape, [self.candidates, self.steps], scored, &mut meter)?;
+        if wanted(BenchWork::Training) {
+            work::training(parts, shape, self.training_batch, &mut meter)?;
+        }
         Ok(ModelBenchReport {
             version: env!("CARGO_PKG_VERSION"),
             model: match &self.model {

@@ -34,6 +34,7 @@ pub(super) fn forward(
             name: "unet forward",
             batch,
             operations: Some(operations),
+            warm_up: None,
             run: Box::new(|| {
                 let output = parts
                     .unet
@@ -60,23 +61,30 @@ pub(super) fn decode(parts: &Parts, shape: [usize; 3], meter: &mut Meter<'_>) ->
         name: "vae decode",
         batch: 1,
         operations: Some(parts.vae_config.decode_operations(1, [height, width])),
+        warm_up: None,
         run: Box::new(|| read(parts.vae.decode(latent.clone()))),
     })
 }
 
-/// One prompt's candidates, with and without mutual information, in turn.
+/// Steps of the run that warms up candidates; every kernel runs in each of them.
+const WARM_UP_STEPS: usize = 2;
+
+/// One prompt's candidates, with and without mutual information as far as wanted, in turn.
 pub(super) fn candidates(
     parts: &Parts,
     shape: [usize; 3],
-    count: usize,
-    steps: usize,
+    [count, steps]: [usize; 2],
+    [with, without]: [bool; 2],
     meter: &mut Meter<'_>,
 ) -> Result<(), StageError> {
-    let settings = SamplerSettings {
-        steps,
-        ..SamplerSettings::default()
+    let sampler = |steps| {
+        let settings = SamplerSettings {
+            steps,
+            ..SamplerSettings::default()
+        };
+        Sampler::new(&parts.scheduler, &settings).map_err(StageError::configuration)
     };
-    let sampler = Sampler::new(&parts.scheduler, &settings).map_err(StageError::configuration)?;
+    let (long, short) = (sampler(steps)?, sampler(steps.min(WARM_UP_STEPS))?);
     let [_, height, width] = shape;
     let (conditional, unconditional) = (
         parts.conditioning(1, parts.place()),
@@ -93,23 +101,31 @@ pub(super) fn candidates(
     let once = parts
         .unet_config
         .forward_operations(2 * count, [height, width], parts.tokens);
-    let work = |name, sampler: Sampler| {
-        let (requests, unconditional) = (&requests, &unconditional);
-        Work {
-            name,
-            batch: count,
-            operations: Some(once * sampler.evaluations() as u64),
-            run: Box::new(move || {
-                let go_on = &mut |_| ControlFlow::Continue(());
-                let made = sampler.generate(&parts.unet, requests, unconditional, shape, go_on);
-                made.map(drop).map_err(StageError::failed)
-            }),
-        }
+    let generate = |sampler: &Sampler| {
+        let go_on = &mut |_| ControlFlow::Continue(());
+        let made = sampler.generate(&parts.unet, &requests, &unconditional, shape, go_on);
+        made.map(drop).map_err(StageError::failed)
     };
-    meter.measure_in_turn(vec![
-        work("candidates with mutual information", sampler.clone()),
-        work("candidates without", sampler.without_scores()),
-    ])
+    let work = |name, long: Sampler, short: Sampler| Work {
+        name,
+        batch: count,
+        operations: Some(once * long.evaluations() as u64),
+        warm_up: Some(Box::new(move || generate(&short))),
+        run: Box::new(move || generate(&long)),
+    };
+    let mut works = Vec::new();
+    if with {
+        works.push(work(
+            "candidates with mutual information",
+            long.clone(),
+            short.clone(),
+        ));
+    }
+    if without {
+        let (long, short) = (long.without_scores(), short.without_scores());
+        works.push(work("candidates without", long, short));
+    }
+    meter.measure_in_turn(works)
 }
 
 /// An update of a LoRA and of a DoRA adapter of the paper's shape.
@@ -155,6 +171,7 @@ pub(super) fn training(
             name,
             batch,
             operations: None,
+            warm_up: None,
             run: Box::new(|| {
                 trainer
                     .update([&examples], |unet, examples| {

@@ -1,5 +1,7 @@
 //! `mitune doctor`
 
+mod device;
+
 use clap::Args;
 use mitune_stages::device::{DeviceReport, list_devices};
 use mitune_store::{Store, VerifyDepth, VerifyReport};
@@ -11,10 +13,16 @@ use crate::session::Session;
 use crate::ui::{bytes, line, print_json};
 
 #[derive(Debug, Args)]
-pub(crate) struct DoctorArguments {}
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    device: device::DeviceArguments,
+}
 
-/// Checks devices and store; the exit code is 1 if the store is damaged.
-pub(crate) fn run(_: &DoctorArguments, session: &Session<'_>) -> Result<u8, Failure> {
+/// Checks devices and store, or one device thoroughly; the exit code is 1 if the store is damaged or the device wrong.
+pub(crate) fn run(arguments: &DoctorArguments, session: &Session<'_>) -> Result<u8, Failure> {
+    if let Some(checked) = device::run(&arguments.device, session) {
+        return checked;
+    }
     let devices = list_devices();
     let path = session.store_path();
     let store = if path.join("FORMAT").exists() {
