@@ -4,11 +4,13 @@
 pub mod adapter;
 pub mod clip;
 pub mod conditioning;
+pub mod config_fields;
 pub mod device;
 pub mod forward_scores;
 pub mod gaussian;
 pub mod guidance;
 pub mod image;
+pub mod input_file;
 pub mod kernels;
 pub mod linear;
 pub mod model;

@@ -6,9 +6,15 @@ use std::path::PathBuf;
 
 use safetensors::Dtype;
 
+use super::load_problem::{Listed, LoadProblem};
+use crate::input_file::InputFileError;
+
 /// A failure to read, check or write weights.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
+    /// There is no such file, or it is of another kind.
+    #[error(transparent)]
+    File(#[from] InputFileError),
     /// A file could not be read.
     #[error("Cannot read weights `{}`", path.display())]
     Read {
@@ -32,12 +38,14 @@ pub enum WeightsError {
         source: safetensors::SafeTensorError,
     },
     /// No weight file of the expected name is in a model folder.
-    #[error("No `{stem}.safetensors`, `{stem}.safetensors.index.json` or `{stem}.fp16.safetensors` in `{}`", folder.display())]
+    #[error("No `{stem}.safetensors` in `{}`, whole, in shards or of a variant{}", folder.display(), Instead(instead))]
     NoFile {
         /// The component's folder.
         folder: PathBuf,
         /// The file name without its extension.
         stem: String,
+        /// Files there that hold weights in some other way.
+        instead: Vec<String>,
     },
     /// The file ends before its header does.
     #[error("Truncated safetensors file `{}`: expected {expected} bytes, got {found}", path.display())]
@@ -68,6 +76,18 @@ pub enum WeightsError {
         bytes: u64,
         /// The largest length accepted.
         limit: u64,
+    },
+    /// The header says of a tensor what cannot be.
+    #[error("Header of `{}` gives tensor `{tensor}` the {field} `{found}`, which is none", path.display())]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The field of the entry.
+        field: &'static str,
+        /// Its value, as JSON.
+        found: String,
     },
     /// The header is not the JSON it should be.
     #[error("Malformed header in `{}`", path.display())]
@@ -107,13 +127,11 @@ pub enum WeightsError {
         /// Bytes in the file.
         found: u64,
     },
-    /// An index file is not the JSON it should be.
-    #[error("Malformed index `{}`", path.display())]
+    /// An index does not say which file holds each tensor.
+    #[error("Index `{}` has no `weight_map` from tensors to files", path.display())]
     Index {
         /// The file.
         path: PathBuf,
-        /// The parser's reason.
-        source: serde_json::Error,
     },
     /// An index names a shard outside its own folder.
     #[error("Index `{}` places `{tensor}` in `{shard}`, which is not a plain file name", path.display())]
@@ -155,8 +173,8 @@ pub enum WeightsError {
         /// Bytes.
         found: usize,
     },
-    /// A tensor's element type is not a float type that can be converted.
-    #[error("Tensor of {found:?} elements, expected F16, BF16, F32 or F64")]
+    /// A tensor's elements are no numbers, or were asked for in a type that is not written.
+    #[error("Tensor of {found:?} elements, expected bool, integers or floats of 8 to 64 bits")]
     NotFloat {
         /// The element type found.
         found: Dtype,
@@ -183,74 +201,41 @@ pub enum WeightsError {
     },
 }
 
-/// One way in which a tensor does not fit its parameter.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum LoadProblem {
-    /// The module has a parameter that the source lacks.
-    #[error("missing `{name}`, expected shape {expected:?}")]
-    Missing {
-        /// The tensor's name.
-        name: String,
-        /// The parameter's shape.
-        expected: Vec<usize>,
-    },
-    /// The source has a tensor that the module lacks.
-    #[error("unused `{name}` of shape {found:?}")]
-    Unused {
-        /// The tensor's name.
-        name: String,
-        /// The tensor's shape.
-        found: Vec<usize>,
-    },
-    /// Parameter and tensor have different shapes.
-    #[error("`{name}` has shape {found:?}, expected {expected:?}")]
-    Shape {
-        /// The tensor's name.
-        name: String,
-        /// The parameter's shape.
-        expected: Vec<usize>,
-        /// The tensor's shape.
-        found: Vec<usize>,
-    },
-    /// The tensor's elements are not floats.
-    #[error("`{name}` has {found:?} elements, expected F16, BF16, F32 or F64")]
-    NotFloat {
-        /// The tensor's name.
-        name: String,
-        /// The tensor's element type.
-        found: Dtype,
-    },
-    /// The tensor holds NaN or infinite elements.
-    #[error("`{name}` holds {count} NaN or infinite elements")]
-    NotFinite {
-        /// The tensor's name.
-        name: String,
-        /// How many.
-        count: usize,
-    },
-    /// The tensor holds finite elements that the wanted type cannot.
-    #[error("`{name}` holds {count} elements beyond the range of {dtype}")]
-    OutOfRange {
-        /// The tensor's name.
-        name: String,
-        /// How many.
-        count: usize,
-        /// The wanted type.
-        dtype: &'static str,
-    },
+impl WeightsError {
+    /// What to do, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Truncated { .. } => {
+                Some("Download it again: the last time did not come to its end".to_owned())
+            }
+            Self::NoFile { instead, .. } if instead.iter().any(|name| is_pickle(name)) => Some(
+                "Pickles can run programs and are not read; in Python, diffusers' \
+                 `DiffusionPipeline.from_pretrained(OLD).save_pretrained(NEW)` writes a folder with safetensors"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
 }
 
-impl LoadProblem {
-    /// The tensor's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Missing { name, .. }
-            | Self::Unused { name, .. }
-            | Self::Shape { name, .. }
-            | Self::NotFloat { name, .. }
-            | Self::NotFinite { name, .. }
-            | Self::OutOfRange { name, .. } => name,
+/// Whether files of this name hold Python objects.
+fn is_pickle(name: &str) -> bool {
+    [".bin", ".ckpt", ".pt", ".pth"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+struct Instead<'a>(&'a [String]);
+
+impl fmt::Display for Instead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let start = if index == 0 { "; there is " } else { ", " };
+            let kind = if is_pickle(name) { ", a pickle" } else { "" };
+            write!(f, "{start}`{name}`{kind}")?;
         }
+        Ok(())
     }
 }
 
@@ -262,24 +247,5 @@ impl fmt::Display for Needed {
             Some(bytes) => write!(f, "{bytes}"),
             None => f.write_str("more than fit a file"),
         }
-    }
-}
-
-struct Listed<'a>(&'a [LoadProblem], &'a BTreeMap<String, String>);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 8;
-        for (index, problem) in self.0.iter().take(SHOWN).enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{problem}")?;
-            if let Some(shard) = self.1.get(problem.name()) {
-                write!(f, " in `{shard}`")?;
-            }
-        }
-        if self.0.len() > SHOWN {
-            write!(f, "; and {} more", self.0.len() - SHOWN)?;
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::{load, tensors, write_shards};
 use super::*;
+use crate::input_file::{Contents, InputFileError};
 
 fn open(bytes: &[u8]) -> WeightsError {
     let folder = tempfile::tempdir().unwrap();
@@ -22,7 +23,14 @@ fn with_header(header: &str, data: usize) -> Vec<u8> {
 #[test]
 fn every_cut_of_a_file_is_refused() {
     let bytes = encode_safetensors(&tensors(), None).unwrap();
-    for length in 0..bytes.len() {
+    assert!(matches!(
+        open(&[]),
+        WeightsError::File(InputFileError::Contents {
+            found: Contents::Empty,
+            ..
+        })
+    ));
+    for length in 1..bytes.len() {
         let error = open(&bytes[..length]);
         let WeightsError::Truncated { expected, found, .. } = error else {
             panic!("{length}: {error:?}")
@@ -47,13 +55,10 @@ fn malformed_headers_are_refused() {
     assert!(open(&with_header("{", 0)).source().is_some());
     let entry = |fields: &str| format!(r#"{{"a": {{{fields}}}}}"#);
     let cases = [
-        (
-            r#""dtype": "F99", "shape": [1], "data_offsets": [0, 4]"#,
-            "Header",
-        ),
+        (r#""dtype": "F99", "shape": [1], "data_offsets": [0, 4]"#, "Entry"),
         (
             r#""dtype": "F32", "shape": [-1], "data_offsets": [0, 4]"#,
-            "Header",
+            "Entry",
         ),
         (r#""dtype": "F32", "shape": [2], "data_offsets": [0, 4]"#, "Size"),
         (
@@ -105,9 +110,65 @@ fn an_index_must_agree_with_its_shards() {
     let outside = open(&good.replace("b.safetensors", "../b.safetensors"));
     assert!(matches!(outside, WeightsError::ShardName { .. }));
     let gone = open(&good.replace("b.safetensors", "c.safetensors"));
-    assert!(matches!(gone, WeightsError::Read { .. }));
+    assert!(matches!(gone, WeightsError::File(InputFileError::Missing { .. })));
+    let unmapped = open("{\"metadata\": {}}");
+    assert!(matches!(unmapped, WeightsError::Index { .. }));
     let none = WeightsFolder::open(folder.path(), "other").unwrap_err();
     assert!(matches!(none, WeightsError::NoFile { .. }));
+}
+
+#[test]
+fn other_kinds_of_files_are_named() {
+    for (bytes, words) in [
+        (
+            &b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"[..],
+            "Git LFS pointer",
+        ),
+        (
+            b"<!doctype html><html><body>Access denied</body></html>",
+            "web page",
+        ),
+        (b"PK\x03\x04aaaaaaaaaaaaaaaa", "pickle"),
+        (b"\x80\x02}q\x01(X\x01\x00", "pickle"),
+        (b"{\"error\": \"Repository not found\"}", "is JSON"),
+        (&[0; 600], "zeros alone"),
+    ] {
+        let error = open(bytes);
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains("x.safetensors"),
+            "{error}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = |files: &[&str]| {
+        for file in files {
+            std::fs::write(folder.path().join(file), "x").unwrap();
+        }
+        WeightsFolder::open(folder.path(), "model").unwrap_err()
+    };
+    assert!(!missing(&[]).to_string().contains("there is"));
+    let pickle = missing(&["model.bin", "config.json"]);
+    assert!(
+        pickle.to_string().ends_with("; there is `model.bin`, a pickle"),
+        "{pickle}"
+    );
+    assert!(pickle.hint().unwrap().contains("save_pretrained"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    std::os::unix::fs::symlink("../blobs/0", &path).unwrap();
+    write_safetensors(&folder.path().join("model.fp16.safetensors"), &tensors(), None).unwrap();
+    let error = WeightsFolder::open(folder.path(), "model").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("is a link to `../blobs/0`, which does not exist"),
+        "{error}"
+    );
 }
 
 proptest! {

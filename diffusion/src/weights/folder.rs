@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::{HostTensor, PartReader, SafetensorsFile, TensorSource, WeightsError};
+use crate::input_file::{InputFileError, LONGEST_LIST, is_there, parse_object, read_file};
 
 /// The weights in a component's folder, however they are spread over files.
 ///
 /// Looked for in this order: the variant asked for, `STEM.safetensors`,
 /// `STEM.safetensors.index.json`, then the half precision variants `STEM.fp16.safetensors` and
-/// `STEM.safetensors.index.fp16.json`, and the same with `bf16`. Full precision comes first because
-/// it can be narrowed on load, and the reverse loses bits.
+/// the index of `fp16` in any of its spellings, and the same with `bf16`. Full precision comes first
+/// because it can be narrowed on load, and the reverse loses bits.
 #[derive(Debug, Clone)]
 pub struct WeightsFolder {
     path: PathBuf,
@@ -24,11 +25,6 @@ pub struct WeightsFolder {
 
 /// Variants that are taken without being asked for, where there are no plain weights.
 const HALF_PRECISION: [&str; 2] = ["fp16", "bf16"];
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
 
 impl WeightsFolder {
     /// Finds, opens and checks a component's files.
@@ -52,7 +48,7 @@ impl WeightsFolder {
         for variant in variants {
             for (name, is_index) in spellings(stem, variant) {
                 let path = folder.join(name);
-                if path.exists() {
+                if is_there(&path) {
                     let opened = match is_index {
                         true => Self::open_index(&path),
                         false => Self::open_file(&path),
@@ -67,6 +63,7 @@ impl WeightsFolder {
         Err(WeightsError::NoFile {
             folder: folder.to_owned(),
             stem: stem.to_owned(),
+            instead: other_weights(folder)?,
         })
     }
 
@@ -90,17 +87,10 @@ impl WeightsFolder {
     /// # Errors
     /// When a shard is missing or malformed, or index and shards disagree about any tensor.
     pub fn open_index(path: &Path) -> Result<Self, WeightsError> {
-        let text = std::fs::read(path).map_err(|source| WeightsError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let index: Index = serde_json::from_slice(&text).map_err(|source| WeightsError::Index {
-            path: path.to_owned(),
-            source,
-        })?;
+        let weight_map = read_weight_map(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut shards: Vec<&str> = Vec::new();
-        for (tensor, shard) in &index.weight_map {
+        for (tensor, shard) in &weight_map {
             if Path::new(shard).file_name() != Some(shard.as_ref()) {
                 return Err(WeightsError::ShardName {
                     path: path.to_owned(),
@@ -123,7 +113,7 @@ impl WeightsFolder {
         for shard in &shards {
             let file = SafetensorsFile::open(&folder.join(shard))?;
             for name in file.entries().keys() {
-                let expected = index.weight_map.get(name).map_or("no shard", String::as_str);
+                let expected = weight_map.get(name).map_or("no shard", String::as_str);
                 if expected != *shard {
                     return Err(mismatch(name, expected, shard));
                 }
@@ -131,11 +121,7 @@ impl WeightsFolder {
             }
             files.push(file);
         }
-        if let Some((name, shard)) = index
-            .weight_map
-            .iter()
-            .find(|(name, _)| !tensors.contains_key(*name))
-        {
+        if let Some((name, shard)) = weight_map.iter().find(|(name, _)| !tensors.contains_key(*name)) {
             return Err(mismatch(name, shard, "no shard"));
         }
         Ok(Self {
@@ -162,8 +148,8 @@ impl WeightsFolder {
     }
 }
 
-/// File names of a variant, and whether each is an index; releases differ in where an index has the
-/// variant's name.
+/// File names of a variant, and whether each is an index; releases of diffusers and transformers differ in where an index
+/// has the variant's name.
 fn spellings(stem: &str, variant: Option<&str>) -> Vec<(String, bool)> {
     match variant {
         None => vec![
@@ -173,9 +159,54 @@ fn spellings(stem: &str, variant: Option<&str>) -> Vec<(String, bool)> {
         Some(variant) => vec![
             (format!("{stem}.{variant}.safetensors"), false),
             (format!("{stem}.safetensors.index.{variant}.json"), true),
+            (format!("{stem}.safetensors.{variant}.index.json"), true),
             (format!("{stem}.{variant}.safetensors.index.json"), true),
         ],
     }
+}
+
+/// Which file holds each tensor.
+fn read_weight_map(path: &Path) -> Result<BTreeMap<String, String>, WeightsError> {
+    let fields = parse_object(path, &read_file(path, LONGEST_LIST)?)?;
+    let map = fields.get("weight_map").and_then(Value::as_object);
+    let shard = |(tensor, shard): (&String, &Value)| Some((tensor.clone(), shard.as_str()?.to_owned()));
+    map.and_then(|map| map.iter().map(shard).collect())
+        .ok_or_else(|| WeightsError::Index {
+            path: path.to_owned(),
+        })
+}
+
+/// Names of files in a folder that hold weights, but not as they are read here.
+fn other_weights(folder: &Path) -> Result<Vec<String>, WeightsError> {
+    const SHOWN: usize = 4;
+    const ENDS: [&str; 8] = [
+        ".safetensors",
+        ".bin",
+        ".ckpt",
+        ".pt",
+        ".pth",
+        ".msgpack",
+        ".onnx",
+        ".gguf",
+    ];
+    let entries = std::fs::read_dir(folder).map_err(|source| match is_there(folder) {
+        false => WeightsError::File(InputFileError::Missing {
+            path: folder.to_owned(),
+        }),
+        true => WeightsError::Read {
+            path: folder.to_owned(),
+            source,
+        },
+    })?;
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names
+        .filter(|name| ENDS.iter().any(|end| name.ends_with(end)))
+        .collect();
+    names.sort_unstable();
+    names.truncate(SHOWN);
+    Ok(names)
 }
 
 impl TensorSource for WeightsFolder {

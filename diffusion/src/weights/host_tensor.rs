@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::WeightsError;
+use super::element::{Number as _, with_element};
 
 /// A tensor's element type, shape and little-endian bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,25 +28,30 @@ impl HostTensor {
         }
     }
 
-    /// Converts the elements to f32.
+    /// Converts the elements to f32, each rounded once.
     ///
     /// # Errors
-    /// [`WeightsError::NotFloat`] for integer, boolean and sub-16-bit element types.
+    /// [`WeightsError::NotFloat`] for element types of less than 8 bits and complex ones.
     pub fn to_f32(&self) -> Result<Vec<f32>, WeightsError> {
-        let values = match self.dtype {
-            Dtype::F32 => decode(&self.data, f32::from_le_bytes),
-            Dtype::F16 => decode(&self.data, |bytes| f16::from_le_bytes(bytes).to_f32()),
-            Dtype::BF16 => decode(&self.data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            Dtype::F64 => decode(&self.data, |bytes| f64::from_le_bytes(bytes) as f32),
-            found => return Err(WeightsError::NotFloat { found }),
-        };
-        Ok(values)
+        with_element!(self.dtype, |element| decode(&self.data, |bytes| element(bytes)
+            .single()))
+        .ok_or(WeightsError::NotFloat { found: self.dtype })
+    }
+
+    /// Converts the elements to f64: exactly, but for integers beyond 2^53.
+    ///
+    /// # Errors
+    /// As [`Self::to_f32`].
+    pub fn to_f64(&self) -> Result<Vec<f64>, WeightsError> {
+        with_element!(self.dtype, |element| decode(&self.data, |bytes| element(bytes)
+            .double()))
+        .ok_or(WeightsError::NotFloat { found: self.dtype })
     }
 
     /// Converts the elements to another float type, rounding to nearest even.
     ///
     /// # Errors
-    /// [`WeightsError::NotFloat`] when either type is not F16, BF16 or F32 (or F64 as the source).
+    /// [`WeightsError::NotFloat`] when `dtype` is not F16, BF16 or F32, or the elements are no numbers.
     pub fn cast(&self, dtype: Dtype) -> Result<Self, WeightsError> {
         if self.dtype == dtype {
             return Ok(self.clone());
@@ -65,7 +71,7 @@ impl HostTensor {
     }
 }
 
-fn decode<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+fn decode<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (chunks, _) = bytes.as_chunks::<N>();
     chunks.iter().map(|chunk| element(*chunk)).collect()
 }
@@ -92,15 +98,25 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_refused() {
-        let tensor = HostTensor {
+    fn integers_become_floats_and_what_is_no_number_is_refused() {
+        let integers = HostTensor {
             dtype: Dtype::I64,
-            shape: vec![1],
-            data: vec![0; 8],
+            shape: vec![2],
+            data: [2_i64, -(1 << 53) - 1]
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        };
+        assert_eq!(integers.to_f32().unwrap(), [2.0, -(2.0_f32.powi(53))]);
+        assert_eq!(integers.to_f64().unwrap(), [2.0, -(2.0_f64.powi(53))]);
+        assert_eq!(integers.cast(Dtype::F16).unwrap().to_f32().unwrap()[0], 2.0);
+        let complex = HostTensor {
+            dtype: Dtype::C64,
+            ..integers
         };
         assert!(matches!(
-            tensor.to_f32(),
-            Err(WeightsError::NotFloat { found: Dtype::I64 })
+            complex.to_f32(),
+            Err(WeightsError::NotFloat { found: Dtype::C64 })
         ));
     }
 }

@@ -6,8 +6,9 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
 use super::channels_last::{channels_last, is_convolution};
+use super::element::is_number;
 use super::names::NameTable;
-use super::transfer::{Transferred, element_type, is_supported, transfer};
+use super::transfer::{Transferred, element_type, transfer};
 use super::{LoadProblem, TensorSource, WeightsError};
 
 /// Loads every parameter of a module, and checks that no tensor is left over.
@@ -127,7 +128,7 @@ impl Loader<'_> {
             });
             return None;
         }
-        if !is_supported(found_dtype) {
+        if !is_number(found_dtype) {
             self.problems.push(LoadProblem::NotFloat {
                 name,
                 found: found_dtype,

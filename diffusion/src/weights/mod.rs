@@ -4,8 +4,10 @@
 //! Loading is strict: a missing, unused, misshapen or non-finite tensor is an error that names it,
 //! because a model that is quietly half loaded still draws pictures.
 
+mod bytes;
 mod channels_last;
 mod digest;
+mod element;
 mod error;
 mod file;
 #[cfg(test)]
@@ -13,8 +15,10 @@ mod file_tests;
 mod folder;
 #[cfg(test)]
 pub(crate) mod golden;
+mod header;
 mod host_tensor;
 mod load;
+mod load_problem;
 mod names;
 mod save;
 mod seeded;
@@ -24,12 +28,15 @@ mod stream;
 mod tests;
 mod transfer;
 
+pub(crate) use bytes::SafetensorsBytes;
 pub use digest::digest_tensors;
-pub use error::{LoadProblem, WeightsError};
-pub use file::{MAX_HEADER_BYTES, SafetensorsFile, TensorEntry};
+pub use error::WeightsError;
+pub use file::SafetensorsFile;
 pub use folder::WeightsFolder;
+pub use header::{MAX_HEADER_BYTES, TensorEntry};
 pub use host_tensor::HostTensor;
 pub use load::load_module;
+pub use load_problem::LoadProblem;
 pub use names::NameTable;
 pub use safetensors::Dtype;
 pub use save::{encode_safetensors, module_tensors, parameter_shapes, write_safetensors};

@@ -112,9 +112,10 @@ fn half_precision_variants_are_found_and_widened() {
 
 /// Releases of diffusers and transformers differ in where an index has the variant's name.
 #[test]
-fn sharded_variants_are_found_in_both_spellings() {
+fn sharded_variants_are_found_in_every_spelling() {
     for index in [
         "model.safetensors.index.fp16.json",
+        "model.safetensors.fp16.index.json",
         "model.fp16.safetensors.index.json",
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -177,20 +178,46 @@ fn every_problem_is_named() {
 
 #[test]
 fn element_types_are_checked() {
-    let mut wrong = tensors();
-    wrong.insert(
-        "layers.0.bias".to_owned(),
-        HostTensor {
-            dtype: Dtype::I64,
-            shape: vec![2],
-            data: vec![0; 16],
-        },
-    );
+    let bias = |dtype, data: &[u8]| {
+        let mut other = tensors();
+        let (shape, data) = (vec![2], data.to_vec());
+        other.insert("layers.0.bias".to_owned(), HostTensor { dtype, shape, data });
+        other
+    };
     assert_eq!(
-        problems(&wrong),
+        problems(&bias(Dtype::C64, &[0; 16])),
         [LoadProblem::NotFloat {
             name: "layers.0.bias".into(),
-            found: Dtype::I64
+            found: Dtype::C64
+        }]
+    );
+    // -1 and 1.5, or 3 where there are no fractions.
+    for (dtype, data, second) in [
+        (Dtype::F8_E4M3, &[0xb8, 0x3c][..], 1.5),
+        (Dtype::F8_E5M2, &[0xbc, 0x3e], 1.5),
+        (Dtype::I8, &[0xff, 3], 3.0),
+        (
+            Dtype::I64,
+            &[255, 255, 255, 255, 255, 255, 255, 255, 3, 0, 0, 0, 0, 0, 0, 0],
+            3.0,
+        ),
+    ] {
+        let module = load(&bias(dtype, data)).unwrap();
+        let values: Vec<f32> = module.layers[0]
+            .bias
+            .as_ref()
+            .unwrap()
+            .val()
+            .into_data()
+            .try_to_vec()
+            .unwrap();
+        assert_eq!(values, [-1.0, second], "{dtype:?}");
+    }
+    assert_eq!(
+        problems(&bias(Dtype::F8_E5M2, &[0x7c, 0x3e])),
+        [LoadProblem::NotFinite {
+            name: "layers.0.bias".into(),
+            count: 1
         }]
     );
     let mut large = tensors();
