@@ -1,57 +1,48 @@
 //! A text model's `config.json`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::config_fields::{ConfigFields, SettingError, TRANSFORMERS, number, text, whole};
 
 /// The shape of a [`ClipTextModel`](super::ClipTextModel), read from `text_encoder/config.json`.
 ///
-/// Defaults are those of transformers' `CLIPTextConfig`. Fields this does not know are ignored:
-/// the ones transformers writes (dropout, initializer ranges) do not change inference.
+/// Defaults are those of transformers' `CLIPTextConfig`. Of a configuration of a whole CLIP, the part of the text is
+/// taken, as transformers does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct ClipTextConfig {
     /// Number of tokens in the vocabulary.
-    #[serde(default = "default_vocab_size")]
     pub vocab_size: usize,
     /// Width of the hidden states.
-    #[serde(default = "default_width")]
     pub hidden_size: usize,
     /// Width inside the feed-forward layers.
-    #[serde(default = "default_intermediate_size")]
     pub intermediate_size: usize,
     /// Width of the projected pooled output, when the model has a projection.
-    #[serde(default = "default_width")]
     pub projection_dim: usize,
     /// Number of transformer layers.
-    #[serde(default = "default_layers")]
     pub num_hidden_layers: usize,
     /// Number of attention heads.
-    #[serde(default = "default_heads")]
     pub num_attention_heads: usize,
     /// Longest sequence, in tokens.
-    #[serde(default = "default_positions")]
     pub max_position_embeddings: usize,
     /// Activation of the feed-forward layers.
-    #[serde(default)]
     pub hidden_act: HiddenActivation,
     /// Constant under the root of every layer normalization.
-    #[serde(default = "default_epsilon")]
     pub layer_norm_eps: f64,
     /// Token at the start of a sequence.
-    #[serde(default = "default_start")]
     pub bos_token_id: Option<i64>,
     /// Token that the pooled output is taken at; 2, a mistake in early published models, means the
     /// largest id of the sequence.
-    #[serde(default = "default_end")]
     pub eos_token_id: Option<i64>,
     /// Token that fills a sequence up.
-    #[serde(default = "default_pad")]
     pub pad_token_id: Option<i64>,
     /// Classes that can be built from this; the first decides whether there is a projection.
-    #[serde(default)]
     pub architectures: Option<Vec<String>>,
 }
 
 /// Activation of the feed-forward layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HiddenActivation {
     /// `x sigmoid(1.702 x)`, of OpenAI's models.
@@ -159,59 +150,132 @@ impl ClipTextConfig {
 impl Default for ClipTextConfig {
     fn default() -> Self {
         Self {
-            vocab_size: default_vocab_size(),
-            hidden_size: default_width(),
-            intermediate_size: default_intermediate_size(),
-            projection_dim: default_width(),
-            num_hidden_layers: default_layers(),
-            num_attention_heads: default_heads(),
-            max_position_embeddings: default_positions(),
+            vocab_size: 49408,
+            hidden_size: 512,
+            intermediate_size: 2048,
+            projection_dim: 512,
+            num_hidden_layers: 12,
+            num_attention_heads: 8,
+            max_position_embeddings: 77,
             hidden_act: HiddenActivation::default(),
-            layer_norm_eps: default_epsilon(),
-            bos_token_id: default_start(),
-            eos_token_id: default_end(),
-            pad_token_id: default_pad(),
+            layer_norm_eps: 1e-5,
+            bos_token_id: Some(49406),
+            eos_token_id: Some(49407),
+            pad_token_id: Some(1),
             architectures: Some(vec!["CLIPTextModel".to_owned()]),
         }
     }
 }
 
-fn default_vocab_size() -> usize {
-    49408
+/// Settings of transformers that change what a text model computes and are not supported, with the values that switch
+/// them off.
+fn switched_off() -> [(&'static str, Vec<Value>); 6] {
+    let no = || vec![json!(false), Value::Null];
+    [
+        ("add_cross_attention", no()),
+        ("chunk_size_feed_forward", vec![json!(0), Value::Null]),
+        ("is_decoder", no()),
+        ("is_encoder_decoder", no()),
+        ("pruned_heads", vec![json!({}), Value::Null]),
+        ("quantization_config", vec![Value::Null]),
+    ]
 }
 
-fn default_width() -> usize {
-    512
+/// Settings that only matter in training, or to what is returned besides the result.
+const IRRELEVANT: [&str; 14] = [
+    "attention_dropout",
+    "dropout",
+    "dtype",
+    "gradient_checkpointing",
+    "id2label",
+    "initializer_factor",
+    "initializer_range",
+    "label2id",
+    "output_attentions",
+    "output_hidden_states",
+    "return_dict",
+    "tie_word_embeddings",
+    "torch_dtype",
+    "use_cache",
+];
+
+impl TryFrom<Map<String, Value>> for ClipTextConfig {
+    type Error = SettingError;
+
+    fn try_from(fields: Map<String, Value>) -> Result<Self, SettingError> {
+        let mut fields = ConfigFields::new(of_text(fields), TRANSFORMERS);
+        let default = Self::default();
+        let size = "a whole number";
+        let id = |value: &Value| {
+            whole(value)
+                .and_then(|id| i64::try_from(id).ok())
+                .or_else(|| value.as_i64())
+        };
+        let read = &mut fields;
+        let mut token = |field: &str, default: Option<i64>| {
+            read.take(field, "a whole number or `null`", default, |value| match value {
+                Value::Null => Some(None),
+                value => id(value).map(Some),
+            })
+        };
+        let bos_token_id = token("bos_token_id", default.bos_token_id)?;
+        let eos_token_id = token("eos_token_id", default.eos_token_id)?;
+        let pad_token_id = token("pad_token_id", default.pad_token_id)?;
+        let mut count = |field: &str, default: usize| read.take(field, size, default, whole);
+        let config = Self {
+            vocab_size: count("vocab_size", default.vocab_size)?,
+            hidden_size: count("hidden_size", default.hidden_size)?,
+            intermediate_size: count("intermediate_size", default.intermediate_size)?,
+            projection_dim: count("projection_dim", default.projection_dim)?,
+            num_hidden_layers: count("num_hidden_layers", default.num_hidden_layers)?,
+            num_attention_heads: count("num_attention_heads", default.num_attention_heads)?,
+            max_position_embeddings: count("max_position_embeddings", default.max_position_embeddings)?,
+            hidden_act: read.take(
+                "hidden_act",
+                "`quick_gelu` or `gelu`",
+                default.hidden_act,
+                |value| HiddenActivation::named(value.as_str()?),
+            )?,
+            layer_norm_eps: read.take("layer_norm_eps", "a number", default.layer_norm_eps, number)?,
+            bos_token_id,
+            eos_token_id,
+            pad_token_id,
+            architectures: read.take_optional("architectures", "a list of names", |value| {
+                value.as_array()?.iter().map(text).collect()
+            })?,
+        };
+        let kinds = "`clip_text_model` or `clip`";
+        fields.take("model_type", kinds, (), |value| match value.as_str() {
+            Some("clip_text_model" | "clip") => Some(()),
+            Some(_) => None,
+            None => value.is_null().then_some(()),
+        })?;
+        for (field, off) in switched_off() {
+            fields.refuse(field, &off)?;
+        }
+        fields.ignore(&IRRELEVANT);
+        fields.finish()?;
+        Ok(config)
+    }
 }
 
-fn default_intermediate_size() -> usize {
-    2048
+/// The fields about the text, in a configuration of a whole CLIP too.
+fn of_text(mut fields: Map<String, Value>) -> Map<String, Value> {
+    if fields.get("model_type").is_none_or(|kind| kind != "clip") {
+        return fields;
+    }
+    match fields.remove("text_config") {
+        Some(Value::Object(text)) => text,
+        _ => fields,
+    }
 }
 
-fn default_layers() -> usize {
-    12
-}
-
-fn default_heads() -> usize {
-    8
-}
-
-fn default_positions() -> usize {
-    77
-}
-
-fn default_epsilon() -> f64 {
-    1e-5
-}
-
-fn default_start() -> Option<i64> {
-    Some(49406)
-}
-
-fn default_end() -> Option<i64> {
-    Some(49407)
-}
-
-fn default_pad() -> Option<i64> {
-    Some(1)
+impl HiddenActivation {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "quick_gelu" => Some(Self::QuickGelu),
+            "gelu" => Some(Self::Gelu),
+            _ => None,
+        }
+    }
 }

@@ -6,18 +6,24 @@
 //! would change results and are not supported are errors that name the key.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::file::SchedulerFile;
 use super::limit::Limit;
 use super::solver_config::{SigmaConfig, SolverConfig};
 use super::timesteps::TimestepSpacing;
+use crate::config_fields::SettingError;
+use crate::input_file::without_infinities;
 use crate::prediction::PredictionType;
 use crate::schedule::{BetaSchedule, NoiseSchedule, ScheduleError};
 
 /// A configuration that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SchedulerConfigError {
+    /// A value of another kind, or of a later version of diffusers.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// A value outside the supported ones.
     #[error("Scheduler setting `{key}` is `{value}`; supported: {supported}")]
     Unsupported {
@@ -63,7 +69,7 @@ pub struct DynamicThreshold {
 
 /// What a diffusers scheduler file says, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "SchedulerFile", into = "SchedulerFile")]
+#[serde(try_from = "Map<String, Value>", into = "SchedulerFile")]
 pub struct SchedulerConfig {
     /// The diffusers class the file was written for; it decides which scheduler is the model's own.
     pub class_name: String,
@@ -150,10 +156,7 @@ impl SchedulerConfig {
     /// # Errors
     /// Fails when the text is not JSON or says something that is not supported.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        let plain = super::python_json::without_infinities(text);
-        // A list would be taken for the settings in their order.
-        serde_json::from_str::<serde_json::Map<_, _>>(&plain)?;
-        serde_json::from_str(&plain)
+        serde_json::from_str(&without_infinities(text))
     }
 
     /// Builds the noise schedule.
@@ -298,6 +301,12 @@ mod tests {
             (r#"{"clip_sample_range": -1}"#, "clip_sample_range"),
             (r#"{"sample_max_value": 0}"#, "sample_max_value"),
             (r#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
+            (r#"{"num_train_timesteps": "many"}"#, "num_train_timesteps"),
+            (r#"{"steps_offset": 1000000}"#, "steps_offset"),
+            (r#"{"steps_offset": -1}"#, "steps_offset"),
+            (r#"{"steps_offset": 3, "num_train_timesteps": 3}"#, "steps_offset"),
+            (r#"{"use_dynamic_shifting": true}"#, "use_dynamic_shifting"),
+            (r#"{"new_rule": 1, "_diffusers_version": "0.43.0"}"#, "new_rule"),
             (r#"{"num_train_timesteps": 4000000000}"#, "num_train_timesteps"),
         ] {
             let error = serde_json::from_str::<SchedulerConfig>(text).unwrap_err();

@@ -1,68 +1,151 @@
 //! The scheduler file as written, and the check that makes it a configuration.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::config::{DynamicThreshold, SchedulerConfig, SchedulerConfigError};
 use super::file_names::{
     BETA_SCHEDULES, PREDICTION_TYPES, SOLVER_FORMS, SPACINGS, VARIANCE_TYPES, chosen, name,
 };
 use super::solver_config::{SigmaConfig, SigmaSpread, SolverConfig};
+use crate::config_fields::{ConfigFields, DIFFUSERS, SettingError, number, text, whole};
+
+/// A kind of value in the file.
+trait Setting: Sized {
+    /// What is expected, for messages.
+    const EXPECTED: &'static str;
+    fn read(value: &Value) -> Option<Self>;
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl Setting for usize {
+    const EXPECTED: &'static str = "a whole number from 0";
+    fn read(value: &Value) -> Option<Self> {
+        whole(value)
+    }
+}
+
+impl Setting for f64 {
+    const EXPECTED: &'static str = "a number";
+    fn read(value: &Value) -> Option<Self> {
+        number(value)
+    }
+}
+
+impl Setting for String {
+    const EXPECTED: &'static str = "a name";
+    fn read(value: &Value) -> Option<Self> {
+        text(value)
+    }
+}
+
+impl Setting for Vec<f64> {
+    const EXPECTED: &'static str = "a list of numbers";
+    fn read(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(number).collect()
+    }
+}
 
 /// Declares the file: every key may be absent or null, and what is absent is not written.
 macro_rules! scheduler_file {
-    ($($(#[$attribute:meta])* $key:ident: $kind:ty,)*) => {
-        #[derive(Clone, Default, Serialize, Deserialize)]
-        #[serde(default)]
+    ($($key:ident($name:literal): $kind:ty,)*) => {
+        #[derive(Clone, Default, Serialize)]
         pub(super) struct SchedulerFile {
             $(
-                $(#[$attribute])*
-                #[serde(skip_serializing_if = "Option::is_none")]
+                #[serde(rename = $name, skip_serializing_if = "Option::is_none")]
                 $key: Option<$kind>,
             )*
+        }
+
+        impl SchedulerFile {
+            fn take(fields: &mut ConfigFields) -> Result<Self, SettingError> {
+                Ok(Self {
+                    $($key: fields.take_optional($name, <$kind>::EXPECTED, <$kind>::read)?,)*
+                })
+            }
         }
     };
 }
 
 scheduler_file! {
-    #[serde(rename = "_class_name")]
-    class_name: String,
-    num_train_timesteps: usize,
-    beta_start: f64,
-    beta_end: f64,
-    beta_schedule: String,
-    trained_betas: Vec<f64>,
-    rescale_betas_zero_snr: bool,
-    prediction_type: String,
-    timestep_spacing: String,
-    steps_offset: usize,
-    variance_type: String,
-    clip_sample: bool,
-    clip_sample_range: f64,
-    thresholding: bool,
-    dynamic_thresholding_ratio: f64,
-    sample_max_value: f64,
-    set_alpha_to_one: bool,
-    skip_prk_steps: bool,
-    interpolation_type: String,
-    use_karras_sigmas: bool,
-    use_exponential_sigmas: bool,
-    use_beta_sigmas: bool,
-    use_lu_lambdas: bool,
-    use_flow_sigmas: bool,
-    sigma_min: f64,
-    sigma_max: f64,
-    final_sigmas_type: String,
-    timestep_type: String,
-    solver_order: usize,
-    algorithm_type: String,
-    solver_type: String,
-    lower_order_final: bool,
-    euler_at_final: bool,
-    lambda_min_clipped: f64,
+    class_name("_class_name"): String,
+    num_train_timesteps("num_train_timesteps"): usize,
+    beta_start("beta_start"): f64,
+    beta_end("beta_end"): f64,
+    beta_schedule("beta_schedule"): String,
+    trained_betas("trained_betas"): Vec<f64>,
+    rescale_betas_zero_snr("rescale_betas_zero_snr"): bool,
+    prediction_type("prediction_type"): String,
+    timestep_spacing("timestep_spacing"): String,
+    steps_offset("steps_offset"): usize,
+    variance_type("variance_type"): String,
+    clip_sample("clip_sample"): bool,
+    clip_sample_range("clip_sample_range"): f64,
+    thresholding("thresholding"): bool,
+    dynamic_thresholding_ratio("dynamic_thresholding_ratio"): f64,
+    sample_max_value("sample_max_value"): f64,
+    set_alpha_to_one("set_alpha_to_one"): bool,
+    skip_prk_steps("skip_prk_steps"): bool,
+    interpolation_type("interpolation_type"): String,
+    use_karras_sigmas("use_karras_sigmas"): bool,
+    use_exponential_sigmas("use_exponential_sigmas"): bool,
+    use_beta_sigmas("use_beta_sigmas"): bool,
+    use_lu_lambdas("use_lu_lambdas"): bool,
+    use_flow_sigmas("use_flow_sigmas"): bool,
+    sigma_min("sigma_min"): f64,
+    sigma_max("sigma_max"): f64,
+    final_sigmas_type("final_sigmas_type"): String,
+    timestep_type("timestep_type"): String,
+    solver_order("solver_order"): usize,
+    algorithm_type("algorithm_type"): String,
+    solver_type("solver_type"): String,
+    lower_order_final("lower_order_final"): bool,
+    euler_at_final("euler_at_final"): bool,
+    lambda_min_clipped("lambda_min_clipped"): f64,
 }
 
 /// Most timesteps of a schedule, all of which are in memory.
 const LONGEST: usize = 1_000_000;
+
+/// Settings that are only read by schedulers that are not supported, or that only matter where those below are on.
+const OF_OTHERS: [&str; 12] = [
+    "base_image_seq_len",
+    "base_shift",
+    "disable_corrector",
+    "flow_shift",
+    "max_image_seq_len",
+    "max_shift",
+    "original_inference_steps",
+    "predict_x0",
+    "shift",
+    "solver_p",
+    "time_shift_type",
+    "timestep_scaling",
+];
+
+/// Settings of DPM-Solver++ that are not supported, with the values that switch them off.
+const SWITCHED_OFF: [(&str, Value); 1] = [("use_dynamic_shifting", Value::Bool(false))];
+
+impl TryFrom<Map<String, Value>> for SchedulerConfig {
+    type Error = SchedulerConfigError;
+
+    fn try_from(fields: Map<String, Value>) -> Result<Self, Self::Error> {
+        let mut fields = ConfigFields::new(fields, DIFFUSERS);
+        let file = SchedulerFile::take(&mut fields)?;
+        for (field, off) in SWITCHED_OFF {
+            fields.refuse(field, &[off, Value::Null])?;
+        }
+        fields.ignore(&OF_OTHERS);
+        fields.finish()?;
+        Self::try_from(file)
+    }
+}
 
 impl TryFrom<SchedulerFile> for SchedulerConfig {
     type Error = SchedulerConfigError;
@@ -85,6 +168,14 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
                 "trained_betas",
                 "a list",
                 supported,
+            ));
+        }
+        let steps_offset = file.steps_offset.unwrap_or(0);
+        if steps_offset >= num_train_timesteps {
+            return Err(SchedulerConfigError::unsupported(
+                "steps_offset",
+                &steps_offset.to_string(),
+                "less than `num_train_timesteps`",
             ));
         }
         let positive = |key, value: Option<f64>| match value {
@@ -128,7 +219,7 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
                 "`epsilon`, `v_prediction`, `sample`",
             )?,
             timestep_spacing: spacing,
-            steps_offset: file.steps_offset.unwrap_or(0),
+            steps_offset,
             variance_type: chosen(
                 &file.variance_type,
                 VARIANCE_TYPES,

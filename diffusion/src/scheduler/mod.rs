@@ -15,7 +15,6 @@ pub mod forward_process;
 pub mod kind;
 pub mod limit;
 pub mod pndm;
-mod python_json;
 pub mod reverse_step;
 mod sigmas;
 pub mod solver_config;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::resnet::ResnetShape;
 use super::transformer::TransformerShape;
+use crate::config_fields::SettingError;
 
 /// Configuration of a [`UNet2DConditionModel`](super::UNet2DConditionModel), read from and written
 /// as diffusers' `unet/config.json`.
@@ -93,34 +94,9 @@ impl TextTimeAddition {
 /// Why a `unet/config.json` cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum UNetConfigError {
-    /// A field has a value of a model that is not implemented.
-    #[error("Field `{field}` is `{found}`, but only {supported} is supported")]
-    Unsupported {
-        /// Name in the file.
-        field: String,
-        /// Value in the file, as JSON.
-        found: String,
-        /// The values that work.
-        supported: String,
-    },
-    /// A field that no known version of diffusers writes.
-    #[error("Field `{field}` is unknown, its value `{found}` may change the result")]
-    Unknown {
-        /// Name in the file.
-        field: String,
-        /// Value in the file, as JSON.
-        found: String,
-    },
-    /// A list has not one entry per level.
-    #[error("Field `{field}` has {found} entries, `block_out_channels` has {expected}")]
-    LevelCount {
-        /// Name in the file.
-        field: String,
-        /// Entries in the file.
-        found: usize,
-        /// Number of levels.
-        expected: usize,
-    },
+    /// A field asks for something that is not supported.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// The network has no level at all.
     #[error("`block_out_channels` is empty")]
     NoLevels,

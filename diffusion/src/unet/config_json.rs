@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::config::{TextTimeAddition, UNet2DConditionConfig, UNetConfigError};
-use super::config_reader::ConfigReader;
+use crate::config_fields::{ConfigFields, DIFFUSERS, POSITIVE, SettingError, flag, positive};
 
 const DOWN_BLOCKS: [&str; 2] = ["DownBlock2D", "CrossAttnDownBlock2D"];
 const MID_BLOCK: &str = "UNetMidBlock2DCrossAttn";
@@ -25,6 +25,7 @@ fn switched_off() -> Vec<(&'static str, Vec<Value>)> {
         ("encoder_hid_dim_type", null()),
         ("num_attention_heads", null()),
         ("num_class_embeds", null()),
+        ("quantization_config", null()),
         ("resnet_time_scale_shift", vec![json!("default")]),
         ("reverse_transformer_layers_per_block", null()),
         ("time_cond_proj_dim", null()),
@@ -47,19 +48,19 @@ impl TryFrom<Map<String, Value>> for UNet2DConditionConfig {
     type Error = UNetConfigError;
 
     fn try_from(fields: Map<String, Value>) -> Result<Self, UNetConfigError> {
-        let mut reader = ConfigReader::new(fields);
+        let mut reader = ConfigFields::new(fields, DIFFUSERS);
         let config = read(&mut reader)?;
         for (field, off) in switched_off() {
             reader.refuse(field, &off)?;
         }
-        IRRELEVANT.iter().for_each(|field| reader.ignore(field));
+        reader.ignore(&IRRELEVANT);
         reader.finish()?;
         check(&config)?;
         Ok(config)
     }
 }
 
-fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigError> {
+fn read(reader: &mut ConfigFields) -> Result<UNet2DConditionConfig, UNetConfigError> {
     let widths = vec![320, 640, 1280, 1280];
     let widths = reader.take_list("block_out_channels", "even numbers", widths, even)?;
     if widths.is_empty() {
@@ -68,11 +69,11 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
     let levels = widths.len();
     let down = (0..4).map(|level| level < 3).collect();
     let up = (0..4).map(|level| level > 0).collect();
-    let count = "a whole number from 1 to 65536";
+    let count = POSITIVE;
     let switch = "`true` or `false`";
     let number = "a number";
     Ok(UNet2DConditionConfig {
-        sample_size: reader.take("sample_size", "a number or `null`", None, size)?,
+        sample_size: reader.take_optional("sample_size", "a number or `null`", size)?,
         in_channels: reader.take("in_channels", count, 4, positive)?,
         out_channels: reader.take("out_channels", count, 4, positive)?,
         center_input_sample: reader.take("center_input_sample", switch, false, flag)?,
@@ -117,14 +118,10 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
         attention_heads: reader.take_per_level("attention_head_dim", count, 8, levels, positive)?,
         use_linear_projection: reader.take("use_linear_projection", switch, false, flag)?,
         upcast_attention: reader.take("upcast_attention", switch, false, flag)?,
-        time_embedding_dim: reader.take(
+        time_embedding_dim: reader.take_optional(
             "time_embedding_dim",
-            "a whole number from 1 to 65536, or `null`,",
-            None,
-            |value| match value {
-                Value::Null => Some(None),
-                value => positive(value).map(Some),
-            },
+            &format!("{POSITIVE}, or `null`,"),
+            positive,
         )?,
         conv_in_kernel: reader.take("conv_in_kernel", "an odd number", 3, odd)?,
         conv_out_kernel: reader.take("conv_out_kernel", "an odd number", 3, odd)?,
@@ -134,7 +131,7 @@ fn read(reader: &mut ConfigReader) -> Result<UNet2DConditionConfig, UNetConfigEr
 }
 
 /// Reads what is added to the time embedding; its sizes say nothing where nothing is added.
-fn addition(reader: &mut ConfigReader) -> Result<Option<TextTimeAddition>, UNetConfigError> {
+fn addition(reader: &mut ConfigFields) -> Result<Option<TextTimeAddition>, SettingError> {
     let supported = format!("`null` or `\"{ADDITION}\"`");
     let present = reader.take("addition_embed_type", &supported, false, |value| match value {
         Value::Null => Some(false),
@@ -142,8 +139,7 @@ fn addition(reader: &mut ConfigReader) -> Result<Option<TextTimeAddition>, UNetC
     })?;
     let [time, input] = ["addition_time_embed_dim", "projection_class_embeddings_input_dim"];
     if !present {
-        reader.ignore(time);
-        reader.ignore(input);
+        reader.ignore(&[time, input]);
         return Ok(None);
     }
     let time_features = reader.take_required(time, "an even number", even)?;
@@ -164,11 +160,12 @@ fn check(config: &UNet2DConditionConfig) -> Result<(), UNetConfigError> {
     let fewest = config.block_out_channels[0].min(sines.unwrap_or(usize::MAX)) / 2;
     // The frequencies' exponent is divided by the difference.
     if config.freq_shift >= fewest as f64 {
-        return Err(UNetConfigError::Unsupported {
+        let error = SettingError::Unsupported {
             field: "freq_shift".to_owned(),
             found: config.freq_shift.to_string(),
             supported: format!("a number below the {fewest} frequencies"),
-        });
+        };
+        return Err(error.into());
     }
     let groups = config.norm_num_groups;
     for (&channels, &heads) in config.block_out_channels.iter().zip(&config.attention_heads) {
@@ -184,12 +181,12 @@ fn check(config: &UNet2DConditionConfig) -> Result<(), UNetConfigError> {
 
 /// Reads block types as whether each has attention.
 fn block_types(
-    reader: &mut ConfigReader,
+    reader: &mut ConfigFields,
     field: &str,
     [plain, with_attention]: [&str; 2],
     default: Vec<bool>,
     levels: usize,
-) -> Result<Vec<bool>, UNetConfigError> {
+) -> Result<Vec<bool>, SettingError> {
     let supported = format!("`{plain}` and `{with_attention}`");
     let types = reader.take_list(field, &supported, default, |value| match value.as_str()? {
         name if name == plain => Some(false),
@@ -198,28 +195,12 @@ fn block_types(
     })?;
     match types.len() == levels {
         true => Ok(types),
-        false => Err(UNetConfigError::LevelCount {
+        false => Err(SettingError::LevelCount {
             field: field.to_owned(),
             found: types.len(),
             expected: levels,
         }),
     }
-}
-
-/// A switch; published files have `null` for off.
-fn flag(value: &Value) -> Option<bool> {
-    match value {
-        Value::Null => Some(false),
-        value => value.as_bool(),
-    }
-}
-
-/// Far more than any network has of anything, and far less than products of sizes overflow at.
-const LARGEST: usize = 65_536;
-
-fn positive(value: &Value) -> Option<usize> {
-    let number = usize::try_from(value.as_u64()?).ok()?;
-    (1..=LARGEST).contains(&number).then_some(number)
 }
 
 const LAYERS: &str = "a whole number from 1 to 1024";
@@ -236,10 +217,12 @@ fn odd(value: &Value) -> Option<usize> {
     positive(value).filter(|number| number % 2 == 1)
 }
 
-fn size(value: &Value) -> Option<Option<usize>> {
-    match value {
-        Value::Null => Some(None),
-        value => positive(value).map(Some),
+/// A size for both axes, or one for each, of which only equal ones are known.
+fn size(value: &Value) -> Option<usize> {
+    match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) => positive(height).filter(|height| positive(width) == Some(*height)),
+        Some(_) => None,
+        None => positive(value),
     }
 }
 
@@ -358,11 +341,13 @@ mod tests {
             "use_linear_projection": true, "upcast_attention": true, "dual_cross_attention": false,
             "num_class_embeds": null, "only_cross_attention": false, "class_embed_type": null,
             "resnet_time_scale_shift": "default", "cross_attention_norm": null,
-            "resnet_out_scale_factor": 1.0, "mid_block_type": "UNetMidBlock2DCrossAttn",
+            "resnet_out_scale_factor": 1.0, "mid_block_type": "UNetMidBlock2DCrossAttn", "use_ema": true,
+            "decay": 0.9999, "some_new_key": null, "sample_size": [96, 96],
         }))
         .unwrap();
         assert_eq!(config.attention_heads, [5, 10, 20, 20]);
         assert!(config.use_linear_projection && config.upcast_attention);
+        assert_eq!(config.sample_size, Some(96));
     }
 
     /// Every field that Stable Diffusion XL ships with.
@@ -447,8 +432,9 @@ mod tests {
                  supported",
             ),
             (
-                json!({"new_feature": {"on": 1}}),
-                "Field `new_feature` is unknown, its value `{\"on\":1}` may change the result",
+                json!({"new_feature": {"on": 1}, "_diffusers_version": "0.50.1"}),
+                "Field `new_feature` is unknown, and its value `{\"on\":1}` may change the result: the file is of \
+                 diffusers 0.50.1, later than what is known here",
             ),
             (
                 json!({"attention_head_dim": [5, 10, 20]}),

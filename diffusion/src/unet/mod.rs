@@ -9,7 +9,6 @@ mod attention;
 mod blocks;
 mod config;
 mod config_json;
-mod config_reader;
 mod conv;
 mod denoiser;
 mod feed_forward;

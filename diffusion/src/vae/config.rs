@@ -1,65 +1,51 @@
 //! An autoencoder's `config.json`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::config_fields::{ConfigFields, DIFFUSERS, POSITIVE, SettingError, flag, number, text, whole};
 
 /// The shape of an [`AutoencoderKL`](super::AutoencoderKL), read from diffusers' `vae/config.json`.
 ///
-/// Every field but `block_out_channels` has diffusers' default. Fields this does not know are
-/// ignored when they cannot change the result, such as `sample_size`.
+/// Every field but `block_out_channels` has diffusers' default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct AutoencoderConfig {
     /// Channels of an image.
-    #[serde(default = "three")]
     pub in_channels: usize,
     /// Channels of a decoded image.
-    #[serde(default = "three")]
     pub out_channels: usize,
     /// Kind of each encoder level, finest first.
-    #[serde(default = "one_down_block")]
     pub down_block_types: Vec<String>,
     /// Kind of each decoder level, coarsest first.
-    #[serde(default = "one_up_block")]
     pub up_block_types: Vec<String>,
     /// Channels of each level, finest first.
     pub block_out_channels: Vec<usize>,
     /// Residual blocks per encoder level; a decoder level has one more.
-    #[serde(default = "one")]
     pub layers_per_block: usize,
     /// Activation between convolutions.
-    #[serde(default = "silu")]
     pub act_fn: String,
     /// Channels of a latent.
-    #[serde(default = "four")]
     pub latent_channels: usize,
     /// Groups of each group normalization.
-    #[serde(default = "thirty_two")]
     pub norm_num_groups: usize,
     /// Pixels along an edge of the images it was trained on.
-    #[serde(default = "thirty_two")]
     pub sample_size: usize,
     /// Factor that brings latents to unit variance: the denoiser sees `latent * scaling_factor`.
-    #[serde(default = "default_scaling_factor")]
     pub scaling_factor: f64,
     /// Offset subtracted before scaling. Not supported: Stable Diffusion has none.
-    #[serde(default)]
     pub shift_factor: Option<f64>,
     /// Per-channel means of latents. Not supported: Stable Diffusion has none.
-    #[serde(default)]
     pub latents_mean: Option<Vec<f64>>,
     /// Per-channel deviations of latents. Not supported: Stable Diffusion has none.
-    #[serde(default)]
     pub latents_std: Option<Vec<f64>>,
     /// Whether half precision overflows in this autoencoder.
-    #[serde(default = "yes")]
     pub force_upcast: bool,
     /// Whether a 1 x 1 convolution follows the encoder.
-    #[serde(default = "yes")]
     pub use_quant_conv: bool,
     /// Whether a 1 x 1 convolution precedes the decoder.
-    #[serde(default = "yes")]
     pub use_post_quant_conv: bool,
     /// Whether the middle blocks attend over positions.
-    #[serde(default = "yes")]
     pub mid_block_add_attention: bool,
 }
 
@@ -107,15 +93,15 @@ impl AutoencoderConfig {
         Self {
             in_channels: 3,
             out_channels: 3,
-            down_block_types: vec!["DownEncoderBlock2D".to_owned(); levels],
-            up_block_types: vec!["UpDecoderBlock2D".to_owned(); levels],
+            down_block_types: vec![DOWN_BLOCK.to_owned(); levels],
+            up_block_types: vec![UP_BLOCK.to_owned(); levels],
             block_out_channels,
             layers_per_block: 1,
-            act_fn: silu(),
+            act_fn: SILU.to_owned(),
             latent_channels: 4,
             norm_num_groups: 32,
             sample_size: 32,
-            scaling_factor: default_scaling_factor(),
+            scaling_factor: SCALING_FACTOR,
             shift_factor: None,
             latents_mean: None,
             latents_std: None,
@@ -144,9 +130,9 @@ impl AutoencoderConfig {
                 up: self.up_block_types.len(),
             });
         }
-        expect_all("down_block_types", &self.down_block_types, "DownEncoderBlock2D")?;
-        expect_all("up_block_types", &self.up_block_types, "UpDecoderBlock2D")?;
-        expect_all("act_fn", std::slice::from_ref(&self.act_fn), "silu")?;
+        expect_all("down_block_types", &self.down_block_types, DOWN_BLOCK)?;
+        expect_all("up_block_types", &self.up_block_types, UP_BLOCK)?;
+        expect_all("act_fn", std::slice::from_ref(&self.act_fn), SILU)?;
         let groups = self.norm_num_groups;
         let uneven = |channels: &&usize| groups == 0 || **channels == 0 || !channels.is_multiple_of(groups);
         if let Some(channels) = self.block_out_channels.iter().find(uneven) {
@@ -225,38 +211,60 @@ fn expect_all(
     }
 }
 
-fn one() -> usize {
-    1
+impl TryFrom<Map<String, Value>> for AutoencoderConfig {
+    type Error = SettingError;
+
+    fn try_from(fields: Map<String, Value>) -> Result<Self, SettingError> {
+        let mut fields = ConfigFields::new(fields, DIFFUSERS);
+        let switch = "`true` or `false`";
+        let numbers = |value: &Value| value.as_array()?.iter().map(number).collect::<Option<Vec<f64>>>();
+        let block = |kind: &str| vec![kind.to_owned()];
+        let read = &mut fields;
+        let config = Self {
+            in_channels: read.take("in_channels", POSITIVE, 3, whole)?,
+            out_channels: read.take("out_channels", POSITIVE, 3, whole)?,
+            down_block_types: read.take_list("down_block_types", "names", block(DOWN_BLOCK), text)?,
+            up_block_types: read.take_list("up_block_types", "names", block(UP_BLOCK), text)?,
+            block_out_channels: read.take_required(
+                "block_out_channels",
+                "a list of whole numbers",
+                |value| value.as_array()?.iter().map(whole).collect(),
+            )?,
+            layers_per_block: read.take("layers_per_block", POSITIVE, 1, whole)?,
+            act_fn: read.take("act_fn", "`silu`", SILU.to_owned(), activation)?,
+            latent_channels: read.take("latent_channels", POSITIVE, 4, whole)?,
+            norm_num_groups: read.take("norm_num_groups", POSITIVE, 32, whole)?,
+            sample_size: read.take("sample_size", "a whole number or two", 32, edge)?,
+            scaling_factor: read.take("scaling_factor", "a number", SCALING_FACTOR, number)?,
+            shift_factor: read.take_optional("shift_factor", "`null`", number)?,
+            latents_mean: read.take_optional("latents_mean", "`null`", numbers)?,
+            latents_std: read.take_optional("latents_std", "`null`", numbers)?,
+            force_upcast: read.take("force_upcast", switch, true, flag)?,
+            use_quant_conv: read.take("use_quant_conv", switch, true, flag)?,
+            use_post_quant_conv: read.take("use_post_quant_conv", switch, true, flag)?,
+            mid_block_add_attention: read.take("mid_block_add_attention", switch, true, flag)?,
+        };
+        fields.refuse("quantization_config", &[json!(null)])?;
+        fields.finish()?;
+        Ok(config)
+    }
 }
 
-fn three() -> usize {
-    3
+/// Pixels along an edge; diffusers takes the first of two numbers.
+fn edge(value: &Value) -> Option<usize> {
+    match value.as_array() {
+        Some(sizes) => whole(sizes.first()?),
+        None => whole(value),
+    }
 }
 
-fn four() -> usize {
-    4
+/// An activation, which diffusers knows under two names.
+fn activation(value: &Value) -> Option<String> {
+    let name = value.as_str()?;
+    Some(if name == "swish" { SILU } else { name }.to_owned())
 }
 
-fn thirty_two() -> usize {
-    32
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn silu() -> String {
-    "silu".to_owned()
-}
-
-fn default_scaling_factor() -> f64 {
-    0.18215
-}
-
-fn one_down_block() -> Vec<String> {
-    vec!["DownEncoderBlock2D".to_owned()]
-}
-
-fn one_up_block() -> Vec<String> {
-    vec!["UpDecoderBlock2D".to_owned()]
-}
+const SILU: &str = "silu";
+const SCALING_FACTOR: f64 = 0.18215;
+const DOWN_BLOCK: &str = "DownEncoderBlock2D";
+const UP_BLOCK: &str = "UpDecoderBlock2D";
