@@ -1,10 +1,15 @@
 //! Prompts to token ids, as transformers' `CLIPTokenizer`.
 
+mod added;
+#[cfg(test)]
+mod added_tests;
 mod configuration;
 mod error;
+mod files;
 #[cfg(test)]
 mod many_prompts_tests;
 mod pipeline;
+mod series;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -15,7 +20,9 @@ use std::sync::Arc;
 pub use error::TokenizerError;
 pub use vocabulary::VocabularyBuilder;
 
-use configuration::TokenizerConfiguration;
+use configuration::{Side, TokenizerConfiguration};
+use files::TokenizerFiles;
+use series::Series;
 
 /// Byte-pair encoding of prompts, with the special tokens of the text model.
 ///
@@ -29,50 +36,37 @@ pub struct Tokenizer {
     end: u32,
     padding: u32,
     context_length: Option<usize>,
+    /// Where padding goes, and where what is too long is cut.
+    sides: (Side, Side),
+    series: Series,
     files: Arc<Vec<(&'static str, Vec<u8>)>>,
 }
-
-/// The files of a tokenizer folder that transformers reads.
-const FILES: [&str; 6] = [
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-];
 
 /// A prompt as the text model reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenIds {
-    /// Start token, the prompt's tokens, end token, padding up to the context length.
+    /// Start token, the prompt's tokens, end token, padding up to the context length; padding first in the rare
+    /// tokenizers that say so.
     pub ids: Vec<u32>,
-    /// Number of tokens before the padding, start and end included.
+    /// Number of tokens without the padding, start and end included.
     pub length: usize,
-    /// Whether the prompt was too long and its last tokens were cut off.
+    /// Whether the prompt was too long and tokens of it were cut off.
     pub truncated: bool,
 }
 
 impl Tokenizer {
-    /// Reads a tokenizer folder: `tokenizer.json`, or `vocab.json` with `merges.txt`, and
-    /// `tokenizer_config.json` with `special_tokens_map.json` for the special tokens.
+    /// Reads a tokenizer folder: `tokenizer.json`, or `vocab.json` with `merges.txt`; special tokens and those added in
+    /// training from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
     ///
     /// The context length is the folder's `model_max_length`, when it is a real one.
     ///
     /// # Errors
-    /// When a file is missing or malformed, or a special token is not in the vocabulary.
+    /// When a file is missing or malformed, a special token is not in the vocabulary, or a token cannot have the id that
+    /// it was trained with.
     pub fn from_directory(folder: &Path) -> Result<Self, TokenizerError> {
-        let configuration = TokenizerConfiguration::read(folder)?;
-        let pipeline = pipeline::read(folder, &configuration)?;
-        let mut files = Vec::new();
-        for name in FILES {
-            let path = folder.join(name);
-            match std::fs::read(&path) {
-                Ok(contents) => files.push((name, contents)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(TokenizerError::Read { path, source }),
-            }
-        }
+        let files = TokenizerFiles::read(folder)?;
+        let configuration = TokenizerConfiguration::read(&files)?;
+        let pipeline = pipeline::read(&files, &configuration)?;
         let id = |role: &'static str, token: &str| {
             pipeline
                 .token_to_id(token)
@@ -86,12 +80,14 @@ impl Tokenizer {
         let end = id("eos_token", &configuration.end.content)?;
         let padding = id("pad_token", &configuration.padding.content)?;
         Ok(Self {
+            series: Series::of(&pipeline),
             pipeline,
             start,
             end,
             padding,
             context_length: configuration.model_max_length,
-            files: Arc::new(files),
+            sides: (configuration.padding_side, configuration.truncation_side),
+            files: Arc::new(files.contents),
         })
     }
 
@@ -113,7 +109,16 @@ impl Tokenizer {
     pub(crate) fn fingerprint(&self) -> Vec<u8> {
         let pipeline = self.pipeline.to_string(false).unwrap_or_default();
         let numbers = (self.start, self.end, self.padding, self.context_length);
-        format!("{numbers:?}{pipeline}").into_bytes()
+        let mut text = format!("{numbers:?}{pipeline}");
+        // Only where they differ from what they are in every other tokenizer, whose identity this must not change.
+        if self.sides != Default::default() || self.pipeline.get_encode_special_tokens() {
+            text.push_str(&format!(
+                "{:?}{}",
+                self.sides,
+                self.pipeline.get_encode_special_tokens()
+            ));
+        }
+        text.into_bytes()
     }
 
     /// Sets the context length, in tokens, start and end included.
@@ -152,7 +157,7 @@ impl Tokenizer {
     pub fn tokens(&self, prompt: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self
             .pipeline
-            .encode_fast(prompt, false)
+            .encode_fast(self.series.written_out(prompt, &self.pipeline).as_ref(), false)
             .map_err(|source| TokenizerError::Encode { source })?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -165,12 +170,20 @@ impl Tokenizer {
         let tokens = self.tokens(prompt)?;
         let context_length = self.context_length.unwrap_or(tokens.len() + 2);
         let kept = tokens.len().min(context_length - 2);
+        let (padding, truncation) = self.sides;
+        let first = match truncation {
+            Side::Left => tokens.len() - kept,
+            Side::Right => 0,
+        };
         let mut ids = Vec::with_capacity(context_length);
         ids.push(self.start);
-        ids.extend_from_slice(&tokens[..kept]);
+        ids.extend_from_slice(&tokens[first..first + kept]);
         ids.push(self.end);
         let length = ids.len();
         ids.resize(context_length, self.padding);
+        if padding == Side::Left {
+            ids.rotate_right(context_length - length);
+        }
         Ok(TokenIds {
             ids,
             length,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::*;
+use crate::input_file::InputFileError;
 
 /// Written by `tools/goldens/export_tokenizer.py`.
 #[derive(Deserialize)]
@@ -128,7 +129,12 @@ fn broken_folders_are_named() {
     write("merges.txt", "r zzz\n");
     assert!(matches!(read(), TokenizerError::Pipeline { .. }));
     write("merges.txt", "");
-    write("tokenizer_config.json", "{\"pad_token\": \"<pad>\"}");
+    assert!(matches!(
+        read(),
+        TokenizerError::File(InputFileError::Contents { .. })
+    ));
+    write("merges.txt", "#version: 0.2\n");
+    write("special_tokens_map.json", "{\"pad_token\": \"<pad>\"}");
     assert!(matches!(
         read(),
         TokenizerError::UnknownSpecial {
@@ -137,7 +143,10 @@ fn broken_folders_are_named() {
         }
     ));
     write("tokenizer_config.json", "{");
-    assert!(matches!(read(), TokenizerError::Json { .. }));
+    assert!(matches!(
+        read(),
+        TokenizerError::File(InputFileError::Json { .. })
+    ));
     write(
         "tokenizer_config.json",
         "{\"model_max_length\": 1000000000000000019884624838656}",
