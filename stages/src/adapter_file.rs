@@ -6,16 +6,15 @@ use std::str::FromStr;
 use mitune_diffusion::adapter::{
     AdaptTarget, AdapterContents, AdapterError, SavedAdapter, UNET, merge, multiply_scale,
 };
+use mitune_diffusion::input_file::InputFileError;
 use mitune_diffusion::model::DiffusionModel;
 
-/// Names of the files in a folder that PEFT wrote.
-pub(crate) const PEFT_FILE: &str = "adapter_model.safetensors";
-pub(crate) const PEFT_SETTINGS: &str = "adapter_config.json";
+use crate::adapter_place::{AdapterPlace, AdapterPlaceError};
 
 /// A file and the scale at which its adapter is applied: `FILE` or `FILE:SCALE`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdapterFile {
-    /// A safetensors file in the form of diffusers, PEFT or kohya, or a folder that PEFT wrote.
+    /// A safetensors file in the form of diffusers, PEFT or kohya, or a folder with one.
     pub path: PathBuf,
     /// Factor of the adapter's own scale. By default, 1.
     pub scale: f64,
@@ -38,20 +37,12 @@ pub enum AdapterFileError {
         /// What stands behind it.
         scale: String,
     },
-    /// A pipe or a device, whose end may never come.
-    #[error("`{}` is no regular file", path.display())]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-    },
-    /// A file cannot be read.
-    #[error("Cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    /// Nothing has that name, or it is no folder with an adapter.
+    #[error(transparent)]
+    Place(#[from] AdapterPlaceError),
+    /// PEFT's settings beside the file cannot be read.
+    #[error(transparent)]
+    Settings(#[from] InputFileError),
     /// The file holds no adapter.
     #[error("`{}` cannot be read as an adapter", path.display())]
     Contents {
@@ -135,24 +126,19 @@ impl AdapterFile {
 
     /// Reads the file.
     ///
-    /// The path may be a folder that PEFT wrote. PEFT's settings are read from `adapter_config.json` beside its file.
+    /// The path may be a folder that diffusers or PEFT wrote. PEFT's settings are read from `adapter_config.json` beside
+    /// its file.
     ///
     /// # Errors
     /// [`AdapterFileError`] if the file cannot be read or holds no adapter.
     pub(crate) fn read(&self) -> Result<AdapterContents, AdapterFileError> {
-        let path = match self.path.is_dir() {
-            true => self.path.join(PEFT_FILE),
-            false => self.path.clone(),
-        };
         self.check_scale()?;
-        let bytes = read(&path)?;
-        let settings = path.with_file_name(PEFT_SETTINGS);
-        let settings = match path.file_name().is_some_and(|name| name == PEFT_FILE) && settings.is_file() {
-            true => Some(String::from_utf8_lossy(&read(&settings)?).into_owned()),
-            false => None,
-        };
-        AdapterContents::read(&bytes, settings.as_deref())
-            .map_err(|source| AdapterFileError::Contents { path, source })
+        let place = AdapterPlace::of(&self.path)?;
+        let settings = place.settings()?;
+        AdapterContents::open(&place.file, settings.as_deref()).map_err(|source| AdapterFileError::Contents {
+            path: place.file,
+            source,
+        })
     }
 
     /// Finds what was meant as a scale where no file has the whole name.
@@ -177,19 +163,16 @@ fn fold<T: AdaptTarget>(adapter: &SavedAdapter, scale: f64, model: &mut T) -> Re
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, AdapterFileError> {
-    if path
-        .metadata()
-        .is_ok_and(|found| !found.is_file() && !found.is_dir())
-    {
-        return Err(AdapterFileError::NotAFile {
-            path: path.to_owned(),
-        });
+impl AdapterFileError {
+    /// What to do, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Place(error) => error.hint(),
+            Self::Settings(error) => error.hint(),
+            Self::Contents { source, .. } => source.hint(),
+            _ => None,
+        }
     }
-    std::fs::read(path).map_err(|source| AdapterFileError::Read {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]
@@ -284,7 +267,7 @@ mod tests {
             "{error}"
         );
         #[cfg(unix)]
-        assert!(matches!(read("/dev/null"), AdapterFileError::NotAFile { .. }));
+        assert!(read("/dev/null").to_string().contains("a pipe or device"));
     }
 
     #[test]
@@ -301,7 +284,7 @@ mod tests {
             let file: AdapterFile = path.to_str().unwrap().parse().unwrap();
             file.apply(&mut model).unwrap_err().to_string()
         };
-        assert_eq!(apply(), format!("Cannot read `{}`", path.display()));
+        assert_eq!(apply(), format!("Adapter `{}` does not exist", path.display()));
         std::fs::write(&path, b"no adapter").unwrap();
         assert_eq!(
             apply(),

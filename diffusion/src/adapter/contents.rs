@@ -1,14 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::{SafeTensorError, SafeTensors};
-
-use super::foreign::foreign;
-use super::kohya_names::{is_kohya, split_component, unmangle};
-use super::names::{PEFT_PREFIX, Part, UNET, parse_name};
+use super::kohya_names::is_kohya;
+use super::names::{PEFT_PREFIX, Part, UNET};
 use super::parts::{Parts, read_values};
+use super::place::Place;
 use super::settings::{METADATA, Settings};
 use super::{AdapterError, AdapterForm, AdapterMethod, SavedAdapter};
+use crate::weights::{SafetensorsBytes, SafetensorsFile, TensorSource};
 
 /// An adapter as a file held it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,45 +26,58 @@ pub struct AdapterContents {
 impl AdapterContents {
     /// Reads a safetensors file in any known form.
     ///
-    /// Rank and scale come from `alpha` tensors, else from `config_json` (PEFT's
-    /// `adapter_config.json`), else from the file's own metadata; without any of them, alpha equals
-    /// the rank, as in diffusers. Names without a component are taken for the denoiser's.
+    /// Ranks come from the tensors. Alphas come from `alpha` tensors, else from `config_json` (PEFT's
+    /// `adapter_config.json`), else from the file's own metadata; without any of them, alpha equals the rank, as in
+    /// diffusers. Names without a component are taken for the denoiser's.
     ///
     /// # Errors
     /// A tensor that is not a part of an adapter, incomplete or misshapen layers, values that are
     /// not finite, or settings that change the meaning of the tensors.
+    pub fn open(path: &Path, config_json: Option<&str>) -> Result<Self, AdapterError> {
+        let file = SafetensorsFile::open(path)?;
+        Self::of_source(&file, file.metadata(), config_json)
+    }
+
+    /// As [`Self::open`], for the bytes of such a file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
     pub fn read(bytes: &[u8], config_json: Option<&str>) -> Result<Self, AdapterError> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
-        let metadata: BTreeMap<String, String> = header
-            .metadata()
-            .clone()
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
+        let file = SafetensorsBytes::new(bytes)?;
+        Self::of_source(&file, file.metadata(), config_json)
+    }
+
+    fn of_source(
+        source: &dyn TensorSource,
+        metadata: &BTreeMap<String, String>,
+        config_json: Option<&str>,
+    ) -> Result<Self, AdapterError> {
         let settings = config_json.or(metadata.get(METADATA).map(String::as_str));
-        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
-        let mut names: Vec<&str> = file.names();
-        names.sort_unstable();
+        let names = source.names();
         let form = AdapterForm::of_names(&names);
+        if let Some(name) = names
+            .iter()
+            .find(|name| settings.is_none() && name.starts_with(PEFT_PREFIX))
+        {
+            return Err(AdapterError::UnknownTensor {
+                tensor: name.clone(),
+                reason: Some("its scale is in PEFT's `adapter_config.json`, which is needed too"),
+            });
+        }
+        // All names before the first value: most files that are no adapters are large.
+        let places = names.iter().map(|name| Place::of(name, source, form));
+        let places: Vec<Place> = places.collect::<Result<_, _>>()?;
         let mut components: BTreeMap<&'static str, BTreeMap<String, Parts>> = BTreeMap::new();
         let mut dtypes = BTreeSet::new();
-        for name in names {
-            if settings.is_none() && name.starts_with(PEFT_PREFIX) {
-                return Err(AdapterError::UnknownTensor {
-                    tensor: name.to_owned(),
-                    reason: Some("its scale is in PEFT's `adapter_config.json`, which is needed too"),
-                });
+        for (name, place) in names.iter().zip(places) {
+            if place.part != Part::Alpha {
+                dtypes.insert(format!("{:?}", place.dtype));
             }
-            let view = file.tensor(name).map_err(unreadable)?;
-            let (component, layer, part, shape) = place(name, &view, form)?;
-            if part != Part::Alpha {
-                dtypes.insert(format!("{:?}", view.dtype()));
-            }
-            let values = read_values(name, view.dtype(), view.data())?;
-            let parts = components.entry(component).or_default().entry(layer).or_default();
-            if parts.slot(part).replace((shape, values)).is_some() {
+            let layers = components.entry(place.component).or_default();
+            let parts = layers.entry(place.layer).or_default();
+            if !parts.put(place.part, place.shape, read_values(name, source)?) {
                 return Err(AdapterError::UnknownTensor {
-                    tensor: name.to_owned(),
+                    tensor: name.clone(),
                     reason: Some("its layer has that part under another name too"),
                 });
             }
@@ -81,7 +93,7 @@ impl AdapterContents {
             adapters: adapters.collect::<Result<_, _>>()?,
             form,
             dtypes,
-            metadata,
+            metadata: metadata.clone(),
         })
     }
 
@@ -140,64 +152,17 @@ fn assemble(
     Ok(adapter)
 }
 
-/// Component, layer and part that a tensor belongs to, and its shape in PEFT's order.
-fn place(
-    name: &str,
-    view: &TensorView<'_>,
-    form: AdapterForm,
-) -> Result<(&'static str, String, Part, Vec<usize>), AdapterError> {
-    let shape = view.shape();
-    if form != AdapterForm::Kohya {
-        let (component, layer, part) = parse_name(name)?;
-        let shape = match *shape {
-            // Lengths of the rows of a convolution.
-            [1, outputs, 1, 1] if part == Part::Magnitude => vec![outputs],
-            _ => shape.to_vec(),
-        };
-        return Ok((component, layer, part, shape));
-    }
-    let unknown = |reason| AdapterError::UnknownTensor {
-        tensor: name.to_owned(),
-        reason,
-    };
-    let split = split_component(name);
-    let split = split.and_then(|(component, rest)| Some((component, rest.split_once('.')?)));
-    let Some((component, (mangled, part))) = split else {
-        return Err(unknown(Some(
-            "it is not in kohya's form, as others of the file are",
-        )));
-    };
-    let part = match part {
-        "lora_down.weight" => Part::A,
-        "lora_up.weight" => Part::B,
-        "dora_scale" => Part::Magnitude,
-        "alpha" => Part::Alpha,
-        part => return Err(unknown(foreign(&format!(".{part}")))),
-    };
-    let shape = match (part, shape) {
-        (Part::Magnitude, [outputs] | [outputs, 1] | [outputs, 1, 1, 1]) => vec![*outputs],
-        (Part::Magnitude, _) => {
-            return Err(unknown(Some(
-                "it has one entry per input, which is not the length of a row",
-            )));
-        }
-        (_, shape) => shape.to_vec(),
-    };
-    Ok((component, unmangle(mangled)?, part, shape))
-}
-
-fn unreadable(source: SafeTensorError) -> AdapterError {
-    AdapterError::Safetensors { source }
-}
+/// Parts of names that tell diffusers' own form, also with kohya's parts.
+const DIFFUSERS: [&str; 3] = [".lora.", ".lora_linear_layer.", ".lora_down."];
 
 impl AdapterForm {
-    fn of_names(names: &[&str]) -> Self {
+    fn of_names(names: &[String]) -> Self {
         let any = |test: fn(&str) -> bool| names.iter().any(|name| test(name));
         if any(is_kohya) {
             Self::Kohya
         } else if any(|name| name.contains("_lora.")) {
             Self::AttentionProcessors
-        } else if any(|name| name.contains(".lora.") || name.contains(".lora_linear_layer.")) {
+        } else if any(|name| DIFFUSERS.iter().any(|part| name.contains(part))) {
             Self::Diffusers
         } else {
             Self::Peft

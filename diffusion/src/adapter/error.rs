@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use crate::config_fields::SettingError;
 use crate::weights::{Dtype, WeightsError};
 
 /// Why an adapter could not be attached, read or written.
@@ -166,13 +167,20 @@ pub enum AdapterError {
         /// Output of the layer.
         row: usize,
     },
-    /// The bytes are not a safetensors file.
-    #[error("Not a safetensors file")]
-    Safetensors {
-        /// What is wrong with them.
-        #[source]
-        source: safetensors::SafeTensorError,
+    /// The file is no safetensors file, or cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A tensor is larger than any of an adapter.
+    #[error("Tensor `{tensor}` of shape {shape:?} is too large for an adapter")]
+    TooLarge {
+        /// Name in the file.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
     },
+    /// A setting of PEFT is not supported.
+    #[error(transparent)]
+    Config(#[from] SettingError),
     /// The metadata of the file is not JSON.
     #[error("Metadata `{key}` of the adapter is not valid JSON")]
     MetadataJson {
@@ -192,6 +200,16 @@ pub enum AdapterError {
         /// What would be accepted.
         expected: &'static str,
     },
+}
+
+impl AdapterError {
+    /// What to do, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Weights(error) => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 fn hint(reason: &Option<&'static str>) -> String {

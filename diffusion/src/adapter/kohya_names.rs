@@ -21,8 +21,11 @@ pub(super) fn prefix(component: &str, two_encoders: bool) -> &'static str {
 /// Splits a tensor's name into the component and the rest.
 pub(super) fn split_component(name: &str) -> Option<(&'static str, &str)> {
     let split = |(prefix, component): &(&str, &'static str)| Some((*component, name.strip_prefix(prefix)?));
-    PREFIXES.iter().find_map(split)
+    PREFIXES.iter().chain(&[LYCORIS]).find_map(split)
 }
+
+/// What LyCORIS puts before the names of the denoiser where it trains without kohya's scripts.
+const LYCORIS: (&str, &str) = ("lycoris_", "unet");
 
 /// A layer's name as it stands in a file.
 pub(super) fn mangle(layer: &str) -> String {
@@ -31,7 +34,9 @@ pub(super) fn mangle(layer: &str) -> String {
 
 /// Whether a tensor's name is in kohya's form.
 pub(super) fn is_kohya(name: &str) -> bool {
-    name.starts_with("lora_unet_") || name.starts_with("lora_te")
+    ["lora_unet_", "lora_te", LYCORIS.0]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// Names with an underscore of their own, which undoing the mangling must keep; longer ones first.
@@ -75,6 +80,7 @@ const COMPOUNDS: [&[&str]; 27] = [
 pub(super) fn unmangle(mangled: &str) -> Result<String, AdapterError> {
     let words: Vec<&str> = mangled.split('_').collect();
     let parts = join_compounds(&words);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     original_layer(&parts).ok_or_else(|| AdapterError::UnknownLayer {
         layer: mangled.to_owned(),
         count: 1,
@@ -103,10 +109,9 @@ fn join_compounds(words: &[&str]) -> Vec<String> {
 const LAYERS: usize = 2;
 
 /// Turns the path of the original implementation into that of diffusers; others stay.
-fn original_layer(parts: &[String]) -> Option<String> {
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+pub(super) fn original_layer(parts: &[&str]) -> Option<String> {
     let number = |text: &str| text.parse::<usize>().ok();
-    let (head, tail): (String, &[&str]) = match parts.as_slice() {
+    let (head, tail): (String, &[&str]) = match parts {
         ["time_embed", index, tail @ ..] => {
             (format!("time_embedding.linear_{}", number(index)? / 2 + 1), tail)
         }

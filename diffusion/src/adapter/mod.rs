@@ -19,8 +19,10 @@ mod low_rank;
 mod mean;
 mod merge;
 mod names;
+mod ordered_json;
 mod parts;
 mod patterns;
+mod place;
 mod saved;
 mod settings;
 #[cfg(test)]

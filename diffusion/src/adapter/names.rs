@@ -1,5 +1,6 @@
 use super::AdapterError;
 use super::foreign::foreign;
+use super::kohya_names::original_layer;
 
 /// Start of the names in PEFT's own files.
 pub(super) const PEFT_PREFIX: &str = "base_model.model.";
@@ -9,6 +10,9 @@ pub const UNET: &str = "unet";
 
 /// Components of a model that an adapter can change, in names of tensors.
 pub const COMPONENTS: [&str; 3] = [UNET, "text_encoder", "text_encoder_2"];
+
+/// Starts of the names of the original implementation.
+const ORIGINAL: [&str; 2] = ["diffusion_model.", "model.diffusion_model."];
 
 /// A tensor of one layer's adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +38,10 @@ impl Part {
 /// Splits a tensor's name into the component of the model, the layer and the part.
 ///
 /// Understands PEFT (`lora_A`, with or without the adapter's name after it), diffusers
-/// (`lora.down`, `lora_linear_layer.down`) and the attention processors of older diffusers
-/// (`processor.to_q_lora.down`). Names may start with the component, with `base_model.model`, or
-/// with the layer, which then is one of the denoiser.
+/// (`lora.down`, `lora_linear_layer.down`), the attention processors of older diffusers
+/// (`processor.to_q_lora.down`) and kohya's parts after names with dots (`lora_down`). Names may start with the
+/// component, with `base_model.model`, with `diffusion_model` and then the names of the original implementation, or
+/// with the layer, which then is one of the denoiser unless only text encoders have its like.
 pub(super) fn parse_name(name: &str) -> Result<(&'static str, String, Part), AdapterError> {
     let unknown = |reason| AdapterError::UnknownTensor {
         tensor: name.to_owned(),
@@ -50,8 +55,24 @@ pub(super) fn parse_name(name: &str) -> Result<(&'static str, String, Part), Ada
     }
     let component =
         |component: &&'static str| Some((*component, path.strip_prefix(component)?.strip_prefix('.')?));
-    let (component, path) = COMPONENTS.iter().find_map(component).unwrap_or((UNET, path));
+    let original = ORIGINAL.iter().find_map(|start| path.strip_prefix(start));
+    let text = || {
+        ["text_model.", "encoder.layers."]
+            .iter()
+            .any(|start| path.starts_with(start))
+    };
+    let (component, path) = match (COMPONENTS.iter().find_map(component), original) {
+        (Some(found), _) => found,
+        (None, Some(path)) => (UNET, path),
+        (None, None) if text() => ("text_encoder", path),
+        (None, None) => (UNET, path),
+    };
     let (layer, part) = split_part(path).ok_or_else(|| unknown(foreign(name)))?;
+    if original.is_some() {
+        let parts: Vec<&str> = layer.split('.').collect();
+        let layer = original_layer(&parts).ok_or_else(|| unknown(None))?;
+        return Ok((component, layer, part));
+    }
     if component == UNET {
         return Ok((component, layer, part));
     }
@@ -74,7 +95,9 @@ fn split_part(path: &str) -> Option<(String, Part)> {
     let part = match (words[marker], &words[marker + 1..]) {
         ("lora_A", ["weight"] | [_, "weight"]) => Part::A,
         ("lora_B", ["weight"] | [_, "weight"]) => Part::B,
-        ("lora_magnitude_vector", [] | [_] | [_, "weight"]) => Part::Magnitude,
+        ("lora_magnitude_vector", [] | [_] | [_, "weight"]) | ("dora_scale", []) => Part::Magnitude,
+        ("lora_down", ["weight"]) => Part::A,
+        ("lora_up", ["weight"]) => Part::B,
         ("lora" | "lora_linear_layer", tail) => legacy_part(tail)?,
         (word, tail) => {
             if layer.last() == Some(&"processor") {
@@ -106,6 +129,9 @@ fn is_marker(word: &str) -> bool {
         "lora_magnitude_vector",
         "lora",
         "lora_linear_layer",
+        "lora_down",
+        "lora_up",
+        "dora_scale",
     ];
     named.contains(&word) || word.ends_with("_lora")
 }
@@ -167,6 +193,19 @@ mod tests {
             ),
             ("unet.mid.to_v.lora_magnitude_vector", "mid.to_v", Part::Magnitude),
             ("unet.mid.to_v.alpha", "mid.to_v", Part::Alpha),
+            ("unet.mid.to_v.lora_down.weight", "mid.to_v", Part::A),
+            ("mid.to_v.lora_up.weight", "mid.to_v", Part::B),
+            ("unet.mid.to_v.dora_scale", "mid.to_v", Part::Magnitude),
+            (
+                "diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.lora_A.weight",
+                "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q",
+                Part::A,
+            ),
+            (
+                "model.diffusion_model.middle_block.1.proj_in.lora_up.weight",
+                "mid_block.attentions.0.proj_in",
+                Part::B,
+            ),
         ] {
             assert_eq!(
                 parse_name(name).unwrap(),
@@ -193,6 +232,11 @@ mod tests {
                 "text_encoder.text_model.encoder.layers.0.self_attn.to_out_lora.down.weight".to_owned(),
                 "text_encoder",
             ),
+            (format!("base_model.model.{layer}.lora_A.weight"), "text_encoder"),
+            (
+                "base_model.model.encoder.layers.0.self_attn.out_proj.lora_A.weight".to_owned(),
+                "text_encoder",
+            ),
         ] {
             assert_eq!(
                 parse_name(&name).unwrap(),
@@ -211,6 +255,9 @@ mod tests {
             ("unet.mid.to_q.lora_B.bias", "bias"),
             ("unet.mid.to_q.base_layer.weight", "weight of the model itself"),
             ("unet.mid.to_q.weight", "not part of"),
+            ("model.diffusion_model.input_blocks.0.0.weight", "whole model"),
+            ("first_stage_model.decoder.conv_in.bias", "whole model"),
+            ("emb_params", "textual inversion"),
         ] {
             let message = parse_name(name).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(words), "{message}");

@@ -2,30 +2,43 @@ use super::names::Part;
 use super::saved::SavedLayer;
 use super::settings::Settings;
 use super::{AdapterError, LayerShape};
-use crate::weights::{Dtype, HostTensor};
+use crate::weights::{Dtype, HostTensor, TensorSource};
 
-/// Reads a tensor as finite f32 values.
-pub(super) fn read_values(name: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f32>, AdapterError> {
-    let tensor = HostTensor {
-        dtype,
-        shape: Vec::new(),
-        data: data.to_vec(),
-    };
-    let values = tensor.to_f32().map_err(|source| AdapterError::NotFloat {
+/// Reads a tensor as finite numbers.
+pub(super) fn read_values(name: &str, source: &dyn TensorSource) -> Result<HostTensor, AdapterError> {
+    let (_, shape) = source.describe(name).unwrap_or((Dtype::F32, Vec::new()));
+    let numbers = shape
+        .iter()
+        .try_fold(1_usize, |product, extent| product.checked_mul(*extent));
+    if numbers.is_none_or(|numbers| numbers > MOST_NUMBERS) {
+        return Err(AdapterError::TooLarge {
+            tensor: name.to_owned(),
+            shape,
+        });
+    }
+    let tensor = source.read(name)?;
+    let not_float = |source| AdapterError::NotFloat {
         tensor: name.to_owned(),
         source: Box::new(source),
-    })?;
-    if values.iter().all(|value| value.is_finite()) {
-        Ok(values)
-    } else {
-        Err(AdapterError::NotFinite {
+    };
+    match tensor
+        .to_f32()
+        .map_err(not_float)?
+        .iter()
+        .all(|value| value.is_finite())
+    {
+        true => Ok(tensor),
+        false => Err(AdapterError::NotFinite {
             tensor: name.to_owned(),
-        })
+        }),
     }
 }
 
+/// Most numbers of one tensor: many times those of a factor of rank 1024 of the widest layer.
+const MOST_NUMBERS: usize = 1 << 28;
+
 /// Shape and values of a tensor.
-pub(super) type Shaped = (Vec<usize>, Vec<f32>);
+type Shaped = (Vec<usize>, Vec<f32>);
 
 /// The tensors found for one layer.
 #[derive(Default)]
@@ -33,17 +46,24 @@ pub(super) struct Parts {
     a: Option<Shaped>,
     b: Option<Shaped>,
     magnitude: Option<Shaped>,
-    alpha: Option<Shaped>,
+    alpha: Option<(Vec<usize>, Vec<f64>)>,
 }
 
 impl Parts {
-    pub(super) fn slot(&mut self, part: Part) -> &mut Option<Shaped> {
-        match part {
+    /// Puts a tensor in its place, and says whether that was free.
+    pub(super) fn put(&mut self, part: Part, shape: Vec<usize>, tensor: HostTensor) -> bool {
+        let slot = match part {
             Part::A => &mut self.a,
             Part::B => &mut self.b,
             Part::Magnitude => &mut self.magnitude,
-            Part::Alpha => &mut self.alpha,
-        }
+            // A setting rather than a weight: it is taken as exactly as it is written.
+            Part::Alpha => {
+                let values = tensor.to_f64().unwrap_or_default();
+                return self.alpha.replace((shape, values)).is_none();
+            }
+        };
+        slot.replace((shape, tensor.to_f32().unwrap_or_default()))
+            .is_none()
     }
 
     /// Makes a layer of the tensors, with what the settings of the file say about it.
@@ -79,7 +99,7 @@ impl Parts {
         };
         let alpha = match self.alpha {
             Some((found, values)) => Some(match *values {
-                [alpha] => f64::from(alpha),
+                [alpha] => alpha,
                 _ => return Err(wrong("alpha", Vec::new(), found)),
             }),
             None => None,

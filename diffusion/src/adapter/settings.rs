@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::ordered_json::OrderedJson;
 use super::patterns::Patterns;
 use super::saved::SavedLayer;
 use super::{AdapterError, AdapterMethod, SavedAdapter};
+use crate::config_fields::{ConfigFields, PEFT, flag, number, whole};
 
 /// Key under which diffusers keeps the PEFT config in a safetensors header.
 pub(super) const METADATA: &str = "lora_adapter_metadata";
@@ -13,15 +15,39 @@ const RANKS: &str = "rank_pattern";
 const ALPHAS: &str = "alpha_pattern";
 
 /// What the PEFT config of a file says about the meaning of its tensors.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Settings {
     rank: Option<usize>,
     alpha: Option<f64>,
     pub(super) dora: Option<bool>,
-    ranks: Patterns,
+    /// Nothing where they cannot be understood: the tensors tell the ranks.
+    ranks: Option<Patterns>,
     alphas: Patterns,
     /// Whether the scale is `alpha / sqrt(rank)`.
     root: bool,
+}
+
+/// Ways of beginning to train that change the weights of the model, and would do so again when PEFT loads the adapter.
+const CHANGES_THE_MODEL: [&str; 4] = ["pissa", "olora", "corda", "loftq"];
+
+/// Settings of PEFT that change what an adapter computes and are not supported, with the values that switch them off.
+/// Others only matter in training, or show in the tensors.
+fn switched_off() -> [(&'static str, Vec<Value>); 11] {
+    let no = || vec![json!(false), Value::Null];
+    let none = || vec![Value::Null, json!([]), json!({})];
+    [
+        ("alora_invocation_tokens", none()),
+        ("arrow_config", none()),
+        ("fan_in_fan_out", no()),
+        ("kasa_config", none()),
+        ("layer_replication", none()),
+        ("lora_bias", no()),
+        ("monteclora_config", none()),
+        ("peft_type", vec![json!("LORA"), Value::Null]),
+        ("target_parameters", none()),
+        ("use_bdlora", vec![Value::Null, json!(false), json!({})]),
+        ("use_qalora", no()),
+    ]
 }
 
 impl Settings {
@@ -30,36 +56,56 @@ impl Settings {
         let Some(text) = metadata else {
             return Ok(Self::default());
         };
-        let all: Map<String, Value> =
-            serde_json::from_str(text).map_err(|source| AdapterError::MetadataJson {
-                key: METADATA,
-                source,
-            })?;
-        let get = |key: &str| {
-            all.get(&format!("{component}.{key}"))
-                .or_else(|| all.get(key))
-                .filter(|value| !value.is_null())
-        };
-        for key in ["fan_in_fan_out", "lora_bias"] {
-            if let Some(found) = get(key).filter(|value| *value != &json!(false)) {
-                return Err(setting(key, found, "`false`"));
-            }
+        let all: OrderedJson = serde_json::from_str(text).map_err(|source| AdapterError::MetadataJson {
+            key: METADATA,
+            source,
+        })?;
+        if let OrderedJson::Other(other) = all {
+            return Err(AdapterError::Setting {
+                key: METADATA.to_owned(),
+                found: other.to_string(),
+                expected: "settings by name in braces",
+            });
         }
-        let truth = |key| read(get(key), key, "true or false", Value::as_bool);
-        let number = |value: &Value| value.as_f64().filter(|number| number.is_finite());
-        Ok(Self {
-            rank: read(get("r"), "r", "a positive whole number", positive)?,
-            alpha: read(get("lora_alpha"), "lora_alpha", "a number", number)?,
-            dora: truth("use_dora")?,
-            ranks: Patterns::parse(RANKS, get(RANKS))?,
-            alphas: Patterns::parse(ALPHAS, get(ALPHAS))?,
-            root: truth("use_rslora")?.unwrap_or(false),
-        })
+        let patterns = |key: &str| all.get(&format!("{component}.{key}")).or_else(|| all.get(key));
+        let alphas = Patterns::parse(ALPHAS, patterns(ALPHAS))?;
+        let ranks = Patterns::parse(RANKS, patterns(RANKS)).ok();
+        let mut fields = ConfigFields::new(of_component(&all, component), PEFT);
+        let switch = "`true`, `false` or `null`";
+        let settings = Self {
+            rank: fields.take_optional("r", "a positive whole number", |value| {
+                whole(value).filter(|rank| *rank > 0)
+            })?,
+            alpha: fields.take_optional("lora_alpha", "a number", number)?,
+            dora: fields.take_optional("use_dora", switch, Value::as_bool)?,
+            root: fields.take("use_rslora", switch, false, flag)?,
+            ranks,
+            alphas,
+        };
+        fields.take(
+            "init_lora_weights",
+            "a way of beginning that leaves the model as it is",
+            (),
+            |value| {
+                let name = value.as_str().unwrap_or_default();
+                let changes = CHANGES_THE_MODEL.iter().any(|start| name.starts_with(start));
+                (!changes).then_some(())
+            },
+        )?;
+        for (field, off) in switched_off() {
+            fields.refuse(field, &off)?;
+        }
+        fields.ignore(&TRAINING);
+        fields.finish()?;
+        Ok(settings)
     }
 
     /// Checks the rank of a layer's tensors against what the settings say.
     pub(super) fn check_rank(&self, layer: &str, found: usize) -> Result<(), AdapterError> {
-        let pattern = self.ranks.find(RANKS, layer)?;
+        let Some(ranks) = &self.ranks else {
+            return Ok(());
+        };
+        let pattern = ranks.find(RANKS, layer).unwrap_or(Some(found as f64));
         match pattern.or(self.rank.map(|rank| rank as f64)) {
             Some(expected) if expected != found as f64 => Err(AdapterError::Rank {
                 layer: layer.to_owned(),
@@ -121,30 +167,51 @@ fn most_common<T: PartialEq + Copy>(adapter: &SavedAdapter, value: impl Fn(&Save
         .map(|(value, _)| value)
 }
 
-fn positive(value: &Value) -> Option<usize> {
-    value
-        .as_u64()
-        .and_then(|value| usize::try_from(value).ok())
-        .filter(|value| *value > 0)
-}
+/// Settings that only matter in training, say where the adapter came from, or are read elsewhere.
+const TRAINING: [&str; 25] = [
+    "alpha_pattern",
+    "auto_mapping",
+    "base_model_name_or_path",
+    "bias",
+    "corda_config",
+    "ensure_weight_tying",
+    "eva_config",
+    "exclude_modules",
+    "inference_mode",
+    "layers_pattern",
+    "layers_to_transform",
+    "loftq_config",
+    "lora_dropout",
+    "lora_ga_config",
+    "megatron_config",
+    "megatron_core",
+    "modules_to_save",
+    "qalora_group_size",
+    "rank_pattern",
+    "revision",
+    "runtime_config",
+    "target_modules",
+    "task_type",
+    "trainable_token_indices",
+    "velora_config",
+];
 
-fn read<T>(
-    value: Option<&Value>,
-    key: &str,
-    expected: &'static str,
-    convert: impl Fn(&Value) -> Option<T>,
-) -> Result<Option<T>, AdapterError> {
-    value
-        .map(|value| convert(value).ok_or_else(|| setting(key, value, expected)))
-        .transpose()
-}
-
-fn setting(key: &str, found: &Value, expected: &'static str) -> AdapterError {
-    AdapterError::Setting {
-        key: key.to_owned(),
-        found: found.to_string(),
-        expected,
-    }
+/// The settings of one component: its own, and those without a component, in this order.
+fn of_component(all: &OrderedJson, component: &str) -> Map<String, Value> {
+    let Value::Object(fields) = all.to_value() else {
+        return Map::new();
+    };
+    let start = format!("{component}.");
+    let own = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(&start)?.to_owned(), value.clone())));
+    let own: Vec<(String, Value)> = own.collect();
+    let mut chosen: Map<String, Value> = fields
+        .into_iter()
+        .filter(|(name, _)| !name.contains('.'))
+        .collect();
+    chosen.extend(own);
+    chosen
 }
 
 #[cfg(test)]
@@ -163,43 +230,101 @@ mod tests {
                 (Some(4), Some(8.0), Some(true))
             );
         }
-        assert_eq!(Settings::parse(None, "unet").unwrap(), Settings::default());
+        let none = Settings::parse(None, "unet").unwrap();
+        assert_eq!((none.rank, none.alpha, none.dora), (None, None, None));
     }
 
     #[test]
-    fn patterns_are_whole_names_or_last_parts() {
+    fn patterns_are_those_of_peft() {
         let text = r#"{"r": 4, "lora_alpha": 8, "rank_pattern": {"attn1.to_q": 2, "^ff.net.2": 6},
-            "alpha_pattern": {"to_q": 3, "mid\\.attn1\\.to_q": 3.0}}"#;
+            "alpha_pattern": {"to_q": 3, "mid\\.attn1\\.to_q": 3.5, "up.*to_(k|v)": 5, "to_out\\.0$": 6, "^conv_in": 7,
+            "down(?!.*attn2).*to_k": 9, "(?P<part>to_v)": 10, "attn2-to_x": 11}}"#;
         let settings = Settings::parse(Some(text), "unet").unwrap();
         assert!(settings.check_rank("mid.attn1.to_q", 2).is_ok());
         assert!(settings.check_rank("mid.attn2.to_q", 4).is_ok());
         assert!(settings.check_rank("ff.net.2", 6).is_ok());
         let message = settings.check_rank("mid.ff.net.2", 6).unwrap_err().to_string();
         assert!(message.contains("rank 6, expected 4"), "{message}");
-        assert_eq!(settings.alpha_of("mid.attn1.to_q", 2).unwrap(), Some(3.0));
-        assert_eq!(settings.alpha_of("mid.attn1.not_to_q", 2).unwrap(), Some(8.0));
+        for (layer, alpha) in [
+            // The first in the order of the file, whatever comes later.
+            ("mid.attn1.to_q", 3.0),
+            ("mid.attn1.not_to_q", 8.0),
+            ("up.1.to_k", 5.0),
+            ("up.1.to_kv", 8.0),
+            ("a.up.1.to_v", 5.0),
+            ("mid.to_out.0", 6.0),
+            ("conv_in", 7.0),
+            ("mid.conv_in", 8.0),
+            ("down.attn1.to_k", 9.0),
+            ("down.attn2.to_k", 8.0),
+            ("mid.to_v", 10.0),
+        ] {
+            assert_eq!(settings.alpha_of(layer, 2).unwrap(), Some(alpha), "{layer}");
+        }
         let root = Settings::parse(Some(r#"{"lora_alpha": 8, "use_rslora": true}"#), "unet").unwrap();
         assert_eq!(root.alpha_of("x", 16).unwrap(), Some(32.0));
-        let both = r#"{"alpha_pattern": {"to_q": 3, "attn1.to_q": 4}}"#;
-        let error = Settings::parse(Some(both), "unet")
-            .unwrap()
-            .alpha_of("attn1.to_q", 2)
-            .unwrap_err();
-        assert!(error.to_string().contains("agree"), "{error}");
+        let text = r#"{"lora_alpha": 8, "alpha_pattern": {"^encoder.layers.0.mlp.fc1": 3}}"#;
+        let text = Settings::parse(Some(text), "text_encoder").unwrap();
+        assert_eq!(
+            text.alpha_of("text_model.encoder.layers.0.mlp.fc1", 2).unwrap(),
+            Some(3.0)
+        );
+    }
+
+    #[test]
+    fn patterns_of_ranks_are_not_needed() {
+        for ranks in [r#"{"to_(q": 3}"#, "7", r#"{"to_q": "x"}"#] {
+            let text = format!(r#"{{"r": 4, "rank_pattern": {ranks}}}"#);
+            let settings = Settings::parse(Some(&text), "unet").unwrap();
+            assert!(settings.check_rank("to_q", 9).is_ok());
+        }
     }
 
     #[test]
     fn settings_that_change_the_meaning_are_refused() {
         for (text, words) in [
             (r#"{"lora_bias": true}"#, "`lora_bias` is `true`"),
-            (r#"{"unet.alpha_pattern": {"to_[qk]": 2}}"#, "to_[qk]"),
+            (r#"{"unet.fan_in_fan_out": true}"#, "`fan_in_fan_out` is `true`"),
+            (r#"{"peft_type": "LOHA"}"#, "`peft_type` is `\"LOHA\"`"),
+            (
+                r#"{"layer_replication": [[0, 4], [2, 5]]}"#,
+                "`layer_replication` is `[[0,4],[2,5]]`",
+            ),
+            (
+                r#"{"init_lora_weights": "pissa_niter_4"}"#,
+                "`init_lora_weights` is `\"pissa_niter_4\"`",
+            ),
+            (r#"{"unet.alpha_pattern": {"to_(q": 2}}"#, "to_(q"),
             (r#"{"unet.alpha_pattern": {"to_q": "two"}}"#, "two"),
+            (r#"{"unet.alpha_pattern": [1]}"#, "[1]"),
             (r#"{"r": 0}"#, "`r` is `0`"),
             (r#"{"r": 1.5}"#, "`r` is `1.5`"),
+            (
+                r#"{"new_rule": 1, "peft_version": "0.30.0"}"#,
+                "`new_rule` is unknown",
+            ),
             ("[", "not valid JSON"),
+            ("[1]", "is `[1]`"),
         ] {
             let message = Settings::parse(Some(text), "unet").unwrap_err().to_string();
             assert!(message.contains(words), "{message}");
         }
+    }
+
+    /// Everything that PEFT 0.21 writes.
+    #[test]
+    fn settings_of_training_are_passed_over() {
+        let text = r#"{"alora_invocation_tokens": null, "alpha_pattern": {}, "arrow_config": null, "auto_mapping": null,
+            "base_model_name_or_path": "x", "bias": "none", "corda_config": null, "ensure_weight_tying": false,
+            "eva_config": null, "exclude_modules": null, "fan_in_fan_out": false, "inference_mode": true,
+            "init_lora_weights": "gaussian", "layer_replication": null, "layers_pattern": null,
+            "layers_to_transform": null, "loftq_config": {}, "lora_alpha": 4, "lora_bias": false, "lora_dropout": 0.1,
+            "lora_ga_config": null, "megatron_config": null, "megatron_core": "megatron.core", "modules_to_save": null,
+            "peft_type": "LORA", "peft_version": "0.21.2", "qalora_group_size": 16, "r": 4, "rank_pattern": {},
+            "revision": null, "target_modules": ["to_q"], "target_parameters": null, "task_type": null,
+            "trainable_token_indices": null, "use_bdlora": null, "use_dora": false, "use_qalora": false,
+            "use_rslora": false, "kasa_config": null, "velora_config": null, "monteclora_config": null}"#;
+        assert_eq!(Settings::parse(Some(text), "unet").unwrap().alpha, Some(4.0));
+        assert!(Settings::parse(Some(&text.replace("0.21.2", "0.30.0")), "unet").is_ok());
     }
 }

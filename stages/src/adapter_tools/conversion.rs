@@ -5,7 +5,8 @@ use mitune_diffusion::adapter::{AdapterError, SavedAdapter, UNET, encode_kohya, 
 use mitune_diffusion::weights::Dtype as StoredDtype;
 
 use super::new_path::{WriteError, check_free, write_folder};
-use crate::adapter_file::{AdapterFile, PEFT_FILE, PEFT_SETTINGS};
+use crate::adapter_file::AdapterFile;
+use crate::adapter_place::{PEFT_FILE, PEFT_SETTINGS};
 use crate::output_file::write_file;
 use crate::stage::{Dtype, StageError};
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mitune_diffusion::adapter::{SavedAdapter, UNET, mean_of_factors, mean_of_weights};
+use mitune_diffusion::model::ModelDirectory;
 use mitune_diffusion::weights::Dtype as StoredDtype;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,11 @@ pub fn mean(
         .iter()
         .map(|(adapter, weight)| (adapter, *weight))
         .collect();
-    let base = model.map(|model| BaseWeights::open(model, UNET)).transpose()?;
+    let model = model
+        .map(ModelDirectory::locate)
+        .transpose()
+        .map_err(StageError::configuration)?;
+    let base = model.map(|model| BaseWeights::open(&model, UNET)).transpose()?;
     let mean = mean_of(&weighted, kind, base.as_ref())?;
     let adapters = BTreeMap::from([(UNET, mean.clone())]);
     write(&adapters, out, ConvertedForm::Peft, StoredDtype::F32)?;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mitune_diffusion::adapter::{COMPONENTS, SavedAdapter, SavedLayer, merge_into_rows};
 use mitune_diffusion::model::ModelDirectory;
-use mitune_diffusion::weights::{HostTensor, TensorMap, TensorSource as _, WeightsError, write_safetensors};
+use mitune_diffusion::weights::{
+    Dtype, HostTensor, TensorMap, TensorSource as _, WeightsError, write_safetensors,
+};
 
 use super::base_weights::{BaseWeights, stem};
 use super::new_path::{WriteError, check_free, write_folder};
@@ -33,14 +35,15 @@ enum MergeError {
 ///
 /// The adapters are folded in one after the other, each at its scale, as PEFT merges several: LoRA adds its change,
 /// DoRA scales the rows of all that is there by its magnitude over the lengths of the original rows. Weights keep
-/// their element type, and every other file of the model is copied.
+/// their element type, those of 8-bit floats become f16, and every other file of the model is copied.
 ///
 /// # Errors
 /// [`StageError::Configuration`] if model or adapters cannot be used or `out` is there already,
 /// [`StageError::Failed`] if the result cannot be written.
 pub fn merge_into_model(model: &Path, files: &[AdapterFile], out: &Path) -> Result<MergedModel, StageError> {
     check_free(out)?;
-    ModelDirectory::open(model).map_err(StageError::configuration)?;
+    let directory = ModelDirectory::open(model).map_err(StageError::configuration)?;
+    let model = directory.path();
     let files = files
         .iter()
         .map(|file| file.read().map(|contents| (file, contents.adapters)))
@@ -129,7 +132,7 @@ fn merge_layer(
     let merged = merge_into_rows(&rows, adapters).into_data().convert::<f32>();
     let merged: Vec<f32> = merged.iter::<f32>().collect();
     let merged = HostTensor::from_f32(&merged, tensor.shape.clone());
-    let merged = merged.cast(tensor.dtype).map_err(cast)?;
+    let merged = merged.cast(stored_type(tensor.dtype)).map_err(cast)?;
     if !merged
         .to_f32()
         .map_err(cast)?
@@ -140,6 +143,16 @@ fn merge_layer(
     }
     *tensor = merged;
     Ok(())
+}
+
+/// The element type that a merged weight is written in: its own, unless that has too few bits for small changes, or
+/// none after the point.
+fn stored_type(own: Dtype) -> Dtype {
+    match own {
+        Dtype::F16 | Dtype::BF16 => own,
+        Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ => Dtype::F16,
+        _ => Dtype::F32,
+    }
 }
 
 /// Whether a file holds weights of a component in any form, which would then be those before the merge.

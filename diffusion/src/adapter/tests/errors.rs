@@ -68,6 +68,7 @@ fn tensors_that_are_wrong_are_named() {
         ("lora_B.weight", zeros(&[5, 3]), "[5, 3], expected [5, 2]"),
         ("lora_B.weight", zeros(&[10]), "[10]"),
         ("lora_magnitude_vector", zeros(&[4]), "[4], expected [5]"),
+        ("dora_scale", zeros(&[1, 5]), "one entry per input"),
         ("lora_magnitude_vector", zeros(&[1, 5]), "[1, 5], expected [5]"),
         ("alpha", zeros(&[2]), "`alpha`"),
         ("hada_w1_a", zeros(&[2]), "LoHa"),
@@ -105,19 +106,28 @@ fn tensors_that_are_wrong_are_named() {
             "{message}"
         );
     }
-    let integers = refused(|tensors| {
-        tensors.get_mut(&name("lora_magnitude_vector")).unwrap().dtype = Dtype::I32;
+    let complex = refused(|tensors| {
+        let tensor = tensors.get_mut(&name("lora_magnitude_vector")).unwrap();
+        tensor.dtype = Dtype::C64;
+        tensor.data.extend(tensor.data.clone());
     });
-    assert!(integers.contains("cannot be read as f32"), "{integers}");
+    assert!(complex.contains("cannot be read as f32"), "{complex}");
 }
 
 #[test]
 fn files_that_are_no_adapters_are_refused() {
     let saved = varied(AdapterMethod::Lora);
     let bytes = saved.to_bytes("unet", Dtype::F32).unwrap();
-    for damaged in [&b"nonsense"[..], &[], &bytes[..bytes.len() - 1], &bytes[..40]] {
+    for (damaged, words) in [
+        (&b"nonsense"[..], "Header of `memory` claims"),
+        (&[], "is empty"),
+        (&bytes[..bytes.len() - 1], "Truncated"),
+        (&bytes[..40], "Truncated"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (b"PK\x03\x04abcdefgh", "pickle"),
+    ] {
         let message = SavedAdapter::from_bytes(damaged, "unet").unwrap_err().to_string();
-        assert_eq!(message, "Not a safetensors file");
+        assert!(message.contains(words), "{message}");
     }
     assert!(matches!(
         SavedAdapter::from_bytes(&bytes, "text_encoder"),
@@ -126,4 +136,47 @@ fn files_that_are_no_adapters_are_refused() {
     let empty = layout::encode(&TensorMap::new(), &Default::default());
     let message = SavedAdapter::from_bytes(&empty, "unet").unwrap_err().to_string();
     assert_eq!(message, "There is no adapted layer");
+}
+
+/// Alphas are numbers of any type: PyTorch's `torch.tensor(4)` is i64.
+#[test]
+fn element_types_of_every_kind_are_read() {
+    let saved = varied(AdapterMethod::Lora);
+    let (tensors, metadata) = saved.to_tensors("unet");
+    let with = |change: &dyn Fn(&mut TensorMap)| {
+        let mut tensors = tensors.clone();
+        change(&mut tensors);
+        let bytes = layout::encode(&tensors, &metadata);
+        SavedAdapter::from_bytes(&bytes, "unet").unwrap()
+    };
+    for (dtype, data) in [
+        (Dtype::I64, 3_i64.to_le_bytes().to_vec()),
+        (Dtype::I32, 3_i32.to_le_bytes().to_vec()),
+        (Dtype::U8, vec![3]),
+        (Dtype::F64, 3_f64.to_le_bytes().to_vec()),
+        (Dtype::F8_E4M3, vec![0x44]),
+        (Dtype::F8_E5M2, vec![0x42]),
+    ] {
+        let (shape, data) = (Vec::new(), data.clone());
+        let alpha = HostTensor { dtype, shape, data };
+        let read = with(&|tensors| {
+            tensors.insert(format!("{QUERY}.alpha"), alpha.clone());
+        });
+        assert_eq!(read.layers[&QUERY[5..]].alpha, 3.0, "{dtype:?}");
+    }
+    let tenth = HostTensor {
+        dtype: Dtype::F64,
+        shape: Vec::new(),
+        data: 0.1_f64.to_le_bytes().to_vec(),
+    };
+    let read = with(&|tensors| {
+        tensors.insert(format!("{QUERY}.alpha"), tenth.clone());
+    });
+    assert_eq!(read.layers[&QUERY[5..]].alpha, 0.1);
+    let read = with(&|tensors| {
+        let tensor = tensors.get_mut(&format!("{QUERY}.lora_A.weight")).unwrap();
+        tensor.dtype = Dtype::F8_E4M3;
+        tensor.data = vec![0x38; tensor.data.len() / 4];
+    });
+    assert!(read.layers[&QUERY[5..]].lora_a.iter().all(|value| *value == 1.0));
 }
