@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write as _};
 
+use mitune_stages::failure_hint;
 use mitune_stages::stage::StageError;
 use mitune_store::StoreError;
 use mitune_store::remote::RemoteError;
@@ -129,8 +130,14 @@ impl Failure {
                 text.push_str(&format!("Details are in `{}`\n", file.display()));
             }
         }
+<<<<<<< HEAD
         let found = [disk_full_hint, device_hint].map(|hint| hint(self.error.as_ref()));
         for hint in self.hints.iter().chain(found.iter().flatten()) {
+=======
+        let found = failure_hint::hint(self.error.as_ref()).filter(|_| self.hints.is_empty());
+        let own = self.hints.iter().chain(&found);
+        for hint in own.chain(&disk_full_hint(self.error.as_ref())) {
+>>>>>>> 567f4f4 (models: what is named in place of a model's folder is recognised, and hints say what to do)
             text.push_str(&format!("Hint: {hint}\n"));
         }
         text

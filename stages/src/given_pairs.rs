@@ -89,6 +89,7 @@ impl GivenPairs {
         self.check_output()?;
         let total = self.count()?;
         let loaded = LoadedModel::load(&self.model, None, self.device, Dtype::F32)?;
+        loaded.notices.iter().for_each(|notice| progress.message(notice));
         let scorer = ForwardScorer::new(&loaded.model.scheduler_config, &ForwardScoreSettings::default())
             .map_err(StageError::configuration)?;
         let mut job = Job {

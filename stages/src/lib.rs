@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 
 pub mod adapter_file;
+pub mod adapter_place;
 pub mod adapter_tools;
 mod candidate_index;
 pub mod columns;
@@ -9,6 +10,7 @@ pub mod device_check;
 pub mod draws;
 pub mod evaluate;
 pub mod evaluation;
+pub mod failure_hint;
 pub mod finetune;
 pub mod generate;
 pub mod given_pairs;

@@ -18,6 +18,8 @@ pub(crate) struct LoadedModel {
     pub(crate) device: Device,
     /// The device as options name it.
     pub(crate) device_name: String,
+    /// What the user should know of the model.
+    pub(crate) notices: Vec<String>,
 }
 
 /// A device that cannot compute in the format asked for.
@@ -64,6 +66,7 @@ impl LoadedModel {
             model,
             device,
             device_name,
+            notices: directory.notices(),
         })
     }
 

@@ -84,7 +84,7 @@ impl ModelSource {
             return Ok(BTreeMap::new());
         };
         let directory = ModelDirectory::open(path).map_err(StageError::configuration)?;
-        let files = model_files(path).map_err(StageError::configuration)?;
+        let files = model_files(directory.path()).map_err(StageError::configuration)?;
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let digest = digests.digest("model/1", &files, &mut || model_digest(&directory))?;
         Ok(BTreeMap::from([("model".to_owned(), digest)]))
@@ -148,6 +148,10 @@ impl OpenModel {
         device: &Device,
         dtype: Dtype,
     ) -> Result<DiffusionModel, StageError> {
+        let notices = self.directory.notices();
+        notices
+            .iter()
+            .for_each(|notice| context.progress().message(notice));
         let mut model = self
             .directory
             .load(device, float_dtype(dtype))

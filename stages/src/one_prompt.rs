@@ -113,6 +113,7 @@ impl OnePrompt {
     pub fn generate(&self, progress: &dyn Progress, cancelled: &AtomicBool) -> Result<Generated, StageError> {
         self.check_folder()?;
         let loaded = LoadedModel::load(&self.model, self.adapter.as_ref(), self.device, self.dtype)?;
+        loaded.notices.iter().for_each(|notice| progress.message(notice));
         let shape = latent_shape(
             &loaded.model.unet_config,
             &loaded.model.vae_config,

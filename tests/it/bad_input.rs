@@ -77,10 +77,7 @@ fn a_model_that_is_not_whole_is_named_with_what_it_lacks() {
     spoiled(&place, "bare", WEIGHTS, |_| ());
     fs::remove_file(place.path().join("bare").join(WEIGHTS)).unwrap();
     for (model, text) in [
-        (
-            "none",
-            "`none` is not a model folder: it has no `model_index.json`",
-        ),
+        ("none", "Model `none` does not exist"),
         ("bare", "No `diffusion_pytorch_model.safetensors`"),
         (
             "cut",

@@ -144,14 +144,14 @@ fn mistakes_are_named_and_exit_with_2() {
     );
     refused(
         &["--adapter", "none.safetensors:0.5"],
-        "Cannot read `none.safetensors`",
+        "Adapter `none.safetensors` does not exist",
     );
     refused(&["-n", "0"], "0");
     let bare = ["generate", "--model", "none", "--prompt", "", "--out", "out"];
     let missing = run_real(folder, &bare);
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
     assert!(
-        missing.stderr.contains("`none` is not a model folder"),
+        missing.stderr.contains("Model `none` does not exist"),
         "{}",
         missing.stderr
     );

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, FloatDType};
 
 use super::component::{fill, open_weights};
-use super::index::{Index, read_component, read_scheduler};
+use super::index::{Index, read_component, read_config};
+use super::place::locate;
 use super::text::{self, TextComponent};
 use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
 use crate::clip::{ClipTextConfig, ClipTextModel};
@@ -43,13 +44,21 @@ pub struct ModelDirectory {
 }
 
 impl ModelDirectory {
-    /// Opens and checks a model folder.
+    /// Opens and checks a model folder, or the one snapshot in the folder of a model in a hub's cache.
     ///
     /// # Errors
     /// When the folder is not a model, a file is missing or malformed, a class or setting is not
     /// supported, or components do not fit each other.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         Self::open_variant(path, None)
+    }
+
+    /// The folder with the model that a name stands for: itself, or the one snapshot in a hub's cache.
+    ///
+    /// # Errors
+    /// When there is no model, with what is there instead.
+    pub fn locate(path: &Path) -> Result<PathBuf, ModelError> {
+        Ok(locate(path)?)
     }
 
     /// Opens a model folder and takes a variant of its weights, such as `fp16`, where a component
@@ -60,6 +69,7 @@ impl ModelDirectory {
     /// # Errors
     /// As [`Self::open`], and when no component has the variant.
     pub fn open_variant(path: &Path, variant: Option<&str>) -> Result<Self, ModelError> {
+        let path = &*Self::locate(path)?;
         let index = Index::read(path)?;
         let vae_path = path.join("vae/config.json");
         let vae_config: AutoencoderConfig = read_component(path, "vae", &["AutoencoderKL"])?;
@@ -81,7 +91,7 @@ impl ModelDirectory {
             unet_config: read_component(path, "unet", &["UNet2DConditionModel"])?,
             vae_config,
             scheduler_config: match (
-                read_scheduler(&path.join("scheduler/scheduler_config.json"))?,
+                read_config::<SchedulerConfig>(&path.join("scheduler/scheduler_config.json"))?,
                 second,
             ) {
                 (config, true) => config,
@@ -120,7 +130,7 @@ impl ModelDirectory {
             .chain(texts.map(|text| &text.weights))
     }
 
-    /// The folder.
+    /// The folder that holds the model, which may be a snapshot inside the one that was named.
     pub fn path(&self) -> &Path {
         &self.path
     }

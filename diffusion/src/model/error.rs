@@ -1,8 +1,11 @@
 //! What can be wrong with a model folder.
 
+use std::error::Error;
 use std::path::PathBuf;
 
+use super::PlaceError;
 use crate::clip::ClipTextConfigError;
+use crate::input_file::InputFileError;
 use crate::tokenizer::TokenizerError;
 use crate::vae::AutoencoderConfigError;
 use crate::weights::WeightsError;
@@ -10,20 +13,12 @@ use crate::weights::WeightsError;
 /// A failure to open, load, use or write a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The folder holds no model.
-    #[error("`{}` is not a model folder: it has no `model_index.json`", path.display())]
-    NotAModel {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file could not be read.
-    #[error("Cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
+    /// What was named is no folder of a model.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A file of the model cannot be read.
+    #[error(transparent)]
+    File(#[from] InputFileError),
     /// A file or folder could not be written.
     #[error("Cannot write `{}`", path.display())]
     Write {
@@ -38,13 +33,13 @@ pub enum ModelError {
         /// The folder.
         path: PathBuf,
     },
-    /// A configuration is malformed or holds a setting that is not supported.
+    /// A configuration holds a setting that is not supported.
     #[error("Cannot use `{}`", path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// The parser's reason.
-        source: serde_json::Error,
+        /// The setting and its value.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The index lacks a component.
     #[error("`{}` lists no `{component}`", path.display())]
@@ -55,13 +50,13 @@ pub enum ModelError {
         component: &'static str,
     },
     /// The model or a component is of a class that is not supported.
-    #[error("`{}` says `{component}` is a `{found}`, which is not supported; supported: {expected}", path.display())]
+    #[error("`{}` says `{component}` is {found}, which is not supported; supported: {expected}", path.display())]
     Class {
         /// The index.
         path: PathBuf,
         /// The component, or `_class_name` for the model itself.
         component: &'static str,
-        /// The class found.
+        /// The class found, in backticks, or `nothing`.
         found: String,
         /// The classes supported.
         expected: String,
@@ -145,4 +140,17 @@ pub enum ModelError {
         /// The reason.
         source: WeightsError,
     },
+}
+
+impl ModelError {
+    /// What to do, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Place(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Tokenizer { source } => source.hint(),
+            Self::Weights { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
 }

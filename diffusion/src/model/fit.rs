@@ -20,6 +20,16 @@ impl ModelDirectory {
         self.check_second()
     }
 
+    /// What is odd about the model and may be a mistake, for the user to know; it can be loaded nevertheless.
+    ///
+    /// A text encoder may have more rows of embeddings than its tokenizer knows tokens, as transformers allows: trainers
+    /// pad the rows to a multiple of 8, 64 or 128 for speed. Others were trained for tokens whose files are missing.
+    pub fn notices(&self) -> Vec<String> {
+        let second = self.second.as_ref();
+        let texts = std::iter::once(&self.text).chain(second);
+        texts.filter_map(unused_rows).collect()
+    }
+
     /// The denoiser reads as many features per token as text encoders write.
     fn check_context(&self) -> Result<(), ModelError> {
         let first = self.text.config.hidden_size;
@@ -105,4 +115,18 @@ impl ModelDirectory {
             reason,
         }
     }
+}
+
+fn unused_rows(text: &TextComponent) -> Option<String> {
+    let (rows, ids) = (text.config.vocab_size, text.tokenizer.vocabulary_size());
+    let padded = [8, 64, 128]
+        .iter()
+        .any(|multiple| rows == ids.next_multiple_of(*multiple));
+    let unused = rows.checked_sub(ids).filter(|unused| *unused > 0 && !padded)?;
+    let (encoder, tokenizer) = (text.folders.encoder, text.folders.tokenizer);
+    let were = if unused == 1 { "row is" } else { "rows are" };
+    Some(format!(
+        "`{encoder}` has {rows} rows of embeddings, but `{tokenizer}` knows {ids} tokens: {unused} {were} never used. If \
+         tokens were trained, files of the tokenizer are missing, such as `added_tokens.json`"
+    ))
 }

@@ -1,12 +1,13 @@
 //! The list of a model's components, `model_index.json`.
 
+use std::error::Error;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::ModelError;
-use crate::scheduler::SchedulerConfig;
+use crate::config_fields::{ConfigFields, DIFFUSERS};
+use crate::input_file::read_object;
 
 const ONE_ENCODER: &str = "StableDiffusionPipeline";
 const TWO_ENCODERS: &str = "StableDiffusionXLPipeline";
@@ -26,18 +27,14 @@ impl Index {
     /// Reads the index and checks that the model can be loaded.
     pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("model_index.json");
-        if !path.exists() {
-            return Err(ModelError::NotAModel {
-                path: folder.to_owned(),
-            });
-        }
-        let fields: Map<String, Value> = read_json(&path)?;
+        let fields = read_object(&path)?;
         check_class(
             &path,
             "_class_name",
             fields.get("_class_name"),
             &[ONE_ENCODER, TWO_ENCODERS],
         )?;
+        check_rest(&path, &fields)?;
         let text = |field: &str| fields.get(field).and_then(Value::as_str).unwrap_or_default();
         let index = Self {
             class: text("_class_name").to_owned(),
@@ -86,17 +83,51 @@ fn check_class(
     found: Option<&Value>,
     expected: &[&'static str],
 ) -> Result<(), ModelError> {
-    let found = found.and_then(Value::as_str).unwrap_or("null");
-    if expected.contains(&found) {
+    if found
+        .and_then(Value::as_str)
+        .is_some_and(|found| expected.contains(&found))
+    {
         return Ok(());
     }
     let names: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
     Err(ModelError::Class {
         path: path.to_owned(),
         component,
-        found: found.to_owned(),
+        found: match found {
+            None => "nothing".to_owned(),
+            Some(Value::String(name)) => format!("`{name}`"),
+            Some(other) => format!("`{other}`"),
+        },
         expected: names.join(", "),
     })
+}
+
+/// Entries beside the components that images are made with; pipelines drop all others.
+const WITHOUT_PART: [&str; 7] = [
+    "add_watermarker",
+    "feature_extractor",
+    "force_zeros_for_empty_prompt",
+    "image_encoder",
+    "is_unet_version_less_0_9_0",
+    "requires_safety_checker",
+    "safety_checker",
+];
+
+/// Checks that nothing else is listed that would change the images.
+fn check_rest(path: &Path, fields: &Map<String, Value>) -> Result<(), ModelError> {
+    let mut rest = ConfigFields::new(fields.clone(), DIFFUSERS);
+    let components = [
+        "scheduler",
+        "text_encoder",
+        "text_encoder_2",
+        "tokenizer",
+        "tokenizer_2",
+        "unet",
+        "vae",
+    ];
+    rest.ignore(&components);
+    rest.ignore(&WITHOUT_PART);
+    rest.finish().map_err(|source| unusable(path, source))
 }
 
 /// The index of a model that is written, with the second text encoder's
@@ -128,57 +159,40 @@ pub(super) fn describe(scheduler: &str, text_encoder: &str, second: Option<bool>
     index
 }
 
-/// Reads a JSON file.
+/// Reads a configuration.
 ///
 /// # Errors
-/// When it cannot be read, or is no JSON object of the fields asked for.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
-    let text = read(path)?;
-    fields(path, &text)?;
-    parse(path, &text)
+/// When it cannot be read, or asks for what is not supported.
+pub(super) fn read_config<T>(path: &Path) -> Result<T, ModelError>
+where
+    T: TryFrom<Map<String, Value>>,
+    T::Error: Error + Send + Sync + 'static,
+{
+    T::try_from(read_object(path)?).map_err(|source| unusable(path, source))
 }
 
 /// Reads the configuration of a component that is of one of some classes, where it names one.
-pub(super) fn read_component<T: DeserializeOwned>(
+pub(super) fn read_component<T>(
     folder: &Path,
     component: &'static str,
     classes: &[&'static str],
-) -> Result<T, ModelError> {
+) -> Result<T, ModelError>
+where
+    T: TryFrom<Map<String, Value>>,
+    T::Error: Error + Send + Sync + 'static,
+{
     let path = folder.join(component).join("config.json");
-    let text = read(&path)?;
-    let fields = fields(&path, &text)?;
+    let fields = read_object(&path)?;
     let class = fields.get("_class_name");
     if class.is_some_and(|class| !class.is_null()) {
         check_class(&path, component, class, classes)?;
     }
-    parse(&path, &text)
+    T::try_from(fields).map_err(|source| unusable(&path, source))
 }
 
-/// The fields by name: a list would be taken for the fields in their order.
-fn fields(path: &Path, text: &[u8]) -> Result<Map<String, Value>, ModelError> {
-    parse(path, text)
-}
-
-fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, ModelError> {
-    serde_json::from_slice(text).map_err(|source| ModelError::Config {
+fn unusable(path: &Path, source: impl Error + Send + Sync + 'static) -> ModelError {
+    ModelError::Config {
         path: path.to_owned(),
-        source,
-    })
-}
-
-/// Reads a scheduler file, in which diffusers writes infinities.
-pub(super) fn read_scheduler(path: &Path) -> Result<SchedulerConfig, ModelError> {
-    let text = read(path)?;
-    let text = String::from_utf8_lossy(&text);
-    SchedulerConfig::from_json(&text).map_err(|source| ModelError::Config {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
-    std::fs::read(path).map_err(|source| ModelError::Read {
-        path: path.to_owned(),
-        source,
-    })
+        source: Box::new(source),
+    }
 }

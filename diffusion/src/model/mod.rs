@@ -11,6 +11,8 @@ mod fit;
 #[cfg(test)]
 mod gradient_tests;
 mod index;
+mod place;
+mod place_message;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,6 +25,7 @@ pub use digests::ModelDigests;
 pub use directory::ModelDirectory;
 pub use encode::EncodedPrompts;
 pub use error::ModelError;
+pub use place::PlaceError;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
 use crate::conditioning::ImageSize;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, FloatDType};
 
 use super::ModelError;
 use super::component::{fill, open_weights};
-use super::index::read_json;
+use super::index::read_config;
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
 use crate::tokenizer::Tokenizer;
 use crate::weights::WeightsFolder;
@@ -47,7 +47,7 @@ impl TextComponent {
         variant: Option<&str>,
     ) -> Result<Self, ModelError> {
         let path = model.join(folders.encoder).join("config.json");
-        let config: ClipTextConfig = read_json(&path)?;
+        let config: ClipTextConfig = read_config(&path)?;
         config.validate().map_err(|source| ModelError::TextModel {
             path: path.clone(),
             source,

@@ -160,7 +160,7 @@ fn text_model(config: &ClipTextConfig, device: &Device) -> Result<ClipTextModel,
 fn understood<T: DeserializeOwned>(component: &'static str, config: Value) -> Result<T, ModelError> {
     serde_json::from_value(config).map_err(|source| ModelError::Config {
         path: component.into(),
-        source,
+        source: source.into(),
     })
 }
 

@@ -7,7 +7,7 @@ fn broken_models_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model");
     let open = || ModelDirectory::open(&path).map(|_| ()).unwrap_err();
-    assert!(matches!(open(), ModelError::NotAModel { .. }));
+    assert!(matches!(open(), ModelError::Place(PlaceError::Missing { .. })));
     tiny(folder.path()).write(&path, None).unwrap();
     let edit = |file: &str, from: &str, to: &str| {
         let file = path.join(file);
@@ -24,7 +24,7 @@ fn broken_models_are_named() {
         assert_eq!(
             error,
             format!(
-                "`{}` says `_class_name` is a `{other}`, which is not supported; supported: \
+                "`{}` says `_class_name` is `{other}`, which is not supported; supported: \
                  `StableDiffusionPipeline`, `StableDiffusionXLPipeline`",
                 index.display()
             )
@@ -237,4 +237,44 @@ fn components_that_do_not_go_together_are_named() {
         edit("model_index.json", "\"text_encoder_2\"", "\"text_encoder_3\"")
             .contains("lists no `text_encoder_2`")
     );
+}
+
+/// A token that was trained without its tokenizer's files is told; rows that only pad are not.
+#[test]
+fn rows_that_no_token_uses_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    tiny(folder.path()).write(&path, None).unwrap();
+    let file = path.join("text_encoder/model.safetensors");
+    let name = "text_model.embeddings.token_embedding.weight";
+    let tensors = crate::weights::SafetensorsFile::open(&file)
+        .unwrap()
+        .read_all()
+        .unwrap();
+    let config = std::fs::read_to_string(path.join("text_encoder/config.json")).unwrap();
+    let rows = tensors[name].shape[0];
+    let with_rows = |count: usize| {
+        let mut tensors = tensors.clone();
+        let tensor = tensors.get_mut(name).unwrap();
+        let width = tensor.data.len() / rows;
+        tensor.data.resize(count * width, 0);
+        tensor.shape[0] = count;
+        crate::weights::write_safetensors(&file, &tensors, None).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        config["vocab_size"] = serde_json::json!(count);
+        std::fs::write(path.join("text_encoder/config.json"), config.to_string()).unwrap();
+        ModelDirectory::open(&path).unwrap().notices()
+    };
+    assert!(with_rows(rows).is_empty());
+    for multiple in [8, 64, 128] {
+        assert!(with_rows(rows.next_multiple_of(multiple)).is_empty());
+    }
+    let unused = rows.next_multiple_of(128) + 1;
+    let [notice] = with_rows(unused).try_into().unwrap();
+    assert!(notice.starts_with(&format!(
+        "`text_encoder` has {unused} rows of embeddings, but `tokenizer` knows {rows}"
+    )));
+    let added = serde_json::json!({ "<cat>": unused - 1 });
+    std::fs::write(path.join("tokenizer/added_tokens.json"), added.to_string()).unwrap();
+    assert!(ModelDirectory::open(&path).unwrap().notices().is_empty());
 }

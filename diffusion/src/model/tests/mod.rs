@@ -2,6 +2,7 @@ mod architectures;
 mod errors;
 mod mutations;
 mod pipelines;
+mod places;
 mod precision;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,120 @@
+//! What to do about an error that speaks of the files of models and adapters.
+
+use std::error::Error;
+use std::path::Path;
+
+use mitune_diffusion::adapter::AdapterError;
+use mitune_diffusion::input_file::{InputFileError, is_there};
+use mitune_diffusion::model::{ModelError, PlaceError};
+use mitune_diffusion::tokenizer::TokenizerError;
+use mitune_diffusion::weights::WeightsError;
+
+use crate::adapter_file::AdapterFileError;
+use crate::adapter_place::AdapterPlaceError;
+use crate::stage_error::StageError;
+use crate::suggestion::closest;
+
+/// Looks through an error and its causes for one whose remedy is known.
+pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(StageError::Configuration(inner) | StageError::Failed(inner)) = error.downcast_ref() {
+            return hint(inner.as_ref());
+        }
+        if let Some(found) = own_hint(error) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<ModelError>() {
+        let missing = match error {
+            ModelError::Place(PlaceError::Missing { path }) => Some(path),
+            _ => None,
+        };
+        return error.hint().or_else(|| nearest(missing?));
+    }
+    if let Some(error) = error.downcast_ref::<AdapterFileError>() {
+        let missing = match error {
+            AdapterFileError::Place(AdapterPlaceError::Missing { path }) => Some(path),
+            _ => None,
+        };
+        return error.hint().or_else(|| nearest(missing?));
+    }
+    let hints = [
+        error.downcast_ref::<AdapterError>().map(AdapterError::hint),
+        error.downcast_ref::<WeightsError>().map(WeightsError::hint),
+        error.downcast_ref::<TokenizerError>().map(TokenizerError::hint),
+        error.downcast_ref::<InputFileError>().map(InputFileError::hint),
+    ];
+    hints.into_iter().flatten().flatten().next()
+}
+
+/// What is there of a path that is not: a name like the one that is missing, or how far the path leads.
+fn nearest(path: &Path) -> Option<String> {
+    let there = path
+        .ancestors()
+        .skip(1)
+        .find(|above| above.as_os_str().is_empty() || is_there(above))?;
+    let missing = path.strip_prefix(there).ok()?.components().next()?;
+    let missing = missing.as_os_str().to_string_lossy();
+    let folder = match there.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => there,
+    };
+    let entries = std::fs::read_dir(folder).ok()?;
+    let names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    match closest(&missing, names.iter().map(String::as_str)) {
+        Some(name) => Some(format!("Did you mean `{}`?", there.join(name).display())),
+        None => Some(format!("`{}` is there, but has no `{missing}`", folder.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mitune_diffusion::model::ModelDirectory;
+
+    use super::*;
+
+    #[test]
+    fn missing_models_are_looked_for_nearby() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("models/shapes")).unwrap();
+        let of = |name: &str| {
+            let error = ModelDirectory::open(&folder.path().join(name)).unwrap_err();
+            hint(&StageError::configuration(error))
+        };
+        let place = folder.path().display();
+        assert_eq!(
+            of("models/shapse"),
+            Some(format!("Did you mean `{place}/models/shapes`?"))
+        );
+        assert_eq!(of("modles"), Some(format!("Did you mean `{place}/models`?")));
+        assert_eq!(
+            of("models/x"),
+            Some(format!("`{place}/models` is there, but has no `x`"))
+        );
+        let hub = of("some-owner/some-model.v1").unwrap();
+        assert!(
+            hub.contains("`some-owner/some-model.v1`") && hub.contains("nothing is downloaded"),
+            "{hub}"
+        );
+        assert_eq!(hint(&StageError::configuration("other")), None);
+    }
+
+    #[test]
+    fn remedies_are_found_behind_other_causes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
+        let file: crate::adapter_file::AdapterFile = path.to_str().unwrap().parse().unwrap();
+        let error = StageError::configuration(file.read().unwrap_err());
+        assert!(hint(&error).unwrap().contains("git lfs pull"));
+    }
+}
