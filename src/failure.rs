@@ -130,14 +130,9 @@ impl Failure {
                 text.push_str(&format!("Details are in `{}`\n", file.display()));
             }
         }
-<<<<<<< HEAD
         let found = [disk_full_hint, device_hint].map(|hint| hint(self.error.as_ref()));
-        for hint in self.hints.iter().chain(found.iter().flatten()) {
-=======
-        let found = failure_hint::hint(self.error.as_ref()).filter(|_| self.hints.is_empty());
-        let own = self.hints.iter().chain(&found);
-        for hint in own.chain(&disk_full_hint(self.error.as_ref())) {
->>>>>>> 567f4f4 (models: what is named in place of a model's folder is recognised, and hints say what to do)
+        let of_files = failure_hint::hint(self.error.as_ref()).filter(|_| self.hints.is_empty());
+        for hint in self.hints.iter().chain(&of_files).chain(found.iter().flatten()) {
             text.push_str(&format!("Hint: {hint}\n"));
         }
         text
