@@ -1,7 +1,7 @@
 //! The edge where errors become messages and exit codes.
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io;
 
 use mitune_stages::failure_hint;
 use mitune_stages::stage::StageError;
@@ -13,6 +13,7 @@ use crate::device_hint::{device_hint, memory_ended};
 use crate::engine::EngineError;
 use crate::panic_report;
 use crate::pipeline::PipelineError;
+use crate::ui::remark;
 
 /// Why a command ends without having done its work.
 #[derive(Debug)]
@@ -90,10 +91,10 @@ impl Failure {
 
     /// Writes the error, its causes and what to do to standard error.
     pub(crate) fn report(&self) {
-        // There is no one left to tell if standard error is gone.
-        let _ = io::stderr()
-            .lock()
-            .write_all(printable(&self.message()).as_bytes());
+        let message = self.message();
+        if !message.is_empty() {
+            remark(message.trim_end_matches('\n'));
+        }
     }
 
     fn message(&self) -> String {
@@ -254,19 +255,6 @@ impl From<serde_json::Error> for Failure {
             Self::bug(error)
         }
     }
-}
-
-/// Spells out control characters, which names in files may hold and a terminal would obey.
-pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' | '\t' => printable.push(character),
-            control if control.is_control() => printable.extend(control.escape_default()),
-            character => printable.push(character),
-        }
-    }
-    printable
 }
 
 #[cfg(test)]

@@ -10,21 +10,25 @@ use crate::device_hint::memory_ended;
 use crate::failure::Failure;
 use crate::pipeline::StageKinds;
 use crate::session::Session;
+use crate::ui::{is_obeyed, print_usage};
 use crate::{commands, file_size_limit, panic_report};
 
 /// Runs the program and returns its exit code.
 ///
 /// 0: done. 1: something failed. 2: wrong usage or configuration. 130 and 143: stopped by Ctrl-C or SIGTERM.
 pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageKinds) -> u8 {
+    // First of all, so that no panic is printed raw.
+    panic_report::install();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let control = |argument: &OsString| argument.to_string_lossy().chars().any(is_obeyed);
+    let obeyed = arguments.iter().any(control);
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nothing can be told to a user whose terminal is gone.
-            let _ = error.print();
+            print_usage(&error, obeyed);
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    panic_report::install();
     file_size_limit::fail_writes();
     let session = Session::new(&arguments, kinds);
     let result = catch_unwind(std::panic::AssertUnwindSafe(|| {

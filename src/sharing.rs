@@ -1,6 +1,5 @@
 //! What the program shares results with: the user's key and the remotes of the store.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,6 +79,5 @@ pub(crate) fn attach(store: &Store) -> Result<(), Failure> {
 }
 
 fn warn(text: &str) {
-    // A warning that nobody can read must not stop the work.
-    let _ = writeln!(std::io::stderr().lock(), "Warning: {text}");
+    crate::ui::remark(format!("Warning: {text}"));
 }

@@ -1,14 +1,14 @@
 //! The progress of a run on standard error: bars on a terminal, plain lines elsewhere.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mitune_stages::stage::{Progress, Work};
 use mitune_store::RunId;
 
+use super::bar::Bar;
 use super::counter::Counter;
+use super::output::{remark, shows_bars};
 use super::readable::{duration, number};
 use crate::engine::{Cause, Explanation, Observer, Outcome};
 use crate::pipeline::{Pipeline, PipelineStage};
@@ -33,15 +33,13 @@ struct State {
     shard: String,
     metric: String,
     waiting: String,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     line: Instant,
 }
 
 impl RunDisplay {
     /// Chooses bars if standard error is a terminal and `NO_COLOR` is not set.
     pub(crate) fn new() -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let state = State {
             stages: 0,
             label: String::new(),
@@ -54,7 +52,7 @@ impl RunDisplay {
             line: Instant::now(),
         };
         Self {
-            bars: io::stderr().is_terminal() && !plain,
+            bars: shows_bars(),
             state: Mutex::new(state),
         }
     }
@@ -78,13 +76,7 @@ impl State {
         (self.counter, self.line) = (None, Instant::now());
         (self.shard, self.metric, self.waiting) = Default::default();
         if bars {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            let template = "{spinner} {prefix} {bar:24} {pos}/{len} {msg}";
-            bar.set_style(
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-            );
-            bar.set_prefix(self.label.clone());
-            bar.enable_steady_tick(Duration::from_millis(200));
+            let bar = Bar::start("{spinner} {prefix} {bar:24} {pos}/{len} {msg}", &self.label);
             self.bar = Some(bar);
         } else {
             self.say(&self.label);
@@ -94,9 +86,8 @@ impl State {
     /// Writes a line that stays.
     fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            // Progress that nobody can read must not stop the work.
-            None => drop(writeln!(io::stderr().lock(), "{text}")),
+            Some(bar) => bar.say(text),
+            None => remark(text),
         }
     }
 
@@ -124,9 +115,8 @@ impl State {
     fn show_count(&mut self) {
         let Some(counter) = &self.counter else { return };
         if let Some(bar) = &self.bar {
-            bar.set_length(counter.total());
-            bar.set_position(counter.done());
-            bar.set_message(format!("{}{}", counter.speed(), self.remarks()));
+            let beside = format!("{}{}", counter.speed(), self.remarks());
+            bar.show(counter.done(), counter.total(), &beside);
         } else if self.line.elapsed() >= LINE_INTERVAL {
             self.say(&format!(
                 "{}: {}{}",
@@ -160,9 +150,7 @@ impl Observer for RunDisplay {
 
     fn stage_finished(&self, _: usize, _: &PipelineStage, outcome: Outcome, time: Duration) {
         self.change(|state| {
-            if let Some(bar) = state.bar.take() {
-                bar.finish_and_clear();
-            }
+            drop(state.bar.take());
             if outcome == Outcome::Reused {
                 state.reused += 1;
                 return;
@@ -205,9 +193,7 @@ fn reasons(explanation: &Explanation) -> Vec<String> {
 impl Drop for RunDisplay {
     fn drop(&mut self) {
         self.change(|state| {
-            if let Some(bar) = state.bar.take() {
-                bar.finish_and_clear();
-            }
+            drop(state.bar.take());
             state.flush_reused();
         });
     }
@@ -252,7 +238,7 @@ impl Progress for RunDisplay {
             state.waiting = waiting;
             match (&state.bar, holder) {
                 // A stage that waits from its beginning has nothing to count.
-                (Some(bar), _) if state.counter.is_none() => bar.set_message(state.waiting.clone()),
+                (Some(bar), _) if state.counter.is_none() => bar.remark(&state.waiting),
                 (None, Some(_)) => state.say(&format!("{}: {}", state.label, state.waiting)),
                 _ => state.show_count(),
             }

@@ -1,12 +1,12 @@
 //! The progress of a transfer on standard error: a bar on a terminal, plain lines elsewhere.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mitune_store::remote::TransferObserver;
 
+use super::bar::Bar;
+use super::output::{remark, shows_bars};
 use super::readable::{bytes, duration};
 
 /// How often a plain line tells the count.
@@ -15,7 +15,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Shows a transfer on standard error.
 pub(crate) struct TransferDisplay {
     action: String,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     state: Mutex<State>,
 }
 
@@ -31,18 +31,9 @@ struct State {
 impl TransferDisplay {
     /// Chooses a bar if standard error is a terminal and `NO_COLOR` is not set.
     pub(crate) fn new(action: &str) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let bar = (io::stderr().is_terminal() && !plain).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            let template =
-                "{spinner} {prefix} {bar:24} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left {msg}";
-            let style = ProgressStyle::with_template(template);
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(action.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
+        let template =
+            "{spinner} {prefix} {bar:24} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left {msg}";
+        let bar = shows_bars().then(|| Bar::start(template, action));
         let now = Instant::now();
         Self {
             action: action.to_owned(),
@@ -62,9 +53,8 @@ impl TransferDisplay {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
         if let Some(bar) = &self.bar {
-            bar.set_length(state.planned_bytes);
-            bar.set_position(state.bytes);
-            bar.set_message(format!("{}/{} files", state.objects, state.planned_objects));
+            let files = format!("{}/{} files", state.objects, state.planned_objects);
+            bar.show(state.bytes, state.planned_bytes, &files);
         } else if state.line.elapsed() >= LINE_INTERVAL {
             state.line = Instant::now();
             self.say(&format!("{}: {}", self.action, state.describe()));
@@ -73,9 +63,8 @@ impl TransferDisplay {
 
     fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            // Progress that nobody can read must not stop the work.
-            None => drop(writeln!(io::stderr().lock(), "{text}")),
+            Some(bar) => bar.say(text),
+            None => remark(text),
         }
     }
 }
@@ -119,9 +108,7 @@ impl TransferObserver for TransferDisplay {
 
 impl Drop for TransferDisplay {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        drop(self.bar.take());
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.bytes > 0 {
             let time = state.started.elapsed();
