@@ -29,9 +29,11 @@ impl Node {
     }
 
     fn integer(&self, minimum: i128, maximum: i128) -> Result<i128, DocumentError> {
-        match self.tree {
-            Tree::Integer(value) if (minimum..=maximum).contains(&value) => Ok(value),
-            Tree::Integer(_) => Err(self.wrong(&format!("a whole number from {minimum} to {maximum}"))),
+        let out_of_range = || Err(self.wrong(&format!("a whole number from {minimum} to {maximum}")));
+        match &self.tree {
+            Tree::Integer(number) if (minimum..=maximum).contains(&number.value) => Ok(number.value),
+            Tree::Integer(_) => out_of_range(),
+            Tree::Float(number) if number.is_written_whole() => out_of_range(),
             _ => Err(self.wrong("a whole number")),
         }
     }
@@ -70,13 +72,13 @@ impl<'de> Deserializer<'de> for &'de Node {
         match &self.tree {
             Tree::Null => visitor.visit_unit().map_err(self.here()),
             Tree::Bool(value) => visitor.visit_bool(*value).map_err(self.here()),
-            Tree::Integer(value) => match (i64::try_from(*value), u64::try_from(*value)) {
+            Tree::Integer(number) => match (i64::try_from(number.value), u64::try_from(number.value)) {
                 (Ok(value), _) => visitor.visit_i64(value),
                 (_, Ok(value)) => visitor.visit_u64(value),
-                _ => visitor.visit_i128(*value),
+                _ => visitor.visit_i128(number.value),
             }
             .map_err(self.here()),
-            Tree::Float(value) => visitor.visit_f64(*value).map_err(self.here()),
+            Tree::Float(number) => visitor.visit_f64(number.value).map_err(self.here()),
             Tree::Text(value) => visitor.visit_borrowed_str(value).map_err(self.here()),
             Tree::List(_) => self.deserialize_seq(visitor),
             Tree::Map(_) => self.deserialize_map(visitor),
@@ -106,9 +108,9 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DocumentError> {
-        let value = match self.tree {
-            Tree::Float(value) => value,
-            Tree::Integer(value) => value as f64,
+        let value = match &self.tree {
+            Tree::Float(number) => number.value,
+            Tree::Integer(number) => number.value as f64,
             _ => return Err(self.wrong("a number")),
         };
         visitor.visit_f64(value).map_err(self.here())

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Error, Spanned};
+use serde_saphyr::Spanned;
 
 use super::error::{DocumentError, Problem};
 use super::node::{Entry, Mark, Node, Tree};
+use super::syntax;
+use super::written::remember_spellings;
 
 /// Reads a YAML document.
 ///
@@ -26,39 +28,13 @@ pub fn load(text: &str) -> Result<Node, DocumentError> {
         DocumentError::new(
             mark,
             Problem::Syntax {
-                message: syntax_message(error),
+                message: syntax::message(error),
             },
         )
     })?;
-    Ok(node(spanned))
-}
-
-/// Returns the message of the parser in the words of this program, without the position that it appends.
-fn syntax_message(error: &Error) -> String {
-    let text = match error {
-        Error::DuplicateMappingKey { key, .. } => {
-            return format!(
-                "Key `{}` stands here a second time",
-                key.as_deref().unwrap_or("null")
-            );
-        }
-        Error::NonFiniteFloat { value, .. } => return format!("`{value}` is not a finite number"),
-        other => other.to_string(),
-    };
-    let mut message = text.lines().next().unwrap_or_default().to_owned();
-    if let Some(at) = error.location() {
-        for comma in [", ", " "] {
-            message = message.replace(
-                &format!(" at line {}{comma}column {}", at.line(), at.column()),
-                "",
-            );
-        }
-    }
-    let message = message.trim_start_matches("error:").trim();
-    let mut letters = message.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    let mut root = node(spanned);
+    remember_spellings(&mut root, text);
+    Ok(root)
 }
 
 fn node(spanned: Spanned<Tree>) -> Node {
@@ -100,19 +76,19 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Tree, E> {
-        Ok(Tree::Integer(value.into()))
+        Ok(Tree::Integer(i128::from(value).into()))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Tree, E> {
-        Ok(Tree::Integer(value.into()))
+        Ok(Tree::Integer(i128::from(value).into()))
     }
 
     fn visit_i128<E: de::Error>(self, value: i128) -> Result<Tree, E> {
-        Ok(Tree::Integer(value))
+        Ok(Tree::Integer(value.into()))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Float(value))
+        Ok(Tree::Float(value.into()))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Tree, E> {
@@ -157,8 +133,8 @@ mod tests {
         assert_eq!(
             trees,
             [
-                Tree::Integer(1),
-                Tree::Float(1e-4),
+                Tree::Integer(1.into()),
+                Tree::Float(1e-4.into()),
                 Tree::Bool(true),
                 Tree::Text("7".into()),
                 Tree::Null
@@ -179,7 +155,7 @@ mod tests {
         assert_eq!(root.mark_of(["b", "steps"]), Some(Mark { line: 2, column: 10 }));
         assert_eq!(
             root.get("c").unwrap().get("steps").unwrap().tree,
-            Tree::Integer(5)
+            Tree::Integer(5.into())
         );
     }
 

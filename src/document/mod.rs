@@ -11,6 +11,8 @@ mod load;
 mod node;
 mod set;
 mod substitute;
+mod syntax;
+mod written;
 
 pub use deserialize::deserialize;
 pub use error::{DocumentError, Problem};
@@ -19,3 +21,4 @@ pub use node::{Entry, Mark, Node, Tree};
 pub use set::{Assignment, AssignmentError};
 pub(crate) use substitute::scalar_text;
 pub use substitute::{Variables, substitute};
+pub use written::Written;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_saphyr::Location;
 
+use super::written::Written;
+
 /// A position in the file, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
@@ -45,9 +47,9 @@ pub enum Tree {
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.
-    Integer(i128),
-    /// A finite number with a fraction or exponent.
-    Float(f64),
+    Integer(Written<i128>),
+    /// A finite number with a fraction or exponent, or a whole one too large for an integer.
+    Float(Written<f64>),
     /// A text.
     Text(String),
     /// A list.

@@ -104,8 +104,8 @@ fn replace(text: &str, variables: &Variables) -> Result<Tree, String> {
 pub(crate) fn scalar_text(value: &Tree) -> Option<String> {
     match value {
         Tree::Bool(value) => Some(value.to_string()),
-        Tree::Integer(value) => Some(value.to_string()),
-        Tree::Float(value) => Some(value.to_string()),
+        Tree::Integer(value) => Some(value.value.to_string()),
+        Tree::Float(value) => Some(value.value.to_string()),
         Tree::Text(value) => Some(value.clone()),
         Tree::Null | Tree::List(_) | Tree::Map(_) => None,
     }
@@ -128,7 +128,7 @@ mod tests {
     fn variables() -> Variables {
         let mut variables = Variables::default();
         variables.insert("by", Tree::Text("mi".into()));
-        variables.insert("k", Tree::Integer(2));
+        variables.insert("k", Tree::Integer(2.into()));
         variables
     }
 
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(
             trees,
             [
-                Tree::Integer(2),
+                Tree::Integer(2.into()),
                 text("top-2-mi"),
                 text("$2"),
                 text("$5"),
