@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum, value_parser};
 use mitune_stages::adapter_file::AdapterFile;
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::one_prompt::{self, Generated, GeneratedImage, OnePrompt, SchedulerKind};
+use mitune_stages::setting_limits::MOST_TIMESTEPS;
 use mitune_stages::stage::Dtype;
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ pub(crate) struct GenerateArguments {
     pub(crate) negative: String,
 
     /// Number of images
-    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(one_prompt::MOST_IMAGES)))]
     pub(crate) count: u32,
 
     /// Seed of the noise
@@ -45,15 +46,15 @@ pub(crate) struct GenerateArguments {
     pub(crate) scheduler: Option<Scheduler>,
 
     /// Number of denoising steps
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) steps: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u32).range(1..=i64::from(MOST_TIMESTEPS)))]
+    pub(crate) steps: u32,
 
     /// Scale of classifier-free guidance
-    #[arg(long, value_name = "G", default_value_t = 7.5, allow_negative_numbers = true)]
+    #[arg(long, value_name = "G", default_value_t = 7.5, allow_negative_numbers = true, value_parser = guidance)]
     pub(crate) guidance: f64,
 
     /// Noise of ddim steps, from 0 to 1
-    #[arg(long, value_name = "E", default_value_t = 0.0)]
+    #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true, value_parser = share)]
     pub(crate) eta: f64,
 
     /// Height in pixels [default: that of the model]
@@ -79,6 +80,19 @@ pub(crate) struct GenerateArguments {
     /// Folder to write 0000.png ... and candidates.parquet into; files that are there are never overwritten
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+}
+
+fn guidance(text: &str) -> Result<f64, String> {
+    number(text, -1e6, 1e6)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1.0)
+}
+
+fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("expected a number from {least} to {most}"))
 }
 
 /// Where noise comes from.
@@ -173,7 +187,7 @@ impl GenerateArguments {
                 Scheduler::Pndm => SchedulerKind::Pndm,
                 Scheduler::DpmSolverPlusPlus2M => SchedulerKind::DpmSolverPlusPlus2M,
             }),
-            steps: self.steps,
+            steps: self.steps as usize,
             guidance: self.guidance,
             eta: self.eta,
             height: self.height,

@@ -43,6 +43,16 @@ impl Engine<'_> {
         {
             self.device.open()?;
         }
+        let check = work
+            .stage
+            .stage
+            .check_rows(&|port| input_rows(work.stage, results, port));
+        check.map_err(|source| EngineError::Setup {
+            file: work.pipeline.file.clone(),
+            mark: work.stage.mark,
+            stage: work.stage.name.to_string(),
+            source,
+        })?;
         let started = (Timestamp::now(), Instant::now());
         // Keys are made before the first stage runs, which can be hours ago; a result under the key of a file that has
         // changed since would be wrong for everybody who shares the store.

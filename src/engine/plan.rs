@@ -69,6 +69,7 @@ impl Plan {
             })?;
             let (symbol, value) = (*ingredients.key(), ingredients.preimage());
             let twin = symbols.iter().position(|other| *other == symbol);
+            check_rows(pipeline, stage, &stages)?;
             let (state, rows) = plan_stage(stage, value, symbol, &stages, store, &mut explainer)?;
             let known = !matches!(state, PlanState::Pending { .. });
             stages.push(PlannedStage {
@@ -155,6 +156,26 @@ fn plan_stage(
             (PlanState::Miss(explanation), likely.unwrap_or_default())
         }
     })
+}
+
+/// Has a stage look at the rows of those of its inputs that are computed.
+fn check_rows(
+    pipeline: &Pipeline,
+    stage: &PipelineStage,
+    stages: &[PlannedStage],
+) -> Result<(), EngineError> {
+    let rows = |port: &str| {
+        let port = stage.inputs.iter().find(|input| input.port == port)?;
+        let known = |source: &Source| stages[source.stage].record()?.outputs.get(source.output)?.rows;
+        port.sources.iter().map(known).sum()
+    };
+    let setup = |source| EngineError::Setup {
+        file: pipeline.file.clone(),
+        mark: stage.mark,
+        stage: stage.name.to_string(),
+        source,
+    };
+    stage.stage.check_rows(&rows).map_err(setup)
 }
 
 fn output_rows(record: &ActionRecord) -> BTreeMap<String, u64> {

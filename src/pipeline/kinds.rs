@@ -3,6 +3,7 @@
 use mitune_stages::registry::StageSpec;
 use mitune_stages::stage::{Stage, StageDefaults, StageError};
 
+use super::limits;
 use crate::document::{DocumentError, Node};
 
 /// The kinds of stages a pipeline may use.
@@ -50,6 +51,7 @@ impl StageKinds for BuiltinKinds {
         settings: &Node,
         defaults: &StageDefaults,
     ) -> Result<Box<dyn Stage>, BuildError> {
+        limits::check(kind, settings)?;
         Ok(StageSpec::deserialize(kind, settings)?.build(defaults)?)
     }
 }

@@ -9,6 +9,7 @@ mod dag;
 mod error;
 mod for_each;
 mod kinds;
+mod limits;
 mod read;
 mod schema;
 mod spec;

@@ -1,6 +1,7 @@
 //! One instance per stage, round and arm.
 
 use mitune_stages::reference::is_name;
+use mitune_stages::setting_limits::MOST_ROUNDS;
 
 use super::arm::{Arm, StageName, wrong};
 use super::for_each::{LIMIT, arms};
@@ -73,6 +74,14 @@ pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, Docum
         let error = DocumentError::rule(mark, "There must be at least one round");
         return Err(error.within(owned(&["rounds", "count"])));
     }
+    if rounds > MOST_ROUNDS {
+        let mark = root.mark_of(["rounds", "count"]);
+        let error = DocumentError::rule(
+            mark,
+            format!("There are {rounds} rounds, more than {MOST_ROUNDS}"),
+        );
+        return Err(error.within(owned(&["rounds", "count"])));
+    }
     let for_each = root.get("rounds").and_then(|rounds| rounds.get("for_each"));
     let arms = arms(for_each).map_err(|error| error.within(owned(&["rounds", "for_each"])))?;
     for round in 1..=rounds {
@@ -107,7 +116,7 @@ fn add(
     }
     let mut variables = variables.clone();
     if let Some(round) = round {
-        variables.insert("round", Tree::Integer(round.into()));
+        variables.insert("round", Tree::Integer(i128::from(round).into()));
     }
     for entry in stages.entries() {
         let name = StageName {

@@ -3,10 +3,11 @@
 use mitune_diffusion::unet::UNet2DConditionConfig;
 use mitune_diffusion::vae::AutoencoderConfig;
 
+use crate::setting_limits;
 use crate::stage::StageError;
 
 /// The largest side of an image in pixels: far more than any memory holds, and far less than numbers overflow at.
-const LARGEST_SIDE: usize = 16_384;
+const LARGEST_SIDE: usize = setting_limits::LARGEST_SIDE as usize;
 
 /// An image size that a model cannot make.
 #[derive(Debug, thiserror::Error)]

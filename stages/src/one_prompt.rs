@@ -13,9 +13,13 @@ use mitune_diffusion::scheduler::SchedulerConfig;
 
 use self::job::Job;
 use crate::adapter_file::AdapterFile;
+use crate::demand::check_batch;
 use crate::latent_shape::latent_shape;
 use crate::loaded_model::LoadedModel;
 use crate::stage::{Dtype, Progress, StageError};
+
+/// Most images of one call, whose latents are all in memory until the table is written.
+pub const MOST_IMAGES: u32 = 10_000;
 
 /// Name of the table in the folder.
 pub const TABLE: &str = "candidates.parquet";
@@ -94,8 +98,8 @@ pub struct GeneratedImage {
 /// Why a prompt could not be made into images.
 #[derive(Debug, thiserror::Error)]
 enum OnePromptError {
-    #[error("Number of images is 0, expected at least 1")]
-    NoImages,
+    #[error("Number of images is {0}, expected 1 to {MOST_IMAGES}")]
+    Count(u32),
     #[error("`{}` is there already and is not overwritten", path.display())]
     Exists { path: PathBuf },
     #[error("Candidates could not be generated")]
@@ -120,6 +124,11 @@ impl OnePrompt {
             self.height,
             self.width,
         )?;
+        let batch = match self.random_numbers {
+            RandomNumbers::Counter => 1,
+            RandomNumbers::Torch => self.count as usize,
+        };
+        check_batch(batch, shape, &loaded.model.unet_config)?;
         let scheduler = self
             .scheduler
             .unwrap_or_else(|| scheduler_of(&loaded.model.scheduler_config, progress));
@@ -170,8 +179,8 @@ impl OnePrompt {
     }
 
     fn check_folder(&self) -> Result<(), StageError> {
-        if self.count == 0 {
-            return Err(StageError::configuration(OnePromptError::NoImages));
+        if !(1..=MOST_IMAGES).contains(&self.count) {
+            return Err(StageError::configuration(OnePromptError::Count(self.count)));
         }
         let names = (0..self.count).map(file_name).chain([TABLE.to_owned()]);
         for path in names.map(|name| self.out.join(name)) {

@@ -71,6 +71,18 @@ pub trait Stage: Send + Sync {
         None
     }
 
+    /// Checks that the stage can work through so many rows of its inputs, as far as they are known: by `plan` as soon
+    /// as they are, and before the stage runs.
+    ///
+    /// By default, any number of rows is fine.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if no machine could.
+    fn check_rows(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Result<(), StageError> {
+        let _ = rows;
+        Ok(())
+    }
+
     /// Estimates how much work the stage is, in a unit of its own that grows with the time it takes.
     ///
     /// `rows` gives the number of rows of the table on a port, if that is known. By default unknown: the stage is then

@@ -164,20 +164,26 @@ fn values_out_of_reach_are_refused_by_plan_and_run_alike() {
     for (set, text) in [
         (
             "candidates.candidates_per_prompt=4000000000",
-            "is 4000000000, more than 1000000",
+            "from 1 to 1000000, found number `4000000000` at `stages.candidates.candidates_per_prompt`",
         ),
         (
             "candidates.batch_size=1000000000",
-            "is 1000000000, more than 4096",
+            "from 1 to 4096, found number `1000000000`",
         ),
         (
             "candidates.height=18446744073709551608",
-            "is 18446744073709551608, more than 16384",
+            "from 1 to 16384, found number `18446744073709551608`",
         ),
-        ("candidates.width=1000000000", "is 1000000000, more than 16384"),
+        (
+            "candidates.width=1000000000",
+            "from 1 to 16384, found number `1000000000`",
+        ),
         ("candidates.sampler.steps=0", "0"),
-        ("candidates.sampler.eta=-1", "Sampler setting `eta` is `-1`"),
-        ("adapter.rank=4000000000", "at most 4096"),
+        ("candidates.sampler.eta=-1", "from 0 to 1, found number `-1`"),
+        (
+            "adapter.rank=4000000000",
+            "from 1 to 4096, found number `4000000000`",
+        ),
     ] {
         let set = format!("stages.{set}");
         for command in ["plan", "run"] {

@@ -17,6 +17,7 @@ mod diff_and_lineage;
 mod direct_commands;
 mod fake;
 mod golden_stores;
+mod huge_settings;
 mod index;
 mod init_model;
 mod interruption;

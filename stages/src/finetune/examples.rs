@@ -115,6 +115,11 @@ impl Examples {
         self.prompts.len()
     }
 
+    /// Channels, height and width of every latent.
+    pub(super) fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
     pub(super) fn check_channels(&self, expected: usize) -> Result<(), ExamplesError> {
         match self.shape[0] {
             found if found == expected => Ok(()),

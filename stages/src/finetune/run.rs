@@ -8,6 +8,7 @@ use mitune_diffusion::unet::UNet2DConditionModel;
 
 use super::examples::{Batches, Contexts, Examples};
 use super::stage::{Finetune, JOINT_PORT};
+use crate::demand::check_batch;
 use crate::model_source::ADAPTER_PORT;
 use crate::stage::{Dtype, StageContext, StageError, StageOutput};
 use crate::stored_adapter;
@@ -47,6 +48,8 @@ impl Finetune {
         examples
             .check_channels(model.unet_config.in_channels)
             .map_err(StageError::configuration)?;
+        let together = self.config.effective_micro_batch().get() as usize;
+        check_batch(together, examples.shape(), &model.unet_config)?;
         let contexts = Contexts::encode(&examples, &model, device)?;
         if contexts.truncated > 0 {
             let prompts = contexts.truncated;

@@ -9,6 +9,7 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::demand::{check_batch, check_candidates};
 use crate::item_blocks::check_batch_size;
 use crate::latent_shape::latent_shape;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
@@ -197,12 +198,13 @@ impl Stage for Generate {
         // What the model's own settings can tell is told before any other stage has worked.
         if let ModelSource::Directory(path) = &self.model {
             let model = ModelDirectory::open(path).map_err(StageError::configuration)?;
-            latent_shape(
+            let shape = latent_shape(
                 model.unet_config(),
                 model.vae_config(),
                 self.config.height,
                 self.config.width,
             )?;
+            check_batch(self.config.batch_size.unwrap_or(1), shape, model.unet_config())?;
             Sampler::new(model.scheduler_config(), &self.sampler_settings())
                 .map_err(StageError::configuration)?;
         }
@@ -226,6 +228,10 @@ impl Stage for Generate {
             ModelSource::Directory(path) => Some(path),
             ModelSource::Stage(_) => None,
         }
+    }
+
+    fn check_rows(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Result<(), StageError> {
+        check_candidates(rows("prompts").unwrap_or(0), self.config.candidates_per_prompt)
     }
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {

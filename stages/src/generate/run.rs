@@ -13,6 +13,7 @@ use mitune_store::{FamilyKey, ItemKey, Value};
 use super::config::{Generate, SELECTING};
 use super::rows::{CandidateRow, batch};
 use crate::columns::string_column;
+use crate::demand::check_batch;
 use crate::item_blocks::{Block, ItemTable};
 use crate::latent_decoder::LatentDecoder;
 use crate::latent_shape::latent_shape;
@@ -72,6 +73,7 @@ impl Generate {
             .config
             .batch_size
             .unwrap_or((BATCH_ELEMENTS / elements.max(1)).clamp(1, BATCH));
+        check_batch(batch_size, latent_shape, &model.unet_config)?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let family = context.family_key(&ItemFamily {
             choosing_settings: &SELECTING,

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::measure::Meter;
 use self::parts::Parts;
+use crate::demand::check_batch;
 use crate::latent_shape::latent_shape;
 use crate::stage::{Dtype, Progress, StageError};
 
@@ -142,6 +143,9 @@ impl ModelBench {
         progress.message("Loading the model");
         let parts = Parts::load(&self.model, &opened.device, self.dtype)?;
         let shape = latent_shape(&parts.unet_config, &parts.vae_config, self.height, self.width)?;
+        for batch in [self.candidates, self.training_batch, self.largest_batch] {
+            check_batch(batch, shape, &parts.unet_config)?;
+        }
         let mut meter = Meter::new(self.runs, opened.device.clone(), progress);
         let denoiser_parameters = burn::module::Module::num_params(&parts.unet);
         let wanted = |work| self.works.contains(&work);

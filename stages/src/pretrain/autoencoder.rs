@@ -13,6 +13,7 @@ use super::autoencoder_training::{ReconstructionLoss, image_batch, reconstructio
 use super::data_config::ShapesDataConfig;
 use super::latent_normalization::{ChannelMoments, LatentConvolutions};
 use super::training_config::TrainingConfig;
+use crate::demand::check_network;
 use crate::registry::StageConfig;
 use crate::shapes::data::ShapesData;
 use crate::shapes::render::SIDE;
@@ -69,6 +70,7 @@ impl StageConfig for PretrainAutoencoderConfig {
     const KIND: &'static str = "pretrain_autoencoder";
 
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        check_network(&self.channels, 1, 0, 0)?;
         let mut network = AutoencoderConfig::new(self.channels.clone());
         network.norm_num_groups = self.norm_groups;
         network.sample_size = SIDE;

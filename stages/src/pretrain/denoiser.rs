@@ -21,6 +21,7 @@ use super::denoiser_training::{
 };
 use super::model_parts::{load_autoencoder, load_networks, put_model};
 use super::training_config::TrainingConfig;
+use crate::demand::check_network;
 use crate::model_source::MODEL_PORT;
 use crate::reference::Reference;
 use crate::registry::StageConfig;
@@ -94,6 +95,12 @@ impl StageConfig for PretrainDenoiserConfig {
     const KIND: &'static str = "pretrain_denoiser";
 
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        check_network(
+            &self.channels,
+            self.layers_per_block,
+            self.text_layers,
+            self.text_width,
+        )?;
         let data = self.data.open()?;
         let seed = self.seed.unwrap_or(defaults.seed);
         Ok(Box::new(PretrainDenoiser {

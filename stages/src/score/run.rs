@@ -13,6 +13,7 @@ use mitune_store::{FamilyKey, ItemKey, Value, row_digests};
 
 use super::config::Score;
 use super::latents::{Finished, Latents};
+use crate::demand::check_batch;
 use crate::item_blocks::{Block, ItemTable};
 use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
 use crate::model_source::ADAPTER_PORT;
@@ -79,6 +80,8 @@ impl Score {
             .config
             .batch_size
             .unwrap_or((BATCH_ELEMENTS / elements).clamp(1, BATCH));
+        let positions = elements / model.unet_config.in_channels.max(1);
+        check_batch(batch_size, [1, positions, 1], &model.unet_config)?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let blocks = blocks(names, batch_size);
         let mut latents = Latents::open(context)?;
