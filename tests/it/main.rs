@@ -34,6 +34,7 @@ mod shapes_pipeline;
 mod sharing;
 mod shipped_pipelines;
 mod small_pipeline;
+mod terminal;
 #[path = "../../stages/src/trial_model.rs"]
 mod trial_model;
 mod workplace;
