@@ -1,6 +1,6 @@
-//! Images as tensors, as 8-bit RGB and as PNG files.
+//! Images as tensors, as 8-bit RGB and as PNG files; [`crate::image_decoding`] reads other files.
 
-use std::io::Cursor;
+use std::error::Error;
 
 use burn::tensor::{DType, Device, Tensor, TensorData, TensorReadError};
 
@@ -45,11 +45,30 @@ pub enum ImageError {
         /// The device's reason.
         source: TensorReadError,
     },
-    /// Bytes are not a PNG file that can be read.
-    #[error("Cannot decode PNG")]
+    /// A file is no image of a kind that is read.
+    #[error("It is {found}, expected PNG, JPEG or WebP")]
+    Format {
+        /// What it is, with its article.
+        found: &'static str,
+    },
+    /// An image has more pixels than are read.
+    #[error(
+        "It has {width} x {height} pixels, at most {} are read",
+        crate::image_decoding::MOST_PIXELS
+    )]
+    TooLarge {
+        /// Width in pixels.
+        width: u64,
+        /// Height in pixels.
+        height: u64,
+    },
+    /// A file is damaged or ends too early.
+    #[error("Cannot decode {format}")]
     Decode {
+        /// The kind of file.
+        format: &'static str,
         /// The decoder's reason.
-        source: png::DecodingError,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// An image could not be written as PNG.
     #[error("Cannot encode PNG")]
@@ -158,34 +177,6 @@ impl RgbImage {
         writer.write_image_data(&self.pixels).map_err(encode)?;
         writer.finish().map_err(encode)?;
         Ok(bytes)
-    }
-
-    /// Decodes any PNG: palettes and greys become RGB, 16 bits become 8, transparency is dropped.
-    ///
-    /// # Errors
-    /// When the bytes are not a whole PNG.
-    pub fn from_png(bytes: &[u8]) -> Result<Self, ImageError> {
-        let decode = |source| ImageError::Decode { source };
-        let mut decoder = png::Decoder::new(Cursor::new(bytes));
-        decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-        let mut reader = decoder.read_info().map_err(decode)?;
-        let too_large = || decode(png::DecodingError::LimitsExceeded);
-        let mut buffer = vec![0; reader.output_buffer_size().ok_or_else(too_large)?];
-        let frame = reader.next_frame(&mut buffer).map_err(decode)?;
-        buffer.truncate(frame.buffer_size());
-        let pixels = match frame.color_type {
-            png::ColorType::Grayscale => buffer.iter().flat_map(|grey| [*grey; 3]).collect(),
-            png::ColorType::GrayscaleAlpha => buffer.iter().step_by(2).flat_map(|grey| [*grey; 3]).collect(),
-            png::ColorType::Rgba => {
-                let (pixels, _) = buffer.as_chunks::<4>();
-                pixels
-                    .iter()
-                    .flat_map(|[red, green, blue, _]| [*red, *green, *blue])
-                    .collect()
-            }
-            png::ColorType::Rgb | png::ColorType::Indexed => buffer,
-        };
-        Self::new(frame.width, frame.height, pixels)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod forward_scores;
 pub mod gaussian;
 pub mod guidance;
 pub mod image;
+pub mod image_decoding;
 pub mod input_file;
 pub mod kernels;
 pub mod linear;

@@ -191,7 +191,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn decode(&self, pair: Pair) -> Result<Decoded, StageError> {
-        let pixels = RgbImage::from_png(&pair.image).map_err(|source| {
+        let pixels = RgbImage::decode(&pair.image).map_err(|source| {
             let image = self.plan.name(&pair);
             StageError::configuration(GivenPairsError::Undecodable { image, source })
         })?;

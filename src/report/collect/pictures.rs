@@ -135,7 +135,7 @@ impl Pictures<'_, '_> {
                 continue;
             }
             if let Some(png) = stored_png(batch, row) {
-                let image = RgbImage::from_png(png).map_err(|source| ReportError::Image {
+                let image = RgbImage::decode(png).map_err(|source| ReportError::Image {
                     stage: table.stage(),
                     prompt_id: identity.0.clone(),
                     seed_index: identity.1,

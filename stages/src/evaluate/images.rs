@@ -31,7 +31,7 @@ pub(super) struct Waiting {
 
 /// What an image is made from.
 enum Source {
-    Png(Vec<u8>),
+    Encoded(Vec<u8>),
     Latent(Latent),
 }
 
@@ -83,7 +83,7 @@ pub(super) fn waiting(batch: &RecordBatch) -> Result<Vec<Waiting>, JudgeError> {
             prompt: rows.prompt(row).to_owned(),
             seed_index: rows.seed_index(row),
             source: match images.is_valid(row).then(|| images.value(row)) {
-                Some(bytes) => Source::Png(bytes.to_vec()),
+                Some(bytes) => Source::Encoded(bytes.to_vec()),
                 None => Source::Latent(rows.latent(row)?),
             },
         })
@@ -125,7 +125,7 @@ impl Judge<'_> {
         let mut images = Vec::with_capacity(waiting.len());
         for one in waiting {
             let image = match &one.source {
-                Source::Png(bytes) => RgbImage::from_png(bytes),
+                Source::Encoded(bytes) => RgbImage::decode(bytes),
                 Source::Latent(_) => match decoded.next() {
                     Some(image) => image,
                     None => return Err(one.no_model()),
@@ -144,7 +144,7 @@ impl Judge<'_> {
     fn decode(&self, waiting: &[Waiting]) -> Result<Vec<Result<RgbImage, ImageError>>, JudgeError> {
         let latents = waiting.iter().filter_map(|one| match &one.source {
             Source::Latent(latent) => Some((one, latent)),
-            Source::Png(_) => None,
+            Source::Encoded(_) => None,
         });
         let latents: Vec<(&Waiting, &Latent)> = latents.collect();
         let Some((first, Latent { shape, .. })) = latents.first() else {

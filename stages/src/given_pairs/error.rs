@@ -14,7 +14,7 @@ pub(super) enum GivenPairsError {
     SameFile { path: PathBuf },
     #[error("Cannot write `{}`: it is a folder", path.display())]
     Folder { path: PathBuf },
-    #[error("{image} cannot be read as PNG")]
+    #[error("{image} cannot be read")]
     Undecodable { image: String, source: ImageError },
     #[error(
         "{image} has {width} x {height} pixels, expected a width and a height that are multiples of {step}{trained}"

@@ -141,7 +141,7 @@ fn what_is_wrong_with_an_image_is_said_and_nothing_is_written() {
         )
     );
     fs::write(&place, b"GIF89a").unwrap();
-    assert_eq!(message(), format!("{name} cannot be read as PNG"));
+    assert_eq!(message(), format!("{name} cannot be read"));
     fs::remove_file(&place).unwrap();
     assert!(message().contains("1.png"));
     fs::write(&plan.pairs, "image,prompt\n").unwrap();

@@ -1,0 +1,143 @@
+//! Files of every kind against Pillow, and files that must be refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// The most that a value may be off: another inverse transform and another rounding of colours than libjpeg's.
+const JPEG_TOLERANCE: u8 = 4;
+
+/// The most that a value may be off on average.
+const JPEG_MEAN_TOLERANCE: f64 = 0.6;
+
+fn golden() -> BTreeMap<String, Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/image_files");
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            (
+                entry.file_name().into_string().unwrap(),
+                fs::read(entry.path()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn files_are_read_as_pillow_reads_them() {
+    let files = golden();
+    let mut worst: BTreeMap<&str, (u8, f64)> = BTreeMap::new();
+    let inputs = files.iter().filter(|(name, _)| !name.starts_with("expected_"));
+    let mut compared = 0;
+    for (name, bytes) in inputs {
+        let found = RgbImage::decode(bytes).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let expected = RgbImage::from_png(&files[&format!("expected_{name}.png")]).unwrap();
+        assert_eq!(
+            (found.width(), found.height()),
+            (expected.width(), expected.height()),
+            "{name}"
+        );
+        let differences = found.pixels().iter().zip(expected.pixels());
+        let differences: Vec<u8> = differences
+            .map(|(found, expected)| found.abs_diff(*expected))
+            .collect();
+        let most = *differences.iter().max().unwrap();
+        let mean = differences.iter().copied().map(f64::from).sum::<f64>() / differences.len() as f64;
+        let worst = worst.entry(name.rsplit('.').next().unwrap()).or_default();
+        *worst = (worst.0.max(most), worst.1.max(mean));
+        println!("{name}: {most} at most, {mean:.3} on average");
+        compared += 1;
+    }
+    println!("largest differences by kind {worst:?}");
+    assert!(compared > 35, "{compared}");
+    assert_eq!(worst["png"], (0, 0.0));
+    let (most, mean) = worst["jpg"];
+    assert!(
+        most <= JPEG_TOLERANCE && mean <= JPEG_MEAN_TOLERANCE,
+        "{most} {mean}"
+    );
+    let (most, mean) = worst["webp"];
+    assert!(most <= 2 && mean <= 0.1, "{most} {mean}");
+}
+
+#[test]
+fn a_file_cut_off_anywhere_or_damaged_is_an_error_or_an_image() {
+    for (name, bytes) in golden() {
+        for end in (0..bytes.len()).step_by(7) {
+            let cut = RgbImage::decode(&bytes[..end]);
+            // The image may be whole although what follows it is missing.
+            let needed = bytes.len() / 2;
+            let animated = name.starts_with("animated");
+            assert!(cut.is_err() || animated || end > needed, "{name} {end}");
+        }
+        for place in (0..bytes.len()).step_by(3) {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x55;
+            let _ = RgbImage::decode(&damaged);
+        }
+    }
+}
+
+#[test]
+fn sizes_without_end_are_refused_before_memory_is_taken() {
+    let files = golden();
+    let mut jpeg = files["q75_s2.jpg"].clone();
+    let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff; 4]);
+    let mut webp = files["animated.webp"].clone();
+    let canvas = webp.windows(4).position(|name| name == b"VP8X").unwrap();
+    webp[canvas + 12..canvas + 18].copy_from_slice(&[0x1f, 0x4e, 0, 0x1f, 0x4e, 0]);
+    let mut png = RgbImage::new(1, 1, vec![0; 3]).unwrap().to_png().unwrap();
+    png[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+    let head = 8 + 4 + 4 + 13;
+    let sum = crc(&png[12..head]);
+    png[head..head + 4].copy_from_slice(&sum.to_be_bytes());
+    for (name, bytes) in [("jpeg", jpeg), ("webp", webp), ("png", png)] {
+        let error = RgbImage::decode(&bytes).unwrap_err();
+        assert!(matches!(error, ImageError::TooLarge { .. }), "{name}: {error:?}");
+        assert!(
+            error.to_string().ends_with("pixels, at most 178956970 are read"),
+            "{error}"
+        );
+    }
+}
+
+/// The sum that ends a chunk of a PNG file.
+fn crc(bytes: &[u8]) -> u32 {
+    let step = |sum: u32| {
+        (0..8).fold(sum, |sum, _| {
+            if sum & 1 == 1 {
+                0xedb8_8320 ^ (sum >> 1)
+            } else {
+                sum >> 1
+            }
+        })
+    };
+    !bytes
+        .iter()
+        .fold(u32::MAX, |sum, byte| step(sum ^ u32::from(*byte)))
+}
+
+#[test]
+fn other_files_are_named() {
+    for (bytes, name) in [
+        (&b"GIF89a"[..], "a GIF"),
+        (b"BM\0\0", "a BMP"),
+        (b"II*\0\0", "a TIFF"),
+        (b"\0\0\0\x20ftypavif", "an AVIF"),
+        (b"\0\0\0\x20ftypheic", "a HEIC"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"", "an empty file"),
+        (b"\x80\x04", "no image that is known"),
+    ] {
+        let error = RgbImage::decode(bytes).unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.ends_with("expected PNG, JPEG or WebP"),
+            "{error}"
+        );
+    }
+}
