@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mitune_bounded_file::BoundedFileError;
 use mitune_stages::stage::StageError;
 
 use crate::document::{AssignmentError, DocumentError, Mark};
@@ -17,6 +18,9 @@ pub enum PipelineError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file is none that can be a pipeline.
+    #[error(transparent)]
+    NoPipeline(BoundedFileError),
     /// Something in the file is wrong.
     #[error("{}{error}", position(file, error.mark))]
     Document {
@@ -47,7 +51,22 @@ impl PipelineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Document { error, .. } => error.hint(),
+            Self::NoPipeline(BoundedFileError::NotText { .. }) => {
+                Some("Save the file as UTF-8; `iconv -f LATIN1 -t UTF-8` and `iconv -f UTF-16 -t UTF-8` convert it".to_owned())
+            }
+            Self::NoPipeline(BoundedFileError::NotRegular { .. }) => {
+                Some("Give the pipeline's YAML file, such as `pipeline.yaml`".to_owned())
+            }
             _ => None,
+        }
+    }
+}
+
+impl From<BoundedFileError> for PipelineError {
+    fn from(error: BoundedFileError) -> Self {
+        match error {
+            BoundedFileError::Io { path, source } => Self::Read { path, source },
+            other => Self::NoPipeline(other),
         }
     }
 }

@@ -12,6 +12,10 @@ use super::kinds::{BuildError, StageKinds};
 use super::spec::PipelineSpec;
 use super::unroll::{Instance, Unrolled, unroll};
 use crate::document::{Assignment, DocumentError, Problem, deserialize, load};
+use crate::user_folders::home_folder;
+
+/// Most bytes of a pipeline file.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// A checked pipeline whose stages can be run one after the other.
 pub struct Pipeline {
@@ -34,10 +38,7 @@ pub fn read(
     assignments: &[Assignment],
     kinds: &dyn StageKinds,
 ) -> Result<Pipeline, PipelineError> {
-    let text = std::fs::read_to_string(file).map_err(|source| PipelineError::Read {
-        path: file.to_owned(),
-        source,
-    })?;
+    let text = mitune_bounded_file::read_text(file, MOST_BYTES)?;
     parse(file, &text, assignments, kinds)
 }
 
@@ -69,6 +70,7 @@ pub fn parse(
     }
     let defaults = StageDefaults {
         directory: file.parent().map(Path::to_owned).unwrap_or_default(),
+        home: home_folder(),
         model: spec.model.clone(),
         seed: spec.seed,
         dtype: spec.dtype,

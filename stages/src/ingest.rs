@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mitune_store::{ContentDigest, Digest, Value};
 
-use crate::prompts::{IngestReport, PromptsConfig, PromptsError, ingest};
+use crate::prompts::{IngestReport, PromptsConfig, PromptsError, file_digest, ingest};
 use crate::registry::StageConfig;
 use crate::schema;
 use crate::stage::{
@@ -23,8 +23,9 @@ impl StageConfig for PromptsConfig {
 
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
         self.validate().map_err(StageError::configuration)?;
+        let config = self.expanded(&defaults.directory, defaults.home.as_deref());
         Ok(Box::new(Ingest {
-            config: self,
+            config: config.map_err(StageError::configuration)?,
             directory: defaults.directory.clone(),
         }))
     }
@@ -80,15 +81,8 @@ impl Stage for Ingest {
 }
 
 fn bytes_digest(path: &Path) -> Result<ContentDigest, StageError> {
-    let mut hasher = blake3::Hasher::new();
-    let hashed = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-    hashed.map_err(|source| {
-        stage_error(PromptsError::Read {
-            path: path.to_owned(),
-            source,
-        })
-    })?;
-    Ok(ContentDigest::new(Digest::from(hasher.finalize())))
+    let hash = file_digest(path).map_err(stage_error)?;
+    Ok(ContentDigest::new(Digest::from(hash)))
 }
 
 /// Tells what the pipeline or its files should change from what only failed this time.

@@ -181,6 +181,8 @@ impl Dtype {
 pub struct StageDefaults {
     /// Folder of the pipeline file; relative paths of settings start here.
     pub directory: PathBuf,
+    /// What `~` stands for at the beginning of a path, if that is known.
+    pub home: Option<PathBuf>,
     /// Model directory of stages that name none.
     pub model: Option<PathBuf>,
     /// Seed of stages that name none.

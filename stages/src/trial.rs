@@ -46,6 +46,7 @@ impl Trial {
             store: Store::open(folder.path().join("store")).unwrap(),
             defaults: StageDefaults {
                 directory: folder.path().to_owned(),
+                home: None,
                 model: None,
                 seed: 0,
                 dtype: Dtype::F32,

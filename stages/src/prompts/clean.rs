@@ -16,6 +16,52 @@ pub enum InvalidPrompt {
     Nul,
     /// The text is longer than [`MAX_PROMPT_BYTES`].
     TooLong,
+    /// Something else than a text stands in its place, such as a number.
+    NotText(&'static str),
+    /// The line is no JSON object.
+    NotJson,
+    /// The category or split of the prompt is not UTF-8.
+    Label,
+}
+
+/// What a row has where its prompt should be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RawText<'a> {
+    /// Bytes that should be a text.
+    Bytes(&'a [u8]),
+    /// A text too long to be read to its end.
+    Cut,
+    /// Nothing: null, a number that is none, or no such field.
+    Null,
+    /// Something that is no text.
+    Invalid(InvalidPrompt),
+}
+
+/// What a row turns out to have, once it is known not to be invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cleaned<'t> {
+    /// A prompt, trimmed.
+    Prompt(&'t str),
+    /// No prompt; the name under which the report counts it.
+    Nothing(&'static str),
+}
+
+impl<'a> RawText<'a> {
+    /// Decides what a row is, for every source alike.
+    ///
+    /// # Errors
+    /// Why the row is invalid.
+    pub(super) fn cleaned(self) -> Result<Cleaned<'a>, InvalidPrompt> {
+        match self {
+            Self::Bytes(bytes) => Ok(match clean(bytes)? {
+                "" => Cleaned::Nothing("empty"),
+                text => Cleaned::Prompt(text),
+            }),
+            Self::Cut => Err(InvalidPrompt::TooLong),
+            Self::Null => Ok(Cleaned::Nothing("null")),
+            Self::Invalid(problem) => Err(problem),
+        }
+    }
 }
 
 impl InvalidPrompt {
@@ -26,6 +72,9 @@ impl InvalidPrompt {
             Self::NotUtf8 => "not_utf8",
             Self::Nul => "nul_character",
             Self::TooLong => "too_long",
+            Self::NotText(_) => "not_text",
+            Self::NotJson => "not_json",
+            Self::Label => "label_not_utf8",
         }
     }
 }
@@ -36,6 +85,9 @@ impl fmt::Display for InvalidPrompt {
             Self::NotUtf8 => formatter.write_str("is not UTF-8"),
             Self::Nul => formatter.write_str("holds a NUL character"),
             Self::TooLong => write!(formatter, "is longer than {MAX_PROMPT_BYTES} bytes"),
+            Self::NotText(found) => write!(formatter, "is {found}, not a text"),
+            Self::NotJson => formatter.write_str("stands in a line that is not a JSON object"),
+            Self::Label => formatter.write_str("has a category or split that is not UTF-8"),
         }
     }
 }
@@ -67,6 +119,17 @@ mod tests {
         assert_eq!(clean("\u{a0} a  red\tcar \r".as_bytes()), Ok("a  red\tcar"));
         assert_eq!(clean(b" \t\r\n"), Ok(""));
         assert_eq!(clean(b""), Ok(""));
+    }
+
+    #[test]
+    fn a_row_is_a_prompt_nothing_or_invalid() {
+        let cleaned = |raw: RawText<'static>| raw.cleaned();
+        assert_eq!(cleaned(RawText::Bytes(b" a car ")), Ok(Cleaned::Prompt("a car")));
+        assert_eq!(cleaned(RawText::Bytes(b" ")), Ok(Cleaned::Nothing("empty")));
+        assert_eq!(cleaned(RawText::Null), Ok(Cleaned::Nothing("null")));
+        assert_eq!(cleaned(RawText::Cut), Err(InvalidPrompt::TooLong));
+        let number = InvalidPrompt::NotText("a number");
+        assert_eq!(cleaned(RawText::Invalid(number)), Err(number));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::clean::{InvalidPrompt, clean};
+use super::clean::{Cleaned, RawText};
 use super::config::{InvalidPrompts, PromptsConfig};
 use super::error::PromptsError;
 use super::identity::PromptIdentity;
@@ -14,9 +14,7 @@ use super::sample::Sample;
 /// A row as a source has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RawPrompt<'a> {
-    pub text: &'a [u8],
-    /// Whether the text was too long to be read to its end.
-    pub cut: bool,
+    pub text: RawText<'a>,
     pub category: Option<&'a str>,
     pub split: Option<&'a str>,
     /// The line, from 1.
@@ -71,12 +69,7 @@ impl<'a> Collector<'a> {
                 path: path.to_owned(),
             });
         };
-        let text = if raw.cut {
-            Err(InvalidPrompt::TooLong)
-        } else {
-            clean(raw.text)
-        };
-        let Some(text) = usable(self.config, &self.source, raw.line, text, &mut self.report)? else {
+        let Some(text) = usable(self.config, &self.source, raw.line, raw.text, &mut self.report)? else {
             return Ok(());
         };
         let occurrence = self.count(raw.category, raw.split, text);
@@ -124,15 +117,15 @@ pub(super) fn usable<'t>(
     config: &PromptsConfig,
     source: &str,
     line: u64,
-    text: Result<&'t str, InvalidPrompt>,
+    text: RawText<'t>,
     report: &mut IngestReport,
 ) -> Result<Option<&'t str>, PromptsError> {
-    match text {
-        Ok("") => {
-            report.reject("empty", 1);
+    match text.cleaned() {
+        Ok(Cleaned::Nothing(reason)) => {
+            report.reject(reason, 1);
             Ok(None)
         }
-        Ok(text) => Ok(Some(text)),
+        Ok(Cleaned::Prompt(text)) => Ok(Some(text)),
         Err(problem) if config.invalid_prompts == InvalidPrompts::Skip => {
             report.reject(problem.reason(), 1);
             report.note_damage(format!("`{source}:{line}` {problem}"));

@@ -76,6 +76,17 @@ impl PromptsConfig {
         config
     }
 
+    /// The same configuration with the files that patterns, folders and `~` in its paths stand for.
+    ///
+    /// # Errors
+    /// A pattern that matches nothing, a folder without files of the kind, or a file that is listed twice.
+    pub fn expanded(&self, base: &Path, home: Option<&Path>) -> Result<Self, PromptsError> {
+        let mut config = self.clone();
+        config.source.expand(base, home)?;
+        config.validate()?;
+        Ok(config)
+    }
+
     /// The name by which rows call each file, with its path; relative paths start at `base`.
     #[must_use]
     pub fn files(&self, base: &Path) -> Vec<(String, PathBuf)> {

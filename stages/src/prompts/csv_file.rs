@@ -1,13 +1,17 @@
 //! CSV files with a header.
 
-use std::fs::File;
+use std::cell::Cell;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clean::{InvalidPrompt, RawText};
 use super::collector::{Collector, RawPrompt};
 use super::error::PromptsError;
+use super::text_file::open_text;
 
 /// A column of CSV files; their first record names the columns, and `line` counts the records after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,15 +83,21 @@ impl CsvSource {
         {
             number += 1;
             let text = |index: Option<usize>| {
-                let bytes = index.and_then(|index| record.get(index))?.trim_ascii();
-                (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes))
+                let bytes = index
+                    .and_then(|index| record.get(index))
+                    .unwrap_or_default()
+                    .trim_ascii();
+                str::from_utf8(bytes).map(|text| (!text.is_empty()).then_some(text))
             };
-            let (category, split) = (text(category), text(split));
+            let prompt = RawText::Bytes(record.get(prompt).unwrap_or_default());
+            let (text, category, split) = match (text(category), text(split)) {
+                (Ok(category), Ok(split)) => (prompt, category, split),
+                _ => (RawText::Invalid(InvalidPrompt::Label), None, None),
+            };
             let raw = RawPrompt {
-                text: record.get(prompt).unwrap_or_default(),
-                cut: false,
-                category: category.as_deref(),
-                split: split.as_deref(),
+                text,
+                category,
+                split,
                 line: number,
             };
             collector.offer(path, raw)?;
@@ -97,10 +107,57 @@ impl CsvSource {
 }
 
 /// Opens a CSV file whose first record is a header; every record must have as many fields.
-pub(super) fn open_records(path: &Path, delimiter: char) -> Result<csv::Reader<File>, PromptsError> {
-    let file = File::open(path).map_err(PromptsError::read(path))?;
+pub(super) fn open_records(path: &Path, delimiter: char) -> Result<Records, PromptsError> {
     let delimiter = u8::try_from(delimiter).unwrap_or(b',');
-    Ok(csv::ReaderBuilder::new().delimiter(delimiter).from_reader(file))
+    let since_record = Rc::new(Cell::new(0));
+    let bytes = RecordBytes {
+        bytes: open_text(path)?,
+        since_record: Rc::clone(&since_record),
+    };
+    Ok(Records {
+        reader: csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes),
+        since_record,
+    })
+}
+
+/// Most bytes of a record: a quote that is never closed makes one of all that follows.
+const MOST_RECORD_BYTES: u64 = 64 << 20;
+
+/// The records of a CSV file, each of a bounded length.
+pub(super) struct Records {
+    reader: csv::Reader<RecordBytes>,
+    since_record: Rc<Cell<u64>>,
+}
+
+impl Records {
+    pub(super) fn byte_headers(&mut self) -> csv::Result<&csv::ByteRecord> {
+        self.reader.byte_headers()
+    }
+
+    pub(super) fn read_byte_record(&mut self, record: &mut csv::ByteRecord) -> csv::Result<bool> {
+        self.since_record.set(0);
+        self.reader.read_byte_record(record)
+    }
+}
+
+/// The bytes of a file, counted since the last record.
+struct RecordBytes {
+    bytes: BufReader<Box<dyn Read>>,
+    since_record: Rc<Cell<u64>>,
+}
+
+impl Read for RecordBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        let count = self.since_record.get().saturating_add(read as u64);
+        self.since_record.set(count);
+        if count > MOST_RECORD_BYTES {
+            let problem =
+                format!("a record has more than {MOST_RECORD_BYTES} bytes; is a quote never closed?");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        Ok(read)
+    }
 }
 
 /// The place of a column in the header.
@@ -164,6 +221,32 @@ mod tests {
                 ),
                 ("a boat".to_owned(), None, Some("dev".to_owned()), name, 2),
             ]
+        );
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends() {
+        let files = Files::new();
+        let content = [&b"prompt\na car\n\"open"[..], &vec![b'x'; 65 << 20]].concat();
+        let found = message(read(&files, source(files.write("a.csv", content))));
+        assert!(
+            found.contains("a.csv` as CSV") && found.contains("is a quote never closed?"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn labels_that_are_no_text_are_invalid_like_prompts() {
+        let files = Files::new();
+        let paths = files.write("a.csv", b"prompt,kind\na car,\xff\na boat,x\n");
+        let labelled = CsvSource {
+            category_column: Some("kind".to_owned()),
+            ..source(paths)
+        };
+        let found = message(read(&files, labelled));
+        assert!(
+            found.starts_with("The prompt at `a.csv:1` has a category or split that is not UTF-8"),
+            "{found}"
         );
     }
 

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use arrow_schema::ArrowError;
 use parquet::errors::ParquetError;
 
+use mitune_bounded_file::BoundedFileError;
+
 use super::clean::InvalidPrompt;
+use super::file_format::FileFormat;
 use super::report::IngestReport;
 
 /// A failure to read prompts or image-prompt pairs, with the file and the place in it.
@@ -79,6 +82,63 @@ pub enum PromptsError {
         #[source]
         source: csv::Error,
     },
+    /// A file is no regular one, such as a pipe, a device or a folder.
+    #[error("`{}` is {found}, not a regular file", path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// What is there, with its article.
+        found: &'static str,
+    },
+    /// A file has more bytes than are read.
+    #[error("`{}` has {size} bytes, at most {limit} are read", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        size: u64,
+        /// Bytes that are read at most.
+        limit: u64,
+    },
+    /// A file is of a kind that this source does not read.
+    #[error("`{}` {format}", path.display())]
+    WrongFormat {
+        /// The file.
+        path: PathBuf,
+        /// The kind, with what to do.
+        format: FileFormat,
+    },
+    /// A path of a source stands for no files.
+    #[error("Path `{}` {problem}", path.display())]
+    Path {
+        /// The path as the pipeline has it.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No object of a file has the field.
+    #[error("No object of `{}` has the field `{field}`; the first has {found}", path.display())]
+    MissingField {
+        /// The file.
+        path: PathBuf,
+        /// The field that was asked for.
+        field: String,
+        /// The fields of the first object, each in backticks.
+        found: String,
+    },
+    /// A file is JSON, but not one object on each line.
+    #[error(
+        "`{}` is {found}, not one JSON object on each line; convert it with `jq -c '{filter}'`",
+        path.display()
+    )]
+    JsonDocument {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What makes lines of it.
+        filter: &'static str,
+    },
     /// A line is not a JSON object.
     #[error("Line {line} of `{}` is not a JSON object", path.display())]
     Json {
@@ -90,7 +150,7 @@ pub enum PromptsError {
         #[source]
         source: serde_json::Error,
     },
-    /// A JSON object lacks a field, or the field is no string.
+    /// A label in a JSON object is no string.
     #[error("Field `{field}` on line {line} of `{}` must be a string, found {found}", path.display())]
     JsonField {
         /// The file.
@@ -211,7 +271,35 @@ pub enum PromptsError {
     Table(#[source] ArrowError),
 }
 
+impl From<BoundedFileError> for PromptsError {
+    fn from(error: BoundedFileError) -> Self {
+        let path = error.path().to_owned();
+        match error {
+            BoundedFileError::NotRegular { found, .. } => Self::NotRegular { path, found },
+            BoundedFileError::TooLarge { size, limit, .. } => Self::TooLarge { path, size, limit },
+            error => Self::Read {
+                path,
+                source: error.into(),
+            },
+        }
+    }
+}
+
 impl PromptsError {
+    pub(super) fn wrong_format(path: &Path, format: FileFormat) -> Self {
+        Self::WrongFormat {
+            path: path.to_owned(),
+            format,
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, problem: String) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            problem,
+        }
+    }
+
     pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Read { path, source }
@@ -237,16 +325,21 @@ impl PromptsError {
         column: &str,
         found: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let found: Vec<String> = found.map(|name| format!("`{name}`")).collect();
-        let found = if found.is_empty() {
-            "no columns".to_owned()
-        } else {
-            found.join(", ")
-        };
         Self::MissingColumn {
             path: path.to_owned(),
             column: column.to_owned(),
-            found,
+            found: listed(found, "no columns"),
         }
+    }
+}
+
+/// Names in backticks, the first twenty of them.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>, none: &str) -> String {
+    const LISTED: usize = 20;
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => none.to_owned(),
+        count if count > LISTED => format!("{} and {} more", names[..LISTED].join(", "), count - LISTED),
+        _ => names.join(", "),
     }
 }

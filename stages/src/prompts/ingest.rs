@@ -1,12 +1,12 @@
 //! From a configuration to the table `prompts`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arrow_array::RecordBatch;
 
+use super::clean::RawText;
 use super::collector::{Collector, PromptRow, RawPrompt};
 use super::config::PromptsConfig;
 use super::error::PromptsError;
@@ -14,6 +14,7 @@ use super::report::IngestReport;
 use super::source::PromptSource;
 use super::split::{SplitConfig, TEST, TRAIN, held_out};
 use super::table;
+use super::text_file::open_input;
 
 /// The prompts of a pipeline.
 #[derive(Debug, Clone)]
@@ -45,17 +46,20 @@ pub struct SourceFile {
 /// A file that cannot be read.
 pub fn file_digest(path: &Path) -> Result<blake3::Hash, PromptsError> {
     let mut hasher = blake3::Hasher::new();
-    let file = File::open(path).map_err(PromptsError::read(path))?;
-    hasher.update_reader(file).map_err(PromptsError::read(path))?;
+    hasher
+        .update_reader(open_input(path)?)
+        .map_err(PromptsError::read(path))?;
     Ok(hasher.finalize())
 }
 
-/// Hashes the files of a source, in their order; relative paths start at `base`.
+/// Hashes the files of a source, in their order; relative paths start at `base`, and patterns and folders stand for their
+/// files.
 ///
 /// # Errors
 /// A setting out of range, or a file that cannot be read.
 pub fn source_files(config: &PromptsConfig, base: &Path) -> Result<Vec<SourceFile>, PromptsError> {
     config.validate()?;
+    let config = config.expanded(base, None)?;
     config
         .files(base)
         .into_iter()
@@ -71,6 +75,7 @@ pub fn source_files(config: &PromptsConfig, base: &Path) -> Result<Vec<SourceFil
 /// An invalid setting; a file that is missing, damaged, lacks a column or has another type in it; a prompt that cannot
 /// be used, unless those are left out; a file that changes while it is read; no prompts left, with the reasons.
 pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsError> {
+    let config = &config.expanded(base, None)?;
     let files = source_files(config, base)?;
     let (mut rows, mut report) = read(config, &files)?;
     for file in &files {
@@ -120,8 +125,7 @@ fn read(
         collector.begin("inline");
         for (line, text) in (1..).zip(prompts) {
             let raw = RawPrompt {
-                text: text.as_bytes(),
-                cut: false,
+                text: RawText::Bytes(text.as_bytes()),
                 category: None,
                 split: None,
                 line,

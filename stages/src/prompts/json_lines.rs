@@ -1,16 +1,17 @@
 //! Files with one JSON object on each line.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::clean::{InvalidPrompt, RawText};
 use super::collector::{Collector, RawPrompt};
-use super::error::PromptsError;
+use super::error::{PromptsError, listed};
+use super::json_row::{Row, read_row};
 use super::lines::LineReader;
+use super::text_file::open_text;
 
 /// The greatest length of a line, in bytes; its object may hold more than the prompt.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -38,8 +39,14 @@ fn default_field() -> String {
 
 impl JsonLinesSource {
     pub(super) fn read(&self, path: &Path, collector: &mut Collector<'_>) -> Result<(), PromptsError> {
-        let file = File::open(path).map_err(PromptsError::read(path))?;
-        let mut lines = LineReader::new(BufReader::new(file), MAX_LINE_BYTES);
+        let mut lines = LineReader::new(open_text(path)?, MAX_LINE_BYTES);
+        let labels = [&self.category_field, &self.split_field].map(Option::as_deref);
+        let fields: Vec<&str> = [Some(self.field.as_str()), labels[0], labels[1]]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut found = false;
+        let mut first: Option<Row> = None;
         while let Some(line) = lines.next_line().map_err(PromptsError::read(path))? {
             let number = line.number;
             if line.cut {
@@ -49,65 +56,145 @@ impl JsonLinesSource {
                     limit: MAX_LINE_BYTES,
                 });
             }
-            // A blank line is no object, but common at the end of a file; it counts as an empty prompt.
-            let object: Map<String, Value> = if line.bytes.trim_ascii().is_empty() {
-                Map::from_iter([(self.field.clone(), Value::String(String::new()))])
-            } else {
-                serde_json::from_slice(line.bytes).map_err(|source| PromptsError::Json {
-                    path: path.to_owned(),
-                    line: number,
-                    source,
-                })?
+            let row = match Line::read(line.bytes, &fields, first.is_none()) {
+                Line::Row(row) => row,
+                Line::Blank => {
+                    // A blank line is no object, but common at the end of a file; it counts as an empty prompt.
+                    collector.offer(path, raw(RawText::Bytes(b""), number))?;
+                    continue;
+                }
+                Line::Invalid(problem, source) => {
+                    if first.is_none()
+                        && let Some(document) = whole_document(path, line.bytes)
+                    {
+                        return Err(document);
+                    }
+                    let offered = collector.offer(path, raw(RawText::Invalid(problem), number));
+                    offered.map_err(|error| match source {
+                        Some(source) => PromptsError::Json {
+                            path: path.to_owned(),
+                            line: number,
+                            source,
+                        },
+                        None => error,
+                    })?;
+                    first.get_or_insert_default();
+                    continue;
+                }
             };
-            let text = string(path, number, &self.field, object.get(&self.field))?;
-            let label =
-                |field: &Option<String>| match field.as_deref().map(|field| (field, object.get(field))) {
-                    None | Some((_, None | Some(Value::Null))) => Ok(None),
-                    Some((field, value)) => string(path, number, field, value).map(Some),
-                };
-            let (category, split) = (label(&self.category_field)?, label(&self.split_field)?);
-            collector.offer(
-                path,
-                RawPrompt {
-                    text: text.as_bytes(),
-                    cut: false,
-                    category,
-                    split,
-                    line: number,
-                },
-            )?;
+            found |= row.values[0].is_some();
+            let mut texts = row.values.iter();
+            let text = prompt(texts.next().and_then(Option::as_ref));
+            let mut label = |field: Option<&str>| match field {
+                Some(field) => label(path, number, field, texts.next().and_then(Option::as_ref)),
+                None => Ok(None),
+            };
+            let (category, split) = (label(labels[0])?, label(labels[1])?);
+            let raw = RawPrompt {
+                category,
+                split,
+                ..raw(text, number)
+            };
+            collector.offer(path, raw)?;
+            first.get_or_insert(row);
         }
-        Ok(())
+        match first {
+            Some(first) if !found && !first.names.is_empty() => Err(PromptsError::MissingField {
+                path: path.to_owned(),
+                field: self.field.clone(),
+                found: listed(first.names.iter().map(String::as_str), "none"),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
-fn string<'v>(
+/// What a line turns out to be.
+enum Line {
+    Blank,
+    Row(Row),
+    Invalid(InvalidPrompt, Option<serde_json::Error>),
+}
+
+impl Line {
+    fn read(bytes: &[u8], fields: &[&str], names: bool) -> Self {
+        let Ok(text) = str::from_utf8(bytes) else {
+            return Self::Invalid(InvalidPrompt::NotUtf8, None);
+        };
+        if text.trim_ascii().is_empty() {
+            return Self::Blank;
+        }
+        match read_row(text, fields, names) {
+            Ok(row) => Self::Row(row),
+            Err(source) => Self::Invalid(InvalidPrompt::NotJson, Some(source)),
+        }
+    }
+}
+
+fn raw(text: RawText<'_>, line: u64) -> RawPrompt<'_> {
+    RawPrompt {
+        text,
+        category: None,
+        split: None,
+        line,
+    }
+}
+
+/// Says so if the first line of a file begins a document of JSON rather than being a row of it.
+fn whole_document(path: &Path, line: &[u8]) -> Option<PromptsError> {
+    let (found, filter) = match line.trim_ascii() {
+        b"{" => ("an object over several lines", "."),
+        [b'[', ..] => ("a JSON list", ".[]"),
+        _ => return None,
+    };
+    Some(PromptsError::JsonDocument {
+        path: path.to_owned(),
+        found,
+        filter,
+    })
+}
+
+fn prompt(value: Option<&Value>) -> RawText<'_> {
+    match value {
+        Some(Value::String(text)) => RawText::Bytes(text.as_bytes()),
+        None | Some(Value::Null) => RawText::Null,
+        Some(other) => RawText::Invalid(InvalidPrompt::NotText(kind(other))),
+    }
+}
+
+fn label<'v>(
     path: &Path,
     line: u64,
     field: &str,
     value: Option<&'v Value>,
-) -> Result<&'v str, PromptsError> {
-    let found = match value {
-        Some(Value::String(text)) => return Ok(text),
-        None => "no such field",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "a boolean",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::Array(_)) => "an array",
-        Some(Value::Object(_)) => "an object",
-    };
-    Err(PromptsError::JsonField {
-        path: path.to_owned(),
-        line,
-        field: field.to_owned(),
-        found,
-    })
+) -> Result<Option<&'v str>, PromptsError> {
+    match value {
+        Some(Value::String(text)) => Ok(Some(text)),
+        None | Some(Value::Null) => Ok(None),
+        Some(other) => Err(PromptsError::JsonField {
+            path: path.to_owned(),
+            line,
+            field: field.to_owned(),
+            found: kind(other),
+        }),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::PromptSource;
     use super::super::fixture::{Files, message, rows};
+    use super::super::{InvalidPrompts, PromptSource, PromptsConfig, ingest};
     use super::*;
 
     fn source(paths: Vec<PathBuf>) -> PromptSource {
@@ -138,15 +225,90 @@ mod tests {
     }
 
     #[test]
+    fn null_and_nothing_are_left_out_and_counted() {
+        let files = Files::new();
+        let content =
+            "{\"caption\": null}\n{\"caption\": \"b\", \"x\": NaN}\n{\"kind\": \"x\"}\n{\"caption\": NaN}\n";
+        let ingested = files
+            .ingest(source(files.write("a.jsonl", content)))
+            .expect("prompts");
+        assert_eq!(rows(&ingested).len(), 1);
+        assert_eq!(ingested.report.rejected["null"], 3);
+    }
+
+    #[test]
+    fn other_json_is_told_from_rows() {
+        let files = Files::new();
+        for (content, words) in [
+            (
+                "[{\"caption\": \"a\"}]",
+                "is a JSON list, not one JSON object on each line; convert it with `jq -c '.[]'`",
+            ),
+            ("[\n", "is a JSON list"),
+            (
+                "\u{feff}{\n  \"caption\": \"a\"\n}\n",
+                "is an object over several lines",
+            ),
+            ("\"a\"\n", "Line 1 of `"),
+            ("// header\n{\"caption\": \"a\"}\n", "Line 1 of `"),
+            (
+                "{\"meta\": {\"caption\": \"a\"}, \"n\": 1}\n",
+                "has the field `caption`; the first has `meta`, `n`",
+            ),
+        ] {
+            let found = message(files.ingest(source(files.write("a.jsonl", content))));
+            assert!(found.contains(words) && found.contains("a.jsonl`"), "{found}");
+        }
+    }
+
+    #[test]
+    fn invalid_rows_are_left_out_where_the_settings_say_so() {
+        let files = Files::new();
+        let lines = [
+            &b"{\"caption\": \"fine\"}"[..],
+            b"{\"caption\": 3}",
+            b"{\"caption\": [\"a\"]}",
+            b"// header",
+            b"{\"caption\": \"\xff\"}",
+            b"{\"caption\": \"a\\u0000b\"}",
+            b"{\"caption\": null}",
+            b"",
+        ];
+        let mut config = PromptsConfig::new(source(files.write("a.jsonl", lines.join(&b'\n'))));
+        config.invalid_prompts = InvalidPrompts::Skip;
+        let report = ingest(&config, files.path()).expect("prompts").report;
+        let rejected: Vec<(&str, u64)> = report
+            .rejected
+            .iter()
+            .map(|(reason, count)| (reason.as_str(), *count))
+            .collect();
+        assert_eq!(
+            rejected,
+            [
+                ("null", 1),
+                ("not_json", 1),
+                ("not_text", 2),
+                ("not_utf8", 1),
+                ("nul_character", 1)
+            ]
+            .into_iter()
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+        );
+        assert_eq!(report.damaged[0], "`a.jsonl:2` is a number, not a text");
+        assert_eq!(report.kept, 1);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let files = Files::new();
         let cases = [
-            ("{\"caption\": 3}", "must be a string, found a number"),
-            ("{\"text\": \"a\"}", "must be a string, found no such field"),
-            ("{\"caption\": null}", "must be a string, found null"),
+            ("{\"caption\": 3}", "is a number, not a text"),
+            ("{\"caption\": {}}", "is an object, not a text"),
             (
                 "{\"caption\": \"a\", \"kind\": []}",
-                "must be a string, found an array",
+                "must be a string, found a list",
             ),
             ("[\"a\"]", "is not a JSON object: invalid type: sequence"),
             ("{\"caption\": \"a\"", "is not a JSON object: EOF"),
@@ -163,7 +325,7 @@ mod tests {
         }
         let bytes = message(files.ingest(source(files.write("b.jsonl", b"{\"caption\": \"\xff\"}"))));
         assert!(
-            bytes.contains("Line 1 of `") && bytes.contains("invalid unicode"),
+            bytes.starts_with("The prompt at `b.jsonl:1` is not UTF-8"),
             "{bytes}"
         );
         let long = format!("{{\"caption\": \"{}\"}}", "x".repeat(MAX_LINE_BYTES));

@@ -7,20 +7,27 @@
 
 mod clean;
 mod collector;
+mod compact_thrift;
 mod config;
 mod csv_file;
 mod diffusiondb;
 mod error;
+mod file_format;
+mod file_paths;
 #[cfg(test)]
 mod fixture;
 mod identity;
 mod ingest;
 mod json_lines;
+mod json_row;
 mod limits;
 mod lines;
+mod page_head;
 pub mod pairs;
+mod parquet_bounds;
 mod parquet_column;
 mod parquet_file;
+mod parquet_text;
 mod report;
 mod sample;
 mod shapes_world;
@@ -29,12 +36,15 @@ mod split;
 mod t2i_compbench;
 mod table;
 mod text;
+mod text_file;
+mod utf16;
 
 pub use clean::{InvalidPrompt, MAX_PROMPT_BYTES};
 pub use config::{InvalidPrompts, PromptsConfig};
 pub use csv_file::CsvSource;
 pub use diffusiondb::DiffusionDbSource;
 pub use error::PromptsError;
+pub use file_format::FileFormat;
 pub use identity::PromptIdentity;
 pub use ingest::{Ingested, SourceFile, file_digest, ingest, source_files};
 pub use json_lines::JsonLinesSource;

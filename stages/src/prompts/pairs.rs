@@ -1,14 +1,15 @@
 //! Image-prompt pairs to be scored, from CSV or Parquet.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 
+use mitune_bounded_file::read;
+
 use super::clean::clean;
-use super::csv_file::{column_index, open_records};
+use super::csv_file::{Records, column_index, open_records};
 use super::error::PromptsError;
 use super::parquet_file::{Batches, ParquetFile, column_type};
 
@@ -34,7 +35,7 @@ pub struct Pairs {
 
 enum Rows {
     Csv {
-        records: Box<csv::Reader<File>>,
+        records: Box<Records>,
         image: usize,
         prompt: usize,
     },
@@ -49,6 +50,9 @@ enum Image {
     Bytes(Vec<u8>, Option<String>),
     Path(String),
 }
+
+/// Most bytes of an encoded image; one of a hundred million pixels seldom has as many.
+const MOST_IMAGE_BYTES: u64 = 512 << 20;
 
 const IMAGE: &str = "image";
 const PROMPT: &str = "prompt";
@@ -123,12 +127,9 @@ impl Pairs {
                 {
                     let row = *next;
                     *next += 1;
+                    // A pair without a prompt is one with the empty prompt, in every kind of file.
                     let prompts = batches.text(rows, PROMPT)?;
-                    let prompt = if prompts.is_valid(row) {
-                        prompts.value(row)
-                    } else {
-                        ""
-                    };
+                    let prompt = prompts.bytes(row).unwrap_or_default().to_vec();
                     let column = rows.column_by_name(IMAGE);
                     let image = column.and_then(|column| image(column, row)).ok_or_else(|| {
                         PromptsError::NoImage {
@@ -137,7 +138,7 @@ impl Pairs {
                             problem: "neither bytes nor a path",
                         }
                     })?;
-                    return Ok(Some((image, prompt.as_bytes().to_vec())));
+                    return Ok(Some((image, prompt)));
                 }
                 match batches.next_batch()? {
                     None => return Ok(None),
@@ -157,11 +158,11 @@ impl Pairs {
             });
         }
         let image = self.path.parent().unwrap_or(Path::new("")).join(image);
-        std::fs::read(&image).map_err(|source| PromptsError::ReadImage {
+        read(&image, MOST_IMAGE_BYTES).map_err(|source| PromptsError::ReadImage {
             path: self.path.clone(),
             row: self.row,
             image,
-            source,
+            source: source.into(),
         })
     }
 }
@@ -190,6 +191,7 @@ fn open_csv(path: &Path) -> Result<Rows, PromptsError> {
 
 fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
     let file = ParquetFile::open(path)?;
+    file.check_text(PROMPT)?;
     let found = file.column_type(IMAGE)?;
     let accepted = match found {
         DataType::Utf8 | DataType::Binary => true,

@@ -1,14 +1,16 @@
 //! A text column of Parquet files.
 
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 
-use arrow_array::{Array, StringArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clean::{InvalidPrompt, RawText};
 use super::collector::{Collector, RawPrompt};
 use super::error::PromptsError;
 use super::parquet_file::ParquetFile;
+use super::parquet_text::TextColumn;
 
 /// A text column of Parquet files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +53,7 @@ pub(super) struct Labels<'a> {
     pub split_column: Option<&'a str>,
 }
 
-/// Offers every row of a text column; a null counts as empty.
+/// Offers every row of a text column.
 pub(super) fn read_column(
     file: ParquetFile,
     column: &str,
@@ -63,6 +65,7 @@ pub(super) fn read_column(
         .into_iter()
         .flatten()
         .collect();
+    columns.iter().try_for_each(|column| file.check_text(column))?;
     let mut batches = file.read(&columns, None)?;
     let mut line = 0;
     while let Some(batch) = batches.next_batch()? {
@@ -71,15 +74,15 @@ pub(super) fn read_column(
         let (categories, splits) = (label(labels.category_column)?, label(labels.split_column)?);
         for row in 0..batch.num_rows() {
             line += 1;
+            let prompt = prompts.bytes(row).map_or(RawText::Null, RawText::Bytes);
+            let (text, category, split) = match (text(&categories, row), text(&splits, row)) {
+                (Ok(category), Ok(split)) => (prompt, category, split),
+                _ => (RawText::Invalid(InvalidPrompt::Label), None, None),
+            };
             let raw = RawPrompt {
-                text: text(prompts, row).unwrap_or_default().as_bytes(),
-                cut: false,
-                category: labels
-                    .category
-                    .or_else(|| categories.and_then(|column| text(column, row))),
-                split: labels
-                    .split
-                    .or_else(|| splits.and_then(|column| text(column, row))),
+                text,
+                category: labels.category.or(category),
+                split: labels.split.or(split),
                 line,
             };
             collector.offer(&path, raw)?;
@@ -88,8 +91,9 @@ pub(super) fn read_column(
     Ok(())
 }
 
-fn text(column: &StringArray, row: usize) -> Option<&str> {
-    column.is_valid(row).then(|| column.value(row))
+fn text(column: &Option<TextColumn>, row: usize) -> Result<Option<&str>, Utf8Error> {
+    let bytes = column.as_ref().and_then(|column| column.bytes(row));
+    bytes.map(str::from_utf8).transpose()
 }
 
 #[cfg(test)]
@@ -99,8 +103,10 @@ mod tests {
 
     use arrow_array::types::Int32Type;
     use arrow_array::{
-        ArrayRef, BinaryArray, DictionaryArray, Int64Array, LargeStringArray, StringViewArray,
+        ArrayRef, BinaryArray, BinaryViewArray, DictionaryArray, Int64Array, LargeBinaryArray,
+        LargeStringArray, ListArray, NullArray, StringArray, StringViewArray, StructArray,
     };
+    use arrow_schema::{DataType, Field};
     use proptest::prelude::*;
 
     use super::super::fixture::{Files, message, prompts, rows, strings};
@@ -142,7 +148,7 @@ mod tests {
                 ("b".to_owned(), None, None, name, 3)
             ]
         );
-        assert_eq!(ingested.report.rejected["empty"], 1);
+        assert_eq!(ingested.report.rejected["null"], 1);
     }
 
     #[test]
@@ -150,8 +156,11 @@ mod tests {
         let files = Files::new();
         let texts = ["a car", "a boat", "a car"];
         let dictionary: DictionaryArray<Int32Type> = texts.into_iter().collect();
-        let columns: [ArrayRef; 4] = [
+        let columns: [ArrayRef; 7] = [
             strings(&texts),
+            Arc::new(BinaryArray::from_iter_values(texts)),
+            Arc::new(LargeBinaryArray::from_iter_values(texts)),
+            Arc::new(BinaryViewArray::from_iter_values(texts)),
             Arc::new(LargeStringArray::from_iter_values(texts)),
             Arc::new(StringViewArray::from_iter_values(texts)),
             Arc::new(dictionary),
@@ -165,6 +174,36 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn a_field_of_a_struct_is_named_by_its_path() {
+        let files = Files::new();
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a car"), None, Some("hidden")]));
+        let field = Arc::new(Field::new("prompt", DataType::Utf8, true));
+        let meta = StructArray::new(
+            vec![field].into(),
+            vec![texts],
+            Some(vec![true, true, false].into()),
+        );
+        let paths = files.write_parquet("a.parquet", vec![("meta", Arc::new(meta) as ArrayRef)]);
+        let mut nested = ParquetSource {
+            paths,
+            column: "meta.prompt".to_owned(),
+            category_column: None,
+            split_column: None,
+        };
+        let ingested = files
+            .ingest(PromptSource::Parquet(nested.clone()))
+            .expect("prompts");
+        assert_eq!(prompts(&ingested), ["a car"]);
+        assert_eq!(ingested.report.rejected["null"], 2);
+        nested.column = "meta.text".to_owned();
+        let missing = message(files.ingest(PromptSource::Parquet(nested)));
+        assert!(
+            missing.contains("No column `meta.text` in `") && missing.ends_with("found `meta`"),
+            "{missing}"
+        );
     }
 
     #[test]
@@ -189,8 +228,21 @@ mod tests {
         let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values([b"a \xff car"]));
         let bytes = message(files.ingest(source(files.write_parquet("c.parquet", vec![("prompt", bytes)]))));
         assert!(
-            bytes.ends_with("c.parquet` must hold text, found `Binary`"),
+            bytes.starts_with("The prompt at `c.parquet:1` is not UTF-8"),
             "{bytes}"
+        );
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(
+            1,
+        )])]));
+        let list = message(files.ingest(source(files.write_parquet("l.parquet", vec![("prompt", list)]))));
+        assert!(list.contains("l.parquet` must hold text, found `List"), "{list}");
+        let none: ArrayRef = Arc::new(NullArray::new(2));
+        let none = message(files.ingest(source(files.write_parquet("n.parquet", vec![("prompt", none)]))));
+        assert!(none.ends_with("2 rejected by `null`"), "{none}");
+        let packed = message(files.ingest(source(files.write("p.parquet", b"\x1f\x8b\x08 and more"))));
+        assert!(
+            packed.ends_with("p.parquet` is compressed with gzip; unpack it with `gzip -d`"),
+            "{packed}"
         );
         let text = message(files.ingest(source(files.write("d.parquet", "a red car"))));
         assert!(

@@ -9,14 +9,18 @@ use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 
 use super::error::PromptsError;
+use super::file_format::FileFormat;
+use super::parquet_bounds::{batch_rows, check_footer};
+use super::parquet_text::{TextColumn, find, has_list, is_text};
+use super::text_file::{open_input, start};
 
 /// Rows decoded at a time: few, so that even rows of a megabyte fit in memory.
 const BATCH_ROWS: usize = 1024;
@@ -25,21 +29,29 @@ const BATCH_ROWS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct ParquetFile {
     path: PathBuf,
+    file: File,
     batch_rows: usize,
     builder: ParquetRecordBatchReaderBuilder<File>,
 }
 
 impl ParquetFile {
     pub(super) fn open(path: &Path) -> Result<Self, PromptsError> {
-        let file = File::open(path).map_err(PromptsError::read(path))?;
+        let mut file = open_input(path)?;
+        let start = start(&mut file).map_err(PromptsError::read(path))?;
+        match FileFormat::of(&start) {
+            Some(FileFormat::Parquet) | None => check_footer(path, &mut file)?,
+            Some(format) => return Err(PromptsError::wrong_format(path, format)),
+        }
+        let opened = file.try_clone().map_err(PromptsError::read(path))?;
         // Without the stored Arrow schema every kind of string column is read as one and the same type.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = guarded(path, || {
-            ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+            ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options)
                 .map_err(PromptsError::parquet(path))
         })?;
         Ok(Self {
             path: path.to_owned(),
+            file,
             batch_rows: BATCH_ROWS,
             builder,
         })
@@ -55,29 +67,41 @@ impl ParquetFile {
     }
 
     pub(super) fn has(&self, column: &str) -> bool {
-        self.builder.schema().index_of(column).is_ok()
+        self.found(column).is_ok()
     }
 
     /// The type of a column.
     pub(super) fn column_type(&self, column: &str) -> Result<&DataType, PromptsError> {
-        Ok(self.builder.schema().field(self.index(column)?).data_type())
+        Ok(self.found(column)?.1.data_type())
+    }
+
+    /// Checks that a column can hold texts.
+    pub(super) fn check_text(&self, column: &str) -> Result<(), PromptsError> {
+        match self.column_type(column)? {
+            kind if is_text(kind) => Ok(()),
+            kind => Err(column_type(&self.path, column, "text", kind)),
+        }
     }
 
     /// Reads these columns alone; with a selection, these rows alone.
     pub(super) fn read(
-        self,
+        mut self,
         columns: &[&str],
         selection: Option<RowSelection>,
     ) -> Result<Batches, PromptsError> {
         let indices = columns
             .iter()
-            .map(|column| self.index(column))
+            .map(|column| self.one_value(column))
             .collect::<Result<Vec<_>, _>>()?;
+        let rows = batch_rows(
+            &self.path,
+            &mut self.file,
+            self.builder.metadata(),
+            &indices,
+            self.batch_rows,
+        )?;
         let mask = ProjectionMask::roots(self.builder.parquet_schema(), indices);
-        let mut builder = self
-            .builder
-            .with_projection(mask)
-            .with_batch_size(self.batch_rows);
+        let mut builder = self.builder.with_projection(mask).with_batch_size(rows);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
@@ -90,14 +114,26 @@ impl ParquetFile {
         })
     }
 
-    fn index(&self, column: &str) -> Result<usize, PromptsError> {
-        let schema: &SchemaRef = self.builder.schema();
-        schema.index_of(column).map_err(|_| {
-            PromptsError::missing_column(
+    /// The place of a column that has one value in each row.
+    fn one_value(&self, column: &str) -> Result<usize, PromptsError> {
+        let (index, _) = self.found(column)?;
+        let root = self.builder.schema().field(index);
+        match has_list(root.data_type()) {
+            true => Err(column_type(
                 &self.path,
                 column,
-                schema.fields().iter().map(|field| field.name().as_str()),
-            )
+                "one value in each row",
+                root.data_type(),
+            )),
+            false => Ok(index),
+        }
+    }
+
+    fn found(&self, column: &str) -> Result<(usize, &Field), PromptsError> {
+        let fields = self.builder.schema().fields();
+        find(fields, column).ok_or_else(|| {
+            let names = fields.iter().map(|field| field.name().as_str());
+            PromptsError::missing_column(&self.path, column, names)
         })
     }
 }
@@ -130,15 +166,13 @@ impl Batches {
     }
 
     /// A text column of one of the batches.
-    pub(super) fn text<'b>(
-        &self,
-        batch: &'b RecordBatch,
-        column: &str,
-    ) -> Result<&'b StringArray, PromptsError> {
-        let array = self.column(batch, column)?;
-        array
-            .as_string_opt::<i32>()
-            .ok_or_else(|| column_type(&self.path, column, "text", array.data_type()))
+    pub(super) fn text(&self, batch: &RecordBatch, column: &str) -> Result<TextColumn, PromptsError> {
+        TextColumn::of(batch, column).ok_or_else(|| {
+            let found = batch
+                .column_by_name(column)
+                .map_or(&DataType::Null, |array| array.data_type());
+            column_type(&self.path, column, "text", found)
+        })
     }
 
     /// A column of numbers of one of the batches.

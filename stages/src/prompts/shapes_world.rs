@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::shapes::split::Split;
 use crate::shapes::world::Prompt;
 
+use super::clean::RawText;
 use super::collector::{Collector, RawPrompt};
 use super::error::PromptsError;
 use super::split::{TEST, TRAIN};
@@ -83,8 +84,7 @@ impl ShapesSource {
             if wanted {
                 let text = prompt.to_string();
                 let raw = RawPrompt {
-                    text: text.as_bytes(),
-                    cut: false,
+                    text: RawText::Bytes(text.as_bytes()),
                     category: None,
                     split: Some(side),
                     line,

@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::csv_file::CsvSource;
 use super::diffusiondb::DiffusionDbSource;
 use super::error::PromptsError;
+use super::file_paths::FilePaths;
 use super::json_lines::JsonLinesSource;
 use super::parquet_column::ParquetSource;
 use super::shapes_world::ShapesSource;
 use super::t2i_compbench::{T2iCompBenchParquetSource, T2iCompBenchSource};
 use super::text::TextSource;
 
-/// Where prompts come from; exactly one of these. Relative paths start at the folder of the pipeline file.
+/// Where prompts come from; exactly one of these. Relative paths start at the folder of the pipeline file; a folder stands
+/// for its files, a pattern such as `data/*.txt` for those that it matches, and `~` for the home folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptSource {
@@ -52,6 +54,41 @@ impl PromptSource {
             Self::Parquet(source) => source.paths.iter().map(PathBuf::as_path).collect(),
             Self::Inline(_) | Self::Shapes(_) => Vec::new(),
         }
+    }
+
+    /// How the names of files of this source end, in small letters.
+    fn endings(&self) -> &'static [&'static str] {
+        match self {
+            Self::T2iCompbench(_) | Self::Text(_) => &[".txt"],
+            Self::Csv(_) => &[".csv", ".tsv"],
+            Self::Jsonl(_) => &[".jsonl", ".ndjson", ".json"],
+            Self::T2iCompbenchParquet(_) | Self::Parquet(_) => &[".parquet", ".pq"],
+            Self::Diffusiondb(_) | Self::Inline(_) | Self::Shapes(_) => &[],
+        }
+    }
+
+    /// Puts the files that patterns, folders and `~` stand for in place of these.
+    ///
+    /// # Errors
+    /// A path that stands for nothing.
+    pub(super) fn expand(&mut self, base: &Path, home: Option<&Path>) -> Result<(), PromptsError> {
+        let endings = self.endings();
+        let files = FilePaths { base, home, endings };
+        let paths = match self {
+            Self::T2iCompbench(source) => &mut source.paths,
+            Self::T2iCompbenchParquet(source) => &mut source.paths,
+            Self::Csv(source) => &mut source.paths,
+            Self::Jsonl(source) => &mut source.paths,
+            Self::Text(source) => &mut source.paths,
+            Self::Parquet(source) => &mut source.paths,
+            Self::Diffusiondb(source) => {
+                source.metadata = files.at_home(&source.metadata)?;
+                return Ok(());
+            }
+            Self::Inline(_) | Self::Shapes(_) => return Ok(()),
+        };
+        *paths = files.expand(paths)?;
+        Ok(())
     }
 
     pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {

@@ -58,9 +58,11 @@ pub const CATEGORIES: [&str; 8] = [
 
 impl T2iCompBenchSource {
     pub(super) fn read(&self, path: &Path, collector: &mut Collector<'_>) -> Result<(), PromptsError> {
-        let known = path
-            .file_stem()
-            .and_then(|stem| category_and_split(&stem.to_string_lossy()));
+        let known = path.file_name().and_then(|name| {
+            // `color_train.txt`, and `color_train.txt.gz` too.
+            let name = name.to_string_lossy();
+            category_and_split(name.split('.').next().unwrap_or_default())
+        });
         let (category, split) = labels(path, &self.category, &self.split, known)?;
         read_lines(path, (Some(&category), split.as_deref()), before_tab, collector)
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
-use super::super::clean::clean;
+use super::super::clean::{RawText, clean};
 use super::super::collector::{PromptRow, usable};
 use super::super::config::PromptsConfig;
 use super::super::error::PromptsError;
@@ -63,7 +63,9 @@ impl DiffusionDbSource {
         let limits = self.limits();
         let mut columns = vec![PROMPT];
         columns.extend(limits.columns());
-        let mut batches = ParquetFile::open(path)?.read(&columns, None)?;
+        let file = ParquetFile::open(path)?;
+        file.check_text(PROMPT)?;
+        let mut batches = file.read(&columns, None)?;
         let mut groups: HashMap<PromptIdentity, Group> = HashMap::new();
         while let Some(batch) = batches.next_batch()? {
             let prompts = batches.text(&batch, PROMPT)?;
@@ -79,12 +81,7 @@ impl DiffusionDbSource {
                     report.reject(reason, 1);
                     continue;
                 }
-                let text = if prompts.is_valid(row) {
-                    prompts.value(row)
-                } else {
-                    ""
-                };
-                let text = clean(text.as_bytes());
+                let text = prompts.bytes(row).map_or(RawText::Null, RawText::Bytes);
                 let Some(text) = usable(config, source, report.read, text, report)? else {
                     continue;
                 };
@@ -133,9 +130,10 @@ fn append_texts<'c>(
     rows: &mut Vec<PromptRow>,
 ) -> Result<(), PromptsError> {
     let prompts = batches.text(batch, PROMPT)?;
-    for (text, (identity, row)) in prompts.iter().zip(chosen) {
-        let text = text
-            .and_then(|text| clean(text.as_bytes()).ok())
+    for (place, (identity, row)) in (0..batch.num_rows()).zip(chosen) {
+        let text = prompts
+            .bytes(place)
+            .and_then(|text| clean(text).ok())
             .unwrap_or_default();
         // The first pass saw this text in this row, unless somebody else writes to the file.
         if PromptIdentity::new(None, None, source, text, 0) != *identity {

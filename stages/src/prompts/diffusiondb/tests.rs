@@ -79,13 +79,14 @@ fn images_are_filtered_and_grouped_by_their_prompt() {
     let ingested = files.ingest(PromptSource::Diffusiondb(source)).expect("prompts");
     assert_eq!(rows(&ingested), [row("a car", 2)]);
     let expected = [
-        ("empty", 2),
+        ("empty", 1),
         ("max_height", 1),
         ("max_prompt_nsfw", 1),
         ("min_characters", 1),
         ("min_images", 1),
         ("min_width", 1),
         ("missing_prompt_nsfw", 2),
+        ("null", 1),
     ];
     let rejected: Vec<(&str, u64)> = ingested
         .report
