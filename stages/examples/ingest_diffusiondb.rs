@@ -1,5 +1,7 @@
 //! Ingests the prompts of a DiffusionDB table and prints the report, the time and the peak of memory: `FILE [COUNT]`.
 
+#![allow(clippy::disallowed_methods, reason = "an example has no terminal to protect")]
+
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;

@@ -1,5 +1,9 @@
 //! The store as its users see it: what survives damage, death and crowds.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "children report to their parent on standard output"
+)]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(
     clippy::print_stdout,
