@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use mitune_stages::cpu_level::CpuLevel;
 
 use crate::commands::adapter::AdapterArguments;
 use crate::commands::bench::BenchArguments;
@@ -41,6 +42,16 @@ pub(crate) struct Arguments {
     /// Do not tell other processes what is being computed, nor wait for them; results stay right [env: MITUNE_LEASES=off]
     #[arg(long, global = true)]
     pub(crate) no_leases: bool,
+
+    /// Hold the CPU device to lower vector instructions than the processor has: baseline, neon, avx2 or avx512
+    #[arg(
+        long,
+        global = true,
+        env = "MITUNE_CPU_LEVEL",
+        value_name = "LEVEL",
+        hide_env_values = true
+    )]
+    pub(crate) cpu_level: Option<CpuLevel>,
 
     /// Write data as JSON to standard output
     #[arg(long, global = true)]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::panic::catch_unwind;
 
 use clap::Parser as _;
+use mitune_stages::cpu_level::CpuLevelError;
 
 use crate::cli::Arguments;
 use crate::device_hint::memory_ended;
@@ -32,6 +33,9 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
     file_size_limit::fail_writes();
     let session = Session::new(&arguments, kinds);
     let result = catch_unwind(std::panic::AssertUnwindSafe(|| {
+        if let Some(level) = arguments.cpu_level {
+            level.hold_to().map_err(refused_level)?;
+        }
         commands::run(arguments.command, &session)
     }));
     let failure = match result {
@@ -45,4 +49,8 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
     };
     failure.report();
     failure.exit_code()
+}
+
+fn refused_level(error: CpuLevelError) -> Failure {
+    Failure::usage(error).with_hint("Without `--cpu-level` and `MITUNE_CPU_LEVEL`, the best one is taken")
 }

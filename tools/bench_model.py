@@ -1,11 +1,15 @@
 """Measures the work of `mitune bench model` with diffusers and PEFT, and compares both in one run.
 
 Usage: python tools/bench_model.py MODEL_DIR [--program target/release/mitune] [--candidates N] [--steps N]
-           [--training-batch N] [--threads N] [--runs N] [--json]
+           [--training-batch N] [--threads N] [--runs N] [--level LEVEL] [--work WORK,..] [--json]
 
 Rounds alternate between the two programs, so that a machine whose speed drifts is as slow for each; the
 ratio of every piece of work is that of the medians over rounds. Above 1 mitune is faster, or smaller.
 Each round of either is a process of its own; peaks are those of the process.
+
+`--level` holds both to the same vector instructions: avx512, avx2 or baseline. mitune takes its variable; PyTorch's own
+kernels, oneDNN and MKL have one each. On processors of other makers than Intel, MKL chooses by itself what its variable
+says or less. PyTorch's kernels of `default` are compiled for SSE2, oneDNN's least is SSE4.1.
 """
 
 import argparse
@@ -18,6 +22,24 @@ import time
 from pathlib import Path
 
 
+# What each library reads once, when it is loaded.
+LEVELS = {
+    "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "MKL_ENABLE_INSTRUCTIONS": "AVX512"},
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "baseline": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+}
+
+
+# Kinds of work, and how the names of their pieces begin.
+WORKS = {
+    "forward": "unet forward",
+    "decode": "vae decode",
+    "candidates": "candidates with mutual information",
+    "candidates-without": "candidates without",
+    "training": "training step",
+}
+
+
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -28,6 +50,8 @@ def options():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=int, default=1, help="counted runs of each piece of work in a round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--level", choices=LEVELS, help="vector instructions of both [default: the best]")
+    parser.add_argument("--work", default=",".join(WORKS), help="what to measure [default: everything]")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--peer-only", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -48,7 +72,10 @@ def peak_bytes():
     return int(line.split()[1]) * 1024
 
 
-def measure(name, batch, runs, call):
+def measure(results, works, name, batch, runs, call):
+    """Appends what a piece of work takes, unless it is left out."""
+    if not any(name.startswith(WORKS[work]) for work in works):
+        return
     seconds, peak = [], 0
     for run in range(runs + 1):
         counts = reset_peak()
@@ -57,7 +84,7 @@ def measure(name, batch, runs, call):
         if run > 0:
             seconds.append(time.perf_counter() - start)
             peak = max(peak, peak_bytes()) if counts else None
-    return {"work": name, "batch": batch, "seconds": statistics.median(seconds), "peak_bytes": peak}
+    results.append({"work": name, "batch": batch, "seconds": statistics.median(seconds), "peak_bytes": peak})
 
 
 def peer(arguments):
@@ -88,11 +115,13 @@ def peer(arguments):
         return {"encoder_hidden_states": context, "added_cond_kwargs": added}
 
     results = []
+    works = arguments.work.split(",")
     with torch.no_grad():
         sample, prompt = latents(2), conditioning(2)
-        results.append(measure("unet forward", 2, runs, lambda: unet(sample, torch.full((2,), 500.0), **prompt)))
+        timesteps = torch.full((2,), 500.0)
+        measure(results, works, "unet forward", 2, runs, lambda: unet(sample, timesteps, **prompt))
         latent = latents(1)
-        results.append(measure("vae decode", 1, runs, lambda: vae.decode(latent)))
+        measure(results, works, "vae decode", 1, runs, lambda: vae.decode(latent))
         count = arguments.candidates
         prompts = conditioning(2 * count)
 
@@ -111,8 +140,8 @@ def peer(arguments):
                 image = scheduler.step(guided, step, image, generator=generator).prev_sample
 
         name = "candidates with mutual information"
-        results.append(measure(name, count, runs, lambda: candidates(True)))
-        results.append(measure("candidates without", count, runs, lambda: candidates(False)))
+        measure(results, works, name, count, runs, lambda: candidates(True))
+        measure(results, works, "candidates without", count, runs, lambda: candidates(False))
 
     batch = arguments.training_batch
     noisy, target, prompts = latents(batch), latents(batch), conditioning(batch)
@@ -130,7 +159,7 @@ def peer(arguments):
             optimizer.step()
             optimizer.zero_grad()
 
-        results.append(measure(name, batch, runs, step))
+        measure(results, works, name, batch, runs, step)
         unet.delete_adapters(name.replace(" ", "_").replace(",", ""))
     return results
 
@@ -139,13 +168,16 @@ def run_program(arguments):
     command = [arguments.program, "bench", "model", "--json", "--model", arguments.model, "--device", "cpu"]
     for name in ("candidates", "steps", "training_batch", "runs"):
         command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
+    command += ["--work", arguments.work]
     environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
+    if arguments.level:
+        environment["MITUNE_CPU_LEVEL"] = arguments.level
     output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return json.loads(output.stdout)["measurements"]
 
 
-def run_peer():
-    environment = dict(os.environ)
+def run_peer(arguments):
+    environment = dict(os.environ, **LEVELS.get(arguments.level, {}))
     command = [sys.executable, __file__, *sys.argv[1:], "--peer-only"]
     output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return json.loads(output.stdout)
@@ -156,7 +188,7 @@ def main():
     if arguments.peer_only:
         print(json.dumps(peer(arguments)))
         return
-    rounds = [(run_program(arguments), run_peer()) for _ in range(arguments.rounds)]
+    rounds = [(run_program(arguments), run_peer(arguments)) for _ in range(arguments.rounds)]
     rows = []
     for position, first in enumerate(rounds[0][1]):
         ours = [next(m for m in round[0] if m["work"] == first["work"]) for round in rounds]
@@ -175,7 +207,8 @@ def main():
     import peft
     import torch
 
-    print(f"{arguments.model}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.runs}")
+    level = arguments.level or "the best level"
+    print(f"{arguments.model}, {level}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.runs}")
     print(f"against torch {torch.__version__}, diffusers {diffusers.__version__}, peft {peft.__version__}")
     print(f"{'work':36} {'batch':>5} {'mitune s':>9} {'peer s':>9} {'speed':>6} {'MiB':>7} {'peer MiB':>8} {'memory':>6}")
     for row in rows:

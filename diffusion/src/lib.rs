@@ -5,6 +5,7 @@ pub mod adapter;
 pub mod clip;
 pub mod conditioning;
 pub mod config_fields;
+pub mod cpu_level;
 pub mod device;
 pub mod forward_scores;
 pub mod gaussian;

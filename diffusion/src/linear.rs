@@ -1,10 +1,10 @@
 //! The fully connected layer of every model here, with the place where an adapter attaches.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter::LowRankAdapter;
+use crate::kernels::linear;
 
 /// Multiplies by a weight in diffusers' layout, `y = x W^T + b`.
 ///
@@ -60,7 +60,7 @@ impl Linear {
         let bias = self.bias.as_ref().map(Param::val);
         match &self.adapter {
             Some(adapter) => adapter.forward(x, weight, bias),
-            None => linear(x, weight.transpose(), bias),
+            None => linear(x, weight, bias),
         }
     }
 }

@@ -63,7 +63,7 @@ mod trial_model;
 #[cfg(test)]
 mod trial_tables;
 
-pub use mitune_diffusion::{device, image};
+pub use mitune_diffusion::{cpu_level, device, image};
 
 /// Model folders.
 pub mod model {

@@ -11,6 +11,7 @@ mod adapter_place;
 mod bad_input;
 mod cli;
 mod collection;
+mod cpu_level;
 #[cfg(feature = "wgpu")]
 mod devices;
 mod diff_and_lineage;

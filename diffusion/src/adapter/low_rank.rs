@@ -1,6 +1,7 @@
 use burn::module::{Module, Param};
-use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor};
+
+use crate::kernels::{LowRank, column_affine, linear, low_rank_linear, matrix_product, row_norms};
 
 /// Adapts one frozen layer by a low-rank product, with a magnitude per output for DoRA.
 ///
@@ -28,30 +29,28 @@ impl LowRankAdapter {
     /// section 4.3). This is PEFT's `base + (g - 1) (base - b) + g s B A x`, rearranged.
     ///
     /// # Shapes
-    /// - x: `[.., in]`, weight: `[out, in]`, bias: `[out]`
-    /// - output: `[.., out]`, in the dtype of `x`
-    pub fn forward<const D: usize>(
-        &self,
-        x: Tensor<D>,
-        weight: Tensor<2>,
-        bias: Option<Tensor<1>>,
-    ) -> Tensor<D> {
+    /// - x: `[rows, in]`, weight: `[out, in]`, bias: `[out]`
+    /// - output: `[rows, out]`, in the dtype of `x`
+    pub fn forward(&self, x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        if x.dtype() != DType::F32 {
+            return self.forward_half(x, weight, bias);
+        }
+        match self.gain(&weight) {
+            None => low_rank_linear(x, weight, self.change(), bias),
+            Some(gain) => column_affine(low_rank_linear(x, weight, self.change(), None), gain, bias),
+        }
+    }
+
+    /// [`Self::forward`] of a layer in half precision, whose change is computed and added in f32.
+    fn forward_half(&self, x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
         let dtype = x.dtype();
         let update = self.update(x.clone().cast(DType::F32));
         let Some(gain) = self.gain(&weight) else {
-            let base = linear(x, weight.transpose(), bias);
-            return if dtype == DType::F32 {
-                base + update
-            } else {
-                (base.cast(DType::F32) + update).cast(dtype)
-            };
+            return (linear(x, weight, bias).cast(DType::F32) + update).cast(dtype);
         };
-        let direction = linear(x, weight.transpose(), None).cast(DType::F32) + update;
-        let output = direction * gain.unsqueeze();
-        match bias {
-            Some(bias) => (output + bias.cast(DType::F32).unsqueeze()).cast(dtype),
-            None => output.cast(dtype),
-        }
+        let direction = linear(x, weight, None).cast(DType::F32) + update;
+        let bias = bias.map(|bias| bias.cast(DType::F32));
+        column_affine(direction, gain, bias).cast(dtype)
     }
 
     /// The adapted weight, `W + s B A` or `g (W + s B A)`, with gradients as in [`Self::forward`].
@@ -60,7 +59,7 @@ impl LowRankAdapter {
     /// - weight and output: `[out, in]`, output in the dtype of `weight`
     pub fn fold(&self, weight: Tensor<2>) -> Tensor<2> {
         let dtype = weight.dtype();
-        let product = self.lora_b.val().matmul(self.lora_a.val() * self.scale);
+        let product = matrix_product(self.lora_b.val(), self.lora_a.val() * self.scale);
         let direction = weight.clone().cast(DType::F32) + product;
         match self.gain(&weight) {
             Some(gain) => direction * gain.unsqueeze_dim(1),
@@ -94,17 +93,25 @@ impl LowRankAdapter {
     /// # Shapes
     /// - weight: `[out, in]`, output: `[out]` in f32, outside any gradient
     pub fn row_norms(&self, weight: &Tensor<2>) -> Tensor<1> {
-        self.direction(weight).square().sum_dim(1).sqrt().squeeze_dim(1)
+        row_norms(weight.clone().cast(DType::F32), self.change())
     }
 
-    fn update<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let hidden = linear(x, self.lora_a.val().transpose(), None);
+    fn change(&self) -> LowRank {
+        LowRank {
+            down: self.lora_a.val(),
+            up: self.lora_b.val(),
+            scale: self.scale,
+        }
+    }
+
+    fn update(&self, x: Tensor<2>) -> Tensor<2> {
+        let hidden = linear(x, self.lora_a.val(), None);
         let hidden = if self.scale == 1.0 {
             hidden
         } else {
             hidden * self.scale
         };
-        linear(hidden, self.lora_b.val().transpose(), None)
+        linear(hidden, self.lora_b.val(), None)
     }
 
     fn gain(&self, weight: &Tensor<2>) -> Option<Tensor<1>> {
@@ -115,13 +122,9 @@ impl LowRankAdapter {
         Some(magnitude.val() / norms)
     }
 
-    fn direction(&self, weight: &Tensor<2>) -> Tensor<2> {
-        weight.clone().inner().cast(DType::F32) + self.product()
-    }
-
     /// `s B A` outside any gradient.
     fn product(&self) -> Tensor<2> {
         let scaled = self.lora_a.val().inner() * self.scale;
-        self.lora_b.val().inner().matmul(scaled)
+        matrix_product(self.lora_b.val().inner(), scaled)
     }
 }

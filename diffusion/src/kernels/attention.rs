@@ -1,11 +1,13 @@
 //! Attention with several heads.
 
 #[cfg(feature = "kernels")]
+mod backward;
+#[cfg(feature = "kernels")]
+mod forward;
+#[cfg(feature = "kernels")]
 pub(super) mod kernel;
 #[cfg(feature = "kernels")]
 mod sizes;
-#[cfg(feature = "kernels")]
-pub(super) mod tiled;
 
 use burn::tensor::Tensor;
 use burn::tensor::ops::AttentionModuleOptions;
@@ -25,11 +27,7 @@ pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usiz
             key.clone().into_dispatch(),
             value.clone().into_dispatch(),
         ];
-        let output = match kernel::fits(&query, &key, heads) {
-            true => super::tape::apply(kernel::Attention { heads }, inputs),
-            false => super::tape::apply(tiled::TiledAttention { heads }, inputs),
-        };
-        if let Some(output) = output {
+        if let Some(output) = super::tape::apply(kernel::Attention { heads }, inputs) {
             return output;
         }
     }

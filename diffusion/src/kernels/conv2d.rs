@@ -1,11 +1,13 @@
 //! Two-dimensional convolution of images in `[batch, height, width, channels]` order.
 
 #[cfg(feature = "kernels")]
-mod direct;
-#[cfg(feature = "kernels")]
 pub(super) mod kernel;
 #[cfg(feature = "kernels")]
+mod padded;
+#[cfg(feature = "kernels")]
 mod patches;
+#[cfg(feature = "kernels")]
+mod sizes;
 #[cfg(feature = "kernels")]
 mod weight;
 

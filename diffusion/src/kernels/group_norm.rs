@@ -3,6 +3,8 @@
 
 #[cfg(feature = "kernels")]
 pub(super) mod kernel;
+#[cfg(feature = "kernels")]
+mod passes;
 
 use burn::tensor::{DType, Tensor, activation};
 

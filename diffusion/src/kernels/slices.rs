@@ -4,19 +4,14 @@
 
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
-use pulp::Arch;
+
+use super::instructions::Arithmetic;
 
 /// Independent sums that a long sum is split into.
 ///
 /// Addition is not associative, so the compiler does not split one itself; this many fill the
 /// registers of every instruction set.
 const LANES: usize = 32;
-
-/// Runs `work` compiled for the best instruction set of this machine.
-#[inline(always)]
-pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
-}
 
 /// The values of a contiguous f32 tensor.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
@@ -49,7 +44,33 @@ pub(super) fn sum_pairs(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) ->
         }
     }
     let tail: f32 = a_tail.iter().zip(b_tail).map(|(&a, &b)| term(a, b)).sum();
-    lanes.iter().sum::<f32>() + tail
+    fold_lanes(lanes, |a, b| a + b) + tail
+}
+
+/// The largest of some values, `f32::NEG_INFINITY` if there are none.
+#[inline(always)]
+pub(super) fn largest(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (head, tail) = values.as_chunks::<LANES>();
+    for values in head {
+        for lane in 0..LANES {
+            lanes[lane] = larger(lanes[lane], values[lane]);
+        }
+    }
+    let most = fold_lanes(lanes, larger);
+    tail.iter().copied().fold(most, larger)
+}
+
+/// Joins lanes by halves, which takes five steps where one after another takes 31.
+#[inline(always)]
+fn fold_lanes(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [16, 8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = join(lanes[lane], lanes[lane + half]);
+        }
+    }
+    lanes[0]
 }
 
 /// Sums a slice.
@@ -71,7 +92,7 @@ pub(super) fn add_scaled(target: &mut [f32], factor: f32, source: &[f32]) {
 /// 2^n with n the nearest whole number to x / ln 2, times a Taylor polynomial of the rest. Adding
 /// 1.5 * 2^23 leaves n in the low bits of the sum, which spares a conversion.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(super) fn exp(arithmetic: Arithmetic, x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first short enough that n times it is exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
@@ -79,11 +100,11 @@ pub(super) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let rest = (-n).mul_add(LN_2_LOW, (-n).mul_add(LN_2_HIGH, x));
+    let rest = arithmetic.multiply_add(-n, LN_2_LOW, arithmetic.multiply_add(-n, LN_2_HIGH, x));
     let polynomial = [720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0]
         .into_iter()
         .map(|factorial: f32| 1.0 / factorial)
-        .reduce(|sum: f32, coefficient| sum.mul_add(rest, coefficient))
+        .reduce(|sum: f32, coefficient| arithmetic.multiply_add(sum, rest, coefficient))
         .unwrap_or(1.0);
     let power = (shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits());
     polynomial * f32::from_bits(power)
@@ -91,8 +112,8 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
+pub(super) fn sigmoid(arithmetic: Arithmetic, x: f32) -> f32 {
+    1.0 / (1.0 + exp(arithmetic, -x))
 }
 
 /// Standard normal distribution function and density at x.
@@ -100,10 +121,10 @@ pub(super) fn sigmoid(x: f32) -> f32 {
 /// Abramowitz and Stegun 26.2.17 with the constants of 7.1.26, error below 1e-7: the tail is a
 /// polynomial in t = 1 / (1 + p |x| / sqrt 2) times e^(-x^2 / 2), which the density shares.
 #[inline(always)]
-pub(super) fn normal(x: f32) -> (f32, f32) {
+pub(super) fn normal(arithmetic: Arithmetic, x: f32) -> (f32, f32) {
     const P: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
     const INVERSE_SQRT_TAU: f32 = 0.398_942_3;
-    let bell = exp(-0.5 * x * x);
+    let bell = exp(arithmetic, -0.5 * x * x);
     let t = 1.0 / (1.0 + P * x.abs());
     let polynomial =
         ((((1.061_405_4 * t - 1.453_152_1) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
@@ -115,6 +136,8 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu_level::tests::at_every_level;
+    use crate::kernels::instructions::vectorised;
 
     fn points() -> impl Iterator<Item = f32> {
         (-80_000..=80_000).map(|i| i as f32 * 1e-3)
@@ -122,15 +145,18 @@ mod tests {
 
     #[test]
     fn exponential_is_within_two_units_in_the_last_place() {
-        for x in points() {
-            let exact = f64::from(x).exp();
-            let error = (f64::from(exp(x)) - exact).abs() / exact;
-            assert!(error < 2.0 * f64::from(f32::EPSILON), "{x}: {error:e}");
-        }
-        assert_eq!(exp(0.0), 1.0);
-        assert_eq!(exp(f32::NEG_INFINITY), exp(-87.0));
-        assert!(exp(f32::INFINITY).is_finite());
-        assert!(exp(f32::NAN).is_nan());
+        at_every_level(|level| {
+            let exp = |x| vectorised(level, |arithmetic| exp(arithmetic, x));
+            for x in points() {
+                let exact = f64::from(x).exp();
+                let error = (f64::from(exp(x)) - exact).abs() / exact;
+                assert!(error < 2.0 * f64::from(f32::EPSILON), "{level}, {x}: {error:e}");
+            }
+            assert_eq!(exp(0.0), 1.0);
+            assert_eq!(exp(f32::NEG_INFINITY), exp(-87.0));
+            assert!(exp(f32::INFINITY).is_finite());
+            assert!(exp(f32::NAN).is_nan());
+        });
     }
 
     /// Against the integral of the density by the trapezium rule, which is exact to 1e-12 here.
@@ -138,17 +164,19 @@ mod tests {
     fn normal_distribution_agrees_with_its_integral() {
         let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
         let step = 1e-3;
-        let mut integral = 0.0;
-        for i in -9_000..=9_000 {
-            let x = f64::from(i) * step;
-            let (below, bell) = normal(x as f32);
-            assert!(
-                (f64::from(below) - integral).abs() < 3e-7,
-                "{x}: {below} {integral}"
-            );
-            assert!((f64::from(bell) - density(x)).abs() < 1e-7, "{x}");
-            integral += step * 0.5 * (density(x) + density(x + step));
-        }
+        at_every_level(|level| {
+            let mut integral = 0.0;
+            for i in -9_000..=9_000 {
+                let x = f64::from(i) * step;
+                let (below, bell) = vectorised(level, |arithmetic| normal(arithmetic, x as f32));
+                assert!(
+                    (f64::from(below) - integral).abs() < 3e-7,
+                    "{level}, {x}: {below} {integral}"
+                );
+                assert!((f64::from(bell) - density(x)).abs() < 1e-7, "{level}, {x}");
+                integral += step * 0.5 * (density(x) + density(x + step));
+            }
+        });
     }
 
     #[test]

@@ -27,6 +27,11 @@ pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
     /// Computes the output; what it saves is only kept where a gradient is asked for.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
 
+    /// Lets go of what the gradients of those inputs that `wanted` is true for do not need.
+    fn keep(&self, saved: Self::Saved, _wanted: [bool; N]) -> Self::Saved {
+        saved
+    }
+
     /// Computes the gradient of each input for which `wanted` is true.
     fn backward(
         &self,
@@ -117,12 +122,14 @@ impl Operand {
 
 fn record<K: Kernel<N>, const N: usize>(kernel: K, inputs: [Node; N]) -> Node {
     let nodes = inputs.each_ref().map(Node::node);
+    let wanted = inputs.each_ref().map(Node::is_tracked);
     let mut index = 0;
     let values = inputs.map(|input| {
         index += 1;
         kernel.arrange(index - 1, input.into_primitive())
     });
     let (output, saved) = kernel.forward(values);
+    let saved = kernel.keep(saved, wanted);
     match Step(kernel)
         .prepare::<NoCheckpointing>(nodes)
         .compute_bound()

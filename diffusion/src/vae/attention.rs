@@ -1,11 +1,10 @@
 //! Self-attention over positions, with one head as wide as the channels.
 
 use burn::module::Module;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::resnet::group_norm;
+use crate::kernels::attention;
 use crate::linear::{Bias, Linear};
 use crate::unet::GroupNorm;
 
@@ -40,21 +39,10 @@ impl SpatialAttention {
             .group_norm
             .forward(x.clone())
             .reshape([batch, positions, channels]);
-        let head = |linear: &Linear| linear.forward(sequence.clone()).unsqueeze_dim::<4>(1);
-        let attended = attention(
-            head(&self.to_q),
-            head(&self.to_k),
-            head(&self.to_v),
-            None,
-            None,
-            AttentionModuleOptions::default(),
-        );
-        let output = self
-            .to_out
-            .iter()
-            .fold(attended.reshape([batch, positions, channels]), |x, linear| {
-                linear.forward(x)
-            });
+        let [query, key, value] =
+            [&self.to_q, &self.to_k, &self.to_v].map(|linear| linear.forward(sequence.clone()));
+        let attended = attention(query, key, value, 1);
+        let output = self.to_out.iter().fold(attended, |x, linear| linear.forward(x));
         x + output.reshape([batch, height, width, channels])
     }
 }

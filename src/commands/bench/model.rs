@@ -128,10 +128,12 @@ pub(crate) fn run(arguments: ModelArguments, session: &Session<'_>) -> Result<()
 fn heading(report: &ModelBenchReport) -> String {
     let [_, height, width] = report.latent_shape;
     format!(
-        "mitune {} on {} with {} threads: {}, {} parameters in the denoiser, {}, latents {height} x {width}",
+        "mitune {} on {} with {} threads at CPU level {} of {}: {}, {} parameters in the denoiser, {}, latents {height} x {width}",
         report.version,
         report.device,
         report.threads,
+        report.cpu_level,
+        report.best_cpu_level,
         report.model,
         report.denoiser_parameters,
         report.dtype.name(),

@@ -3,6 +3,7 @@
 mod device;
 
 use clap::Args;
+use mitune_stages::cpu_level::CpuLevel;
 use mitune_stages::device::{DeviceReport, list_devices};
 use mitune_store::{Store, VerifyDepth, VerifyReport};
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &DoctorArguments, session: &Session<'_>) -> Result<
         print_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "features": features(),
+            "cpu_level": cpu_levels(),
             "devices": devices.iter().map(device_entry).collect::<Vec<_>>(),
             "store": {
                 "path": path,
@@ -55,6 +57,7 @@ pub(crate) fn run(arguments: &DoctorArguments, session: &Session<'_>) -> Result<
         env!("CARGO_PKG_VERSION"),
         features().join(", ")
     ))?;
+    line(cpu_line())?;
     for device in &devices {
         line(device_line(device))?;
     }
@@ -105,6 +108,17 @@ fn features() -> Vec<&'static str> {
         features.push("cuda");
     }
     features
+}
+
+/// The level of the CPU device's instructions, and those that the processor has.
+fn cpu_levels() -> Value {
+    let available: Vec<String> = CpuLevel::available().iter().map(CpuLevel::to_string).collect();
+    json!({"in_force": CpuLevel::in_force().to_string(), "available": available})
+}
+
+fn cpu_line() -> String {
+    let available: Vec<String> = CpuLevel::available().iter().map(CpuLevel::to_string).collect();
+    format!("cpu level {} of {}", CpuLevel::in_force(), available.join(", "))
 }
 
 fn device_name(device: &DeviceReport) -> String {

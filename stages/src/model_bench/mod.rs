@@ -9,6 +9,7 @@ mod work;
 
 use std::path::PathBuf;
 
+use mitune_diffusion::cpu_level::CpuLevel;
 use mitune_diffusion::device::DeviceSelection;
 use mitune_diffusion::model::Architecture;
 use serde::Serialize;
@@ -92,6 +93,10 @@ pub struct ModelBenchReport {
     pub device: String,
     /// Threads of the CPU device.
     pub threads: usize,
+    /// Level of the CPU device's instructions.
+    pub cpu_level: String,
+    /// The highest level of this machine.
+    pub best_cpu_level: String,
     /// Number format.
     pub dtype: Dtype,
     /// Shape of a latent: channels, height, width.
@@ -168,6 +173,8 @@ impl ModelBench {
             },
             device: device_name,
             threads: rayon::current_num_threads(),
+            cpu_level: CpuLevel::in_force().to_string(),
+            best_cpu_level: CpuLevel::best().to_string(),
             dtype: self.dtype,
             latent_shape: shape,
             denoiser_parameters,

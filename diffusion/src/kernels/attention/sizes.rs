@@ -1,22 +1,26 @@
-//! Sizes of an attention.
+//! Sizes of an attention, and where one head lies.
+
+use std::ops::Range;
 
 use burn_flex::FlexTensor;
 
+use super::kernel::KEYS;
+use crate::kernels::product::Along;
 use crate::kernels::slices::dims;
 
 /// Sizes of an attention.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Sizes {
-    pub(in crate::kernels) batch: usize,
-    pub(in crate::kernels) tokens: usize,
-    pub(in crate::kernels) context: usize,
-    pub(in crate::kernels) heads: usize,
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) tokens: usize,
+    pub(super) context: usize,
+    pub(super) heads: usize,
     /// Features of one head.
-    pub(in crate::kernels) depth: usize,
+    pub(super) depth: usize,
 }
 
 impl Sizes {
-    pub(in crate::kernels) fn new(query: &FlexTensor, key: &FlexTensor, heads: usize) -> Self {
+    pub(super) fn new(query: &FlexTensor, key: &FlexTensor, heads: usize) -> Self {
         let [batch, tokens, features] = dims(query);
         let [_, context, _] = dims(key);
         Self {
@@ -28,11 +32,39 @@ impl Sizes {
         }
     }
 
-    pub(in crate::kernels) fn features(&self) -> usize {
+    pub(super) fn features(&self) -> usize {
         self.heads * self.depth
     }
 
-    pub(in crate::kernels) fn scale(&self) -> f32 {
+    pub(super) fn scale(&self) -> f32 {
         1.0 / (self.depth as f32).sqrt()
+    }
+
+    /// Values of the queries of one sequence.
+    pub(super) fn long(&self) -> usize {
+        self.tokens * self.features()
+    }
+
+    /// Values of the keys of one sequence.
+    pub(super) fn short(&self) -> usize {
+        self.context * self.features()
+    }
+
+    /// One head of some tokens, `[tokens, heads * depth]`.
+    pub(super) fn head<'a>(&self, tokens: &'a [f32], head: usize) -> &'a [f32] {
+        &tokens[head * self.depth..]
+    }
+
+    /// One head of some tokens as lines along its features.
+    pub(super) fn along<'a>(&self, tokens: &'a [f32], head: usize) -> Along<'a> {
+        Along::every(self.head(tokens, head), self.features())
+    }
+
+    /// Keys in tiles.
+    pub(super) fn tiles(&self) -> impl Iterator<Item = Range<usize>> {
+        let context = self.context;
+        (0..context)
+            .step_by(KEYS)
+            .map(move |first| first..(first + KEYS).min(context))
     }
 }

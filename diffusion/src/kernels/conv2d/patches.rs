@@ -2,129 +2,13 @@
 
 use std::ops::Range;
 
-use burn_flex::FlexTensor;
-
-use super::Window;
-use crate::kernels::slices::{add_scaled, tensor, vectorised};
-
-/// Values of patches worked on together, so that they stay in the cache.
-const CHUNK_VALUES: usize = 1 << 18;
-/// Places worked on together even where their patches leave the cache: each product arranges the
-/// whole weight anew, which only many places repay.
-const CHUNK_PLACES: usize = 768;
-
-/// Sizes of one convolution.
-#[derive(Clone, Copy)]
-pub(super) struct Sizes {
-    pub(super) images: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    pub(super) channels: usize,
-    pub(super) kernel: usize,
-    pub(super) out_height: usize,
-    pub(super) out_width: usize,
-    pub(super) window: Window,
-}
-
-impl Sizes {
-    pub(super) fn new(x: [usize; 4], kernel: usize, window: Window) -> Self {
-        let [images, height, width, channels] = x;
-        let places = |size| (size + window.before + window.after - kernel) / window.stride + 1;
-        Self {
-            images,
-            height,
-            width,
-            channels,
-            kernel,
-            out_height: places(height),
-            out_width: places(width),
-            window,
-        }
-    }
-
-    /// Values under the kernel at one place.
-    pub(super) fn patch(&self) -> usize {
-        self.kernel * self.kernel * self.channels
-    }
-
-    pub(super) fn places(&self) -> usize {
-        self.out_height * self.out_width
-    }
-
-    /// Values of one image of the input.
-    pub(super) fn image(&self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    /// Lines of the output, over all images, that are worked on together.
-    pub(super) fn lines(&self) -> usize {
-        let places = (CHUNK_VALUES / self.patch()).max(CHUNK_PLACES);
-        (places / self.out_width).max(1)
-    }
-
-    /// Splits the gradient of some images into blocks of lines.
-    pub(super) fn blocks<'a>(
-        &self,
-        gradient: &'a [f32],
-        out: usize,
-    ) -> impl Iterator<Item = (Range<usize>, &'a [f32])> {
-        let line = self.out_width * out;
-        let lines = self.lines();
-        (0..)
-            .step_by(lines)
-            .zip(gradient.chunks(lines * line))
-            .map(move |(first, gradient)| (first..first + gradient.len() / line, gradient))
-    }
-
-    pub(super) fn is_pointwise(&self) -> bool {
-        self.kernel == 1
-            && self.window
-                == Window {
-                    stride: 1,
-                    before: 0,
-                    after: 0,
-                }
-    }
-
-    /// Calls `visit` with the rows of pixels under the kernel at each place of one image: the
-    /// offset in the patch, the offset in the image, and how many values they share.
-    #[inline(always)]
-    fn overlaps(&self, row: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let Self {
-            kernel,
-            channels,
-            width,
-            window,
-            ..
-        } = *self;
-        for column in 0..self.out_width {
-            let left = (column * window.stride) as isize - window.before as isize;
-            let first = left.max(0) as usize;
-            let end = (left + kernel as isize).clamp(0, width as isize) as usize;
-            let Some(pixels) = end.checked_sub(first).filter(|&pixels| pixels > 0) else {
-                continue;
-            };
-            let skipped = (first as isize - left) as usize;
-            for line in 0..kernel {
-                let y = (row * window.stride + line).wrapping_sub(window.before);
-                if y < self.height {
-                    let in_patch = (line * kernel + skipped) * channels;
-                    let in_image = (y * width + first) * channels;
-                    visit(column, in_patch, in_image, pixels * channels);
-                }
-            }
-        }
-    }
-}
+use super::sizes::Sizes;
+use crate::kernels::slices::add_scaled;
 
 /// What lies under the kernel at each place of some lines, `[lines * out width, patch]`.
-pub(super) fn patches(x: &[f32], sizes: &Sizes, lines: Range<usize>) -> FlexTensor {
+pub(super) fn patches(x: &[f32], sizes: &Sizes, lines: Range<usize>) -> Vec<f32> {
     let patch = sizes.patch();
     let rows = lines.len() * sizes.out_width;
-    if sizes.is_pointwise() {
-        let start = lines.start * sizes.out_width * patch;
-        return tensor(x[start..][..rows * patch].to_vec(), [rows, patch]);
-    }
     let mut patches = vec![0.0; rows * patch];
     let targets = patches.chunks_exact_mut(sizes.out_width * patch);
     for (line, target) in lines.zip(targets) {
@@ -134,26 +18,19 @@ pub(super) fn patches(x: &[f32], sizes: &Sizes, lines: Range<usize>) -> FlexTens
             target[column * patch + in_patch..][..length].copy_from_slice(&source[in_image..][..length]);
         });
     }
-    tensor(patches, [rows, patch])
+    patches
 }
 
-/// Adds up the gradients of what lay under the kernel, from a line on.
+/// Adds up the gradients of what lay under the kernel, from a line on. To be compiled within `vectorised`.
+#[inline(always)]
 pub(super) fn gather_patches(target: &mut [f32], patches: &[f32], sizes: &Sizes, first: usize) {
     let patch = sizes.patch();
-    if sizes.is_pointwise() {
-        return target[first * sizes.out_width * patch..][..patches.len()].copy_from_slice(patches);
+    for (line, source) in (first..).zip(patches.chunks_exact(sizes.out_width * patch)) {
+        let (image, row) = (line / sizes.out_height, line % sizes.out_height);
+        let target = &mut target[image * sizes.image()..][..sizes.image()];
+        sizes.overlaps(row, |column, in_patch, in_image, length| {
+            let source = &source[column * patch + in_patch..][..length];
+            add_scaled(&mut target[in_image..][..length], 1.0, source);
+        });
     }
-    vectorised(
-        #[inline(always)]
-        || {
-            for (line, source) in (first..).zip(patches.chunks_exact(sizes.out_width * patch)) {
-                let (image, row) = (line / sizes.out_height, line % sizes.out_height);
-                let target = &mut target[image * sizes.image()..][..sizes.image()];
-                sizes.overlaps(row, |column, in_patch, in_image, length| {
-                    let source = &source[column * patch + in_patch..][..length];
-                    add_scaled(&mut target[in_image..][..length], 1.0, source);
-                });
-            }
-        },
-    );
 }

@@ -3,8 +3,13 @@
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::kernels::slices::{dims, normal, tensor, values, vectorised};
+use crate::cpu_level::CpuLevel;
+use crate::kernels::instructions::{Arithmetic, vectorised};
+use crate::kernels::slices::{dims, normal, tensor, values};
 use crate::kernels::tape::Kernel;
+
+/// Tokens of one task.
+const TOKENS: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct GatedGelu;
@@ -13,20 +18,22 @@ impl Kernel<1> for GatedGelu {
     type Saved = FlexTensor;
 
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, FlexTensor) {
+        let level = CpuLevel::in_force();
         let [batch, tokens, both] = dims(&x);
         let features = both / 2;
         let mut output = vec![0.0; batch * tokens * features];
         output
-            .par_chunks_mut(tokens * features)
-            .zip(values(&x).par_chunks(tokens * both))
+            .par_chunks_mut(TOKENS * features)
+            .zip(values(&x).par_chunks(TOKENS * both))
             .for_each(|(output, x)| {
                 vectorised(
+                    level,
                     #[inline(always)]
-                    || {
+                    |arithmetic| {
                         for (output, x) in output.chunks_exact_mut(features).zip(x.chunks_exact(both)) {
                             let (value, gate) = x.split_at(features);
                             for (output, (value, gate)) in output.iter_mut().zip(value.iter().zip(gate)) {
-                                *output = value * gate * normal(*gate).0;
+                                *output = value * gate * normal(arithmetic, *gate).0;
                             }
                         }
                     },
@@ -36,22 +43,24 @@ impl Kernel<1> for GatedGelu {
     }
 
     fn backward(&self, x: FlexTensor, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        let level = CpuLevel::in_force();
         let [batch, tokens, both] = dims(&x);
         let features = both / 2;
         let mut target = vec![0.0; batch * tokens * both];
         target
-            .par_chunks_mut(tokens * both)
-            .zip(values(&x).par_chunks(tokens * both))
-            .zip(values(&gradient).par_chunks(tokens * features))
+            .par_chunks_mut(TOKENS * both)
+            .zip(values(&x).par_chunks(TOKENS * both))
+            .zip(values(&gradient).par_chunks(TOKENS * features))
             .for_each(|((target, x), gradient)| {
                 vectorised(
+                    level,
                     #[inline(always)]
-                    || {
+                    |arithmetic| {
                         let rows = x.chunks_exact(both).zip(gradient.chunks_exact(features));
                         for (target, (x, gradient)) in target.chunks_exact_mut(both).zip(rows) {
                             let (value, gate) = x.split_at(features);
                             let (of_value, of_gate) = target.split_at_mut(features);
-                            row_backward(of_value, of_gate, value, gate, gradient);
+                            row_backward(arithmetic, of_value, of_gate, [value, gate, gradient]);
                         }
                     },
                 );
@@ -59,14 +68,20 @@ impl Kernel<1> for GatedGelu {
         [Some(tensor(target, [batch, tokens, both]))]
     }
 }
+
 /// Gradients of one token. A function of its own, because only of arguments does the compiler
 /// know that they do not overlap.
 #[inline(always)]
-fn row_backward(of_value: &mut [f32], of_gate: &mut [f32], value: &[f32], gate: &[f32], gradient: &[f32]) {
+fn row_backward(
+    arithmetic: Arithmetic,
+    of_value: &mut [f32],
+    of_gate: &mut [f32],
+    [value, gate, gradient]: [&[f32]; 3],
+) {
     let targets = of_value.iter_mut().zip(of_gate);
     let inputs = value.iter().zip(gate).zip(gradient);
     for ((of_value, of_gate), ((value, gate), gradient)) in targets.zip(inputs) {
-        let (below, density) = normal(*gate);
+        let (below, density) = normal(arithmetic, *gate);
         *of_value = gradient * gate * below;
         *of_gate = gradient * value * (below + gate * density);
     }

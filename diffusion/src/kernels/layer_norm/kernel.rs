@@ -3,8 +3,13 @@
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::kernels::slices::{add_scaled, dims, sum, sum_pairs, tensor, values, vectorised};
+use crate::cpu_level::CpuLevel;
+use crate::kernels::instructions::vectorised;
+use crate::kernels::slices::{add_scaled, dims, sum, sum_pairs, tensor, values};
 use crate::kernels::tape::Kernel;
+
+/// Tokens of one task. Sums are over so many tokens first, whatever the threads.
+const TOKENS: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct LayerNorm {
@@ -25,16 +30,18 @@ impl Kernel<3> for LayerNorm {
     type Saved = [FlexTensor; 2];
 
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
+        let level = CpuLevel::in_force();
         let [batch, tokens, features] = dims(&x);
         let mut output = vec![0.0; batch * tokens * features];
         output
-            .par_chunks_mut(tokens * features)
-            .zip(values(&x).par_chunks(tokens * features))
+            .par_chunks_mut(TOKENS * features)
+            .zip(values(&x).par_chunks(TOKENS * features))
             .for_each(|(output, x)| {
                 let (weight, bias) = (values(&weight), values(&bias));
                 vectorised(
+                    level,
                     #[inline(always)]
-                    || {
+                    |_| {
                         let rows = output.chunks_exact_mut(features).zip(x.chunks_exact(features));
                         for (output, x) in rows {
                             let (mean, inverse) = self.statistics(x);
@@ -55,10 +62,11 @@ impl Kernel<3> for LayerNorm {
         gradient: FlexTensor,
         wanted: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
+        let level = CpuLevel::in_force();
         let [batch, tokens, features] = dims(&x);
-        let size = tokens * features;
-        let mut x_gradient = vec![0.0; batch * size];
-        let mut sums = vec![0.0; batch * 2 * features];
+        let size = TOKENS * features;
+        let mut x_gradient = vec![0.0; batch * tokens * features];
+        let mut sums = vec![0.0; (batch * tokens).div_ceil(TOKENS) * 2 * features];
         x_gradient
             .par_chunks_mut(size)
             .zip(values(&x).par_chunks(size))
@@ -67,8 +75,9 @@ impl Kernel<3> for LayerNorm {
             .for_each(|(((target, x), gradient), sums)| {
                 let weight = values(&weight);
                 vectorised(
+                    level,
                     #[inline(always)]
-                    || {
+                    |_| {
                         let (weight_sum, bias_sum) = sums.split_at_mut(features);
                         let rows = x.chunks_exact(features).zip(gradient.chunks_exact(features));
                         for (target, (x, gradient)) in target.chunks_exact_mut(features).zip(rows) {
