@@ -11,6 +11,9 @@ use crate::kernels::tape::Kernel;
 /// Tokens of one task.
 const TOKENS: usize = 64;
 
+/// Features worked on at once.
+const LANES: usize = 16;
+
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct GatedGelu;
 
@@ -69,8 +72,8 @@ impl Kernel<1> for GatedGelu {
     }
 }
 
-/// Gradients of one token. A function of its own, because only of arguments does the compiler
-/// know that they do not overlap.
+/// Gradients of one token, some features at a time: of slices written to the compiler does not know that they do not
+/// overlap, and makes no vectors.
 #[inline(always)]
 fn row_backward(
     arithmetic: Arithmetic,
@@ -78,11 +81,37 @@ fn row_backward(
     of_gate: &mut [f32],
     [value, gate, gradient]: [&[f32]; 3],
 ) {
-    let targets = of_value.iter_mut().zip(of_gate);
-    let inputs = value.iter().zip(gate).zip(gradient);
-    for ((of_value, of_gate), ((value, gate), gradient)) in targets.zip(inputs) {
-        let (below, density) = normal(arithmetic, *gate);
-        *of_value = gradient * gate * below;
-        *of_gate = gradient * value * (below + gate * density);
+    let (of_values, of_value) = of_value.as_chunks_mut::<LANES>();
+    let (of_gates, of_gate) = of_gate.as_chunks_mut::<LANES>();
+    let (values, value) = value.as_chunks::<LANES>();
+    let (gates, gate) = gate.as_chunks::<LANES>();
+    let (gradients, gradient) = gradient.as_chunks::<LANES>();
+    let targets = of_values.iter_mut().zip(of_gates);
+    for ((of_value, of_gate), ((value, gate), gradient)) in
+        targets.zip(values.iter().zip(gates).zip(gradients))
+    {
+        (*of_value, *of_gate) = lanes_backward(arithmetic, value, gate, gradient);
     }
+    let targets = of_value.iter_mut().zip(of_gate);
+    for ((of_value, of_gate), ((value, gate), gradient)) in targets.zip(value.iter().zip(gate).zip(gradient))
+    {
+        let ([value], [gate]) = lanes_backward(arithmetic, &[*value], &[*gate], &[*gradient]);
+        (*of_value, *of_gate) = (value, gate);
+    }
+}
+
+#[inline(always)]
+fn lanes_backward<const N: usize>(
+    arithmetic: Arithmetic,
+    value: &[f32; N],
+    gate: &[f32; N],
+    gradient: &[f32; N],
+) -> ([f32; N], [f32; N]) {
+    let (mut of_value, mut of_gate) = ([0.0; N], [0.0; N]);
+    for lane in 0..N {
+        let (below, density) = normal(arithmetic, gate[lane]);
+        of_value[lane] = gradient[lane] * gate[lane] * below;
+        of_gate[lane] = gradient[lane] * value[lane] * (below + gate[lane] * density);
+    }
+    (of_value, of_gate)
 }
