@@ -131,11 +131,11 @@ fn in_tasks<L: Lanes>(lanes: L, product: &Product<'_>, left: &Along<'_>, output:
         true => 1,
         false => rayon::current_num_threads(),
     };
-    // Two tasks per thread, so that one that starts late is not waited for.
-    let share = rows.div_ceil(2 * threads).next_multiple_of(TASK_ROWS);
+    // As many for every thread, and more than one, so that a thread that starts late is not waited for.
+    let tasks = rows.div_ceil(BLOCK).next_multiple_of(2 * threads);
     let task = match threads {
         1 => rows,
-        _ => share.min(BLOCK),
+        _ => rows.div_ceil(tasks).next_multiple_of(TASK_ROWS),
     };
     for range in packed_ranges(depth, columns) {
         let right = Packed::new(lanes, &product.right, range.clone(), [depth, columns]);
