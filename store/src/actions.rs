@@ -56,7 +56,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the blob is missing, damaged or not such a value.
     pub fn read_preimage(&self, preimage: &FileDigest) -> Result<Value, StoreError> {
-        let bytes = self.read(preimage)?;
+        let bytes = self.read_list(preimage)?;
         serde_json::from_slice(&bytes).map_err(|source| StoreError::Json {
             action: "read",
             source,
@@ -88,8 +88,9 @@ impl Store {
         self.hold_results(&record)?;
         let bytes = self.sign_and_seal(&mut record)?;
         let published = self.publish_bytes(record, &bytes)?;
-        if let Published::Won(record) = &published {
-            self.write_back(Object::Action(record.key));
+        match &published {
+            Published::Won(record) => self.write_back(Object::Action(record.key)),
+            Published::Adopted(winner) => self.mend_elsewhere(Object::Action(winner.key)),
         }
         Ok(published)
     }

@@ -44,23 +44,39 @@ impl From<Doubt> for StoreError {
 
 const CHUNK: usize = 1 << 20;
 
+/// The largest blob that is read into memory as a whole; larger ones are read piece by piece from their path.
+const WHOLE_LIMIT: u64 = 4 << 30;
+
+/// The largest blob that is read whole as a list of rows or files, or as a value of JSON.
+pub(crate) const LIST_LIMIT: u64 = 512 << 20;
+
 impl Store {
-    /// Reads a blob, hashing it.
+    /// Reads a blob of at most 4 GiB, hashing it.
     ///
     /// # Errors
-    /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
+    /// [`StoreError::MissingBlob`], [`StoreError::CorruptBlob`] after setting the blob aside, or
+    /// [`StoreError::BlobSize`].
     pub fn read(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
-        match self.read_here(file) {
+        self.read_up_to(file, WHOLE_LIMIT)
+    }
+
+    /// Reads a blob that holds a list or a value of JSON.
+    pub(crate) fn read_list(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
+        self.read_up_to(file, LIST_LIMIT)
+    }
+
+    fn read_up_to(&self, file: &FileDigest, limit: u64) -> Result<Vec<u8>, StoreError> {
+        match self.read_here(file, limit) {
             Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })
                 if self.fetch_elsewhere(file) =>
             {
-                self.read_here(file)
+                self.read_here(file, limit)
             }
             read => read,
         }
     }
 
-    fn read_here(&self, file: &FileDigest) -> Result<Vec<u8>, StoreError> {
+    fn read_here(&self, file: &FileDigest, limit: u64) -> Result<Vec<u8>, StoreError> {
         let path = self.layout().blob(file);
         let (handle, metadata) = match self.open_blob(&path) {
             Ok(opened) => opened,
@@ -69,6 +85,10 @@ impl Store {
             }
             Err(error) => return Err(self.unreadable(file, error).into()),
         };
+        if metadata.len() > limit {
+            let (file, size) = (*file, metadata.len());
+            return Err(StoreError::BlobSize { file, size, limit });
+        }
         let mut hasher = blake3::Hasher::new();
         let bytes = self
             .files()

@@ -89,6 +89,13 @@ impl Store {
             .find_map(|step| self.good_checkpoint(key, step)))
     }
 
+    /// Sets a checkpoint aside that holds something else than its stage takes; returns whether it is gone.
+    pub fn reject_checkpoint(&self, key: &StageKey, step: u64) -> bool {
+        let path = self.layout().checkpoint(key, step);
+        let judged = self.files().metadata(&path);
+        judged.is_ok_and(|metadata| self.set_aside("checkpoint", &path, &Identity::of(&metadata)))
+    }
+
     /// Lists the steps of a stage that have a checkpoint, in rising order.
     ///
     /// # Errors

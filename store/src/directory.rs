@@ -82,7 +82,7 @@ impl Store {
     pub fn read_directory(&self, artifact: &Artifact) -> Result<Vec<DirectoryFile>, StoreError> {
         artifact.expect(ArtifactKind::Directory)?;
         let manifest: Manifest =
-            serde_json::from_slice(&self.read(&artifact.file)?).map_err(|source| StoreError::Json {
+            serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(|source| StoreError::Json {
                 action: "read",
                 source,
             })?;

@@ -1,5 +1,7 @@
 //! What can go wrong at the surface of the store.
 
+use std::io::ErrorKind;
+
 use crate::canonical::CanonicalError;
 use crate::format::FormatError;
 use crate::id::{FileDigest, StageKey};
@@ -39,6 +41,16 @@ pub enum StoreError {
         file: FileDigest,
         /// How it was told.
         reason: String,
+    },
+    /// A blob that is too large for what it should be.
+    #[error("Blob `{file}` has {size} bytes, at most {limit} are read as a whole")]
+    BlobSize {
+        /// The name of the blob.
+        file: FileDigest,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// JSON that cannot be written or does not have the expected shape.
     #[error("Cannot {action} JSON")]
@@ -99,4 +111,30 @@ pub enum StoreError {
         /// The newest version known here.
         known: u32,
     },
+}
+
+impl StoreError {
+    /// Tells whether an artifact is something else than its record says, so that no second look will help.
+    pub fn condemns_artifact(&self) -> bool {
+        match self {
+            Self::Table(error) => error.is_lasting(),
+            Self::Tensors(_)
+            | Self::Json { .. }
+            | Self::Kind { .. }
+            | Self::Name(_)
+            | Self::BlobSize { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Tells whether the store may be read here and not be written.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Path(PathError::ReadOnly { .. }) | Self::Format(FormatError::NeedsNewerWriter { .. }) => {
+                true
+            }
+            Self::Path(PathError::Io { source, .. }) => source.kind() == ErrorKind::PermissionDenied,
+            _ => false,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::id::FileDigest;
 use crate::path_error::{AtPath, PathError};
 use crate::store::Store;
 use crate::table::write_parquet;
-use crate::volume::ensure_directory;
+use crate::volume::ensure_outside;
 
 impl Store {
     /// Writes an artifact to a path outside the store: a table as one Parquet file, tensors, JSON and pages as a file,
@@ -29,7 +29,7 @@ impl Store {
         let Some(parent) = destination.parent() else {
             return Err(StoreError::ExportExists(destination.display().to_string()));
         };
-        ensure_directory(&OsFileSystem, parent)?;
+        ensure_outside(&OsFileSystem, parent)?;
         let name = destination
             .file_name()
             .unwrap_or_default()
@@ -56,11 +56,11 @@ impl Store {
 
     fn export_directory(&self, artifact: &Artifact, destination: &Path) -> Result<(), StoreError> {
         let files = self.read_directory(artifact)?;
-        ensure_directory(&OsFileSystem, destination)?;
+        ensure_outside(&OsFileSystem, destination)?;
         for file in files {
             let path = destination.join(&file.name);
             if let Some(parent) = path.parent() {
-                ensure_directory(&OsFileSystem, parent)?;
+                ensure_outside(&OsFileSystem, parent)?;
             }
             self.export_blob(&file.file, &path)?;
         }

@@ -46,6 +46,9 @@ pub enum FormatError {
     /// The store uses another hash function.
     #[error("The store hashes with `{0}`, this program with `blake3`")]
     Hash(String),
+    /// The identity cannot become part of a file name.
+    #[error("`{0}` is not the identity of a store: it takes 1 to 64 letters and digits")]
+    StoreId(String),
     /// `FORMAT` cannot be parsed.
     #[error("`{path}` is not a store description")]
     Unreadable {
@@ -75,6 +78,14 @@ impl Format {
         }
     }
 
+    /// Checks the identity, which becomes part of file names on hosts that use the store.
+    pub(crate) fn check_identity(&self) -> Result<(), FormatError> {
+        match is_identity(&self.store_id) {
+            true => Ok(()),
+            false => Err(FormatError::StoreId(self.store_id.chars().take(80).collect())),
+        }
+    }
+
     pub(crate) fn check_readable(&self) -> Result<(), FormatError> {
         if self.hash != "blake3" {
             return Err(FormatError::Hash(self.hash.clone()));
@@ -94,5 +105,24 @@ impl Format {
             });
         }
         Ok(())
+    }
+}
+
+/// Tells whether a text can be the identity of a store; today's program makes ULIDs.
+pub(crate) fn is_identity(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_no_path() {
+        assert!(is_identity("01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+        for text in ["", "..", "../../home", "a/b", "a\u{0}", "a b", &"a".repeat(65)] {
+            assert!(!is_identity(text), "{text}");
+            assert!(Format::new(text.to_owned()).check_identity().is_err());
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Where the rows of items are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use arrow_schema::SchemaRef;
 
 use crate::error::StoreError;
 use crate::id::{FamilyKey, FileDigest, ItemKey, RowDigest};
@@ -25,6 +27,28 @@ impl Store {
     /// [`StoreError::Path`] if the shards cannot be listed.
     pub fn items(&self, family: &FamilyKey) -> Result<HashMap<ItemKey, ItemRow>, StoreError> {
         Ok(index_items(&self.shards(family)?))
+    }
+}
+
+impl Store {
+    /// Finds the rows of some items of a family, whose rows have the given columns.
+    ///
+    /// Only shards whose blobs are here with these columns and a row per item count; of an item in several, the oldest
+    /// has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the shards cannot be listed.
+    pub fn rows_of_items(
+        &self,
+        family: &FamilyKey,
+        schema: &SchemaRef,
+        items: &HashSet<ItemKey>,
+    ) -> Result<HashMap<ItemKey, ItemRow>, StoreError> {
+        let mut shards = self.shards(family)?;
+        shards.retain(|record| record.has_any(items) && self.can_use_shard(record, schema));
+        let mut rows = index_items(&shards);
+        rows.retain(|item, _| items.contains(item));
+        Ok(rows)
     }
 }
 

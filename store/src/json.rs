@@ -28,7 +28,7 @@ impl Store {
     /// [`StoreError::Kind`] for another artifact, [`StoreError::Json`] for a value of another shape.
     pub fn read_json<T: DeserializeOwned>(&self, artifact: &Artifact) -> Result<T, StoreError> {
         artifact.expect(ArtifactKind::Json)?;
-        serde_json::from_slice(&self.read(&artifact.file)?).map_err(|source| StoreError::Json {
+        serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(|source| StoreError::Json {
             action: "read",
             source,
         })

@@ -59,6 +59,15 @@ impl PathError {
         }
     }
 
+    /// Returns the error of the operating system alone, for errors that name the place themselves.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::StorageFull { source, .. } | Self::ReadOnly { source, .. } | Self::Io { source, .. } => {
+                source
+            }
+        }
+    }
+
     /// Returns the error of the operating system.
     pub fn io(&self) -> &io::Error {
         match self {

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ulid::Ulid;
@@ -14,14 +11,15 @@ use crate::error::StoreError;
 use crate::id::StageKey;
 use crate::key::domain;
 use crate::path_error::AtPath;
-use crate::publish::replace;
 use crate::sealed::{self, Sealed};
 use crate::staging::host_name;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
-use crate::volume::ensure_directory;
 
 pub(crate) const VERSION: u32 = 1;
+
+/// Bytes of a log of events that are read at most; a day of a training writes some megabytes.
+const EVENTS_LIMIT: u64 = 1 << 30;
 
 /// Identifies a run; sorts by the time it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,20 +79,6 @@ pub struct RunEvent {
     pub fields: BTreeMap<String, serde_json::Value>,
 }
 
-/// The log of a run in progress; clones write to the same files.
-#[derive(Debug, Clone)]
-pub struct RunLog {
-    store: Store,
-    path: PathBuf,
-    state: Arc<Mutex<LogState>>,
-}
-
-#[derive(Debug)]
-struct LogState {
-    record: RunRecord,
-    events: File,
-}
-
 impl RunId {
     /// Returns when the run began, by the clock of its host.
     pub fn time(&self) -> Timestamp {
@@ -135,13 +119,9 @@ impl<'de> Deserialize<'de> for RunId {
     }
 }
 
-impl RunLog {
-    /// Begins a run.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the store cannot be written.
-    pub fn create(store: &Store, pipeline: &str) -> Result<Self, StoreError> {
-        let record = RunRecord {
+impl RunRecord {
+    pub(crate) fn begin(pipeline: &str) -> Self {
+        Self {
             v: VERSION,
             id: RunId::generate(),
             pipeline: pipeline.to_owned(),
@@ -152,69 +132,7 @@ impl RunLog {
             process: std::process::id(),
             stages: BTreeMap::new(),
             details: BTreeMap::new(),
-        };
-        store.check_writable()?;
-        ensure_directory(store.files(), &store.layout().run(&record.id))?;
-        write_record(store, &record)?;
-        let path = store
-            .layout()
-            .run_events(&record.id, &record.host, record.process);
-        let events = store.files().append(&path).at("create", &path)?;
-        Ok(Self {
-            store: store.clone(),
-            path,
-            state: Arc::new(Mutex::new(LogState { record, events })),
-        })
-    }
-
-    /// Returns the run.
-    pub fn id(&self) -> RunId {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .record
-            .id
-    }
-
-    /// Changes the record of the run and writes it.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the store cannot be written; the change stays for the next write.
-    pub fn update(&self, change: impl FnOnce(&mut RunRecord)) -> Result<(), StoreError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut state.record);
-        write_record(&self.store, &state.record)
-    }
-
-    /// Appends an event with the time of now; it survives the process, not a power cut.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the log cannot be written.
-    pub fn event(&self, event: &str, fields: BTreeMap<String, serde_json::Value>) -> Result<(), StoreError> {
-        let event = RunEvent {
-            time: Timestamp::now(),
-            event: event.to_owned(),
-            fields,
-        };
-        let mut line = serde_json::to_vec(&event).map_err(|source| StoreError::Json {
-            action: "write",
-            source,
-        })?;
-        line.push(b'\n');
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = self.store.files().write_all(&state.events, &line);
-        Ok(written.at("write", &self.path)?)
-    }
-
-    /// Ends the run.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the store cannot be written.
-    pub fn finish(&self, status: RunStatus) -> Result<(), StoreError> {
-        self.update(|record| {
-            record.status = status;
-            record.ended = Some(Timestamp::now());
-        })
+        }
     }
 }
 
@@ -252,10 +170,11 @@ impl Store {
     pub fn events(&self, id: &RunId) -> Result<Vec<RunEvent>, StoreError> {
         let directory = self.layout().run(id);
         let mut events: Vec<RunEvent> = Vec::new();
-        for entry in self.files().list(&directory).at("list", &directory)? {
+        // A run that nothing is kept of has no directory.
+        for entry in self.entries(&directory)? {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "ndjson") {
-                let bytes = self.files().read_whole(&path).at("read", &path)?;
+                let (bytes, _) = self.files().read_bounded(&path, EVENTS_LIMIT).at("read", &path)?;
                 let lines = bytes.split(|byte| *byte == b'\n');
                 events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
             }
@@ -273,9 +192,4 @@ impl Store {
         }
         Ok(ids)
     }
-}
-
-fn write_record(store: &Store, record: &RunRecord) -> Result<(), StoreError> {
-    let staged = store.stage_bytes(&sealed::seal(domain::RUN, record)?)?;
-    Ok(replace(&staged, &store.layout().run_record(&record.id))?)
 }

@@ -18,8 +18,8 @@ use crate::identity::Identity;
 use crate::key;
 use crate::path_error::{AtPath, PathError};
 
-/// Bytes that any record stays far below; what is longer is damaged, and reading it whole could take all memory.
-const SIZE_LIMIT: u64 = 64 << 20;
+/// Bytes that any record stays far below; what is longer is damaged.
+pub(crate) const SIZE_LIMIT: u64 = 64 << 20;
 
 const CHECK: &str = "check";
 
@@ -57,12 +57,8 @@ pub(crate) fn read<T: DeserializeOwned>(
     domain: &str,
     version: u32,
 ) -> Result<Sealed<T>, PathError> {
-    let read = files.open_regular(path).and_then(|(file, metadata)| {
-        let bytes = files.read_at_most(&file, metadata.len(), SIZE_LIMIT)?;
-        Ok((bytes, Identity::of(&metadata)))
-    });
-    let (bytes, identity) = match read {
-        Ok(read) => read,
+    let (bytes, identity) = match files.read_bounded(path, SIZE_LIMIT) {
+        Ok((bytes, metadata)) => (bytes, Identity::of(&metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sealed::Absent),
         // What will never be read again is damaged like what reads wrongly.
         Err(error) if is_lasting(&error) => match files.metadata(path) {
@@ -196,7 +192,10 @@ mod tests {
         std::fs::write(file.path(), b"{\"v\":1}").unwrap();
         file.as_file().set_len(1 << 42).unwrap();
         let read = read::<Example>(&OsFileSystem, file.path(), "test", 1).unwrap();
-        assert!(matches!(read, Sealed::Corrupt { .. }), "{read:?}");
+        let Sealed::Corrupt { reason, .. } = read else {
+            panic!("{read:?}");
+        };
+        assert_eq!(reason, "it has 4398046511104 bytes, at most 67108864 are read");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactKind;
@@ -96,7 +97,8 @@ impl Store {
             .zip(digests)
             .map(|(key, row)| ShardItem { key, row })
             .collect();
-        let artifact = self.put_table(&batch.schema(), [batch])?;
+        let schema = batch.schema();
+        let artifact = self.put_table(&schema, [batch])?;
         debug_assert_eq!(artifact.kind, ArtifactKind::Table);
         let mut record = ShardRecord {
             v: VERSION,
@@ -110,7 +112,7 @@ impl Store {
             sig: None,
         };
         record.sig = self.signature(domain::SIGNED_SHARD, &record)?;
-        self.publish_shard_record(record)
+        self.publish_shard_record(record, &schema)
     }
 
     /// Lists the shards of a family whose blobs are good, oldest first; the others are set aside.
@@ -190,7 +192,7 @@ impl Store {
         sealed::is_newer(self.files(), &path, domain::SHARD_RECORD, VERSION)
     }
 
-    fn publish_shard_record(&self, record: ShardRecord) -> Result<ShardRecord, StoreError> {
+    fn publish_shard_record(&self, record: ShardRecord, schema: &Schema) -> Result<ShardRecord, StoreError> {
         let name = record.name();
         let path = self.layout().shard(&record.family, &name);
         let staged = self.stage_bytes(&sealed::seal(domain::SHARD_RECORD, &record)?)?;
@@ -200,9 +202,11 @@ impl Store {
                 self.write_back(Object::Shard(record.family, name));
                 return Ok(record);
             }
-            if let Some(winner) = self.good_shard(&record.family, &name) {
+            let winner = self.good_shard(&record.family, &name);
+            if let Some(winner) = winner.filter(|winner| self.can_use_shard(winner, schema)) {
                 self.renew(&path);
                 if self.hold(&winner.blob) && self.is_there(&path) {
+                    self.mend_elsewhere(Object::Shard(record.family, name));
                     return Ok(winner);
                 }
             }

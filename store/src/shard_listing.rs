@@ -1,10 +1,13 @@
 //! Watching the shards of a family come in.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
 
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::id::FamilyKey;
+use crate::id::{FamilyKey, ItemKey};
 use crate::shard::ShardRecord;
 use crate::store::Store;
 
@@ -13,17 +16,20 @@ use crate::store::Store;
 pub struct ShardListing {
     store: Store,
     family: FamilyKey,
+    schema: SchemaRef,
     seen: HashSet<Digest>,
     /// Remotes were asked; once is enough, since processes that work together share a store.
     asked: bool,
 }
 
 impl Store {
-    /// Begins to read the shards of a family; the first call of [`ShardListing::more`] gives all there are.
-    pub fn shard_listing(&self, family: &FamilyKey) -> ShardListing {
+    /// Begins to read the shards of a family, whose rows have the given columns; the first call of
+    /// [`ShardListing::more`] gives all there are.
+    pub fn shard_listing(&self, family: &FamilyKey, schema: &SchemaRef) -> ShardListing {
         ShardListing {
             store: self.clone(),
             family: *family,
+            schema: Arc::clone(schema),
             seen: HashSet::new(),
             asked: false,
         }
@@ -31,11 +37,14 @@ impl Store {
 }
 
 impl ShardListing {
-    /// Returns the good shards that came in since the last call, oldest first; one listing of names finds them.
+    /// Returns the good shards with rows of some items that came in since the last call, oldest first; one listing of
+    /// names finds them.
+    ///
+    /// Their blobs are here afterwards, with the columns of the family and a row per item.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the directory cannot be listed.
-    pub fn more(&mut self) -> Result<Vec<ShardRecord>, StoreError> {
+    pub fn more(&mut self, items: &HashSet<ItemKey>) -> Result<Vec<ShardRecord>, StoreError> {
         if !std::mem::replace(&mut self.asked, true) {
             self.store.shards_elsewhere(&self.family)?;
         }
@@ -45,7 +54,12 @@ impl ShardListing {
                 continue;
             }
             // One that is not good is looked at again: it may be out of reach for the moment, or be replaced.
-            if let Some(record) = self.store.good_shard(&self.family, &name) {
+            let Some(record) = self.store.good_shard(&self.family, &name) else {
+                continue;
+            };
+            if !record.has_any(items) {
+                self.seen.insert(name);
+            } else if self.store.can_use_shard(&record, &self.schema) {
                 self.seen.insert(name);
                 shards.push(record);
             }

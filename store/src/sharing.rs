@@ -4,15 +4,15 @@
 //! alone for the rest of the process, with one warning.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::blob::Look;
 use crate::error::StoreError;
 use crate::id::{FamilyKey, FileDigest, StageKey};
 use crate::record::ActionRecord;
-use crate::remote::{Object, RemoteError, Upstream};
+use crate::remote::{Object, RemoteError, Upstream, Upstreams};
 use crate::store::Store;
-use crate::trust::{RecordSignature, SecretKey, sign};
+use crate::trust::{RecordSignature, SecretKey, Unsigned, sign};
 use crate::write_back::WriteBack;
 
 /// Refusals told one by one; further ones are counted as "more".
@@ -24,11 +24,10 @@ pub(crate) type Warn = Box<dyn Fn(&str) + Send + Sync>;
 /// Keys and remotes of an open store.
 pub struct Sharing {
     signer: Option<SecretKey>,
-    upstreams: Vec<std::sync::Arc<Upstream>>,
+    upstreams: Upstreams,
     warn: std::sync::Arc<Warn>,
     back: WriteBack,
     told: AtomicUsize,
-    told_unvouched: AtomicBool,
 }
 
 impl Sharing {
@@ -38,19 +37,30 @@ impl Sharing {
         upstreams: Vec<Upstream>,
         warn: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Self {
+        Self::with(signer, Upstreams::reached(upstreams), warn)
+    }
+
+    /// Fetches the bytes of results that the store knows from remotes that are reached once bytes are lacking.
+    pub fn reading(
+        reach: Box<dyn FnOnce() -> Vec<Upstream> + Send>,
+        warn: Box<dyn Fn(&str) + Send + Sync>,
+    ) -> Self {
+        Self::with(None, Upstreams::later(reach), warn)
+    }
+
+    fn with(signer: Option<SecretKey>, upstreams: Upstreams, warn: Warn) -> Self {
         let warn = std::sync::Arc::new(warn);
         Self {
             signer,
-            upstreams: upstreams.into_iter().map(std::sync::Arc::new).collect(),
+            upstreams,
             back: WriteBack::new(warn.clone()),
             warn,
             told: AtomicUsize::new(0),
-            told_unvouched: AtomicBool::new(false),
         }
     }
 
     fn readable(&self) -> impl Iterator<Item = &Upstream> {
-        let upstreams = self.upstreams.iter().map(|upstream| &**upstream);
+        let upstreams = self.upstreams.all().iter().map(|upstream| &**upstream);
         upstreams.filter(|upstream| upstream.pull && !upstream.is_down())
     }
 
@@ -75,13 +85,49 @@ impl Sharing {
         }
     }
 
-    fn tell_unvouched(&self, upstream: &Upstream) {
-        if !self.told_unvouched.swap(true, Ordering::Relaxed) {
+    /// Counts a record that no trusted key signed, and says so at the first one.
+    fn take_unvouched(&self, upstream: &Upstream) {
+        if upstream.count_unvouched() == 0 && upstream.policy.unsigned == Unsigned::Warn {
             (self.warn)(&format!(
                 "Results of the remote `{}` are used although no trusted key signed them",
                 upstream.name
             ));
         }
+    }
+
+    /// Says how many records came that no trusted key signed.
+    fn sum_up_unvouched(&self) {
+        let warned = |upstream: &&std::sync::Arc<Upstream>| upstream.policy.unsigned == Unsigned::Warn;
+        for upstream in self.upstreams.used().iter().filter(warned) {
+            match upstream.unvouched() {
+                0 | 1 => {}
+                count => (self.warn)(&format!(
+                    "{count} records of the remote `{}` were used although no trusted key signed them",
+                    upstream.name
+                )),
+            }
+        }
+    }
+
+    /// Returns the size of a blob that a remote offers. Where something was not what it seemed, the blob is fetched
+    /// first: one bad blob must not cost a run for each further one.
+    fn offered(
+        &self,
+        store: &Store,
+        upstream: &Upstream,
+        file: &FileDigest,
+        size: Option<u64>,
+    ) -> Option<u64> {
+        let found = match size {
+            Some(size) => upstream.has_blob(file).map(|there| there.then_some(size)),
+            None => upstream.blob_size(file),
+        };
+        let size = self.answered(upstream, found)?;
+        if !upstream.is_doubtful() {
+            return Some(size);
+        }
+        let fetched = upstream.fetch_blob(store, file, size, &|_| {});
+        self.answered(upstream, fetched.map(|_| Some(size)))
     }
 }
 
@@ -106,15 +152,18 @@ impl Store {
     pub fn flush_remotes(&self) {
         if let Some(sharing) = self.sharing() {
             sharing.back.flush();
-            for upstream in sharing.upstreams.iter().filter(|upstream| upstream.push) {
+            for upstream in sharing.upstreams.used().iter().filter(|upstream| upstream.push) {
                 upstream.have.save();
             }
         }
     }
 
-    /// Sends the record of a run that ended to the remotes.
+    /// Sends the record of a run that ended to the remotes, and says what it took on trust.
     pub fn share_run(&self, run: &crate::run::RunId) {
         self.write_back(Object::Run(*run));
+        if let Some(sharing) = self.sharing() {
+            sharing.sum_up_unvouched();
+        }
     }
 
     /// Signs a record if the user has a key.
@@ -132,6 +181,7 @@ impl Store {
         let Some(sharing) = self.sharing() else { return };
         for upstream in sharing
             .upstreams
+            .all()
             .iter()
             .filter(|upstream| upstream.push && !upstream.is_down())
         {
@@ -139,16 +189,23 @@ impl Store {
         }
     }
 
+    /// Sends a record whose blobs were computed again to the remotes that had bad ones, which are mended so.
+    pub(crate) fn mend_elsewhere(&self, object: Object) {
+        let Some(sharing) = self.sharing() else { return };
+        let doubtful = |upstream: &&std::sync::Arc<Upstream>| {
+            upstream.push && !upstream.is_down() && upstream.is_doubtful()
+        };
+        for upstream in sharing.upstreams.used().iter().filter(doubtful) {
+            sharing.back.send(self, upstream, object);
+        }
+    }
+
     /// Returns the size of a blob that a remote has.
     pub(crate) fn size_elsewhere(&self, file: &FileDigest, size: Option<u64>) -> Option<u64> {
         let sharing = self.sharing()?;
-        sharing.readable().find_map(|upstream| {
-            let found = match size {
-                Some(size) => upstream.has_blob(file).map(|there| there.then_some(size)),
-                None => upstream.remote.size(&Object::Blob(*file)),
-            };
-            sharing.answered(upstream, found)
-        })
+        sharing
+            .readable()
+            .find_map(|upstream| sharing.offered(self, upstream, file, size))
     }
 
     /// Tells whether a remote has a blob.
@@ -158,7 +215,8 @@ impl Store {
         };
         sharing.readable().any(|upstream| {
             let there = upstream.has_blob(file).map(|there| there.then_some(()));
-            sharing.answered(upstream, there).is_some()
+            let there = sharing.answered(upstream, there).is_some();
+            there && (!upstream.is_doubtful() || sharing.offered(self, upstream, file, None).is_some())
         })
     }
 
@@ -168,13 +226,13 @@ impl Store {
             return false;
         };
         sharing.readable().any(|upstream| {
-            let fetched = upstream
-                .remote
-                .size(&Object::Blob(*file))
-                .and_then(|size| match size {
-                    Some(size) => upstream.fetch_blob(self, file, size, &|_| {}).map(Some),
-                    None => Ok(None),
-                });
+            let fetched = upstream.blob_size(file).and_then(|size| match size {
+                Some(size) => upstream.fetch_blob(self, file, size, &|_| {}).map(Some),
+                None => {
+                    upstream.unsee(file);
+                    Ok(None)
+                }
+            });
             sharing.answered(upstream, fetched).is_some()
         })
     }
@@ -187,14 +245,14 @@ impl Store {
             .filter(|upstream| upstream.records)
             .find_map(|upstream| {
                 let arrival = sharing.answered(upstream, upstream.action(self, key))?;
-                if look == Look::Size {
-                    let whole = arrival.record.outputs.values().all(|artifact| {
-                        self.is_here(&artifact.file) || self.size_elsewhere(&artifact.file, None).is_some()
-                    });
+                let whole = arrival.record.outputs.values().all(|artifact| {
+                    self.is_here(&artifact.file) || self.size_elsewhere(&artifact.file, None).is_some()
+                });
+                if look == Look::Size || !whole {
                     return whole.then_some(arrival.record);
                 }
                 if arrival.unvouched {
-                    sharing.tell_unvouched(upstream);
+                    sharing.take_unvouched(upstream);
                 }
                 let placed = self.place_action(&arrival).map_err(RemoteError::from).map(Some);
                 sharing.answered(upstream, placed)?;
@@ -219,7 +277,7 @@ impl Store {
             let _ = crate::remote::parallel(&lacking, |name| {
                 if let Some(arrival) = sharing.answered(upstream, upstream.shard(self, family, name)) {
                     if arrival.unvouched {
-                        sharing.tell_unvouched(upstream);
+                        sharing.take_unvouched(upstream);
                     }
                     let placed = self.place_shard(&arrival).map_err(RemoteError::from).map(Some);
                     sharing.answered(upstream, placed);

@@ -169,7 +169,7 @@ impl StagedFile {
                 .at("truncate", &self.path)?;
         }
         self.files()
-            .set_mode(file, 0o444)
+            .set_mode_if_known(file, 0o444)
             .at("set the mode of", &self.path)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::DirEntry;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::publish::publish;
 use crate::quarantine::move_if_same;
 use crate::sharing::Sharing;
 use crate::staging::{StagedFile, Staging};
-use crate::volume::{Volume, ensure_directory};
+use crate::volume::{Volume, ensure_directory, ensure_outside, parent};
 
 /// An open store; clones share it, and any number of processes may open the same directory.
 #[derive(Debug, Clone)]
@@ -204,13 +205,15 @@ fn read_format(files: &dyn FileSystem, layout: &Layout) -> Result<Option<Format>
         .open_regular(&path)
         .and_then(|(file, metadata)| files.read_at_most(&file, metadata.len(), FORMAT_LIMIT));
     match read {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| {
-            FormatError::Unreadable {
-                path: path.display().to_string(),
-                source,
-            }
-            .into()
-        }),
+        Ok(bytes) => {
+            let format: Format =
+                serde_json::from_slice(&bytes).map_err(|source| FormatError::Unreadable {
+                    path: path.display().to_string(),
+                    source,
+                })?;
+            format.check_identity()?;
+            Ok(Some(format))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Ok(Err(error).at("read", &path)?),
     }
@@ -219,7 +222,9 @@ fn read_format(files: &dyn FileSystem, layout: &Layout) -> Result<Option<Format>
 /// Creates the directories, then `FORMAT` last, so that a directory with `FORMAT` is a whole store.
 fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
     let volume = staging.volume();
-    ensure_directory(volume.files(), layout.root())?;
+    if ensure_outside(volume.files(), layout.root())? {
+        share_root(volume.files(), layout.root());
+    }
     refuse_foreign_entries(volume.files(), layout)?;
     for name in DIRECTORIES {
         ensure_directory(volume.files(), &layout.directory(name))?;
@@ -233,6 +238,15 @@ fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
     place(staging, &layout.format(), &text)?;
     // Another process may have been first.
     Ok(read_format(volume.files(), layout)?.unwrap_or(format))
+}
+
+/// Shares a new store with a group whose folder it lies in: one with the set-group bit that the group may write.
+fn share_root(files: &dyn FileSystem, root: &Path) {
+    const GROUP_WRITES: u32 = 0o2020;
+    let mode = files.metadata(parent(root)).map(|metadata| metadata.mode());
+    if mode.is_ok_and(|mode| mode & GROUP_WRITES == GROUP_WRITES) {
+        files.share_directory(root, parent(root));
+    }
 }
 
 /// Describes a store anew whose `FORMAT` is damaged, if all else in it is of this format.

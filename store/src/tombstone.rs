@@ -8,8 +8,9 @@ use crate::id::{FamilyKey, FileDigest, StageKey};
 use crate::identity::Identity;
 use crate::key::domain;
 use crate::path_error::PathError;
+use crate::publish::publish_all;
 use crate::quarantine::move_if_same;
-use crate::remote::{Created, Object};
+use crate::remote::Object;
 use crate::sealed;
 use crate::staging::host_name;
 use crate::store::Store;
@@ -66,7 +67,27 @@ impl Store {
         Ok(count)
     }
 
-    fn disown(&self, object: &Object, subject: &Digest, bytes: &[u8], why: &str) -> Result<(), StoreError> {
+    /// Disowns the result of a stage and nothing that its rows come from, as one whose record is wrong.
+    ///
+    /// Returns whether there was a result.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be written.
+    pub fn disown_result(&self, key: &StageKey, why: &str) -> Result<bool, StoreError> {
+        let object = Object::Action(*key);
+        match self.object_bytes(&object)? {
+            Some(bytes) => self.disown(&object, key.digest(), &bytes, why).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    pub(crate) fn disown(
+        &self,
+        object: &Object,
+        subject: &Digest,
+        bytes: &[u8],
+        why: &str,
+    ) -> Result<(), StoreError> {
         let record = FileDigest::of(bytes);
         let tombstone = Tombstone {
             v: VERSION,
@@ -157,25 +178,44 @@ impl Store {
         Ok(Some(why))
     }
 
-    /// Takes over a tombstone from elsewhere.
-    pub(crate) fn adopt_tombstone(
-        &self,
-        object: &Object,
-        bytes: &[u8],
-    ) -> Result<Result<bool, String>, StoreError> {
-        let Object::Tombstone(subject, record) = object else {
-            return Ok(Err("it is no tombstone".to_owned()));
-        };
-        match parse(bytes) {
-            Err(reason) => return Ok(Err(reason)),
-            Ok(tombstone) if (tombstone.subject, tombstone.record) != (*subject, *record) => {
-                return Ok(Err("it disowns another record".to_owned()));
-            }
-            Ok(_) => {}
+    /// Takes over checked tombstones from elsewhere, all of them durable together.
+    pub(crate) fn adopt_tombstones(&self, tombstones: &[(Object, Vec<u8>)]) -> Result<(), StoreError> {
+        let mut staged = Vec::with_capacity(tombstones.len());
+        for (object, bytes) in tombstones {
+            let mut file = self.stage_bytes(bytes)?;
+            file.close()?;
+            staged.push((file, self.object_path(object)));
         }
-        let created = self.create_object(object, bytes)? == Created::New;
-        self.remove_disowned(&Object::Action(StageKey::new(*subject)), subject, record);
-        Ok(Ok(created))
+        publish_all(&staged)?;
+        for (object, _) in tombstones {
+            if let Object::Tombstone(subject, record) = object {
+                self.remove_disowned(&Object::Action(StageKey::new(*subject)), subject, record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists the tombstones; odd names are left out.
+    pub(crate) fn tombstones(&self) -> Result<Vec<Object>, PathError> {
+        let mut tombstones = Vec::new();
+        for subject in self.object_names("invalid")?.folders {
+            let folder = format!("invalid/{subject}");
+            let names = self.object_names(&folder)?.files.into_iter();
+            tombstones.extend(names.filter_map(|name| format!("{folder}/{name}").parse::<Object>().ok()));
+        }
+        Ok(tombstones)
+    }
+}
+
+/// Checks that bytes are the tombstone of a name.
+pub(crate) fn check(object: &Object, bytes: &[u8]) -> Result<(), String> {
+    let Object::Tombstone(subject, record) = object else {
+        return Err("it is no tombstone".to_owned());
+    };
+    let tombstone = parse(bytes)?;
+    match (tombstone.subject, tombstone.record) == (*subject, *record) {
+        true => Ok(()),
+        false => Err("it disowns another record".to_owned()),
     }
 }
 

@@ -67,18 +67,35 @@ impl Volume {
     }
 }
 
-/// Creates a directory and those above it; their names are durable once a file in them is.
+/// Creates a directory of a store and those above it, shared with the people who may use the store; their names are
+/// durable once a file in them is.
 pub(crate) fn ensure_directory(files: &dyn FileSystem, path: &Path) -> Result<(), PathError> {
-    match files.create_directory(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory(files, path) => Ok(()),
+    if ensure(files, path, &|above| ensure_directory(files, above))? {
+        files.share_directory(path, parent(path));
+    }
+    Ok(())
+}
+
+/// Creates a directory outside of stores and those above it; returns whether it is new.
+pub(crate) fn ensure_outside(files: &dyn FileSystem, path: &Path) -> Result<bool, PathError> {
+    ensure(files, path, &|above| ensure_outside(files, above).map(drop))
+}
+
+fn ensure(
+    files: &dyn FileSystem,
+    path: &Path,
+    ensure_above: &dyn Fn(&Path) -> Result<(), PathError>,
+) -> Result<bool, PathError> {
+    let created = match files.create_directory(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && path.parent().is_some() => {
-            ensure_directory(files, parent(path))?;
-            match files.create_directory(path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory(files, path) => Ok(()),
-                created => created.at("create", path),
-            }
+            ensure_above(parent(path))?;
+            files.create_directory(path)
         }
+        created => created,
+    };
+    match created {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory(files, path) => Ok(false),
         Err(error) => Err(error).at("create", path),
     }
 }

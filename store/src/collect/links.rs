@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::CollectError;
 use crate::artifact::ArtifactKind;
+use crate::blob::LIST_LIMIT;
 use crate::id::{ContentDigest, FileDigest, StageKey};
 use crate::path_error::AtPath;
 use crate::store::Store;
@@ -175,9 +176,9 @@ impl Store {
         path: &Path,
         known: u32,
     ) -> Result<Option<T>, CollectError> {
-        let bytes = match self.files().read_whole(path) {
-            Ok(bytes) => bytes,
-            // What is no file is as good as absent.
+        let bytes = match self.files().read_bounded(path, LIST_LIMIT) {
+            Ok((bytes, _)) => bytes,
+            // What is no file, or too large for what it should be, is as good as absent.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
                 return Ok(None);
             }

@@ -22,6 +22,9 @@ use crate::store::Store;
 /// A collection on another host that did not show up for so long is dead.
 const SILENT: Duration = Duration::from_secs(3600);
 
+/// Bytes that the name of a process stays far below.
+const LIMIT: u64 = 64 << 10;
+
 /// The right to collect a store; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Turn<'s> {
@@ -57,7 +60,8 @@ impl<'s> Turn<'s> {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata.at("read", &path)?,
             };
-            let bytes = store.files().read_whole(&path).unwrap_or_default();
+            let read = store.files().read_bounded(&path, LIMIT);
+            let bytes = read.map(|(bytes, _)| bytes).unwrap_or_default();
             let name = serde_json::from_slice::<Collector>(&bytes).map(|collector| collector.owner);
             let owner = name.as_deref().ok().and_then(StagingOwner::parse);
             let life = owner.as_ref().map_or(Life::Unknown, StagingOwner::life);

@@ -253,6 +253,10 @@ impl FileSystem for Recorder {
         self.change(mutation, || OsFileSystem.create_directory(path))
     }
 
+    fn share_directory(&self, path: &Path, like: &Path) {
+        OsFileSystem.share_directory(path, like);
+    }
+
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mutation = Mutation::Link {
             from: self.relative(from),

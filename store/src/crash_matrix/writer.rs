@@ -20,7 +20,8 @@ use crate::lookup::Lookup;
 use crate::open_options::OpenOptions;
 use crate::record::{ActionRecord, Producer};
 use crate::roots::{PinError, PinName, PinTarget};
-use crate::run::{RunLog, RunStatus};
+use crate::run::RunStatus;
+use crate::run_log::RunLog;
 use crate::store::Store;
 
 /// A writer with a store of its own over a recorded file system.

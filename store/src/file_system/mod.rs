@@ -4,6 +4,7 @@
 //! verified path of a blob themselves: they change nothing, and their errors are errors of the blob.
 
 mod os;
+mod share;
 
 use std::fmt;
 use std::fs::{DirEntry, File, Metadata};
@@ -50,6 +51,8 @@ pub(crate) trait FileSystem: fmt::Debug + Send + Sync {
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
     /// Creates a directory; the one above it must exist.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Lets the people who may use one directory use another; a file system that cannot leaves it as it is.
+    fn share_directory(&self, path: &Path, like: &Path);
     /// Gives a file a second name, which must be free.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Renames a file, replacing one that has the new name.
@@ -77,14 +80,6 @@ impl dyn FileSystem + '_ {
         Ok((file, metadata))
     }
 
-    /// Reads the rest of a file that should hold about `size` bytes.
-    pub(crate) fn read_to_end(&self, file: &File, size: u64) -> io::Result<Vec<u8>> {
-        // One byte more, so that the end is found without growing.
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-        Reading { files: self, file }.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
     /// Reads the rest of a file that should hold about `size` bytes, hashing each piece while it is at hand.
     pub(crate) fn read_hashing(
         &self,
@@ -105,10 +100,19 @@ impl dyn FileSystem + '_ {
         }
     }
 
-    /// Reads a whole file.
-    pub(crate) fn read_whole(&self, path: &Path) -> io::Result<Vec<u8>> {
+    /// Reads a whole regular file of at most `limit` bytes and tells what it is; anything else is invalid data.
+    pub(crate) fn read_bounded(&self, path: &Path, limit: u64) -> io::Result<(Vec<u8>, Metadata)> {
         let (file, metadata) = self.open_regular(path)?;
-        self.read_to_end(&file, metadata.len())
+        let mut size = metadata.len();
+        if size <= limit {
+            let bytes = self.read_at_most(&file, size, limit.saturating_add(1))?;
+            size = bytes.len() as u64;
+            if size <= limit {
+                return Ok((bytes, metadata));
+            }
+        }
+        let text = format!("it has {size} bytes, at most {limit} are read");
+        Err(io::Error::new(ErrorKind::InvalidData, text))
     }
 
     /// Reads a file that should hold about `size` bytes, but not more of it than a limit, which cuts off the rest.
@@ -133,6 +137,14 @@ impl dyn FileSystem + '_ {
         Ok(())
     }
 
+    /// Sets the mode of a file, unless the file system knows no modes.
+    pub(crate) fn set_mode_if_known(&self, file: &File, mode: u32) -> io::Result<()> {
+        match self.set_mode(file, mode) {
+            Err(error) if knows_no_modes(&error) => Ok(()),
+            set => set,
+        }
+    }
+
     /// Tells whether a name is taken.
     pub(crate) fn exists(&self, path: &Path) -> bool {
         self.metadata(path).is_ok()
@@ -152,8 +164,16 @@ pub(crate) fn is_lasting(error: &io::Error) -> bool {
     error.kind() == ErrorKind::InvalidData
         || matches!(
             error.raw_os_error().map(Errno::from_raw_os_error),
-            Some(Errno::IO | Errno::LOOP)
+            Some(Errno::IO | Errno::LOOP | Errno::NXIO | Errno::NODEV)
         )
+}
+
+/// Tells whether a file system has no modes to set, as those of cameras and of Windows.
+fn knows_no_modes(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::PERM | Errno::NOTSUP | Errno::NOSYS)
+    )
 }
 
 /// A file read through the seam.

@@ -11,6 +11,7 @@ use rustix::fs::{Advice, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::FileSystem;
+use super::share::share;
 
 /// Asks the operating system.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +89,10 @@ impl FileSystem for OsFileSystem {
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o777).create(path)
+    }
+
+    fn share_directory(&self, path: &Path, like: &Path) {
+        share(path, like);
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::file_system::FileSystem;
 use crate::path_error::AtPath;
 use crate::store::Store;
+use crate::volume::parent;
 
 /// A lease file holds less than this, whatever its owner is called.
 const LIMIT: u64 = 16 * 1024;
@@ -89,7 +90,7 @@ impl LeaseDirectory {
         let make = || -> io::Result<Option<Made>> {
             let files = self.files();
             let file = staged.open_file()?;
-            files.set_mode(file, 0o644)?;
+            files.set_mode_if_known(file, 0o644)?;
             // So that the bytes are with the server of a network file system before the name is.
             files.sync(file)?;
             let mut linked = files.link(staged.path(), &path);
@@ -142,8 +143,9 @@ impl LeaseDirectory {
     fn make_directory(&self) -> io::Result<()> {
         for path in [self.path.parent().unwrap_or(&self.path), &self.path] {
             match self.files().create_directory(path) {
+                Ok(()) => self.files().share_directory(path, parent(path)),
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+                Err(_) => {}
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::id::StageKey;
 use crate::index::IndexChoice;
 use crate::open_options::OpenOptions;
 use crate::record::ActionRecord;
-use crate::run::RunLog;
+use crate::run_log::RunLog;
 use crate::store::Store;
 
 fn publish(store: &Store, number: u64, stage: &str, prompts: &[&str]) -> StageKey {

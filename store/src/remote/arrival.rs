@@ -1,9 +1,6 @@
 //! What comes from a remote is checked here before it becomes part of the store.
 
-use std::collections::BTreeSet;
-
-use super::{Created, Object, RemoteError, Upstream};
-use crate::artifact::{Artifact, ArtifactKind};
+use super::{Object, RemoteError, Upstream};
 use crate::canonical::Value;
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -13,6 +10,7 @@ use crate::record::{self, ActionRecord};
 use crate::sealed;
 use crate::shard::{self, ShardRecord};
 use crate::store::Store;
+use crate::tombstone;
 use crate::trust::{Reason, Refusal, voucher};
 
 /// A preimage is the settings of a stage; one larger than this is none.
@@ -105,107 +103,23 @@ impl Upstream {
         }))
     }
 
-    /// Takes over a tombstone; returns whether it was new here.
-    pub(crate) fn tombstone(&self, store: &Store, object: &Object) -> Result<bool, RemoteError> {
-        let Some(bytes) = self.remote.read(object, object.limit())? else {
-            return Ok(false);
+    /// Takes over a tombstone, if it is still there.
+    pub(crate) fn tombstone(&self, store: &Store, object: &Object) -> Result<(), RemoteError> {
+        let Some(bytes) = self.tombstone_bytes(object)? else {
+            return Ok(());
         };
-        match store.adopt_tombstone(object, &bytes)? {
-            Ok(new) => Ok(new),
+        Ok(store.adopt_tombstones(&[(*object, bytes)])?)
+    }
+
+    /// Fetches and checks a tombstone, `None` if it is not there.
+    pub(crate) fn tombstone_bytes(&self, object: &Object) -> Result<Option<Vec<u8>>, RemoteError> {
+        let Some(bytes) = self.remote.read(object, object.limit())? else {
+            return Ok(None);
+        };
+        match tombstone::check(object, &bytes) {
+            Ok(()) => Ok(Some(bytes)),
             Err(reason) => Err(self.refuse(object, Reason::Damaged(reason))),
         }
-    }
-
-    /// Fetches a blob whose size a record tells; returns the bytes that came over, 0 if it was there already.
-    pub(crate) fn fetch_blob(
-        &self,
-        store: &Store,
-        blob: &FileDigest,
-        size: u64,
-        advanced: &dyn Fn(u64),
-    ) -> Result<u64, RemoteError> {
-        if store.has_durable(blob, size)? {
-            return Ok(0);
-        }
-        let mut writer = store.writer(Some(size))?;
-        let damaged = |reason: String| RemoteError::Damaged {
-            place: self.remote.place(),
-            blob: blob.short(),
-            reason,
-        };
-        let there = self.remote.fetch(blob, size, &mut |bytes| {
-            if writer.written() + bytes.len() as u64 > size {
-                return Err(damaged(format!("it has more than {size} bytes")));
-            }
-            writer.append(bytes)?;
-            advanced(bytes.len() as u64);
-            Ok(())
-        })?;
-        if !there {
-            self.unsee(blob);
-            return Err(self.missing(blob));
-        }
-        let written = writer.written();
-        match writer.finish_as(blob) {
-            Ok(()) if written == size => Ok(size),
-            // The blob is good, the record is not.
-            Ok(()) => Err(damaged(format!("it has {written} bytes instead of {size}"))),
-            Err(StoreError::CorruptBlob { reason, .. }) => Err(damaged(reason)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Fetches a blob of unknown but bounded size.
-    fn small_blob(&self, blob: &FileDigest, limit: u64) -> Result<Vec<u8>, RemoteError> {
-        let bytes = self.remote.read(&Object::Blob(*blob), limit)?;
-        let bytes = bytes.ok_or_else(|| self.missing(blob))?;
-        let found = FileDigest::of(&bytes);
-        if found != *blob {
-            let reason = format!("its bytes hash to `{}`", found.short());
-            let (place, blob) = (self.remote.place(), blob.short());
-            return Err(RemoteError::Damaged { place, blob, reason });
-        }
-        Ok(bytes)
-    }
-
-    /// Fetches the lists of blobs of a record's artifacts and returns all its blobs with their sizes.
-    pub(crate) fn blobs_of(
-        &self,
-        store: &Store,
-        record: &ActionRecord,
-    ) -> Result<BTreeSet<(FileDigest, u64)>, RemoteError> {
-        let mut blobs = BTreeSet::new();
-        for artifact in record.outputs.values() {
-            blobs.insert((artifact.file, artifact.bytes));
-            if !matches!(artifact.kind, ArtifactKind::Parts | ArtifactKind::Directory) {
-                continue;
-            }
-            let (limit, size) = (Object::Blob(artifact.file).limit(), artifact.bytes);
-            if size > limit {
-                let (place, object) = (self.remote.place(), Object::Blob(artifact.file).to_string());
-                return Err(RemoteError::TooLarge {
-                    place,
-                    object,
-                    size,
-                    limit,
-                });
-            }
-            self.fetch_blob(store, &artifact.file, size, &|_| {})?;
-            blobs.extend(self.members(store, record, artifact)?);
-        }
-        Ok(blobs)
-    }
-
-    fn members(
-        &self,
-        store: &Store,
-        record: &ActionRecord,
-        artifact: &Artifact,
-    ) -> Result<Vec<(FileDigest, u64)>, RemoteError> {
-        store.members(artifact).map_err(|error| match error {
-            error @ StoreError::Path(_) => error.into(),
-            error => self.refuse(&Object::Action(record.key), Reason::Damaged(error.to_string())),
-        })
     }
 
     /// Refuses a record that tells another size of a blob than it has; an absent blob is found lacking later.
@@ -260,7 +174,7 @@ impl Upstream {
         }
     }
 
-    fn refuse(&self, object: &Object, reason: Reason) -> RemoteError {
+    pub(super) fn refuse(&self, object: &Object, reason: Reason) -> RemoteError {
         let (remote, record) = (self.name.clone(), object.to_string());
         Refusal {
             remote,
@@ -268,46 +182,5 @@ impl Upstream {
             reason,
         }
         .into()
-    }
-
-    fn missing(&self, blob: &FileDigest) -> RemoteError {
-        RemoteError::Missing {
-            place: self.remote.place(),
-            blob: blob.short(),
-        }
-    }
-}
-
-impl Store {
-    /// Places an action record that arrived, unless a good one is there; returns whether it is the one that counts.
-    pub(crate) fn place_action(&self, arrival: &Arrival<ActionRecord>) -> Result<bool, StoreError> {
-        if let Some(preimage) = &arrival.preimage {
-            self.put_bytes(preimage)?;
-        }
-        let published = self.publish_bytes(arrival.record.clone(), &arrival.bytes)?;
-        Ok(matches!(published, crate::actions::Published::Won(_)))
-    }
-
-    /// Places an action record whose blobs stay where they are for now, unless there is one.
-    pub(crate) fn place_metadata(&self, arrival: &Arrival<ActionRecord>) -> Result<(), StoreError> {
-        if let Some(preimage) = &arrival.preimage {
-            self.put_bytes(preimage)?;
-        }
-        self.create_object(&Object::Action(arrival.record.key), &arrival.bytes)?;
-        Ok(())
-    }
-
-    /// Places a shard record that arrived, unless a good one is there.
-    pub(crate) fn place_shard(&self, arrival: &Arrival<ShardRecord>) -> Result<(), StoreError> {
-        let (family, name) = (arrival.record.family, arrival.record.name());
-        for _ in 0..8 {
-            let object = Object::Shard(family, name);
-            if self.create_object(&object, &arrival.bytes)? == Created::New
-                || self.good_shard(&family, &name).is_some()
-            {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Contention(name.short()))
     }
 }

@@ -23,6 +23,27 @@ impl Folder {
     pub fn new(store: Store) -> Self {
         Self { store }
     }
+
+    fn open(&self, object: &Object) -> Result<Option<(File, u64)>, RemoteError> {
+        let open = || {
+            let opened = self.store.open_object(object);
+            opened.map_err(|error| self.failed("read", &object.to_string(), error))
+        };
+        match (open()?, object) {
+            (None, Object::Blob(blob)) if self.store.fetch_elsewhere(blob) => open(),
+            (opened, _) => Ok(opened),
+        }
+    }
+
+    /// What goes wrong with one file there is no fault of the store here.
+    fn failed(&self, action: &'static str, object: &str, error: PathError) -> RemoteError {
+        RemoteError::Failed {
+            place: self.place(),
+            action,
+            object: object.to_owned(),
+            source: error.into_io().into(),
+        }
+    }
 }
 
 impl Remote for Folder {
@@ -31,11 +52,17 @@ impl Remote for Folder {
     }
 
     fn size(&self, object: &Object) -> Result<Option<u64>, RemoteError> {
-        Ok(self.store.object_size(object)?)
+        let size = self.store.object_size(object);
+        let size = size.map_err(|error| self.failed("look for", &object.to_string(), error))?;
+        match (size, object) {
+            // The store may have remotes of its own.
+            (None, Object::Blob(blob)) => Ok(self.store.size_elsewhere(blob, None)),
+            (size, _) => Ok(size),
+        }
     }
 
     fn read(&self, object: &Object, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
-        let Some((file, size)) = self.store.open_object(object)? else {
+        let Some((file, size)) = self.open(object)? else {
             return Ok(None);
         };
         let too_large = |size| RemoteError::TooLarge {
@@ -49,7 +76,11 @@ impl Remote for Folder {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let path = self.store.object_path(object);
-        file.take(limit + 1).read_to_end(&mut bytes).at("read", &path)?;
+        let read = file
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .at("read", &path);
+        read.map_err(|error| self.failed("read", &object.to_string(), error))?;
         match bytes.len() as u64 > limit {
             true => Err(too_large(bytes.len() as u64)),
             false => Ok(Some(bytes)),
@@ -58,10 +89,13 @@ impl Remote for Folder {
 
     fn fetch(&self, blob: &FileDigest, _size: u64, sink: &mut Sink<'_>) -> Result<bool, RemoteError> {
         let object = Object::Blob(*blob);
-        let Some((file, _)) = self.store.open_object(&object)? else {
+        let Some((file, _)) = self.open(&object)? else {
             return Ok(false);
         };
-        pieces(file, &self.store.object_path(&object), sink)?;
+        let path = self.store.object_path(&object);
+        pieces(file, sink, |error| {
+            self.failed("read", &object.to_string(), PathError::new("read", &path, error))
+        })?;
         Ok(true)
     }
 
@@ -79,12 +113,15 @@ impl Remote for Folder {
         }
         let mut writer = self.store.writer(Some(size))?;
         let file = File::open(path).at("read", path)?;
-        pieces(file, path, &mut |bytes| Ok(writer.append(bytes)?))?;
+        pieces(file, &mut |bytes| Ok(writer.append(bytes)?), |error| {
+            PathError::new("read", path, error).into()
+        })?;
         Ok(writer.finish_as(blob)?)
     }
 
     fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
-        Ok(self.store.object_names(folder)?)
+        let names = self.store.object_names(folder);
+        names.map_err(|error| self.failed("list", folder, error))
     }
 
     fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {
@@ -97,14 +134,18 @@ impl Remote for Folder {
 }
 
 /// Hands over a file piece by piece.
-pub(super) fn pieces(mut file: File, path: &Path, sink: &mut Sink<'_>) -> Result<(), RemoteError> {
+fn pieces(
+    mut file: File,
+    sink: &mut Sink<'_>,
+    failed: impl Fn(std::io::Error) -> RemoteError,
+) -> Result<(), RemoteError> {
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk) {
             Ok(0) => return Ok(()),
             Ok(read) => sink(&chunk[..read])?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Ok(Err(error).at("read", path)?),
+            Err(error) => return Err(failed(error)),
         }
     }
 }

@@ -6,9 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use mitune_bounded_file::read;
+
 use super::Object;
+use crate::format::is_identity;
 
 const MAGIC: &[u8; 16] = b"mitune have v1\n\0";
+
+/// A file of so many marks would be slower than asking.
+const SIZE_LIMIT: u64 = 1 << 30;
 
 /// After so long the remote is asked again, because its collector may have removed something.
 const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -35,7 +41,7 @@ struct State {
 impl HaveMarks {
     /// Remembers in a file of the folder, or only in memory without one.
     pub(crate) fn new(folder: Option<&Path>, remote_store: &str) -> Self {
-        let named = folder.filter(|_| !remote_store.is_empty());
+        let named = folder.filter(|_| is_identity(remote_store));
         Self {
             path: named.map(|folder| folder.join(format!("have.{remote_store}"))),
             state: Mutex::default(),
@@ -91,7 +97,7 @@ impl HaveMarks {
 }
 
 fn load(path: &Path) -> Option<(u64, HashSet<Mark>)> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = read(path, SIZE_LIMIT).ok()?;
     let (content, hash) = bytes.split_last_chunk::<32>()?;
     let (since, marks) = content.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
     let since = u64::from_le_bytes(*since);

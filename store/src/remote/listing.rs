@@ -1,105 +1,124 @@
 //! Listing what a remote has, many folders at once.
+//!
+//! What stands where a file of a store should and is none is left out and told: one odd name must not hide the rest.
 
-use super::parallel::{parallel, parallel_map};
-use super::{Listing, Object, Remote, RemoteError};
+use std::sync::{Mutex, PoisonError};
+
+use super::parallel::parallel;
+use super::{Listing, Object, Remote, RemoteError, describe};
 use crate::digest::Digest;
 use crate::id::{FamilyKey, FileDigest, StageKey};
 use crate::run::RunId;
 
+/// What a listing found.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub(crate) found: Vec<T>,
+    /// What was left out, and why.
+    pub(crate) odd: Vec<String>,
+}
+
 /// Lists the blobs.
-pub(crate) fn blobs(remote: &dyn Remote) -> Result<Vec<FileDigest>, RemoteError> {
-    let blob = |object| match object {
+pub(crate) fn blobs(remote: &dyn Remote) -> Result<Listed<FileDigest>, RemoteError> {
+    fanned(remote, "blobs", |object| match object {
         Object::Blob(file) => Some(file),
         _ => None,
-    };
-    Ok(fanned(remote, "blobs")?.into_iter().filter_map(blob).collect())
+    })
 }
 
 /// Lists the keys of the action records.
-pub(crate) fn actions(remote: &dyn Remote) -> Result<Vec<StageKey>, RemoteError> {
-    let key = |object| match object {
+pub(crate) fn actions(remote: &dyn Remote) -> Result<Listed<StageKey>, RemoteError> {
+    fanned(remote, "actions", |object| match object {
         Object::Action(key) => Some(key),
         _ => None,
-    };
-    Ok(fanned(remote, "actions")?.into_iter().filter_map(key).collect())
+    })
 }
 
 /// Lists the shard records of all families.
-pub(crate) fn shards(remote: &dyn Remote) -> Result<Vec<(FamilyKey, Digest)>, RemoteError> {
-    let fans = fans("shards");
-    let families: Vec<FamilyKey> = parallel_map(&fans, |fan| remote.list(fan))?
-        .into_iter()
-        .flat_map(|listing| listing.folders)
-        .filter_map(|name| Some(FamilyKey::new(name.parse().ok()?)))
-        .collect();
-    let shards = parallel_map(&families, |family| family_shards(remote, family))?;
-    Ok(shards.into_iter().flatten().collect())
+pub(crate) fn shards(remote: &dyn Remote) -> Result<Listed<(FamilyKey, Digest)>, RemoteError> {
+    fanned(remote, "shards", shard)
 }
 
 /// Lists the shard records of one family.
 pub(crate) fn family_shards(
     remote: &dyn Remote,
     family: &FamilyKey,
-) -> Result<Vec<(FamilyKey, Digest)>, RemoteError> {
+) -> Result<Listed<(FamilyKey, Digest)>, RemoteError> {
     let folder = format!("shards/{}/{family}", family.digest().fan());
-    let shard = |object| match object {
-        Object::Shard(family, name) => Some((family, name)),
-        _ => None,
-    };
-    let listing = remote.list(&folder)?;
-    Ok(objects(&folder, listing).into_iter().filter_map(shard).collect())
+    listed(remote, &[folder], &shard)
 }
 
 /// Lists the tombstones.
-pub(crate) fn tombstones(remote: &dyn Remote) -> Result<Vec<Object>, RemoteError> {
-    let folders = remote.list("invalid")?.folders;
-    let strict: Vec<Digest> = folders.iter().filter_map(|name| name.parse().ok()).collect();
-    let listed = parallel_map(&strict, |subject| tombstones_of(remote, subject))?;
-    Ok(listed.into_iter().flatten().collect())
-}
-
-/// Lists the tombstones of one stage key or shard name.
-pub(crate) fn tombstones_of(remote: &dyn Remote, subject: &Digest) -> Result<Vec<Object>, RemoteError> {
-    let folder = format!("invalid/{subject}");
-    Ok(objects(&folder, remote.list(&folder)?))
+pub(crate) fn tombstones(remote: &dyn Remote) -> Result<Listed<Object>, RemoteError> {
+    listed(remote, &["invalid".to_owned()], &Some)
 }
 
 /// Lists the runs.
-pub(crate) fn runs(remote: &dyn Remote) -> Result<Vec<RunId>, RemoteError> {
-    let folders = remote.list("runs")?.folders;
+pub(crate) fn runs(remote: &dyn Remote) -> Result<Listed<RunId>, RemoteError> {
+    // Not all below: a run has a log of events beside its record.
+    let listing = remote.list("runs")?;
     // Only names in the spelling of the store come back as a run.
     let run = |name: String| match format!("runs/{name}/run.json").parse().ok()? {
         Object::Run(run) => Some(run),
         _ => None,
     };
-    Ok(folders.into_iter().filter_map(run).collect())
+    Ok(Listed {
+        found: listing.folders.into_iter().filter_map(run).collect(),
+        odd: listing.odd,
+    })
+}
+
+fn shard(object: Object) -> Option<(FamilyKey, Digest)> {
+    match object {
+        Object::Shard(family, name) => Some((family, name)),
+        _ => None,
+    }
 }
 
 /// Looks into every fan-out folder.
-fn fanned(remote: &dyn Remote, top: &str) -> Result<Vec<Object>, RemoteError> {
-    let found = std::sync::Mutex::new(Vec::new());
-    parallel(&fans(top), |folder| {
-        let listing = remote.list(folder)?;
-        let objects = objects(folder, listing);
+fn fanned<T: Send>(
+    remote: &dyn Remote,
+    top: &str,
+    pick: impl Fn(Object) -> Option<T> + Sync,
+) -> Result<Listed<T>, RemoteError> {
+    let fans: Vec<String> = (0..=u8::MAX).map(|fan| format!("{top}/{fan:02x}")).collect();
+    listed(remote, &fans, &pick)
+}
+
+/// Lists all below some folders; names that are not spelled as a store spells them are none of its files.
+fn listed<T: Send>(
+    remote: &dyn Remote,
+    folders: &[String],
+    pick: &(impl Fn(Object) -> Option<T> + Sync),
+) -> Result<Listed<T>, RemoteError> {
+    let (found, odd) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    parallel(folders, |folder| {
+        let listing = match remote.list_below(folder) {
+            Err(error @ RemoteError::Failed { .. }) => Listing {
+                odd: vec![describe(&error)],
+                ..Listing::default()
+            },
+            listing => listing?,
+        };
+        let parse = |name: &String| format!("{folder}/{name}").parse::<Object>().ok();
+        let named = |object: &Object| format!("`{object}` at {} is a folder", remote.place());
+        let folders = listing
+            .folders
+            .iter()
+            .filter_map(parse)
+            .map(|object| named(&object));
+        let mut told = odd.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(listing.odd.into_iter().chain(folders));
+        drop(told);
+        let picked = listing.files.iter().filter_map(parse).filter_map(pick);
         found
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .extend(objects);
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(picked);
         Ok::<_, RemoteError>(())
     })?;
-    Ok(found
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner))
-}
-
-fn fans(top: &str) -> Vec<String> {
-    (0..=u8::MAX).map(|fan| format!("{top}/{fan:02x}")).collect()
-}
-
-/// Parses the names of files; what is not spelled as a store spells it is left out.
-fn objects(folder: &str, listing: Listing) -> Vec<Object> {
-    let names = listing.files.into_iter();
-    names
-        .filter_map(|name| format!("{folder}/{name}").parse().ok())
-        .collect()
+    Ok(Listed {
+        found: found.into_inner().unwrap_or_else(PoisonError::into_inner),
+        odd: odd.into_inner().unwrap_or_else(PoisonError::into_inner),
+    })
 }

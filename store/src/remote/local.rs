@@ -1,8 +1,8 @@
 //! The files of a store on this side of an exchange, or of one in a folder on the other.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::{Created, Listing, Object};
 use crate::error::StoreError;
@@ -36,14 +36,12 @@ impl Store {
 
     /// Reads a record as its bytes stand there, `None` if it is absent.
     pub(crate) fn object_bytes(&self, object: &Object) -> Result<Option<Vec<u8>>, PathError> {
-        let Some((file, _)) = self.open_object(object)? else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::new();
-        file.take(object.limit() + 1)
-            .read_to_end(&mut bytes)
-            .at("read", &self.object_path(object))?;
-        Ok(Some(bytes))
+        let path = self.object_path(object);
+        match self.files().read_bounded(&path, object.limit()) {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("read", &path),
+        }
     }
 
     /// Creates a record with exactly these bytes unless there is one.
@@ -70,11 +68,17 @@ impl Store {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            match entry.file_type().at("list", &path)?.is_dir() {
-                true => listing.folders.push(name),
-                false => listing.files.push(name),
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => listing.folders.push(name),
+                Ok(kind) if kind.is_file() => listing.files.push(name),
+                Ok(_) => listing.odd.push(odd(&entry.path(), "is no regular file")),
+                Err(error) => listing.odd.push(odd(&entry.path(), &error.to_string())),
             }
         }
         Ok(listing)
     }
+}
+
+fn odd(path: &Path, why: &str) -> String {
+    format!("`{}` {why}", path.display())
 }

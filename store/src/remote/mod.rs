@@ -5,10 +5,12 @@
 //! hashed while they arrive; records must follow from their preimage and obey the policy of the remote.
 
 mod arrival;
+mod blob_arrival;
 mod bucket;
 mod error;
 mod folder;
 mod have;
+mod knowledge;
 mod listing;
 mod local;
 mod object;
@@ -17,12 +19,16 @@ mod open;
 mod parallel;
 mod parcel;
 mod place;
+mod placement;
 mod probe;
 mod pull;
+mod pull_choice;
+mod pull_transfer;
 mod push;
 mod settings;
 mod transfer;
 mod upstream;
+mod upstreams;
 mod wanted;
 
 use std::fmt;
@@ -43,6 +49,7 @@ pub(crate) use self::push::push_objects;
 pub use self::settings::RemoteSettings;
 pub use self::transfer::{TransferOptions, TransferReport};
 pub use self::upstream::Upstream;
+pub(crate) use self::upstreams::Upstreams;
 pub use self::wanted::Wanted;
 use crate::id::FileDigest;
 
@@ -62,6 +69,8 @@ pub struct Listing {
     pub folders: Vec<String>,
     /// Names of files.
     pub files: Vec<String>,
+    /// What is there and can be neither, for people.
+    pub odd: Vec<String>,
 }
 
 /// Takes the bytes of a blob piece by piece; an error stops the transfer.
@@ -108,11 +117,48 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// [`RemoteError`]; nothing half-written is left under the name.
     fn upload(&self, blob: &FileDigest, path: &Path, size: u64) -> Result<(), RemoteError>;
 
+    /// Uploads a verified blob in the place of one that was found damaged.
+    ///
+    /// By default as [`Remote::upload`] does, for remotes that look at the bytes themselves.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    fn mend(&self, blob: &FileDigest, path: &Path, size: u64) -> Result<(), RemoteError> {
+        self.upload(blob, path, size)
+    }
+
     /// Lists one folder, without those below it; an absent folder is empty.
     ///
     /// # Errors
     /// [`RemoteError`].
     fn list(&self, folder: &str) -> Result<Listing, RemoteError>;
+
+    /// Lists a folder and all below it, with paths relative to the folder; an absent folder is empty.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    fn list_below(&self, folder: &str) -> Result<Listing, RemoteError> {
+        let mut listing = self.list(folder)?;
+        for name in listing.folders.clone() {
+            let below = match self.list_below(&format!("{folder}/{name}")) {
+                Err(error @ RemoteError::Failed { .. }) => Listing {
+                    odd: vec![describe(&error)],
+                    ..Listing::default()
+                },
+                below => below?,
+            };
+            let within = |file: String| format!("{name}/{file}");
+            listing.files.extend(below.files.into_iter().map(within));
+            listing.folders.extend(below.folders.into_iter().map(within));
+            listing.odd.extend(below.odd);
+        }
+        Ok(listing)
+    }
+
+    /// Tells whether the remote was found to let a later file replace an earlier one, whatever was asked of it.
+    fn replaces(&self) -> bool {
+        false
+    }
 
     /// Removes a file that was made to test the remote.
     ///

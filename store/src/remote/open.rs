@@ -99,10 +99,12 @@ fn bucket_format(remote: &dyn Remote, create: bool) -> Result<Option<Format>, Re
         bytes = read()?;
     }
     let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes).map_err(|source| FormatError::Unreadable {
+        let format: Format = serde_json::from_slice(&bytes).map_err(|source| FormatError::Unreadable {
             path: format!("{} FORMAT", remote.place()),
             source,
-        })
+        })?;
+        format.check_identity()?;
+        Ok::<_, FormatError>(format)
     };
     Ok(bytes.map(parse).transpose()?)
 }

@@ -15,6 +15,8 @@ pub fn probe(settings: &mut RemoteSettings, credentials: &Credentials) -> Result
     // Checksums first; a server that does not know them is asked again without.
     let is_bucket = matches!(Place::parse(&settings.url)?, Place::Bucket { .. });
     settings.checksums = is_bucket && !settings.read_only;
+    // Asked anew, whatever was found the last time.
+    settings.creates_once = None;
     match probe_once(settings, credentials) {
         Err(RemoteError::Failed { .. }) if settings.checksums => {
             settings.checksums = false;
@@ -48,7 +50,8 @@ fn probe_once(settings: &mut RemoteSettings, credentials: &Credentials) -> Resul
     let again = remote.create(&canary, other);
     let kept = remote.read(&canary, canary.limit())?;
     remote.remove_canary(&canary)?;
-    let once = matches!(again, Ok(Created::Existed)) && kept.as_deref() == Some(one);
+    // A remote without conditional writes looks before it writes, which tells nothing of two writers at once.
+    let once = matches!(again, Ok(Created::Existed)) && kept.as_deref() == Some(one) && !remote.replaces();
     settings.creates_once = Some(once);
     let remark = match once {
         true => "files are created once",

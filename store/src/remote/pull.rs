@@ -1,41 +1,60 @@
 //! Pulling results from a remote.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::arrival::Arrival;
 use super::observer::TransferObserver;
 use super::parallel::{parallel, parallel_map};
+use super::pull_choice::{Choice, read_run};
 use super::transfer::{TransferOptions, TransferReport};
 use super::wanted::Wanted;
-use super::{Object, RemoteError, Upstream, listing};
+use super::{Object, RemoteError, Upstream, describe, listing};
 use crate::digest::Digest;
 use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::key::domain;
 use crate::lookup::Lookup;
+use crate::path_error::PathError;
 use crate::record::ActionRecord;
-use crate::run::{self, RunId};
-use crate::sealed;
+use crate::run::RunId;
 use crate::shard::ShardRecord;
 use crate::store::Store;
 
+/// Tombstones that are fetched before they are made durable together.
+const TOMBSTONES: usize = 1000;
+
+/// After so many files in a row that cannot be had, it is the remote that fails.
+const FAILURES: usize = 100;
+
+/// A pull in progress; records and blobs come in by many threads.
+pub(super) struct Pull<'a> {
+    pub(super) store: &'a Store,
+    pub(super) upstream: &'a Upstream,
+    pub(super) options: TransferOptions,
+    pub(super) observer: &'a dyn TransferObserver,
+    plan: Mutex<Plan>,
+    /// Files that the remote failed to hand over, one after the other.
+    pub(super) failures: AtomicUsize,
+}
+
 #[derive(Default)]
-struct Plan {
-    actions: Vec<Arrival<ActionRecord>>,
-    shards: Vec<Arrival<ShardRecord>>,
-    blobs: BTreeSet<(FileDigest, u64)>,
-    report: TransferReport,
+pub(super) struct Plan {
+    pub(super) actions: Vec<Arrival<ActionRecord>>,
+    pub(super) shards: Vec<Arrival<ShardRecord>>,
+    pub(super) blobs: BTreeSet<(FileDigest, u64)>,
+    pub(super) report: TransferReport,
+    /// The first blob that the disk has no room for.
+    pub(super) no_room: Option<PathError>,
 }
 
 /// Pulls what is wanted and not there yet.
 ///
-/// Every file is checked as it comes; a record is written after all its blobs. What is refused or incomplete at the
-/// remote is left out and reported. A pull that was interrupted goes on where it stopped.
+/// Every file is checked as it comes; a record is written after all its blobs. What is refused, odd or incomplete at
+/// the remote is left out and reported. A pull that was interrupted goes on where it stopped.
 ///
 /// # Errors
-/// [`RemoteError`] if the remote cannot be reached or the store cannot be written.
+/// [`RemoteError`] if the remote cannot be reached or the store cannot be written; if the disk has no room for a blob,
+/// after everything else came.
 pub fn pull(
     store: &Store,
     upstream: &Upstream,
@@ -43,210 +62,134 @@ pub fn pull(
     options: TransferOptions,
     observer: &dyn TransferObserver,
 ) -> Result<TransferReport, RemoteError> {
-    let (keys, shards, runs) = wanted_there(upstream, wanted)?;
-    // Few, and worth knowing whatever else is wanted.
+    let pull = Pull {
+        store,
+        upstream,
+        options,
+        observer,
+        plan: Mutex::default(),
+        failures: AtomicUsize::new(0),
+    };
+    let choice = Choice::make(upstream, wanted)?;
+    choice.odd.into_iter().for_each(|text| pull.leave_out(text));
     if !options.dry_run {
-        for tombstone in listing::tombstones(upstream.remote())? {
-            upstream.tombstone(store, &tombstone)?;
+        // Worth knowing whatever else is wanted.
+        pull.tombstones()?;
+    }
+    parallel(&choice.actions, |key| pull.plan_action(key))?;
+    parallel(&choice.shards, |(family, name)| pull.plan_shard(family, name))?;
+    pull.carry_out()?;
+    if !options.dry_run {
+        parallel(&choice.runs, |run| pull.adopt_run(run))?;
+    }
+    let plan = pull.plan.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match plan.no_room {
+        Some(error) => Err(error.into()),
+        None => Ok(plan.report),
+    }
+}
+
+impl Pull<'_> {
+    pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn leave_out(&self, text: String) {
+        self.observer.note(&text);
+        self.plan().report.left_out.push(text);
+    }
+
+    /// Turns what concerns one file into a note, and passes on what concerns the remote or the store.
+    pub(super) fn or_left_out<T>(
+        &self,
+        result: Result<Option<T>, RemoteError>,
+    ) -> Result<Option<T>, RemoteError> {
+        match result {
+            Err(error) if self.is_left_out(&error) => {
+                self.leave_out(describe(&error));
+                Ok(None)
+            }
+            Ok(found) => {
+                self.failures.store(0, Ordering::Relaxed);
+                Ok(found)
+            }
+            error => error,
         }
     }
-    let plan = Mutex::new(Plan::default());
-    let change =
-        |change: &dyn Fn(&mut Plan)| change(&mut plan.lock().unwrap_or_else(PoisonError::into_inner));
-    parallel(&keys, |key| {
+
+    /// Tells whether an error is that of one file of the remote, which says nothing about the others.
+    pub(super) fn is_left_out(&self, error: &RemoteError) -> bool {
+        match error {
+            RemoteError::Refused(_)
+            | RemoteError::Missing { .. }
+            | RemoteError::Damaged { .. }
+            | RemoteError::TooLarge { .. } => true,
+            RemoteError::Failed { .. } => self.failures.fetch_add(1, Ordering::Relaxed) < FAILURES,
+            _ => false,
+        }
+    }
+
+    /// Fetches the tombstones that are not known here, many at once.
+    fn tombstones(&self) -> Result<(), RemoteError> {
+        let listed = listing::tombstones(self.upstream.remote())?;
+        listed.odd.into_iter().for_each(|text| self.leave_out(text));
+        let known = |object: &Object| self.store.files().exists(&self.store.object_path(object));
+        let new: Vec<Object> = listed.found.into_iter().filter(|object| !known(object)).collect();
+        for some in new.chunks(TOMBSTONES) {
+            let fetched = parallel_map(some, |object| {
+                let bytes = self.or_left_out(self.upstream.tombstone_bytes(object))?;
+                Ok::<_, RemoteError>(bytes.map(|bytes| (*object, bytes)))
+            })?;
+            let fetched: Vec<_> = fetched.into_iter().flatten().collect();
+            self.store.adopt_tombstones(&fetched)?;
+        }
+        Ok(())
+    }
+
+    fn plan_action(&self, key: &StageKey) -> Result<(), RemoteError> {
         // Without upstreams attached this tells what is in this store itself.
-        let there = match options.metadata_only {
-            true => store.good_action(key).is_some(),
-            false => matches!(store.peek(key), Lookup::Hit(_)),
+        let there = match self.options.metadata_only {
+            true => self.store.good_action(key).is_some(),
+            false => matches!(self.store.peek(key), Lookup::Hit(_)),
         };
         if there {
-            change(&|plan| plan.report.present += 1);
+            self.plan().report.present += 1;
             return Ok(());
         }
+        let (store, upstream) = (self.store, self.upstream);
         let arrival = upstream.action(store, key).and_then(|arrival| match arrival {
             Some(arrival) => Ok(Some((upstream.blobs_of(store, &arrival.record)?, arrival))),
             None => Ok(None),
         });
-        let arrival = left_out(arrival, observer, |text| {
-            change(&|plan| plan.report.left_out.push(text.clone()));
-        })?;
-        if let Some((blobs, arrival)) = arrival {
-            let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-            plan.report.unvouched += u64::from(arrival.unvouched);
+        if let Some((blobs, arrival)) = self.or_left_out(arrival)? {
+            let mut plan = self.plan();
             plan.blobs.extend(blobs);
             plan.actions.push(arrival);
         }
-        Ok::<_, RemoteError>(())
-    })?;
-    parallel(&shards, |(family, name)| {
-        if store.good_shard(family, name).is_some() {
-            change(&|plan| plan.report.present += 1);
+        Ok(())
+    }
+
+    fn plan_shard(&self, family: &FamilyKey, name: &Digest) -> Result<(), RemoteError> {
+        if self.store.good_shard(family, name).is_some() {
+            self.plan().report.present += 1;
             return Ok(());
         }
-        let arrival = left_out(upstream.shard(store, family, name), observer, |text| {
-            change(&|plan| plan.report.left_out.push(text.clone()));
-        })?;
-        if let Some(arrival) = arrival {
-            let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-            plan.report.unvouched += u64::from(arrival.unvouched);
+        let arrival = self.upstream.shard(self.store, family, name);
+        if let Some(arrival) = self.or_left_out(arrival)? {
+            let mut plan = self.plan();
             plan.blobs.insert((arrival.record.blob, arrival.record.bytes));
             plan.shards.push(arrival);
         }
-        Ok::<_, RemoteError>(())
-    })?;
-    let plan = plan.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let report = carry_out(store, upstream, plan, options, observer)?;
-    if !options.dry_run {
-        parallel(&runs, |run| adopt_run(store, upstream, run))?;
-    }
-    Ok(report)
-}
-
-fn carry_out(
-    store: &Store,
-    upstream: &Upstream,
-    plan: Plan,
-    options: TransferOptions,
-    observer: &dyn TransferObserver,
-) -> Result<TransferReport, RemoteError> {
-    let Plan {
-        actions,
-        shards,
-        blobs,
-        mut report,
-    } = plan;
-    let blobs: Vec<_> = blobs
-        .into_iter()
-        .filter(|(blob, _)| !store.is_here(blob))
-        .collect();
-    let blobs = if options.metadata_only { Vec::new() } else { blobs };
-    let bytes = blobs.iter().map(|(_, size)| size).sum();
-    observer.planned(blobs.len() as u64, bytes);
-    report.records = (actions.len() + shards.len()) as u64;
-    (report.blobs, report.bytes) = (blobs.len() as u64, bytes);
-    if options.dry_run {
-        return Ok(report);
-    }
-    let lost: Mutex<BTreeMap<FileDigest, String>> = Mutex::default();
-    let came = AtomicU64::new(0);
-    parallel(&blobs, |(blob, size)| {
-        let fetched = upstream.fetch_blob(store, blob, *size, &|bytes| observer.advanced(bytes));
-        match fetched {
-            Ok(bytes) => drop(came.fetch_add(bytes, Ordering::Relaxed)),
-            Err(error @ (RemoteError::Missing { .. } | RemoteError::Damaged { .. })) => {
-                let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-                lost.insert(*blob, error.to_string());
-            }
-            Err(error) => return Err(error),
-        }
-        observer.object_done();
         Ok(())
-    })?;
-    report.bytes = came.into_inner();
-    let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report.blobs -= lost.len() as u64;
-    for arrival in &shards {
-        if lost.contains_key(&arrival.record.blob) {
-            report.records -= 1;
-            continue;
-        }
-        store.place_shard(arrival)?;
     }
-    for arrival in &actions {
-        let blobs = upstream.blobs_of(store, &arrival.record)?;
-        if let Some(reason) = blobs.iter().find_map(|(blob, _)| lost.get(blob)) {
-            let text = format!(
-                "`{}` `{}`: {reason}",
-                arrival.record.stage,
-                arrival.record.key.short()
-            );
-            observer.note(&text);
-            report.left_out.push(text);
-            report.records -= 1;
-            continue;
+
+    /// Takes over the record of a run, which only names keys; whoever made it owns it.
+    fn adopt_run(&self, id: &RunId) -> Result<(), RemoteError> {
+        if self.store.read_run(id).is_none()
+            && let Some((_, bytes)) = self.or_left_out(read_run(self.upstream, id))?
+        {
+            self.store.create_object(&Object::Run(*id), &bytes)?;
         }
-        match options.metadata_only {
-            true => store.place_metadata(arrival)?,
-            false => drop(store.place_action(arrival)?),
-        }
+        Ok(())
     }
-    Ok(report)
-}
-
-/// Turns what concerns one record into a note, and passes on what concerns the remote or the store.
-fn left_out<T>(
-    result: Result<Option<T>, RemoteError>,
-    observer: &dyn TransferObserver,
-    note: impl Fn(String),
-) -> Result<Option<T>, RemoteError> {
-    match result {
-        Err(
-            error @ (RemoteError::Refused(_)
-            | RemoteError::Missing { .. }
-            | RemoteError::Damaged { .. }
-            | RemoteError::TooLarge { .. }),
-        ) => {
-            observer.note(&error.to_string());
-            note(error.to_string());
-            Ok(None)
-        }
-        other => other,
-    }
-}
-
-type Found = (Vec<StageKey>, Vec<(FamilyKey, Digest)>, Vec<RunId>);
-
-/// Finds out which records of the remote are wanted.
-fn wanted_there(upstream: &Upstream, wanted: &Wanted) -> Result<Found, RemoteError> {
-    let remote = upstream.remote();
-    Ok(match wanted {
-        Wanted::All => (
-            listing::actions(remote)?,
-            listing::shards(remote)?,
-            listing::runs(remote)?,
-        ),
-        Wanted::Run(run) => {
-            let record = read_run(upstream, run)?;
-            wanted.check_found(record.is_some(), "at the remote")?;
-            let stages = record.into_iter().flat_map(|(run, _)| run.stages.into_values());
-            let keys: BTreeSet<StageKey> = stages.collect();
-            (keys.into_iter().collect(), Vec::new(), vec![*run])
-        }
-        Wanted::Stage(_) | Wanted::Artifact(_) => {
-            let keys = listing::actions(remote)?;
-            let matching = parallel_map(&keys, |key| {
-                let object = Object::Action(*key);
-                let bytes = remote.read(&object, object.limit())?.unwrap_or_default();
-                let record = sealed::parse::<ActionRecord>(&bytes, domain::ACTION_RECORD, u32::MAX);
-                let matches = matches!(record, Ok(Ok(record)) if wanted.matches(&record));
-                Ok::<_, RemoteError>(matches.then_some(*key))
-            })?;
-            let keys: Vec<StageKey> = matching.into_iter().flatten().collect();
-            wanted.check_found(!keys.is_empty(), "at the remote")?;
-            (keys, Vec::new(), Vec::new())
-        }
-    })
-}
-
-fn read_run(upstream: &Upstream, id: &RunId) -> Result<Option<(run::RunRecord, Vec<u8>)>, RemoteError> {
-    let object = Object::Run(*id);
-    let Some(bytes) = upstream.remote.read(&object, object.limit())? else {
-        return Ok(None);
-    };
-    Ok(
-        match sealed::parse::<run::RunRecord>(&bytes, domain::RUN, run::VERSION) {
-            Ok(Ok(record)) if record.id == *id => Some((record, bytes)),
-            _ => None,
-        },
-    )
-}
-
-/// Takes over the record of a run, which only names keys; whoever made it owns it.
-fn adopt_run(store: &Store, upstream: &Upstream, id: &RunId) -> Result<(), RemoteError> {
-    if store.read_run(id).is_none()
-        && let Some((_, bytes)) = read_run(upstream, id)?
-    {
-        store.create_object(&Object::Run(*id), &bytes)?;
-    }
-    Ok(())
 }

@@ -5,15 +5,16 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::knowledge::{learn_blobs, learn_records};
 use super::observer::TransferObserver;
 use super::parallel::parallel;
 use super::parcel::Parcel;
 use super::transfer::{TransferOptions, TransferReport};
-use super::upstream::LIST_FROM;
 use super::wanted::Wanted;
-use super::{Created, Object, RemoteError, Upstream, listing};
+use super::{Created, Object, RemoteError, Upstream, describe};
 use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::file_system::is_lasting;
 use crate::id::FileDigest;
 use crate::key::domain;
 use crate::record::{self, ActionRecord};
@@ -72,8 +73,8 @@ pub(crate) fn push_objects(
             match Parcel::pack(store, *object) {
                 Ok(Some(parcel)) => parcels.push(parcel),
                 Ok(None) => {}
-                Err(error @ (StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })) => {
-                    let text = format!("`{object}`: {error}");
+                Err(error) if concerns_one_record(&error) => {
+                    let text = format!("`{object}`: {}", describe(&error));
                     observer.note(&text);
                     report.left_out.push(text);
                 }
@@ -84,6 +85,15 @@ pub(crate) fn push_objects(
         first = false;
     }
     Ok(report)
+}
+
+/// Tells whether the others can be packed: what is wrong is the record, or something else that has its name.
+fn concerns_one_record(error: &StoreError) -> bool {
+    match error {
+        StoreError::Path(error) => is_lasting(error.io()),
+        StoreError::Format(_) => false,
+        _ => true,
+    }
 }
 
 /// Lists the records whose predecessor was disowned: the remote may still have that one under the name.
@@ -124,14 +134,16 @@ fn send(
     blobs.retain(|blob| !lists.contains(blob));
     learn_blobs(upstream, blobs.iter().chain(&lists).map(|(blob, _)| *blob), first)?;
     let lacking = |blobs: BTreeSet<(FileDigest, u64)>| -> Vec<(FileDigest, u64)> {
-        let there = |blob: &FileDigest| upstream.have.contains(&Object::Blob(*blob));
+        let there =
+            |blob: &FileDigest| upstream.have.contains(&Object::Blob(*blob)) && !upstream.is_bad(blob);
         blobs.into_iter().filter(|(blob, _)| !there(blob)).collect()
     };
     let (blobs, lists) = (lacking(blobs), lacking(lists));
-    let bytes: u64 = blobs.iter().chain(&lists).map(|(_, size)| size).sum();
+    let sizes = blobs.iter().chain(&lists).map(|(_, size)| *size);
+    let bytes = sizes.fold(0_u64, u64::saturating_add);
     observer.planned((blobs.len() + lists.len() + parcels.len()) as u64, bytes);
     report.blobs += (blobs.len() + lists.len()) as u64;
-    report.bytes += bytes;
+    report.bytes = report.bytes.saturating_add(bytes);
     report.records += parcels.len() as u64;
     if options.dry_run {
         return Ok(());
@@ -140,6 +152,10 @@ fn send(
     for phase in [&blobs, &lists] {
         parallel(phase, |(blob, size)| {
             match store.path(blob) {
+                Ok(path) if upstream.is_bad(blob) => {
+                    upstream.remote.mend(blob, &path, *size)?;
+                    upstream.acquit(blob);
+                }
                 Ok(path) => upstream.remote.upload(blob, &path, *size)?,
                 Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) => {
                     lost.lock().unwrap_or_else(PoisonError::into_inner).insert(*blob);
@@ -232,57 +248,9 @@ fn is_whole(upstream: &Upstream, bytes: &[u8]) -> Result<bool, RemoteError> {
     // A record of a newer program is left alone.
     let Ok(record) = record else { return Ok(true) };
     for artifact in record.outputs.values() {
-        if upstream.remote.size(&Object::Blob(artifact.file))? != Some(artifact.bytes) {
+        if upstream.blob_size(&artifact.file)? != Some(artifact.bytes) {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// Finds out which records the remote has: by listing if there are many, else when they are created.
-fn learn_records(upstream: &Upstream, objects: &[Object]) -> Result<(), RemoteError> {
-    let unknown = objects
-        .iter()
-        .filter(|object| !upstream.have.contains(object))
-        .count();
-    if unknown <= LIST_FROM {
-        return Ok(());
-    }
-    let remote = upstream.remote();
-    upstream
-        .have
-        .extend(listing::actions(remote)?.into_iter().map(Object::Action));
-    let shards = listing::shards(remote)?.into_iter();
-    upstream
-        .have
-        .extend(shards.map(|(family, name)| Object::Shard(family, name)));
-    upstream.have.extend(listing::tombstones(remote)?);
-    upstream
-        .have
-        .extend(listing::runs(remote)?.into_iter().map(Object::Run));
-    Ok(())
-}
-
-/// Finds out which blobs the remote has: by listing if there are many, else by asking for each.
-fn learn_blobs(
-    upstream: &Upstream,
-    blobs: impl Iterator<Item = FileDigest>,
-    first: bool,
-) -> Result<(), RemoteError> {
-    let blobs = blobs.map(Object::Blob);
-    let unknown: Vec<Object> = blobs.filter(|blob| !upstream.have.contains(blob)).collect();
-    if unknown.len() > LIST_FROM {
-        if first {
-            upstream
-                .have
-                .extend(listing::blobs(upstream.remote())?.into_iter().map(Object::Blob));
-        }
-        return Ok(());
-    }
-    parallel(&unknown, |object| {
-        if upstream.remote.size(object)?.is_some() {
-            upstream.have.extend([*object]);
-        }
-        Ok(())
-    })
 }

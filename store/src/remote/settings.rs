@@ -2,20 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, RemoteError};
+use super::{Cause, Place, RemoteError};
 use crate::error::StoreError;
 use crate::path_error::AtPath;
 use crate::publish::replace;
 use crate::store::Store;
-use crate::trust::Policy;
+use crate::trust::{Policy, PolicySettings, Unsigned};
 
 /// The version of the settings that this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// Bytes that settings stay far below.
+const SIZE_LIMIT: u64 = 1 << 20;
 
 /// Everything about a remote but its secrets, which are never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteSettings {
-    /// Version of the settings, 1.
+    /// Version of the settings, 2 when they are written.
     pub v: u32,
     /// Where it is: a path, `file://...` or `s3://bucket/prefix`.
     pub url: String,
@@ -37,7 +40,7 @@ pub struct RemoteSettings {
     #[serde(default = "yes")]
     pub write_back: bool,
     /// Whose records are taken.
-    pub policy: Policy,
+    pub policy: PolicySettings,
     /// Whether the server refuses to create a file whose name is taken, as found when it was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creates_once: Option<bool>,
@@ -50,12 +53,54 @@ fn yes() -> bool {
     true
 }
 
+impl RemoteSettings {
+    /// Makes the settings of a remote that runs read from and write to.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            v: VERSION,
+            url: url.into(),
+            endpoint: None,
+            region: None,
+            store_id: String::new(),
+            read_only: false,
+            read_through: true,
+            write_back: true,
+            policy: PolicySettings::default(),
+            creates_once: None,
+            checksums: false,
+        }
+    }
+
+    /// Returns whose records are taken now. Whoever can write to a folder of the house is known; a bucket may be
+    /// anybody's.
+    pub fn policy(&self) -> Policy {
+        self.policy.policy(self.is_folder())
+    }
+
+    fn is_folder(&self) -> bool {
+        Place::parse(&self.url).is_ok_and(|place| place.is_folder())
+    }
+
+    /// Version 1 kept what followed from nothing being said as if it had been said.
+    fn renewed(mut self) -> Self {
+        let default = match self.is_folder() {
+            true => Unsigned::Warn,
+            false => Unsigned::Deny,
+        };
+        if self.v < 2 && self.policy.unsigned == Some(default) {
+            self.policy.unsigned = None;
+        }
+        self.v = VERSION;
+        self
+    }
+}
+
 impl Store {
     /// Lists the names of the remotes.
     ///
     /// # Errors
-    /// [`RemoteError::Store`] if the settings cannot be listed.
-    pub fn remote_names(&self) -> Result<Vec<String>, RemoteError> {
+    /// [`StoreError::Path`] if the settings cannot be listed.
+    pub fn remote_names(&self) -> Result<Vec<String>, StoreError> {
         let names = self.object_names("remotes")?.files.into_iter();
         let mut names: Vec<String> = names
             .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
@@ -73,7 +118,7 @@ impl Store {
     pub fn remote(&self, name: &str) -> Result<RemoteSettings, RemoteError> {
         check_name(name)?;
         let path = self.layout().remote(name);
-        let bytes = match self.files().read_whole(&path) {
+        let (bytes, _) = match self.files().read_bounded(&path, SIZE_LIMIT) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let (name, known) = (name.to_owned(), self.remote_names()?);
                 return Err(RemoteError::Unknown { name, known });
@@ -89,7 +134,9 @@ impl Store {
                 version,
                 known: VERSION,
             }),
-            _ => serde_json::from_value(value).map_err(|error| unreadable(name, &path, error.into())),
+            _ => serde_json::from_value(value)
+                .map(RemoteSettings::renewed)
+                .map_err(|error| unreadable(name, &path, error.into())),
         }
     }
 
@@ -99,7 +146,11 @@ impl Store {
     /// [`RemoteError::Name`] or [`RemoteError::Store`].
     pub fn set_remote(&self, name: &str, settings: &RemoteSettings) -> Result<(), RemoteError> {
         check_name(name)?;
-        let mut json = serde_json::to_vec_pretty(settings).map_err(|source| StoreError::Json {
+        let settings = RemoteSettings {
+            v: VERSION,
+            ..settings.clone()
+        };
+        let mut json = serde_json::to_vec_pretty(&settings).map_err(|source| StoreError::Json {
             action: "write",
             source,
         })?;
@@ -141,4 +192,45 @@ fn check_name(name: &str) -> Result<(), RemoteError> {
         return Ok(());
     }
     Err(RemoteError::Name(name.chars().take(80).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_version_1_wrote_without_being_told_follows_the_keys() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path().join("store")).unwrap();
+        let key = crate::trust::SecretKey::generate().unwrap().public();
+        std::fs::create_dir_all(store.root().join("remotes")).unwrap();
+        for (url, unsigned, expected) in [
+            ("/data/store", "warn", Unsigned::Deny),
+            ("/data/store", "accept", Unsigned::Accept),
+            ("s3://lab-store/x", "deny", Unsigned::Deny),
+            ("s3://lab-store/x", "warn", Unsigned::Warn),
+        ] {
+            let text = serde_json::json!({
+                "v": 1, "url": url, "store_id": "x", "policy": { "trust": [key], "unsigned": unsigned },
+            });
+            let _ = store.remove_remote("lab");
+            std::fs::write(store.root().join("remotes/lab.json"), text.to_string()).unwrap();
+            let read = store.remote("lab").unwrap();
+            assert_eq!(read.policy().unsigned, expected, "{url} {unsigned}");
+            store.set_remote("lab", &read).unwrap();
+            assert_eq!(store.remote("lab").unwrap(), read);
+        }
+    }
+
+    #[test]
+    fn settings_of_any_size_are_read_in_bounded_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path().join("store")).unwrap();
+        std::fs::create_dir_all(store.root().join("remotes")).unwrap();
+        let file = std::fs::File::create(store.root().join("remotes/lab.json")).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let error = store.remote("lab").unwrap_err();
+        assert!(matches!(error, RemoteError::Settings { .. }), "{error}");
+        assert!(super::super::describe(&error).contains("at most"), "{error}");
+    }
 }

@@ -1,9 +1,10 @@
 //! A remote with what this store thinks of it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::have::HaveMarks;
 use super::listing;
@@ -27,9 +28,13 @@ pub struct Upstream {
     pub(crate) push: bool,
     pub(crate) have: HaveMarks,
     /// Blobs found there by this process.
-    seen: Mutex<std::collections::HashSet<FileDigest>>,
+    seen: Mutex<HashSet<FileDigest>>,
+    /// Blobs that this process could not get there although they seemed to be there.
+    bad: Mutex<HashSet<FileDigest>>,
     asked: AtomicUsize,
     down: AtomicBool,
+    /// Records taken although nobody known vouches for them.
+    unvouched: AtomicUsize,
 }
 
 impl Upstream {
@@ -45,8 +50,10 @@ impl Upstream {
             push: true,
             have: HaveMarks::default(),
             seen: Mutex::default(),
+            bad: Mutex::default(),
             asked: AtomicUsize::new(0),
             down: AtomicBool::new(false),
+            unvouched: AtomicUsize::new(0),
         }
     }
 
@@ -99,25 +106,29 @@ impl Upstream {
 
     /// Tells whether the remote has a blob, asking each only once.
     pub(crate) fn has_blob(&self, blob: &FileDigest) -> Result<bool, RemoteError> {
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen().contains(blob) {
+        if self.is_bad(blob) {
+            return Ok(false);
+        }
+        if locked(&self.seen).contains(blob) {
             return Ok(true);
         }
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         if asked == LIST_FROM {
-            let blobs = listing::blobs(self.remote())?;
-            seen().extend(blobs);
-            return Ok(seen().contains(blob));
+            let blobs = listing::blobs(self.remote())?.found;
+            locked(&self.seen).extend(blobs);
+            return Ok(locked(&self.seen).contains(blob));
         }
         Ok(self.blob_size(blob)?.is_some())
     }
 
     /// Returns the size of a blob that the remote has, and remembers that it has it.
     pub(crate) fn blob_size(&self, blob: &FileDigest) -> Result<Option<u64>, RemoteError> {
+        if self.is_bad(blob) {
+            return Ok(None);
+        }
         let size = self.remote.size(&Object::Blob(*blob))?;
         if size.is_some() {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert(*blob);
+            locked(&self.seen).insert(*blob);
         }
         Ok(size)
     }
@@ -125,16 +136,53 @@ impl Upstream {
     /// Lists the shards of a family.
     pub(crate) fn shard_names(&self, family: &FamilyKey) -> Result<Vec<Digest>, RemoteError> {
         let shards = listing::family_shards(self.remote(), family)?;
-        Ok(shards.into_iter().map(|(_, name)| name).collect())
+        Ok(shards.found.into_iter().map(|(_, name)| name).collect())
     }
 
-    /// A blob that was thought to be there is not.
-    pub(crate) fn unsee(&self, blob: &FileDigest) {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(blob);
+    /// A blob that was thought to be there is not, or is not what its name says: it counts as absent from now on.
+    pub(crate) fn condemn(&self, blob: &FileDigest) {
+        locked(&self.seen).remove(blob);
+        locked(&self.bad).insert(*blob);
+        // So that a push sends a good one.
+        self.have.remove(&Object::Blob(*blob));
     }
+
+    /// A blob is not there; one that was there before was lost.
+    pub(crate) fn unsee(&self, blob: &FileDigest) {
+        if locked(&self.seen).contains(blob) {
+            self.condemn(blob);
+        }
+    }
+
+    /// Tells whether a blob there is of no use.
+    pub(crate) fn is_bad(&self, blob: &FileDigest) -> bool {
+        locked(&self.bad).contains(blob)
+    }
+
+    /// A good blob has taken the place of a bad one.
+    pub(crate) fn acquit(&self, blob: &FileDigest) {
+        locked(&self.bad).remove(blob);
+    }
+
+    /// Tells whether something there was not what it seemed: what else seems to be there is fetched before it counts.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        !locked(&self.bad).is_empty()
+    }
+
+    /// Counts a record that is taken although nobody known vouches for it, and returns how many were before.
+    pub(crate) fn count_unvouched(&self) -> usize {
+        self.unvouched.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns how many records were taken although nobody known vouches for them.
+    pub(crate) fn unvouched(&self) -> usize {
+        self.unvouched.load(Ordering::Relaxed)
+    }
+}
+
+fn locked<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere cannot leave a set half changed.
+    set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Upstream {

@@ -151,15 +151,4 @@ impl Store {
             .map(|run| run.id)
             .collect())
     }
-
-    fn tombstones(&self) -> Result<Vec<Object>, StoreError> {
-        let mut objects = Vec::new();
-        for subject in self.object_names("invalid")?.folders {
-            let listing = self.object_names(&format!("invalid/{subject}"))?;
-            let names = listing.files.into_iter();
-            let object = |name| format!("invalid/{subject}/{name}").parse::<Object>().ok();
-            objects.extend(names.filter_map(object));
-        }
-        Ok(objects)
-    }
 }

@@ -35,6 +35,14 @@ pub enum TableError {
         /// Fields of the table.
         expected: String,
     },
+    /// A table has another number of rows than its record says.
+    #[error("Table has {found} rows, its record says {}", .recorded.map_or("nothing".to_owned(), |rows| rows.to_string()))]
+    Rows {
+        /// Rows in the record.
+        recorded: Option<u64>,
+        /// Rows in the table.
+        found: u64,
+    },
     /// A column that is asked for is not there.
     #[error("Table has no column `{name}`, its columns are {columns}")]
     NoColumn {
@@ -81,6 +89,17 @@ pub enum TableError {
 }
 
 impl TableError {
+    /// Tells whether the bytes are wrong, rather than out of reach for the moment.
+    pub fn is_lasting(&self) -> bool {
+        !matches!(
+            self,
+            Self::Parquet {
+                source: ParquetError::External(_),
+                ..
+            }
+        )
+    }
+
     pub(crate) fn write(source: ParquetError) -> Self {
         Self::Parquet {
             action: "write",

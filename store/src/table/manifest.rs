@@ -78,7 +78,7 @@ impl Manifest {
 pub(crate) fn read_manifest(store: &Store, artifact: &Artifact) -> Result<Manifest, StoreError> {
     artifact.expect(ArtifactKind::Parts)?;
     let manifest: Manifest =
-        serde_json::from_slice(&store.read(&artifact.file)?).map_err(TableError::Manifest)?;
+        serde_json::from_slice(&store.read_list(&artifact.file)?).map_err(TableError::Manifest)?;
     if manifest
         .runs
         .iter()

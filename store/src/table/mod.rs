@@ -11,6 +11,7 @@ mod reader;
 mod row_digest;
 mod row_groups;
 mod schema;
+mod shape;
 mod window;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use error::TableError;
 pub use parts::Part;
 pub use reader::TableReader;
 pub use row_digest::row_digests;
+pub use shape::Reach;
 
 pub(crate) use manifest::read_manifest;
 pub(crate) use row_digest::content;

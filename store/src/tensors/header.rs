@@ -1,6 +1,10 @@
 //! The header of a safetensors file.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use safetensors::SafeTensorError;
+use safetensors::tensor::Metadata;
 
 use super::{TensorBytes, TensorError};
 
@@ -36,4 +40,32 @@ pub(super) fn header(
         return Err(TensorError::HeaderSize { found: header.len() });
     }
     Ok(header)
+}
+
+/// Reads the header of a file of known size and checks that it describes this file; the inner error says what is wrong.
+pub(super) fn check(mut file: impl Read, size: u64) -> io::Result<Result<(), SafeTensorError>> {
+    const PREFIX: u64 = 8;
+    if size < PREFIX {
+        return Ok(Err(SafeTensorError::HeaderTooSmall));
+    }
+    let mut length = [0; PREFIX as usize];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > LIMIT as u64 {
+        return Ok(Err(SafeTensorError::HeaderTooLarge));
+    }
+    if length > size - PREFIX {
+        return Ok(Err(SafeTensorError::InvalidHeaderLength));
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header)?;
+    let metadata: Metadata = match serde_json::from_slice(&header) {
+        Ok(metadata) => metadata,
+        Err(error) => return Ok(Err(SafeTensorError::InvalidHeaderDeserialization(error))),
+    };
+    let described = (PREFIX + length).saturating_add(metadata.data_len() as u64);
+    Ok(match described == size {
+        true => Ok(()),
+        false => Err(SafeTensorError::MetadataIncompleteBuffer),
+    })
 }

@@ -3,6 +3,7 @@
 mod header;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
@@ -10,7 +11,9 @@ use crate::artifact::{Artifact, ArtifactKind};
 use crate::error::StoreError;
 use crate::id::ContentDigest;
 use crate::key::domain;
+use crate::path_error::AtPath;
 use crate::store::Store;
+use crate::table::Reach;
 
 /// A tensor by its bytes, row-major and little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +100,22 @@ impl Store {
     pub fn read_tensors(&self, artifact: &Artifact) -> Result<BTreeMap<String, TensorBytes>, StoreError> {
         artifact.expect(ArtifactKind::Tensors)?;
         Ok(parse(&self.read(&artifact.file)?)?)
+    }
+
+    /// Checks that an artifact is a tensor file, from its header alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Tensors`] if it is none, or any error of reading.
+    pub fn check_tensors(&self, artifact: &Artifact, reach: Reach) -> Result<(), StoreError> {
+        artifact.expect(ArtifactKind::Tensors)?;
+        if reach == Reach::Here && !self.is_here(&artifact.file) {
+            return Ok(());
+        }
+        let path = self.path(&artifact.file)?;
+        let file = File::open(&path).at("open", &path)?;
+        let size = file.metadata().at("read", &path)?.len();
+        let checked = header::check(file, size).at("read", &path)?;
+        Ok(checked.map_err(TensorError::Parse)?)
     }
 
     /// Reads the metadata of a tensor file.

@@ -8,12 +8,16 @@ use std::path::Path;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use mitune_bounded_file::{BoundedFileError, open_regular, read_open};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::path_error::{AtPath, PathError};
 
 const PUBLIC: &str = "ed25519:";
 const SECRET: &str = "mitune-secret-key-1:";
+
+/// Bytes that the file of a key stays below.
+const SECRET_LIMIT: u64 = 1024;
 
 /// The public half of a key, written as `ed25519:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,8 +33,8 @@ pub enum KeyError {
     /// Not the spelling of a public key.
     #[error("`{0}` is not a public key: expected `ed25519:` and 64 hexadecimal digits")]
     Public(String),
-    /// A point that no signature can be checked with.
-    #[error("`{0}` is not a point of the curve")]
+    /// A point that no signature can be checked with, or that anybody can sign for.
+    #[error("`{0}` is nobody's public key: not a point of the curve, or a weak one")]
     Point(String),
     /// The file holds something else.
     #[error("`{0}` does not hold a secret key")]
@@ -84,8 +88,11 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let wrong = || KeyError::Public(text.chars().take(100).collect());
         let bytes = unhex::<32>(text.strip_prefix(PUBLIC).ok_or_else(wrong)?).ok_or_else(wrong)?;
-        VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Point(text.to_owned()))?;
-        Ok(Self(bytes))
+        match VerifyingKey::from_bytes(&bytes) {
+            // Anybody can make signatures that seem to be of a weak key.
+            Ok(key) if !key.is_weak() => Ok(Self(bytes)),
+            _ => Err(KeyError::Point(text.to_owned())),
+        }
     }
 }
 
@@ -155,19 +162,19 @@ impl SecretKey {
     /// [`KeyError::Exposed`] if others may read the file, [`KeyError::Secret`] if it holds something else, or
     /// [`KeyError::Path`].
     pub fn load(path: &Path) -> Result<Option<Self>, KeyError> {
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            file => file.at("read", path)?,
+        let wrong = || KeyError::Secret(path.display().to_string());
+        let (file, metadata) = match open_regular(path) {
+            Err(error) if error.is_absent() => return Ok(None),
+            Err(BoundedFileError::NotRegular { .. }) => return Err(wrong()),
+            opened => opened.at("read", path)?,
         };
-        let mode = file.metadata().at("read", path)?.mode() & 0o777;
+        let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
             let path = path.display().to_string();
             return Err(KeyError::Exposed { path, mode });
         }
-        let wrong = || KeyError::Secret(path.display().to_string());
-        let mut text = String::new();
-        let read = Read::by_ref(&mut file).take(1024).read_to_string(&mut text);
-        read.map_err(|_| wrong())?;
+        let bytes = read_open(&file, &metadata, path, SECRET_LIMIT).map_err(|_| wrong())?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong())?;
         let digits = text.trim_end().strip_prefix(SECRET).ok_or_else(wrong)?;
         let seed = unhex::<32>(digits).ok_or_else(wrong)?;
         Ok(Some(Self(SigningKey::from_bytes(&seed))))
@@ -241,6 +248,9 @@ mod tests {
             "ed25519:00",
             "rsa:00",
             &format!("ed25519:{}", "0g".repeat(32)),
+            // Points of small order: the neutral one and that of order two.
+            &format!("ed25519:01{}", "00".repeat(31)),
+            &format!("ed25519:ec{}7f", "ff".repeat(30)),
         ] {
             assert!(text.parse::<PublicKey>().is_err(), "{text}");
         }

@@ -9,6 +9,6 @@ mod policy;
 mod signed;
 
 pub use self::key::{KeyError, PublicKey, SecretKey};
-pub use self::policy::{Policy, Reason, Refusal, Unsigned};
+pub use self::policy::{Policy, PolicySettings, Reason, Refusal, Unsigned};
 pub use self::signed::{RecordSignature, SignatureBytes};
 pub(crate) use self::signed::{sign, voucher};

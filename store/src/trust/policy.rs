@@ -18,13 +18,38 @@ pub enum Unsigned {
 }
 
 /// Whose records are taken from a remote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Keys whose records are taken. With any key named, a record signed by another one is refused.
-    #[serde(default)]
     pub trust: Vec<PublicKey>,
     /// What becomes of records without a signature, and of signed ones if no key is named.
     pub unsigned: Unsigned,
+}
+
+/// What somebody said about whose records are taken from a remote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySettings {
+    /// Keys whose records are taken.
+    #[serde(default)]
+    pub trust: Vec<PublicKey>,
+    /// What becomes of records that nobody trusted signed; `None` follows the keys that are trusted now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsigned: Option<Unsigned>,
+}
+
+impl PolicySettings {
+    /// Returns the policy that follows now; the writers of a known place are taken at their word until a key is trusted.
+    pub fn policy(&self, known_place: bool) -> Policy {
+        let unsigned = match self.unsigned {
+            Some(chosen) => chosen,
+            None if known_place && self.trust.is_empty() => Unsigned::Warn,
+            None => Unsigned::Deny,
+        };
+        Policy {
+            trust: self.trust.clone(),
+            unsigned,
+        }
+    }
 }
 
 /// Why a record is not used.
@@ -84,7 +109,7 @@ impl Refusal {
 }
 
 impl Policy {
-    /// Decides about a record; true if it is taken with a warning.
+    /// Decides about a record; true if it is taken although nobody known vouches for it.
     pub(crate) fn judge(&self, voucher: Voucher, own: Option<PublicKey>) -> Result<bool, Reason> {
         let denied = match voucher {
             Voucher::Broken => return Err(Reason::Signature),
@@ -94,8 +119,7 @@ impl Policy {
             Voucher::Nobody => Reason::Unsigned,
         };
         match self.unsigned {
-            Unsigned::Accept => Ok(false),
-            Unsigned::Warn => Ok(true),
+            Unsigned::Accept | Unsigned::Warn => Ok(true),
             Unsigned::Deny => Err(denied),
         }
     }
@@ -105,6 +129,22 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::trust::SecretKey;
+
+    #[test]
+    fn a_choice_that_was_not_made_follows_the_keys_trusted_now() {
+        let key = SecretKey::generate().unwrap().public();
+        for (known_place, trust, unsigned, expected) in [
+            (true, vec![], None, Unsigned::Warn),
+            (true, vec![key], None, Unsigned::Deny),
+            (false, vec![], None, Unsigned::Deny),
+            (false, vec![key], None, Unsigned::Deny),
+            (true, vec![key], Some(Unsigned::Warn), Unsigned::Warn),
+            (false, vec![], Some(Unsigned::Accept), Unsigned::Accept),
+        ] {
+            let settings = PolicySettings { trust, unsigned };
+            assert_eq!(settings.policy(known_place).unsigned, expected, "{settings:?}");
+        }
+    }
 
     #[test]
     fn every_case_is_decided_as_documented() {
@@ -120,8 +160,7 @@ mod tests {
                 assert_eq!(judge(Voucher::Broken), Err(Reason::Signature));
                 assert_eq!(judge(Voucher::Key(own)), Ok(false));
                 let expected = |denied| match unsigned {
-                    Unsigned::Accept => Ok(false),
-                    Unsigned::Warn => Ok(true),
+                    Unsigned::Accept | Unsigned::Warn => Ok(true),
                     Unsigned::Deny => Err(denied),
                 };
                 assert_eq!(judge(Voucher::Nobody), expected(Reason::Unsigned));

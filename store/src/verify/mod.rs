@@ -55,6 +55,8 @@ impl Store {
         verification.checkpoints()?;
         verification.runs()?;
         verification.pins()?;
+        verification.tombstones()?;
+        verification.remotes()?;
         for (file, reason) in std::mem::take(&mut verification.damaged) {
             let what = format!("Blob `{}`", file.short());
             let reason = format!("{reason}; it was set aside, and no record names it");

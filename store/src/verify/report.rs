@@ -32,7 +32,7 @@ pub struct VerifyReport {
     pub blobs: u64,
     /// Bytes of those blobs.
     pub bytes: u64,
-    /// Records of actions, shards, checkpoints, runs and pins looked at.
+    /// Records of actions, shards, checkpoints, runs and pins, tombstones and settings of remotes looked at.
     pub records: u64,
     /// Stages whose results a collection removed on purpose while their records stay.
     pub dropped: u64,

@@ -1,4 +1,4 @@
-//! Checking what is no result yet: shards and checkpoints; and what is none at all: runs and pins.
+//! Checking what is no result yet: shards and checkpoints; and what is none at all: runs, pins, tombstones, remotes.
 
 use super::Verification;
 use crate::blob::Doubt;
@@ -6,8 +6,10 @@ use crate::collect::CollectError;
 use crate::error::StoreError;
 use crate::id::{FamilyKey, FileDigest, StageKey};
 use crate::key::domain;
+use crate::remote::{RemoteError, describe};
 use crate::run::{self, RunRecord};
 use crate::sealed::{self, Sealed};
+use crate::tombstone;
 
 impl Verification<'_> {
     pub(super) fn shards(&mut self) -> Result<(), StoreError> {
@@ -115,6 +117,40 @@ impl Verification<'_> {
             if let Err(error) = self.store.read_pin(&name) {
                 // Not set aside: a collection that does not know the pin would take what it keeps.
                 self.report.corrupt(format!("Pin `{name}`"), error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tombstones(&mut self) -> Result<(), StoreError> {
+        let directory = self.store.layout().directory("invalid");
+        let tombstones = self.store.tombstones();
+        for object in self.listed(&directory, tombstones)? {
+            self.report.records += 1;
+            let what = format!("Tombstone `{object}`");
+            match self.store.object_bytes(&object) {
+                // Not set aside: it still says not to use the record.
+                Ok(Some(bytes)) => {
+                    if let Err(reason) = tombstone::check(&object, &bytes) {
+                        self.report.corrupt(what, reason);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => self.report.doubt(what, Doubt::Unreadable(error)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remotes(&mut self) -> Result<(), StoreError> {
+        let directory = self.store.layout().directory("remotes");
+        let names = self.store.remote_names();
+        for name in self.listed(&directory, names)? {
+            self.report.records += 1;
+            let read = self.store.remote(&name);
+            if let Err(error @ RemoteError::Settings { .. }) = read {
+                // Left where it is, since nobody but the user can say what should stand there.
+                self.report.corrupt(format!("Remote `{name}`"), describe(&error));
             }
         }
         Ok(())

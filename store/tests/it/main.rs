@@ -25,6 +25,7 @@ mod crash;
 mod exhausted;
 mod export;
 mod golden;
+mod group;
 mod history;
 mod merged;
 mod model;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int8Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use mitune_store::{ArtifactKind, Part, Store, StoreError, TableError, row_digests};
+use mitune_store::{Artifact, ArtifactKind, Part, Reach, Store, StoreError, TableError, row_digests};
 use proptest::prelude::*;
 
 use crate::sample::{candidate_schema, candidates};
@@ -254,4 +254,43 @@ fn tables_that_cannot_be_are_refused() {
         store.put_table(&twice, []),
         Err(StoreError::Table(TableError::RepeatedColumn(_)))
     ));
+}
+
+#[test]
+fn a_table_is_what_its_files_say_whatever_its_record_claims() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path().join("store")).unwrap();
+    let batch = candidates(&[1, 2, 3]);
+    let schema = batch.schema();
+    let digests = row_digests(&batch).unwrap();
+    let whole = store.put_table(&schema, [batch]).unwrap();
+    let part = Part {
+        blob: whole.file,
+        rows: vec![2, 0],
+    };
+    let parts = store
+        .put_parts(&schema, &[part], &[digests[2], digests[0]])
+        .unwrap();
+    for table in [&whole, &parts] {
+        for reach in [Reach::Here, Reach::Everywhere] {
+            let shape = store.table_shape(table, reach).unwrap().unwrap();
+            assert_eq!(shape.fields(), schema.fields());
+        }
+        let other = Artifact {
+            rows: Some(7),
+            ..table.clone()
+        };
+        assert!(store.table_shape(&other, Reach::Here).is_err());
+    }
+    // A list of parts with rows that its blob does not have.
+    let text = String::from_utf8(store.read(&parts.file).unwrap()).unwrap();
+    let text = text.replace("[2,0]", "[4294967295,0]");
+    let forged = Artifact {
+        file: store.put_bytes(text.as_bytes()).unwrap(),
+        bytes: text.len() as u64,
+        ..parts
+    };
+    let error = store.table_shape(&forged, Reach::Everywhere).unwrap_err();
+    assert!(error.condemns_artifact(), "{error}");
+    assert!(error.to_string().contains("names row 4294967295"), "{error}");
 }

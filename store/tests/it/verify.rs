@@ -175,3 +175,36 @@ fn what_cannot_be_listed_is_reported_and_the_rest_is_checked() {
         assert!(report.blobs > 0);
     }
 }
+
+#[test]
+fn damaged_tombstones_and_settings_are_told_and_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    publish(&store);
+    store.forget(&key("all"), "broken").unwrap();
+    assert!(store.verify(VerifyDepth::Quick).unwrap().is_clean());
+    let tombstones: Vec<_> = files(root.path())
+        .into_iter()
+        .filter(|path| path.starts_with(root.path().join("invalid")))
+        .collect();
+    assert!(!tombstones.is_empty());
+    for kind in DAMAGES {
+        let path = &tombstones[0];
+        let good = std::fs::read(path).unwrap();
+        damage(path, kind);
+        let found = store.verify(VerifyDepth::Quick).unwrap();
+        assert_eq!(
+            found.corrupt.len() + found.unreadable.len(),
+            1,
+            "{kind:?}: {found:?}"
+        );
+        assert!(path.exists(), "it still says not to use the record");
+        std::fs::remove_file(path).unwrap();
+        std::fs::write(path, good).unwrap();
+    }
+    std::fs::create_dir_all(root.path().join("remotes")).unwrap();
+    std::fs::write(root.path().join("remotes/lab.json"), "{").unwrap();
+    let found = store.verify(VerifyDepth::Quick).unwrap();
+    assert_eq!(found.corrupt.len(), 1, "{found:?}");
+    assert_eq!(found.corrupt[0].what, "Remote `lab`");
+}

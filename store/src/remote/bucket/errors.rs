@@ -48,13 +48,27 @@ pub(super) fn is_not_implemented(error: &object_store::Error) -> bool {
         || texts(error).contains("501 Not Implemented")
 }
 
+/// Tells whether the server refuses a request as one it cannot understand.
+pub(super) fn is_not_understood(error: &object_store::Error) -> bool {
+    let text = texts(error);
+    ["400 Bad Request", "405 Method Not Allowed"]
+        .iter()
+        .any(|status| text.contains(status))
+}
+
+/// Tells whether the server answered with a whole file where a part was asked for.
+pub(super) fn ignores_ranges(error: &object_store::Error) -> bool {
+    texts(error).contains("non-partial response")
+}
+
 /// Tells whether asking again may help.
 pub(super) fn is_passing(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::Generic { .. })
         && !gave_up(error)
         && !texts(error).contains("169.254.")
         && !is_not_implemented(error)
-        && !texts(error).contains("400 Bad Request")
+        && !is_not_understood(error)
+        && !ignores_ranges(error)
 }
 
 /// Tells whether it was this side that would not wait.

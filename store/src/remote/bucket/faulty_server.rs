@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::faulty_pages::page;
+
 /// What goes wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -31,6 +33,9 @@ struct State {
     objects: Mutex<BTreeMap<String, Vec<u8>>>,
     faults: Mutex<VecDeque<(&'static str, Fault)>>,
     ignores_conditions: AtomicBool,
+    /// The answer to a conditional write that the server does not know.
+    refusal: Mutex<Option<&'static str>>,
+    ignores_ranges: AtomicBool,
     requests: AtomicU64,
 }
 
@@ -71,6 +76,20 @@ impl FaultyServer {
 
     pub(super) fn ignore_conditions(&self) {
         self.state.ignores_conditions.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers every conditional write with a status.
+    pub(super) fn refuse_conditions(&self, status: &'static str) {
+        *self.state.refusal.lock().unwrap() = Some(status);
+    }
+
+    /// Gives whole files only.
+    pub(super) fn ignore_ranges(&self) {
+        self.state.ignores_ranges.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.state.requests.load(Ordering::Relaxed)
     }
 
     pub(super) fn object(&self, name: &str) -> Option<Vec<u8>> {
@@ -169,6 +188,9 @@ impl State {
         match request.method.as_str() {
             "PUT" => {
                 let conditional = request.headers.contains_key("if-none-match");
+                if conditional && let Some(status) = *self.refusal.lock().unwrap() {
+                    return nothing(status);
+                }
                 let ignores = self.ignores_conditions.load(Ordering::Relaxed);
                 if conditional && !ignores && objects.contains_key(name) {
                     return nothing("412 Precondition Failed");
@@ -181,13 +203,15 @@ impl State {
                 nothing("204 No Content")
             }
             "GET" if request.query.contains("list-type=2") => {
-                let text = "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
-                ("200 OK", String::new(), text.as_bytes().to_vec())
+                let text = page(objects.keys(), &request.query);
+                ("200 OK", String::new(), text.into_bytes())
             }
             _ => match (objects.get(name), request.headers.get("range")) {
                 (None, _) => nothing("404 Not Found"),
-                (Some(bytes), None) => ("200 OK", String::new(), bytes.clone()),
-                (Some(bytes), Some(range)) => part(bytes, range),
+                (Some(bytes), Some(range)) if !self.ignores_ranges.load(Ordering::Relaxed) => {
+                    part(bytes, range)
+                }
+                (Some(bytes), _) => ("200 OK", String::new(), bytes.clone()),
             },
         }
     }

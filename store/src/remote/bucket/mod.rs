@@ -1,9 +1,13 @@
 //! A remote that is a prefix of an S3 bucket.
 
 mod client;
+mod download;
 mod errors;
 #[cfg(test)]
+mod faulty_pages;
+#[cfg(test)]
 mod faulty_server;
+mod pages;
 mod runtime;
 #[cfg(test)]
 mod tests;
@@ -21,7 +25,7 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 pub(crate) use self::client::BucketOptions;
-use self::errors::{explain, is_not_implemented, is_passing};
+use self::errors::{explain, is_not_implemented, is_not_understood, is_passing};
 pub use self::runtime::stop_waiting_at;
 use super::{Created, Listing, Object, Remote, RemoteError, Sink};
 use crate::id::FileDigest;
@@ -45,6 +49,10 @@ pub struct Bucket {
     prefix: String,
     /// The server knows `If-None-Match`, or nobody knows yet.
     conditional: AtomicBool,
+    /// Nobody knows yet what the server knows.
+    learning: bool,
+    /// The server gives parts of files, as far as is known.
+    ranges: AtomicBool,
     pause: Duration,
     /// The server has answered.
     reached: AtomicBool,
@@ -62,6 +70,8 @@ impl Bucket {
             place,
             prefix: options.prefix.clone(),
             conditional: AtomicBool::new(options.creates_once != Some(false)),
+            learning: options.creates_once.is_none(),
+            ranges: AtomicBool::new(true),
             pause: options.pause,
             reached: AtomicBool::new(false),
         })
@@ -189,31 +199,10 @@ impl Remote for Bucket {
     }
 
     fn fetch(&self, blob: &FileDigest, size: u64, sink: &mut Sink<'_>) -> Result<bool, RemoteError> {
-        let object = Object::Blob(*blob);
-        if size == 0 {
-            return Ok(self.size(&object)?.is_some());
+        match size {
+            0 => Ok(self.size(&Object::Blob(*blob))?.is_some()),
+            size => self.fetch_pieces(blob, size, sink),
         }
-        let key = self.key(&object.to_string());
-        let mut start = 0;
-        while start < size {
-            let range = start..size.min(start + PIECE);
-            let piece = self.ask(|client| {
-                let (key, range) = (key.clone(), range.clone());
-                async move { client.get_range(&key, range).await }
-            });
-            match piece {
-                Ok(bytes) if bytes.is_empty() => break,
-                Ok(bytes) => {
-                    sink(&bytes)?;
-                    start += bytes.len() as u64;
-                }
-                Err(Error::NotFound { .. }) => return Ok(false),
-                // A shorter file than its record says; the hash then tells.
-                Err(error) if error.to_string().contains("416 Range Not Satisfiable") => break,
-                Err(error) => return Err(self.failed("read", &object, error)),
-            }
-        }
-        Ok(true)
     }
 
     fn create(&self, object: &Object, bytes: &[u8]) -> Result<Created, RemoteError> {
@@ -228,7 +217,7 @@ impl Remote for Bucket {
             }
             let error = match self.put(object, bytes, PutMode::Create) {
                 Ok(()) => return Ok(Created::New),
-                Err(error) if is_not_implemented(&error) => {
+                Err(error) if is_not_implemented(&error) || (self.learning && is_not_understood(&error)) => {
                     self.conditional.store(false, Ordering::Relaxed);
                     continue;
                 }
@@ -260,22 +249,20 @@ impl Remote for Bucket {
         }
     }
 
+    fn mend(&self, blob: &FileDigest, path: &FilePath, size: u64) -> Result<(), RemoteError> {
+        self.upload_again(&Object::Blob(*blob), path, size)
+    }
+
     fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
-        let key = self.key(folder);
-        let found = self.ask(|client| {
-            let key = key.clone();
-            async move { client.list_with_delimiter(Some(&key)).await }
-        });
-        let found = found.map_err(|error| explain(&self.place, "list", folder, error))?;
-        let last = |path: &Path| path.parts().next_back().map(|part| part.as_ref().to_owned());
-        Ok(Listing {
-            folders: found.common_prefixes.iter().filter_map(last).collect(),
-            files: found
-                .objects
-                .iter()
-                .filter_map(|meta| last(&meta.location))
-                .collect(),
-        })
+        self.list_pages(folder, Some("/"))
+    }
+
+    fn list_below(&self, folder: &str) -> Result<Listing, RemoteError> {
+        self.list_pages(folder, None)
+    }
+
+    fn replaces(&self) -> bool {
+        !self.conditional.load(Ordering::Relaxed)
     }
 
     fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {

@@ -9,7 +9,6 @@ use super::{Bucket, BucketOptions};
 use crate::digest::Digest;
 use crate::id::{FileDigest, StageKey};
 use crate::remote::{Created, Credentials, Object, Remote, RemoteError, RemoteSettings, probe};
-use crate::trust::{Policy, Unsigned};
 
 fn credentials() -> Credentials {
     let pairs = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
@@ -27,6 +26,13 @@ fn bucket(server: &FaultyServer, creates_once: Option<bool>) -> Bucket {
     options.silence = Duration::from_millis(400);
     options.pause = Duration::from_millis(5);
     Bucket::new(&options).unwrap()
+}
+
+fn settings(server: &FaultyServer) -> RemoteSettings {
+    RemoteSettings {
+        endpoint: Some(server.endpoint.clone()),
+        ..RemoteSettings::new("s3://lab/x")
+    }
 }
 
 fn action() -> Object {
@@ -139,22 +145,7 @@ fn uploads_survive_what_a_server_does_to_them() {
 fn a_server_without_conditional_writes_is_noticed_and_served() {
     let server = FaultyServer::start();
     server.ignore_conditions();
-    let mut settings = RemoteSettings {
-        v: 1,
-        url: "s3://lab/x".into(),
-        endpoint: Some(server.endpoint.clone()),
-        region: None,
-        store_id: String::new(),
-        read_only: false,
-        read_through: true,
-        write_back: true,
-        policy: Policy {
-            trust: Vec::new(),
-            unsigned: Unsigned::Deny,
-        },
-        creates_once: None,
-        checksums: false,
-    };
+    let mut settings = settings(&server);
     let found = probe(&mut settings, &credentials()).unwrap();
     assert_eq!(settings.creates_once, Some(false), "{found}");
     assert!(found.contains("the last of several writers wins"), "{found}");
@@ -199,4 +190,83 @@ fn a_silent_server_is_given_up() {
         started.elapsed()
     );
     assert!(error.hint().is_some());
+}
+
+#[test]
+fn a_server_that_refuses_conditional_writes_is_not_said_to_keep_files() {
+    for status in ["501 Not Implemented", "400 Bad Request", "405 Method Not Allowed"] {
+        let server = FaultyServer::start();
+        server.refuse_conditions(status);
+        let mut settings = settings(&server);
+        let found = probe(&mut settings, &credentials()).unwrap();
+        assert_eq!(settings.creates_once, Some(false), "{status}: {found}");
+        // A server that has learned it since is asked anew.
+        let able = FaultyServer::start();
+        settings.endpoint = Some(able.endpoint.clone());
+        settings.store_id = String::new();
+        probe(&mut settings, &credentials()).unwrap();
+        assert_eq!(settings.creates_once, Some(true), "{status}");
+    }
+}
+
+#[test]
+fn a_server_that_gives_whole_files_only_is_read_piece_by_piece() {
+    let bytes: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    let blob = FileDigest::of(&bytes);
+    for fault in [None, Some(Fault::Truncated), Some(Fault::ErrorAfterSuccess)] {
+        let server = FaultyServer::start();
+        server.ignore_ranges();
+        let bucket = bucket(&server, None);
+        server.put(&format!("x/{}", Object::Blob(blob)), &bytes);
+        if let Some(fault) = fault {
+            server.next("GET", fault);
+        }
+        let (mut read, mut largest) = (Vec::new(), 0);
+        let there = bucket.fetch(&blob, bytes.len() as u64, &mut |piece| {
+            largest = largest.max(piece.len());
+            read.extend_from_slice(piece);
+            Ok(())
+        });
+        assert!(there.unwrap() && read == bytes, "{fault:?}");
+        assert!(largest < bytes.len(), "it was held in memory as a whole");
+        // Longer than its record says: what is beyond is not read on and on.
+        let mut read = 0;
+        let there = bucket.fetch(&blob, 1000, &mut |piece| {
+            read += piece.len();
+            Ok(())
+        });
+        assert!(there.unwrap() && read > 1000 && read < bytes.len());
+        let absent = FileDigest::of(b"absent");
+        assert!(!bucket.fetch(&absent, 5, &mut |_| Ok(())).unwrap());
+    }
+}
+
+#[test]
+fn names_that_the_client_cannot_spell_hide_no_others() {
+    let server = FaultyServer::start();
+    let bucket = bucket(&server, None);
+    let name = |number: u32| format!("actions/aa/aa{number:062}.json");
+    for number in 0..2500 {
+        server.put(&format!("x/{}", name(number)), b"{}");
+    }
+    let odd = [
+        "x/actions/aa//one",
+        "x/actions/aa//two",
+        "x/actions/aa/aa\u{1}.json",
+        "x/actions/aa/..",
+        "x/actions/aa/zz//three",
+    ];
+    for name in odd {
+        server.put(name, b"{}");
+    }
+    let before = server.requests();
+    let below = bucket.list_below("actions/aa").unwrap();
+    assert_eq!(below.files.len(), 2500);
+    assert!(below.odd.len() >= 4, "{:?}", below.odd);
+    let listed = bucket.list("actions/aa").unwrap();
+    assert_eq!(listed.files.len(), 2500);
+    assert_eq!(listed.folders, ["zz"]);
+    let requests = server.requests() - before;
+    assert!(requests < 200, "{requests} requests");
+    assert_eq!(bucket.list("absent").unwrap(), super::Listing::default());
 }

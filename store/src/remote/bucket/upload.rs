@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use object_store::{Error, MultipartUpload, ObjectStoreExt as _, PutMode};
 
 use super::errors::{is_not_implemented, is_passing};
-use super::{ATTEMPTS, Bucket, Object, PIECE, Remote as _, RemoteError};
+use super::{ATTEMPTS, Bucket, Object, PIECE, Remote as _, RemoteError, SINGLE};
 use crate::path_error::AtPath;
 
 impl Bucket {
     /// Uploads in one request.
     pub(super) fn upload_whole(&self, object: &Object, path: &Path, size: u64) -> Result<(), RemoteError> {
-        let bytes = std::fs::read(path).at("read", path)?;
+        let bytes = mitune_bounded_file::read(path, size).at("read", path)?;
         let mut attempt = 1;
         loop {
             let mode = match self.conditional.load(Ordering::Relaxed) {
@@ -34,6 +34,14 @@ impl Bucket {
                 Err(error) => return Err(self.failed("upload", object, error)),
             }
             attempt += 1;
+        }
+    }
+
+    /// Uploads in the place of a blob that was found damaged.
+    pub(super) fn upload_again(&self, object: &Object, path: &Path, size: u64) -> Result<(), RemoteError> {
+        match size > SINGLE {
+            true => self.upload_parts(object, path, size),
+            false => self.overwrite(object, &mitune_bounded_file::read(path, size).at("read", path)?),
         }
     }
 

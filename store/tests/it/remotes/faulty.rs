@@ -13,6 +13,7 @@ pub(crate) struct Faulty {
     inner: Arc<dyn Remote>,
     pub(crate) uploads: AtomicU64,
     pub(crate) fetched: AtomicU64,
+    pub(crate) tombstones: AtomicU64,
     /// Uploads and fetches that succeed before all fail.
     breaks_after: AtomicU64,
     /// A blob that is not there.
@@ -27,6 +28,7 @@ impl Faulty {
             inner: Arc::clone(inner),
             uploads: AtomicU64::new(0),
             fetched: AtomicU64::new(0),
+            tombstones: AtomicU64::new(0),
             breaks_after: AtomicU64::new(breaks_after),
             evicted: None,
             lags: false,
@@ -60,6 +62,9 @@ impl Remote for Faulty {
         }
     }
     fn read(&self, object: &Object, limit: u64) -> Result<Option<Vec<u8>>, RemoteError> {
+        if matches!(object, Object::Tombstone(..)) {
+            self.tombstones.fetch_add(1, Ordering::Relaxed);
+        }
         if self.is_gone(object) {
             Ok(None)
         } else {

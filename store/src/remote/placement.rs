@@ -1,0 +1,42 @@
+//! Records that arrived and passed every check become part of the store.
+
+use super::arrival::Arrival;
+use super::{Created, Object};
+use crate::error::StoreError;
+use crate::record::ActionRecord;
+use crate::shard::ShardRecord;
+use crate::store::Store;
+
+impl Store {
+    /// Places an action record that arrived, unless a good one is there; returns whether it is the one that counts.
+    pub(crate) fn place_action(&self, arrival: &Arrival<ActionRecord>) -> Result<bool, StoreError> {
+        if let Some(preimage) = &arrival.preimage {
+            self.put_bytes(preimage)?;
+        }
+        let published = self.publish_bytes(arrival.record.clone(), &arrival.bytes)?;
+        Ok(matches!(published, crate::actions::Published::Won(_)))
+    }
+
+    /// Places an action record whose blobs stay where they are for now, unless there is one.
+    pub(crate) fn place_metadata(&self, arrival: &Arrival<ActionRecord>) -> Result<(), StoreError> {
+        if let Some(preimage) = &arrival.preimage {
+            self.put_bytes(preimage)?;
+        }
+        self.create_object(&Object::Action(arrival.record.key), &arrival.bytes)?;
+        Ok(())
+    }
+
+    /// Places a shard record that arrived, unless a good one is there.
+    pub(crate) fn place_shard(&self, arrival: &Arrival<ShardRecord>) -> Result<(), StoreError> {
+        let (family, name) = (arrival.record.family, arrival.record.name());
+        for _ in 0..8 {
+            let object = Object::Shard(family, name);
+            if self.create_object(&object, &arrival.bytes)? == Created::New
+                || self.good_shard(&family, &name).is_some()
+            {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contention(name.short()))
+    }
+}
