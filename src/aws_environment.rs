@@ -6,7 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mitune_store::bounded_file::read_text;
 use mitune_store::remote::Credentials;
+
+/// Bytes that a file of profiles stays far below.
+const SIZE_LIMIT: u64 = 1 << 20;
 
 /// Settings of a profile and the names they have in the environment.
 const NAMES: [(&str, &str); 7] = [
@@ -32,7 +36,7 @@ pub(crate) fn credentials() -> Credentials {
         let named = environment.get(variable).map(PathBuf::from);
         let path =
             named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".aws").join(name)))?;
-        std::fs::read_to_string(path).ok()
+        read_text(&path, SIZE_LIMIT).ok()
     };
     combine(
         &environment,

@@ -173,12 +173,24 @@ impl From<EngineError> for Failure {
             // Some drivers end in a panic where others return an error.
             EngineError::Panic { message, .. } if memory_ended(message) => Kind::Failed,
             EngineError::Panic { .. } | EngineError::Outputs { .. } | EngineError::Key(_) => Kind::Bug,
-            EngineError::Stage { .. } | EngineError::Changed { .. } | EngineError::Store(_) => Kind::Failed,
+            EngineError::Stage { .. }
+            | EngineError::Changed { .. }
+            | EngineError::Disowned { .. }
+            | EngineError::ReadOnly { .. }
+            | EngineError::Store(_) => Kind::Failed,
+        };
+        let hints = match &error {
+            EngineError::ReadOnly { .. } => vec![
+                "Use a store of your own (`--store DIR`) with this one as a remote: `mitune remote add NAME STORE \
+                 --read-only`"
+                    .to_owned(),
+            ],
+            _ => Vec::new(),
         };
         Self {
             kind,
             error: error.into(),
-            hints: Vec::new(),
+            hints,
         }
     }
 }

@@ -31,7 +31,13 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
         }
     };
     file_size_limit::fail_writes();
-    let session = Session::new(&arguments, kinds);
+    let session = match Session::new(&arguments, kinds) {
+        Ok(session) => session,
+        Err(failure) => {
+            failure.report();
+            return failure.exit_code();
+        }
+    };
     let result = catch_unwind(std::panic::AssertUnwindSafe(|| {
         if let Some(level) = arguments.cpu_level {
             level.hold_to().map_err(refused_level)?;

@@ -1,5 +1,6 @@
 //! What all commands share.
 
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::cache_folder::cache_folder;
 use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::pipeline::StageKinds;
+use crate::sharing::attach_for_reading;
 
 /// What all commands share.
 pub(crate) struct Session<'a> {
@@ -20,18 +22,18 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(arguments: &Arguments, kinds: &'a dyn StageKinds) -> Self {
+    pub(crate) fn new(arguments: &Arguments, kinds: &'a dyn StageKinds) -> Result<Self, Failure> {
         let store = arguments
             .store
             .clone()
             .unwrap_or_else(|| PathBuf::from(".mitune"));
-        Self {
+        Ok(Self {
             kinds,
             json: arguments.json,
             store,
-            leases: lease_settings(arguments.no_leases),
-            index: index_choice(),
-        }
+            leases: lease_settings(arguments.no_leases)?,
+            index: index_choice()?,
+        })
     }
 
     /// Returns where the store is or would be.
@@ -47,6 +49,13 @@ impl<'a> Session<'a> {
     /// Opens the store to see what it lacks; a missing one lacks everything and is not made.
     pub(crate) fn store_or_empty(&self) -> Result<Store, Failure> {
         Ok(Store::open_with(&self.store, self.options().create(false))?)
+    }
+
+    /// Opens the store for reading artifacts: bytes that only a remote has are fetched from there.
+    pub(crate) fn reading_store(&self) -> Result<Store, Failure> {
+        let store = self.existing_store()?;
+        attach_for_reading(&store)?;
+        Ok(store)
     }
 
     fn options(&self) -> OpenOptions {
@@ -67,32 +76,50 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Reads a variable of the environment; one that is empty counts as not set.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Failure::usage(format!("`{name}` is not UTF-8"))),
+    }
+}
+
 /// Reads `MITUNE_INDEX`: `none`, `memory` or `sled`, which is the default.
-fn index_choice() -> IndexChoice {
-    match std::env::var("MITUNE_INDEX").as_deref() {
-        Ok("none") => IndexChoice::None,
-        Ok("memory") => IndexChoice::Memory,
-        _ => IndexChoice::Sled(cache_folder()),
+fn index_choice() -> Result<IndexChoice, Failure> {
+    match variable("MITUNE_INDEX")?.as_deref() {
+        Some("none") => Ok(IndexChoice::None),
+        Some("memory") => Ok(IndexChoice::Memory),
+        Some("sled") | None => Ok(IndexChoice::Sled(cache_folder())),
+        Some(other) => Err(
+            Failure::usage(format!("`MITUNE_INDEX` is `{other}`, which is no index"))
+                .with_hint("Set it to `sled`, which is the default, `memory` or `none`"),
+        ),
     }
 }
 
 /// Reads `MITUNE_LEASES`, which is `off` or the seconds after which a silent holder on another host counts as dead.
-fn lease_settings(off: bool) -> LeaseSettings {
-    let variable = std::env::var("MITUNE_LEASES").unwrap_or_default();
+fn lease_settings(off: bool) -> Result<LeaseSettings, Failure> {
     let mut settings = LeaseSettings {
         // Told to those who wait.
         job: std::env::var("SLURM_JOB_ID").ok().filter(|job| !job.is_empty()),
         ..LeaseSettings::default()
     };
-    settings.enabled = !off && variable != "off";
-    let seconds = variable
-        .parse()
-        .ok()
-        .filter(|seconds| (0.1..=86_400.0).contains(seconds));
-    if let Some(seconds) = seconds {
-        settings.time_to_live = Duration::from_secs_f64(seconds);
+    match variable("MITUNE_LEASES")?.as_deref() {
+        None => {}
+        Some("off") => settings.enabled = false,
+        Some(text) => {
+            let seconds = text.parse().ok();
+            let seconds = seconds.filter(|seconds| (0.1..=86_400.0).contains(seconds));
+            let seconds = seconds.ok_or_else(|| {
+                Failure::usage(format!("`MITUNE_LEASES` is `{text}`, which is no time"))
+                    .with_hint("Set it to `off`, or to seconds from 0.1 to 86400")
+            })?;
+            settings.time_to_live = Duration::from_secs_f64(seconds);
+        }
     }
-    settings
+    settings.enabled &= !off;
+    Ok(settings)
 }
 
 /// There is no store where one was expected.

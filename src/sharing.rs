@@ -37,7 +37,7 @@ pub(crate) fn upstream(
 ) -> Result<Upstream, RemoteError> {
     let remote = open(settings, &credentials())?;
     let push = settings.write_back && !settings.read_only;
-    let upstream = Upstream::new(name, Arc::clone(&remote), settings.policy.clone());
+    let upstream = Upstream::new(name, Arc::clone(&remote), settings.policy());
     Ok(upstream
         .with_directions(settings.read_through, push)
         .with_own_key(own)
@@ -50,9 +50,45 @@ pub(crate) fn upstream(
 pub(crate) fn attach(store: &Store) -> Result<(), Failure> {
     let key = secret_key()?;
     let own = key.as_ref().map(SecretKey::public);
+    let upstreams = reach(settings(store)?, own);
+    if key.is_some() || !upstreams.is_empty() {
+        store.attach(Sharing::new(key, upstreams, Box::new(warn)));
+    }
+    Ok(())
+}
+
+/// Lets a store fetch what it lacks of the results it has records of, as after a pull of records alone. Remotes are
+/// reached when the first bytes are lacking.
+pub(crate) fn attach_for_reading(store: &Store) -> Result<(), Failure> {
+    let settings = settings(store)?;
+    if !settings.is_empty() {
+        let reach = move || {
+            let upstreams = reach(settings, None).into_iter();
+            upstreams.map(Upstream::blobs_only).collect()
+        };
+        store.attach(Sharing::reading(Box::new(reach), Box::new(warn)));
+    }
+    Ok(())
+}
+
+/// The remotes of a store by name, with their settings or why these cannot be read.
+type Known = Vec<(String, Result<RemoteSettings, RemoteError>)>;
+
+fn settings(store: &Store) -> Result<Known, Failure> {
+    let names = store.remote_names()?.into_iter();
+    Ok(names
+        .map(|name| {
+            let settings = store.remote(&name);
+            (name, settings)
+        })
+        .collect())
+}
+
+/// Reaches the remotes that runs use; one that does not answer is left out with a warning.
+fn reach(known: Known, own: Option<PublicKey>) -> Vec<Upstream> {
     let mut upstreams = Vec::new();
-    for name in store.remote_names()? {
-        let settings = match store.remote(&name) {
+    for (name, settings) in known {
+        let settings = match settings {
             Ok(settings) => settings,
             Err(error) => {
                 let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
@@ -72,10 +108,7 @@ pub(crate) fn attach(store: &Store) -> Result<(), Failure> {
             )),
         }
     }
-    if key.is_some() || !upstreams.is_empty() {
-        store.attach(Sharing::new(key, upstreams, Box::new(warn)));
-    }
-    Ok(())
+    upstreams
 }
 
 fn warn(text: &str) {

@@ -1,7 +1,7 @@
 //! `mitune key`
 
 use clap::{Args, Subcommand};
-use mitune_store::trust::{PublicKey, SecretKey};
+use mitune_store::trust::{Policy, PublicKey, SecretKey, Unsigned};
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -55,16 +55,31 @@ pub(crate) fn run(arguments: KeyArguments, session: &Session<'_>) -> Result<(), 
                 settings.policy.trust.push(key);
             }
             store.set_remote(&remote, &settings)?;
-            let count = settings.policy.trust.len();
-            line(format!("`{remote}` has {count} trusted keys"))
+            line(standing(&remote, &settings.policy()))
         }
         KeyCommand::Untrust { remote, key } => {
             let store = session.existing_store()?;
             let mut settings = store.remote(&remote)?;
             settings.policy.trust.retain(|other| *other != key);
+            if settings.policy.trust.is_empty() {
+                // Whoever takes trust back does not want everybody's records instead.
+                settings.policy.unsigned.get_or_insert(Unsigned::Deny);
+            }
             store.set_remote(&remote, &settings)?;
-            let count = settings.policy.trust.len();
-            line(format!("`{remote}` has {count} trusted keys"))
+            line(standing(&remote, &settings.policy()))
         }
     }
+}
+
+/// Says whose records are taken from now on.
+fn standing(remote: &str, policy: &Policy) -> String {
+    let count = policy.trust.len();
+    let others = match policy.unsigned {
+        Unsigned::Deny => "records that neither they nor you signed are refused".to_owned(),
+        Unsigned::Warn | Unsigned::Accept => format!(
+            "records without a signature are taken all the same; `mitune remote set {remote} --unsigned deny` refuses \
+             them"
+        ),
+    };
+    format!("`{remote}` has {count} trusted keys; {others}")
 }

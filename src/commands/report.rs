@@ -37,7 +37,7 @@ struct NoRun {
 
 pub(crate) fn run(arguments: &ReportArguments, session: &Session<'_>) -> Result<(), Failure> {
     let pipeline = arguments.pipeline.read(session)?;
-    let store = session.existing_store()?;
+    let store = session.reading_store()?;
     let path = arguments.out.clone().unwrap_or_else(|| report_path(&pipeline));
     let run = store
         .runs()?

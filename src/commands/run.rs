@@ -89,10 +89,8 @@ fn write_report(tools: &ReportTools<'_>, summary: &RunSummary) -> Result<Option<
         .stages
         .iter()
         .any(|stage| stage.outcome == Outcome::Computed);
-    if (computed || !path.exists())
-        && let Some(run) = tools.store.read_run(&summary.run)
-    {
-        write_report_file(tools, &run, &path)?;
+    if computed || !path.exists() {
+        write_report_file(tools, &summary.record, &path)?;
     }
     Ok(Some(path))
 }

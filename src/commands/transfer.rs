@@ -109,11 +109,23 @@ fn transfer(
         report.blobs,
         bytes(report.bytes),
         report.present,
-        match report.left_out.len() {
-            0 => String::new(),
-            count => format!("; {count} left out"),
-        }
+        remarks(&report)
     ))
+}
+
+/// Says what is not as one may expect.
+fn remarks(report: &TransferReport) -> String {
+    let mut text = String::new();
+    if report.unvouched > 0 {
+        text.push_str(&format!(
+            "; {} of them signed by no trusted key",
+            report.unvouched
+        ));
+    }
+    if !report.left_out.is_empty() {
+        text.push_str(&format!("; {} left out", report.left_out.len()));
+    }
+    text
 }
 
 /// Finds a remote by name, or the only one.

@@ -66,7 +66,7 @@ impl Engine<'_> {
             let salt = pipeline.spec.salt.as_deref();
             let ingredients = ingredients(stage, prepared, salt, |source| content(source, &results))?;
             let key = *ingredients.key();
-            let Lookup::Hit(record) = self.look_up(stage, &key)? else {
+            let Lookup::Hit(record) = self.look_up(stage, &key, &results)? else {
                 break;
             };
             if chosen.contains(&index) {

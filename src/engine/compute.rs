@@ -13,6 +13,7 @@ use mitune_store::{
 use super::error::EngineError;
 use super::execute::{Engine, StageResult};
 use super::progress_log::ProgressLog;
+use super::result_check::check_record;
 use crate::panic_report;
 use crate::pipeline::{Pipeline, PipelineStage, Source};
 
@@ -57,6 +58,7 @@ impl Engine<'_> {
         // Keys are made before the first stage runs, which can be hours ago; a result under the key of a file that has
         // changed since would be wrong for everybody who shares the store.
         self.check_external(work)?;
+        self.check_inputs(work, results)?;
         let (output, share) = self.run_stage(work, results)?;
         self.check_external(work)?;
         check_outputs(work.stage, &output.outputs)?;
@@ -69,17 +71,31 @@ impl Engine<'_> {
         };
         let mut record = self.record(work, results, output, started)?;
         record.effort = Some(effort);
-        match self.store.publish(record.clone())? {
-            Published::Won(record) => Ok(record),
-            Published::Adopted(winner) => {
-                if !winner.same_results(&record) {
-                    let text = "another process published a different result first; that one is used";
-                    self.observer.progress().message(text);
-                }
-                check_outputs(work.stage, &winner.outputs)?;
-                Ok(winner)
-            }
+        self.publish(work, record, results)
+    }
+
+    /// Publishes a result and returns the one that counts.
+    fn publish(
+        &self,
+        work: &Work<'_>,
+        record: ActionRecord,
+        results: &[StageResult],
+    ) -> Result<ActionRecord, EngineError> {
+        let winner = match self.store.publish(record.clone())? {
+            Published::Won(record) => return Ok(record),
+            Published::Adopted(winner) => winner,
+        };
+        let rows = |port: &str| input_rows(work.stage, results, port);
+        if let Err(reason) = check_record(self.store, work.stage, &winner, &rows) {
+            // It was first and is no result of this stage.
+            self.store.disown_result(&record.key, &reason)?;
+            return Ok(self.store.publish(record)?.into_record());
         }
+        if !winner.same_results(&record) {
+            let text = "another process published a different result first; that one is used";
+            self.observer.progress().message(text);
+        }
+        Ok(winner)
     }
 
     /// Checks that the files a stage reads are still those of its key.

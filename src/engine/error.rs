@@ -47,6 +47,22 @@ pub enum EngineError {
         /// What the stage calls the file or folder.
         input: String,
     },
+    /// A recorded result turned out to be none when it was read; it was disowned.
+    #[error("The recorded result of stage `{stage}` cannot be used: {reason}")]
+    Disowned {
+        /// The stage whose result it was.
+        stage: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A stage must compute, and its result could not be kept.
+    #[error("Stage `{stage}` must compute ({reason}), and the store may only be read here")]
+    ReadOnly {
+        /// The stage.
+        stage: String,
+        /// Why the store has no result.
+        reason: String,
+    },
     /// A stage yielded other outputs than it declares.
     #[error("Stage `{stage}` declares the outputs `{declared}` and yielded `{yielded}`")]
     Outputs {

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mitune_stages::stage::{ExternalDigests, LazyDevice};
-use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunRecord, RunStatus, StageKey, Store, StoreError};
+use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunRecord, RunStatus, Store};
 use serde::Serialize;
 
-use super::compute::{Work, check_outputs, content, input_rows};
+use super::compute::{Work, content, input_rows};
 use super::error::EngineError;
 use super::events;
 use super::explanation::Explainer;
@@ -16,8 +16,9 @@ use super::ingredients::ingredients;
 use super::observer::Observer;
 use super::plan::Plan;
 use super::prepare::{Prepared, prepare};
+use super::rewind::Rewinds;
 use super::turn::Turn;
-use crate::pipeline::{Pipeline, PipelineStage};
+use crate::pipeline::Pipeline;
 
 /// What is needed to plan and run pipelines.
 pub struct Engine<'a> {
@@ -48,6 +49,8 @@ pub enum Outcome {
 pub struct RunSummary {
     /// The run.
     pub run: RunId,
+    /// Its record, which a store that may only be read does not keep.
+    pub record: RunRecord,
     /// One result per stage of the pipeline, in its order.
     pub stages: Vec<StageResult>,
 }
@@ -59,21 +62,6 @@ pub struct StageResult {
     pub outcome: Outcome,
     /// The record with outputs and metrics.
     pub record: ActionRecord,
-}
-
-/// How often a run starts over because a result went away while it was used.
-const REWINDS: usize = 3;
-
-/// Tells whether a stage failed because an input is gone.
-fn lacks_blob(error: &EngineError) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(StoreError::MissingBlob(_)) = error.downcast_ref::<StoreError>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 impl Engine<'_> {
@@ -98,16 +86,15 @@ impl Engine<'_> {
         details: BTreeMap<String, serde_json::Value>,
     ) -> Result<RunSummary, EngineError> {
         let prepared = prepare(pipeline, self.digests)?;
-        let log = RunLog::create(self.store, &pipeline.spec.name)?;
+        let log = self.begin(&pipeline.spec.name)?;
         log.update(|record| record.details = details)?;
         self.observer.run_started(&log.id(), pipeline);
+        let mut rewinds = Rewinds::default();
         let mut result = self.run_stages(pipeline, &prepared, &log);
-        for _ in 0..REWINDS {
-            match &result {
-                // A remote lost it after its stage was found there; now that stage is found lacking and computes.
-                Err(error) if lacks_blob(error) => result = self.run_stages(pipeline, &prepared, &log),
-                _ => break,
-            }
+        while let Err(error) = &result
+            && rewinds.may_help(error)
+        {
+            result = self.run_stages(pipeline, &prepared, &log);
         }
         let status = match &result {
             Ok(_) => RunStatus::Succeeded,
@@ -120,29 +107,27 @@ impl Engine<'_> {
             self.store.share_run(&log.id());
             self.store.flush_remotes();
         }
-        let summary = result?;
+        let mut summary = result?;
         finished?;
+        summary.record = log.record();
         Ok(summary)
     }
 
-    /// Looks up the result of a stage.
-    ///
-    /// A record without the outputs of the stage cannot be its result, wherever it came from: it is disowned, so that
-    /// the stage is computed.
-    pub(super) fn look_up(&self, stage: &PipelineStage, key: &StageKey) -> Result<Lookup, EngineError> {
-        let found = self.store.lookup(key);
-        if let Lookup::Hit(record) = &found
-            && let Err(error) = check_outputs(stage, &record.outputs)
-        {
-            self.store.forget(key, &error.to_string())?;
-            return Ok(self.store.lookup(key));
+    /// Begins the log of a run. A store that may only be read serves what it has, and keeps nothing of the run.
+    fn begin(&self, pipeline: &str) -> Result<RunLog, EngineError> {
+        match RunLog::create(self.store, pipeline) {
+            Err(error) if error.is_read_only() => {
+                let text = "the store may only be read here: nothing of this run is kept";
+                self.observer.progress().message(text);
+                Ok(RunLog::unrecorded(self.store, pipeline))
+            }
+            log => Ok(log?),
         }
-        Ok(found)
     }
 
     /// Computes a stage, unless another process does so and comes to a result.
     fn compute_or_wait(&self, work: &Work<'_>, results: &[StageResult]) -> Result<StageResult, EngineError> {
-        let (outcome, record) = match self.turn(work)? {
+        let (outcome, record) = match self.turn(work, results)? {
             Turn::Found(record) => (Outcome::Reused, *record),
             // The lease is released when the record is there.
             Turn::Ours(_lease) => (Outcome::Computed, self.compute(work, results)?),
@@ -163,13 +148,19 @@ impl Engine<'_> {
             let ingredients = ingredients(stage, prepared, salt, |source| content(source, &stages))?;
             let (key, value) = (*ingredients.key(), ingredients.preimage());
             let started = Instant::now();
-            let result = match self.look_up(stage, &key)? {
+            let result = match self.look_up(stage, &key, &stages)? {
                 Lookup::Hit(record) => {
-                    self.store.mend_preimage(&record, value)?;
+                    if log.is_recorded() {
+                        self.store.mend_preimage(&record, value)?;
+                    }
                     StageResult {
                         outcome: Outcome::Reused,
                         record: *record,
                     }
+                }
+                Lookup::Miss(reason) if !log.is_recorded() => {
+                    let (stage, reason) = (stage.name.to_string(), reason.to_string());
+                    return Err(EngineError::ReadOnly { stage, reason });
                 }
                 Lookup::Miss(reason) => {
                     // Hours may pass now: what this run found so far must not be collected meanwhile.
@@ -204,6 +195,7 @@ impl Engine<'_> {
         log.update(|record| name_stages(record, pipeline, &stages))?;
         Ok(RunSummary {
             run: log.id(),
+            record: log.record(),
             stages,
         })
     }

@@ -10,10 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mitune_stages::stage::{ExternalDigests, StageError};
 use mitune_store::ContentDigest;
+use mitune_store::bounded_file::read;
 use serde::{Deserialize, Serialize};
 
 /// A file changed this recently may change again within the resolution of its times, so it is not remembered.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// Bytes that the memory stays far below.
+const SIZE_LIMIT: u64 = 64 << 20;
 
 /// Digests remembered in one small file, which may be deleted at any time.
 #[derive(Debug, Default)]
@@ -56,7 +60,7 @@ impl RememberedDigests {
     /// Opens the memory in a folder; anything wrong with it counts as having forgotten everything.
     pub fn open(folder: &Path) -> Self {
         let file = folder.join("external-digests-v1.json");
-        let entries = std::fs::read(&file)
+        let entries = read(&file, SIZE_LIMIT)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let memory = Memory {

@@ -18,6 +18,8 @@ mod observer;
 mod plan;
 mod prepare;
 mod progress_log;
+mod result_check;
+mod rewind;
 mod turn;
 
 pub use audit::Audited;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use mitune_stages::stage::ExternalDigests;
-use mitune_store::{ActionRecord, Lookup, StageKey, Store, Value};
+use mitune_store::{ActionRecord, Lookup, MissReason, StageKey, Store, Value};
 
 use super::cost::CostEstimate;
 use super::error::EngineError;
 use super::explanation::{Explainer, Explanation, estimate};
 use super::ingredients::ingredients;
 use super::prepare::prepare;
+use super::result_check::check_record;
 use crate::pipeline::{Pipeline, PipelineStage, Source};
 
 /// What a run would do.
@@ -143,7 +144,18 @@ fn plan_stage(
         let likely = earlier.map(|earlier| output_rows(&earlier.record));
         return Ok((PlanState::Pending { waits_for, cost }, likely.unwrap_or_default()));
     }
-    Ok(match store.peek(&symbol) {
+    let found = match store.peek(&symbol) {
+        Lookup::Hit(record) => match check_record(store, stage, &record, &rows) {
+            Ok(()) => Lookup::Hit(record),
+            // A run will disown it.
+            Err(reason) => Lookup::Miss(MissReason::Corrupt {
+                what: format!("Action record `{}`", symbol.short()),
+                reason,
+            }),
+        },
+        miss => miss,
+    };
+    Ok(match found {
         Lookup::Hit(record) => {
             let rows = output_rows(&record);
             (PlanState::Hit(record), rows)

@@ -8,7 +8,7 @@ use mitune_store::{ActionRecord, Claim, Lease, LeaseKey, Lookup};
 
 use super::compute::Work;
 use super::error::EngineError;
-use super::execute::Engine;
+use super::execute::{Engine, StageResult};
 use super::progress_log::ProgressLog;
 
 /// Time between two looks at what the other process does, at first and at most.
@@ -30,7 +30,7 @@ impl Engine<'_> {
     /// Waits until the result is there or nobody else computes it.
     ///
     /// A process that dies is taken over from; what it published so far, such as checkpoints, is gone on from.
-    pub(super) fn turn(&self, work: &Work<'_>) -> Result<Turn, EngineError> {
+    pub(super) fn turn(&self, work: &Work<'_>, results: &[StageResult]) -> Result<Turn, EngineError> {
         if work.stage.stage.shares_work() {
             return Ok(Turn::Ours(None));
         }
@@ -38,13 +38,14 @@ impl Engine<'_> {
         let key = LeaseKey::of_stage(work.ingredients.key());
         let name = work.stage.name.to_string();
         let progress = ProgressLog::new(self.observer.progress(), work.log, name.clone());
+        let look = || self.look_up(work.stage, work.ingredients.key(), results);
         let mut pause = FIRST_PAUSE;
         loop {
             let holder = match leases.claim(&key, &name) {
                 Claim::Without(_) => return Ok(Turn::Ours(None)),
                 Claim::Mine(lease) => {
                     progress.waiting(None);
-                    return Ok(match self.look_up(work.stage, work.ingredients.key())? {
+                    return Ok(match look()? {
                         Lookup::Hit(record) => Turn::Found(record),
                         Lookup::Miss(_) => Turn::Ours(Some(lease)),
                     });
@@ -54,7 +55,7 @@ impl Engine<'_> {
             progress.waiting(Some(&holder.to_string()));
             self.rest(work, pause)?;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            if let Lookup::Hit(record) = self.look_up(work.stage, work.ingredients.key())? {
+            if let Lookup::Hit(record) = look()? {
                 progress.waiting(None);
                 return Ok(Turn::Found(record));
             }

@@ -9,8 +9,8 @@ use crate::prompts::{IngestReport, PromptsConfig, PromptsError, file_digest, ing
 use crate::registry::StageConfig;
 use crate::schema;
 use crate::stage::{
-    Content, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+    Content, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults,
+    StageError, StageOutput, keyed_config,
 };
 
 const OUTPUTS: [OutputPort; 1] = [OutputPort {
@@ -66,6 +66,13 @@ impl Stage for Ingest {
             found.insert(format!("source {number}"), digest);
         }
         Ok(found)
+    }
+
+    fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "prompts").then(|| ExpectedTable {
+            columns: schema::prompts(),
+            rows: None,
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

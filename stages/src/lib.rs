@@ -6,6 +6,7 @@ pub mod adapter_place;
 pub mod adapter_tools;
 mod candidate_index;
 pub mod columns;
+mod content_check;
 mod demand;
 pub mod device_check;
 pub mod draws;

@@ -10,6 +10,7 @@ use mitune_store::{Artifact, ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::content_check::{ContentError, ExpectedTable};
 pub use crate::key_ingredients::{ItemFamily, KeyIngredients};
 pub use crate::lazy_device::LazyDevice;
 pub use crate::stage_context::{Progress, Silent, StageContext, Work};
@@ -89,6 +90,15 @@ pub trait Stage: Send + Sync {
     /// taken to be as much work as the last time.
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         let _ = rows;
+        None
+    }
+
+    /// Says what table an output will be, from the rows of the tables on the ports as far as they are known. `None` for
+    /// other outputs; by default unknown.
+    ///
+    /// A recorded result with another table is not one of this stage, wherever it came from.
+    fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        let _ = (output, rows);
         None
     }
 

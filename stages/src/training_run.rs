@@ -157,11 +157,28 @@ impl TrainingRun<'_> {
         Ok(store.publish_checkpoint(self.context.key(), checkpoint)?)
     }
 
+    /// Goes on from the newest checkpoint that can be; those that cannot are set aside, since they would end every run.
     fn resume<M: Module>(&self, trainer: &mut Trainer<M>) -> Result<LossCurve, StageError> {
+        let (store, key) = (self.context.store(), self.context.key());
+        while let Some(checkpoint) = store.latest_checkpoint(key)? {
+            let step = checkpoint.step;
+            match self.go_on(trainer, &checkpoint) {
+                Err(StageError::Failed(error)) if store.reject_checkpoint(key, step) => {
+                    let text = format!("the checkpoint of step {step} is not used: {error}");
+                    self.context.progress().message(&text);
+                }
+                resumed => return resumed,
+            }
+        }
+        Ok(LossCurve::default())
+    }
+
+    fn go_on<M: Module>(
+        &self,
+        trainer: &mut Trainer<M>,
+        checkpoint: &Checkpoint,
+    ) -> Result<LossCurve, StageError> {
         let store = self.context.store();
-        let Some(checkpoint) = store.latest_checkpoint(self.context.key())? else {
-            return Ok(LossCurve::default());
-        };
         let step = checkpoint.step;
         let damaged = |reason: &str| {
             StageError::failed(TrainingRunError::Damaged {
@@ -183,6 +200,9 @@ impl TrainingRun<'_> {
             LossCurve::from_bytes(&store.read(blob(LOSSES)?)?).ok_or_else(|| damaged("odd loss curve"))?;
         if curve.points.len() as u64 != state.updates {
             return Err(damaged("the loss curve has not one point per step"));
+        }
+        if state.updates != step || step > self.steps {
+            return Err(damaged("it counts other steps than its training"));
         }
         trainer
             .restore(&TrainerCheckpoint { state, tensors })

@@ -117,3 +117,84 @@ fn a_run_mends_every_kind_of_file() {
         }
     }
 }
+
+/// Writes a record anew with a check that holds, as any program can.
+fn forge(path: &Path, kind: &str, mut record: Value) {
+    let fields = record.as_object_mut().unwrap();
+    fields.remove("check");
+    let value: mitune_store::Value = serde_json::from_value(Value::Object(fields.clone())).unwrap();
+    let bytes = mitune_store::encode(&value).unwrap();
+    let domain = format!("mitune 2026 {kind} record v1");
+    let check = blake3::Hash::from(blake3::derive_key(&domain, &bytes));
+    fields.insert("check".into(), check.to_hex().as_str().into());
+    fs::remove_file(path).unwrap();
+    fs::write(path, record.to_string()).unwrap();
+}
+
+#[test]
+fn a_record_of_something_else_under_a_right_key_costs_time_only() {
+    let place = Place::new();
+    assert_eq!(place.run(&[]).code, Some(0));
+    let contents = place.contents();
+    let (store, whole) = (place.path().join(".mitune"), place.path().join("whole"));
+    copy(&store, &whole);
+    let prompts = |place: &Place| read(&action(place, "ingest"))["outputs"]["prompts"].clone();
+    type Forgery = Box<dyn Fn(&Place)>;
+    let forgeries: Vec<(&str, Forgery)> = vec![
+        (
+            "a stage with another table",
+            Box::new(move |place| {
+                let path = action(place, "generate");
+                let mut record = read(&path);
+                record["outputs"]["candidates"] = prompts(place);
+                forge(&path, "action", record);
+            }),
+        ),
+        (
+            "a stage with no tensors",
+            Box::new(move |place| {
+                let path = action(place, "finetune");
+                let mut record = read(&path);
+                let mut table = prompts(place);
+                table["kind"] = "tensors".into();
+                record["outputs"]["adapter"] = table;
+                forge(&path, "action", record);
+            }),
+        ),
+        (
+            "a shard with another table",
+            Box::new(move |place| {
+                fs::remove_file(action(place, "generate")).unwrap();
+                let path = place.files("shards").remove(0);
+                let mut record = read(&path);
+                record["blob"] = prompts(place)["file"].clone();
+                record["bytes"] = prompts(place)["bytes"].clone();
+                forge(&path, "shard", record);
+            }),
+        ),
+        (
+            "a checkpoint with other tensors",
+            Box::new(move |place| {
+                let tuned = action(place, "finetune");
+                let adapter = text(&read(&tuned), "/outputs/adapter/file").to_owned();
+                fs::remove_file(tuned).unwrap();
+                let mut checkpoints = place.files("checkpoints");
+                checkpoints.sort();
+                let path = checkpoints.pop().unwrap();
+                let mut record = read(&path);
+                record["checkpoint"]["blobs"]["tensors"] = adapter.into();
+                forge(&path, "checkpoint", record);
+            }),
+        ),
+    ];
+    for (name, forgery) in forgeries {
+        fs::remove_dir_all(&store).unwrap();
+        copy(&whole, &store);
+        forgery(&place);
+        for _ in 0..2 {
+            let again = place.run(&[]);
+            assert_eq!(again.code, Some(0), "{name}: {}", again.stderr);
+        }
+        assert_eq!(place.contents(), contents, "{name}");
+    }
+}

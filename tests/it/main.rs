@@ -29,6 +29,7 @@ mod lost_files;
 mod mishaps;
 mod program;
 mod references;
+mod remote_faults;
 mod report_images;
 mod schema;
 mod shapes_pipeline;

@@ -17,14 +17,14 @@ stages:
   b: {kind: remainder, of: a, modulo: 7}
 ";
 
-const ALL_FOUND: &str = "a: 6 numbers\n2 stages: 0 computed, 2 found in the store\n";
+pub(crate) const ALL_FOUND: &str = "a: 6 numbers\n2 stages: 0 computed, 2 found in the store\n";
 const ALL_COMPUTED: &str = "a: 6 numbers\n2 stages: 2 computed, 0 found in the store\n";
 
 /// A user with a store, a key folder and a cache of their own.
-struct User(tempfile::TempDir);
+pub(crate) struct User(tempfile::TempDir);
 
 impl User {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("demo.yaml"), PIPELINE).unwrap();
         if let (Ok(key), Ok(secret)) = (
@@ -39,18 +39,18 @@ impl User {
         Self(folder)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = command(self.path(), arguments);
         command.env("AWS_SHARED_CREDENTIALS_FILE", self.path().join("credentials"));
         command.env("AWS_PROFILE", "lab");
         ended(command.output().unwrap())
     }
 
-    fn does(&self, arguments: &[&str]) -> String {
+    pub(crate) fn does(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments);
         assert_eq!(
             ended.code,
@@ -62,17 +62,17 @@ impl User {
         ended.stdout
     }
 
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         self.does(&["key", "new"]).trim().to_owned()
     }
 
     /// Files of the store in a folder, as paths relative to the store.
-    fn files(&self, folder: &str) -> Vec<PathBuf> {
+    pub(crate) fn files(&self, folder: &str) -> Vec<PathBuf> {
         files(&self.path().join(".mitune"), folder)
     }
 }
 
-fn files(store: &Path, folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files(store: &Path, folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![store.join(folder)];
     while let Some(folder) = folders.pop() {
@@ -89,13 +89,13 @@ fn files(store: &Path, folder: &str) -> Vec<PathBuf> {
 }
 
 /// A place to share through: a folder, or a prefix of a bucket.
-struct Shared {
+pub(crate) struct Shared {
     folder: tempfile::TempDir,
     bucket: Option<String>,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             bucket: None,
@@ -117,11 +117,11 @@ impl Shared {
         every
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("lab")
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let folder = || self.store().to_str().unwrap().to_owned();
         self.bucket.clone().unwrap_or_else(folder)
     }

@@ -25,7 +25,7 @@ pub(crate) struct DiffArguments {
 
 /// Compares two runs stage by stage: parameters, metrics, adapters.
 pub(crate) fn run(arguments: &DiffArguments, session: &Session<'_>) -> Result<(), Failure> {
-    let store = session.existing_store()?;
+    let store = session.reading_store()?;
     let first = choose(&store, &arguments.first)?;
     let second = choose(&store, &arguments.second)?;
     let found = compare::compare(&store, &first, &second);

@@ -48,7 +48,7 @@ enum Form {
 
 /// Shows where a result comes from and what was made of it.
 pub(crate) fn run(arguments: &LineageArguments, session: &Session<'_>) -> Result<(), Failure> {
-    let store = session.existing_store()?;
+    let store = session.reading_store()?;
     let start = find::stage_key(&store, &arguments.artifact)?;
     let steps = |wanted: bool| if wanted { arguments.depth } else { Some(0) };
     let reach = LineageReach {

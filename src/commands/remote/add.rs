@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use mitune_store::remote::{Place, RemoteError, RemoteSettings, probe};
-use mitune_store::trust::{Policy, PublicKey, Unsigned};
+use mitune_store::trust::{PolicySettings, PublicKey, Unsigned};
 
 use super::UnsignedChoice;
 use crate::aws_environment::credentials;
@@ -30,7 +30,7 @@ pub(super) struct AddArguments {
     /// Take records signed by this key, and no longer those of other keys
     #[arg(long, value_name = "KEY")]
     trust: Vec<PublicKey>,
-    /// What becomes of records without signature [default: warn for a folder without `--trust`, else deny]
+    /// What becomes of records without signature [default: warn for a folder of which no key is trusted, else deny]
     #[arg(long, value_enum)]
     unsigned: Option<UnsignedChoice>,
 }
@@ -47,27 +47,15 @@ pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), 
                 .with_hint(format!("`mitune remote remove {name}` forgets it")));
         }
     }
-    let unsigned = match arguments.unsigned {
-        Some(choice) => choice.into(),
-        // Whoever can write to a folder of the house is known; a bucket may be anybody's.
-        None if place.is_folder() && arguments.trust.is_empty() => Unsigned::Warn,
-        None => Unsigned::Deny,
-    };
     let mut settings = RemoteSettings {
-        v: 1,
-        url: arguments.url,
         endpoint: arguments.endpoint,
         region: arguments.region,
-        store_id: String::new(),
         read_only: arguments.read_only,
-        read_through: true,
-        write_back: true,
-        policy: Policy {
+        policy: PolicySettings {
             trust: arguments.trust,
-            unsigned,
+            unsigned: arguments.unsigned.map(Into::into),
         },
-        creates_once: None,
-        checksums: false,
+        ..RemoteSettings::new(arguments.url)
     };
     if let Place::Folder(path) = &place {
         let path = std::path::absolute(path)?;
@@ -80,7 +68,8 @@ pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), 
     let findings = probe(&mut settings, &credentials())?;
     store.set_remote(name, &settings)?;
     line(format!("Added `{name}`: {findings}"))?;
-    if settings.policy.unsigned == Unsigned::Deny && settings.policy.trust.is_empty() {
+    let policy = settings.policy();
+    if policy.unsigned == Unsigned::Deny && policy.trust.is_empty() {
         line(format!(
             "Only records signed by your own key are taken from it; `mitune key trust {name} KEY` trusts another key, \
              `mitune remote set {name} --unsigned warn` takes all"

@@ -1,8 +1,8 @@
 //! `mitune remote list`
 
 use mitune_store::Store;
-use mitune_store::remote::describe;
-use mitune_store::trust::Unsigned;
+use mitune_store::remote::{RemoteSettings, describe};
+use mitune_store::trust::{PolicySettings, Unsigned};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -16,7 +16,18 @@ pub(super) fn run(store: &Store, json: bool) -> Result<(), Failure> {
     }
     if json {
         let entries = remotes.iter().map(|(name, settings)| match settings {
-            Ok(settings) => json!({ "name": name, "settings": settings }),
+            // What is in force, whether it was said or follows.
+            Ok(settings) => json!({
+                "name": name,
+                "settings": RemoteSettings {
+                    policy: PolicySettings {
+                        unsigned: Some(settings.policy().unsigned),
+                        ..settings.policy.clone()
+                    },
+                    ..settings.clone()
+                },
+                "unsigned_follows_trust": settings.policy.unsigned.is_none(),
+            }),
             Err(error) => json!({ "name": name, "error": describe(error), "hint": error.hint() }),
         });
         return print_json(&entries.collect::<Vec<_>>());
@@ -36,7 +47,7 @@ pub(super) fn run(store: &Store, json: bool) -> Result<(), Failure> {
             (false, true) => "runs",
             (false, false) => "push",
         };
-        let unsigned = match settings.policy.unsigned {
+        let unsigned = match settings.policy().unsigned {
             Unsigned::Accept => "unsigned accepted",
             Unsigned::Warn => "unsigned warned of",
             Unsigned::Deny => "unsigned refused",

@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: RemoteArguments, session: &Session<'_>) -> Result<u
             let store = session.existing_store()?;
             let mut settings = store.remote(&name)?;
             if let Some(unsigned) = unsigned {
-                settings.policy.unsigned = unsigned.into();
+                settings.policy.unsigned = Some(unsigned.into());
             }
             settings.read_through = read_through.unwrap_or(settings.read_through);
             settings.write_back = write_back.unwrap_or(settings.write_back);

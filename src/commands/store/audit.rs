@@ -60,7 +60,7 @@ impl FromStr for Percent {
 
 /// Computes some results of a pipeline again and returns 1 if one came out different.
 pub(super) fn run(arguments: &AuditArguments, session: &Session<'_>) -> Result<u8, Failure> {
-    let store = session.existing_store()?;
+    let store = session.reading_store()?;
     let pipeline = arguments.pipeline.read(session)?;
     let digests = RememberedDigests::open(&cache_folder());
     let engine = Engine {

@@ -22,7 +22,7 @@ use clap::{Args, Subcommand};
 use self::list::ListArguments;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::sharing::attach;
+use crate::sharing::{attach, attach_for_reading};
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArguments {
@@ -94,14 +94,20 @@ enum StoreCommand {
 /// Runs a command on the store; the exit code of `verify` tells what it found.
 pub(crate) fn run(arguments: StoreArguments, session: &Session<'_>) -> Result<u8, Failure> {
     let store = session.existing_store()?;
-    if matches!(
-        &arguments.command,
-        StoreCommand::Cat { .. }
-            | StoreCommand::Export { .. }
-            | StoreCommand::Forget { .. }
-            | StoreCommand::Verify(_)
-    ) {
-        attach(&store)?;
+    match &arguments.command {
+        // They send what they did, or tell apart what is lost from what a remote has.
+        StoreCommand::Forget { .. } | StoreCommand::Verify(_) => attach(&store)?,
+        StoreCommand::Ls(_)
+        | StoreCommand::Show { .. }
+        | StoreCommand::Cat { .. }
+        | StoreCommand::Export { .. } => attach_for_reading(&store)?,
+        StoreCommand::Reindex
+        | StoreCommand::Gc(_)
+        | StoreCommand::Pin(_)
+        | StoreCommand::Unpin { .. }
+        | StoreCommand::Roots
+        | StoreCommand::Why { .. }
+        | StoreCommand::Audit(_) => {}
     }
     match arguments.command {
         StoreCommand::Ls(arguments) => list::run(&store, arguments, session.json).map(|()| 0),

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::model_source::{MODEL_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
+use crate::schema;
 use crate::stage::{
-    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::statistics::bootstrap::BootstrapSettings;
 
@@ -130,6 +131,13 @@ impl Stage for Evaluate {
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         Some(rows("candidates")? as f64)
+    }
+
+    fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "rows").then(|| ExpectedTable {
+            columns: schema::evaluation(),
+            rows: None,
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

@@ -9,9 +9,10 @@ use mitune_store::{ContentDigest, Value};
 use super::config::FinetuneConfig;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::registry::StageConfig;
+use crate::schema;
 use crate::stage::{
-    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 
 impl StageConfig for FinetuneConfig {
@@ -126,6 +127,13 @@ impl Stage for Finetune {
 
     fn effort(&self, _: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         Some(self.config.steps as f64 * f64::from(self.config.batch_size.get()))
+    }
+
+    fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "losses").then(|| ExpectedTable {
+            columns: schema::losses(),
+            rows: Some(self.config.steps),
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

@@ -16,9 +16,10 @@ use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
 use crate::sampling_config::{MutualInformationConfig, SamplerConfig};
+use crate::schema;
 use crate::stage::{
-    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 
 /// Generates candidates of every prompt and scores each by its mutual information with the prompt.
@@ -237,6 +238,13 @@ impl Stage for Generate {
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         let candidates = rows("prompts")? as f64 * f64::from(self.config.candidates_per_prompt);
         Some(candidates * self.config.sampler.steps as f64)
+    }
+
+    fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "candidates").then(|| ExpectedTable {
+            columns: schema::candidates(),
+            rows: rows("prompts").and_then(|rows| rows.checked_mul(self.config.candidates_per_prompt.into())),
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

@@ -29,6 +29,8 @@ pub(super) struct JointWork<'a> {
     producer: &'a Producer,
     listing: ShardListing,
     known: HashMap<ItemKey, ItemRow>,
+    /// All items of the table.
+    wanted: HashSet<ItemKey>,
     lacking: HashSet<ItemKey>,
     shard: OpenShard,
     /// Leases of portions that are computed but wait in the open shard.
@@ -43,13 +45,15 @@ impl<'a> JointWork<'a> {
         producer: &'a Producer,
         blocks: &[Block<T>],
     ) -> Result<Self, StageError> {
+        let wanted: HashSet<ItemKey> = blocks.iter().flat_map(|block| &block.items).copied().collect();
         let mut work = Self {
             table,
             context,
             producer,
-            listing: context.store().shard_listing(&table.family),
+            listing: context.store().shard_listing(&table.family, table.schema),
             known: HashMap::new(),
-            lacking: blocks.iter().flat_map(|block| &block.items).copied().collect(),
+            lacking: wanted.clone(),
+            wanted,
             shard: OpenShard::default(),
             computed: Vec::new(),
         };
@@ -91,7 +95,12 @@ impl<'a> JointWork<'a> {
         }
         self.context.progress().waiting(None);
         // Several processes may have computed the same item: everybody takes the row of the oldest shard.
-        Ok(self.context.store().items(&self.table.family)?)
+        let table = self.table;
+        let rows = self
+            .context
+            .store()
+            .rows_of_items(&table.family, table.schema, &self.wanted);
+        Ok(rows?)
     }
 
     /// Goes through the portions once and returns those that others hold.
@@ -175,7 +184,7 @@ impl<'a> JointWork<'a> {
     /// Takes notice of shards that came in, and returns how many items they brought.
     fn look(&mut self) -> Result<usize, StageError> {
         let before = self.lacking.len();
-        for record in self.listing.more()? {
+        for record in self.listing.more(&self.lacking)? {
             for item in &record.items {
                 self.lacking.remove(&item.key);
             }

@@ -25,10 +25,11 @@ use crate::demand::check_network;
 use crate::model_source::MODEL_PORT;
 use crate::reference::Reference;
 use crate::registry::StageConfig;
+use crate::schema;
 use crate::shapes::data::ShapesData;
 use crate::stage::{
-    Content, Dtype, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput,
-    keyed_config,
+    Content, Dtype, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
+    StageOutput, keyed_config,
 };
 use crate::training_run::TrainingRun;
 
@@ -180,6 +181,13 @@ impl Stage for PretrainDenoiser {
 
     fn effort(&self, _: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         Some(self.config.training.effort())
+    }
+
+    fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "losses").then(|| ExpectedTable {
+            columns: schema::losses(),
+            rows: None,
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

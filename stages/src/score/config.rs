@@ -9,13 +9,15 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::run::COLUMNS;
 use crate::item_blocks::check_batch_size;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
+use crate::schema;
 use crate::stage::{
-    Content, Dtype, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 
 /// Scores finished candidates by the denoiser's errors under forward noise.
@@ -207,6 +209,13 @@ impl Stage for Score {
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         let predictions = self.config.timesteps.count as f64 * self.config.noises as f64;
         Some(rows("candidates")? as f64 * predictions)
+    }
+
+    fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "scores").then(|| ExpectedTable {
+            columns: schema::scores(&COLUMNS),
+            rows: rows("candidates"),
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

@@ -22,7 +22,7 @@ use crate::schema;
 use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
 
 /// The columns, in the order of the table.
-const COLUMNS: [&str; 4] = ["mi_signed", "mi_forward", "itm", "itm_normalised"];
+pub(super) const COLUMNS: [&str; 4] = ["mi_signed", "mi_forward", "itm", "itm_normalised"];
 
 /// Candidates in a batch by default, fewer where their latents are large.
 const BATCH: usize = 8;

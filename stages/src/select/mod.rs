@@ -17,8 +17,8 @@ use crate::registry::StageConfig;
 use crate::schema;
 use crate::score_columns::{MI, ORACLE, ScoreError, ScoreTables};
 use crate::stage::{
-    Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, Work,
-    keyed_config,
+    Content, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
+    StageOutput, Work, keyed_config,
 };
 
 use ranking::{Chosen, Draw, Rule};
@@ -145,6 +145,13 @@ impl Stage for Select {
 
     fn outputs(&self) -> &'static [OutputPort] {
         &OUTPUTS
+    }
+
+    fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        (output == "selection").then(|| ExpectedTable {
+            columns: schema::selection(),
+            rows: None,
+        })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

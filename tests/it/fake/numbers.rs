@@ -8,8 +8,8 @@ use std::time::Duration;
 use mitune_stages::item_blocks::{Block, ItemTable};
 use mitune_stages::registry::StageConfig;
 use mitune_stages::stage::{
-    Content, InputPort, ItemFamily, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput,
-    keyed_config,
+    Content, ExpectedTable, InputPort, ItemFamily, OutputPort, Stage, StageContext, StageDefaults,
+    StageError, StageOutput, keyed_config,
 };
 use mitune_store::{ItemKey, Part, Producer, Value};
 use schemars::JsonSchema;
@@ -87,6 +87,13 @@ impl Stage for Numbers {
             name: "values",
             content: Content::Candidates,
         }]
+    }
+
+    fn expected_table(&self, _: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
+        Some(ExpectedTable {
+            columns: batch(Vec::new()).schema(),
+            rows: Some(self.config.count.into()),
+        })
     }
 
     fn effort(&self, _: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
