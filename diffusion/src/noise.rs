@@ -74,6 +74,17 @@ pub fn text_key(text: &str) -> ContentKey {
     blake3::derive_key("mitune prompt text v1", text.as_bytes())
 }
 
+/// Returns the key of the one bank of noise for all images and captions: what differs between two
+/// scores of a bank is then never the luck of their noise.
+pub fn bank_key() -> ContentKey {
+    blake3::derive_key("mitune forward noise bank v1", &[])
+}
+
+/// Returns the key of the noise that draws latents from an autoencoder's posterior.
+pub fn posterior_key() -> ContentKey {
+    blake3::derive_key("mitune posterior noise v1", &[])
+}
+
 fn word(bytes: &[u8]) -> u64 {
     bytes
         .iter()

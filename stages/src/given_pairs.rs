@@ -1,6 +1,7 @@
 //! Scores of given images and prompts, straight into a file: no pipeline, no store.
 
 mod error;
+mod settings;
 mod table;
 
 use std::ops::ControlFlow;
@@ -9,20 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mitune_diffusion::conditioning::ImageSize;
 use mitune_diffusion::device::DeviceSelection;
-use mitune_diffusion::forward_scores::{
-    ForwardScoreError, ForwardScoreSettings, ForwardScorer, ForwardScores,
-};
+use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer, ForwardScores};
 use mitune_diffusion::image::RgbImage;
-use mitune_diffusion::noise::text_key;
 
 use self::error::GivenPairsError;
 use self::table::{schema, table};
+use crate::adapter_file::AdapterFile;
 use crate::latent_shape::side_step;
 use crate::loaded_model::LoadedModel;
 use crate::output_file::write_table;
 use crate::prompts::PromptsError;
 use crate::prompts::pairs::{Pair, Pairs};
 use crate::stage::{Dtype, Progress, StageError, Work};
+
+pub use self::settings::PairScoring;
+pub use crate::loaded_model::Posterior;
+pub use mitune_diffusion::mutual_information::MiMode;
 
 /// Images of one prompt that are computed together at most.
 const BATCH: usize = 8;
@@ -35,8 +38,14 @@ const BATCH_PIXELS: usize = 1 << 20;
 pub struct GivenPairs {
     /// Model directory in diffusers' layout.
     pub model: PathBuf,
+    /// Adapter that the denoiser wears.
+    pub adapter: Option<AdapterFile>,
     /// Device to compute on.
     pub device: DeviceSelection,
+    /// Number format of the networks.
+    pub dtype: Dtype,
+    /// How pairs are scored.
+    pub scoring: PairScoring,
     /// CSV or Parquet file with the columns `image` and `prompt`.
     pub pairs: PathBuf,
     /// Parquet file to write; one that is there is replaced once all scores are known.
@@ -61,14 +70,8 @@ pub struct ScoredPair {
     pub image: Option<String>,
     /// The prompt.
     pub prompt: String,
-    /// Mutual information of the image under forward noise, in nats.
-    pub mi: f64,
-    /// The signed log ratio, in nats.
-    pub mi_signed: f64,
-    /// DiffusionITM.
-    pub itm: f64,
-    /// DiffusionITM less its value without the prompt.
-    pub itm_normalised: f64,
+    /// Its scores.
+    pub scores: ForwardScores,
 }
 
 /// A pair whose image is known to fit the model.
@@ -78,8 +81,12 @@ struct Decoded {
 }
 
 impl GivenPairs {
-    /// Scores all pairs and writes the table: `image`, `prompt`, `mi`, `mi_signed`, `itm` and `itm_normalised`, with
-    /// the rows of the file in their order.
+    /// Scores all pairs and writes the table: `image`, `prompt`, `mi`, `mi_signed`, `itm`, `itm_normalised`,
+    /// `itm_squared` and `itm_squared_normalised`, with the rows of the file in their order.
+    ///
+    /// `mi` is the mutual information in nats that generation estimates too, at the same timesteps with the same
+    /// weights, but from forward noise on the image rather than along the trajectory that made it. Over a range of
+    /// timesteps of one's own it is only what that range contributes, and called `mi_forward`.
     ///
     /// # Errors
     /// [`StageError::Configuration`] if the model, a pair or the output cannot be used, [`StageError::Interrupted`]
@@ -88,9 +95,13 @@ impl GivenPairs {
     pub fn score(&self, progress: &dyn Progress, cancelled: &AtomicBool) -> Result<Scored, StageError> {
         self.check_output()?;
         let total = self.count()?;
-        let loaded = LoadedModel::load(&self.model, None, self.device, Dtype::F32)?;
+        self.scoring
+            .timesteps
+            .check()
+            .map_err(StageError::configuration)?;
+        let loaded = LoadedModel::load(&self.model, self.adapter.as_ref(), self.device, self.dtype)?;
         loaded.notices.iter().for_each(|notice| progress.message(notice));
-        let scorer = ForwardScorer::new(&loaded.model.scheduler_config, &ForwardScoreSettings::default())
+        let scorer = ForwardScorer::new(&loaded.model.scheduler_config, &self.scoring.forward())
             .map_err(StageError::configuration)?;
         let mut job = Job {
             plan: self,
@@ -121,8 +132,9 @@ impl GivenPairs {
                  CLIP does"
             ));
         }
-        let table = table(&scored).map_err(StageError::failed)?;
-        write_table(&self.out, &schema(), &[table]).map_err(StageError::failed)?;
+        let schema = schema(&self.scoring);
+        let table = table(&schema, &scored).map_err(StageError::failed)?;
+        write_table(&self.out, &schema, &[table]).map_err(StageError::failed)?;
         Ok(Scored {
             pairs: scored,
             device: loaded.device_name.clone(),
@@ -241,10 +253,10 @@ impl Job<'_> {
             .scorer
             .score(
                 &model.unet,
-                &self.loaded.encode(&pixels),
+                self.loaded.encode(&pixels, self.plan.scoring.posterior),
                 &encoded.conditioning,
                 &empty.conditioning,
-                &text_key(prompt),
+                &self.plan.scoring.noise.key(prompt),
                 &mut on_step,
             )
             .map_err(|error| match error {
@@ -256,22 +268,12 @@ impl Job<'_> {
             })?;
         let count = batch.len() as u64;
         let rows = batch.into_iter().zip(scores);
-        self.scored
-            .extend(rows.map(|(decoded, scores)| ScoredPair::new(decoded.pair, scores)));
+        self.scored.extend(rows.map(|(decoded, scores)| ScoredPair {
+            image: decoded.pair.path,
+            prompt: decoded.pair.prompt,
+            scores,
+        }));
         Ok(count)
-    }
-}
-
-impl ScoredPair {
-    fn new(pair: Pair, scores: ForwardScores) -> Self {
-        Self {
-            image: pair.path,
-            prompt: pair.prompt,
-            mi: scores.mi_forward,
-            mi_signed: scores.mi_signed,
-            itm: scores.itm,
-            itm_normalised: scores.itm_normalised,
-        }
     }
 }
 

@@ -45,6 +45,8 @@ pub mod sampling_config;
 pub mod schema;
 pub mod score;
 mod score_columns;
+mod score_traces;
+pub mod scored_timesteps;
 pub mod select;
 pub mod setting_limits;
 pub mod shapes;
@@ -63,6 +65,7 @@ mod trial;
 mod trial_model;
 #[cfg(test)]
 mod trial_tables;
+mod unprompted;
 
 pub use mitune_diffusion::{cpu_level, device, image};
 

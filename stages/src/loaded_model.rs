@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use mitune_diffusion::device::{DeviceSelection, float_types};
+use mitune_diffusion::forward_scores::LatentPosterior;
 use mitune_diffusion::image::RgbImage;
 use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
 
@@ -20,6 +21,26 @@ pub(crate) struct LoadedModel {
     pub(crate) device_name: String,
     /// What the user should know of the model.
     pub(crate) notices: Vec<String>,
+}
+
+/// What stands for the latent of a given image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Posterior {
+    /// The mean of what the autoencoder says.
+    #[default]
+    Mean,
+    /// A draw of its own for every evaluation, as in DiffusionITM; the same draw for all images.
+    Sample,
+}
+
+impl Posterior {
+    /// Returns the name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Sample => "sample",
+        }
+    }
 }
 
 /// A device that cannot compute in the format asked for.
@@ -80,12 +101,20 @@ impl LoadedModel {
         }
     }
 
-    /// Encodes images of one size into the mean of their latents, multiplied by the scaling factor.
+    /// Encodes images of one size into their latents, multiplied by the scaling factor: the mean, and the deviation
+    /// where latents are to be drawn.
     ///
     /// # Shapes
     /// - output: `[images, latent channels, height / downscale, width / downscale]`, in f32
-    pub(crate) fn encode(&self, images: &[RgbImage]) -> Tensor<4> {
+    pub(crate) fn encode(&self, images: &[RgbImage], posterior: Posterior) -> LatentPosterior {
         let images = images.iter().map(|image| image.to_tensor(&self.device)).collect();
-        self.model.encode(Tensor::stack::<4>(images, 0))
+        let encoded = self.model.encode_posterior(Tensor::stack::<4>(images, 0));
+        match posterior {
+            Posterior::Mean => LatentPosterior {
+                deviation: None,
+                ..encoded
+            },
+            Posterior::Sample => encoded,
+        }
     }
 }

@@ -10,7 +10,7 @@ use mitune_diffusion::image::RgbImage;
 use serde_json::json;
 
 use crate::finetune::FinetuneConfig;
-use crate::given_pairs::GivenPairs;
+use crate::given_pairs::{GivenPairs, PairScoring};
 use crate::one_prompt::{OnePrompt, RandomNumbers, SchedulerKind};
 use crate::score::ScoreConfig;
 use crate::select::SelectConfig;
@@ -99,7 +99,10 @@ fn given_images_are_scored() {
         fs::write(folder.path().join("pairs.csv"), rows).unwrap();
         let plan = GivenPairs {
             model,
+            adapter: None,
             device: "cpu".parse().unwrap(),
+            dtype: Dtype::F32,
+            scoring: PairScoring::default(),
             pairs: folder.path().join("pairs.csv"),
             out: folder.path().join("scores.parquet"),
         };
@@ -108,7 +111,7 @@ fn given_images_are_scored() {
             scored
                 .pairs
                 .iter()
-                .all(|pair| pair.mi > 0.0 && pair.mi_signed.is_finite())
+                .all(|pair| pair.scores.mi_forward > 0.0 && pair.scores.mi_signed.is_finite())
         );
     }
 }

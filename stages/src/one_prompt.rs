@@ -17,6 +17,7 @@ use crate::demand::check_batch;
 use crate::latent_shape::latent_shape;
 use crate::loaded_model::LoadedModel;
 use crate::stage::{Dtype, Progress, StageError};
+use crate::unprompted::{Unprompted, unprompted};
 
 /// Most images of one call, whose latents are all in memory until the table is written.
 pub const MOST_IMAGES: u32 = 10_000;
@@ -37,7 +38,7 @@ pub struct OnePrompt {
     pub dtype: Dtype,
     /// The prompt, which may be empty.
     pub prompt: String,
-    /// Text of the unconditional branch.
+    /// What guidance steers away from; the score compares with the empty prompt all the same.
     pub negative: String,
     /// Number of images.
     pub count: u32,
@@ -142,15 +143,16 @@ impl OnePrompt {
         };
         let sampler =
             Sampler::new(&loaded.model.scheduler_config, &settings).map_err(StageError::configuration)?;
+        progress.message(&scheduler_message(&settings));
         let size = loaded.model.image_size(shape);
         let conditional = loaded
             .model
             .encode_prompts(&[self.prompt.as_str()], size, &loaded.device)
             .map_err(StageError::failed)?;
-        let unconditional = loaded
-            .model
-            .encode_negative(&self.negative, size, &loaded.device)
-            .map_err(StageError::failed)?;
+        let Unprompted {
+            sampler,
+            encoded: unconditional,
+        } = unprompted(&loaded.model, sampler, &self.negative, size, &loaded.device)?;
         for (name, encoded) in [("Prompt", &conditional), ("Negative prompt", &unconditional)] {
             if encoded.truncated.contains(&true) {
                 progress.message(&format!(
@@ -162,6 +164,7 @@ impl OnePrompt {
             plan: self,
             loaded: &loaded,
             sampler: &sampler,
+            settings: &settings,
             conditional: conditional.conditioning,
             unconditional: unconditional.conditioning,
             key: text_key(&self.prompt),
@@ -202,6 +205,21 @@ fn scheduler_of(config: &SchedulerConfig, progress: &dyn Progress) -> SchedulerK
         ));
         SchedulerKind::Ddpm
     })
+}
+
+/// Says along which scheduler images and scores are made, because scores of different ones are not comparable.
+fn scheduler_message(settings: &SamplerSettings) -> String {
+    let (scheduler, steps) = (settings.scheduler, settings.steps);
+    let of_pipelines = SamplerSettings::default().scheduler;
+    let made = format!("Scheduler `{}`, {steps} steps", scheduler.name());
+    match scheduler == of_pipelines {
+        true => made,
+        false => format!(
+            "{made}: mutual information is estimated along it; pipelines take `{of}`, whose scores are not comparable \
+             with these (`--scheduler {of}` gives them)",
+            of = of_pipelines.name()
+        ),
+    }
 }
 
 fn file_name(seed_index: u32) -> String {

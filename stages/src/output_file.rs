@@ -9,6 +9,7 @@ use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 /// A file that could not be written.
@@ -51,7 +52,8 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputFileErro
     })
 }
 
-/// Writes a table as Parquet, in the way of [`write_file`].
+/// Writes a table as Parquet, in the way of [`write_file`]; metadata of the schema under `mitune.` also goes into the
+/// footer.
 ///
 /// # Errors
 /// [`OutputFileError`] if a batch has other columns than the table or the system refuses.
@@ -77,6 +79,12 @@ fn encode(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, Parque
     let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties))?;
     for batch in batches {
         writer.write(batch)?;
+    }
+    // Readers that do not know Arrow's schema find our own entries in the footer.
+    for (key, value) in schema.metadata() {
+        if key.starts_with("mitune.") {
+            writer.append_key_value_metadata(KeyValue::new(key.clone(), value.clone()));
+        }
     }
     writer.close()?;
     Ok(bytes)

@@ -39,6 +39,10 @@ pub fn prompts() -> SchemaRef {
 /// `mi_trace` holds one term per denoising step and `timesteps` the timestep of each; `latent` is the final latent,
 /// row-major in `latent_shape` (channels, height, width) and still multiplied by the scaling factor of the VAE; `image`
 /// is null where the latent was not decoded.
+///
+/// `mi_paper` and `mi_reference` hold what weight, range and reduction of these modes make of the same run, whose
+/// trajectory is that of the settings; null where a mode has no timestep or no finite weight. `mi_weights` holds the
+/// weight of each term of `mi_trace`. Tables of earlier versions lack these three columns.
 #[must_use]
 pub fn candidates() -> SchemaRef {
     table_with_image(vec![
@@ -52,12 +56,24 @@ pub fn candidates() -> SchemaRef {
         Field::new("latent", list(DataType::Float32), false),
         Field::new("latent_shape", list(DataType::Int32), false),
         image_field(),
+        Field::new("mi_paper", DataType::Float64, true),
+        Field::new("mi_reference", DataType::Float64, true),
+        Field::new("mi_weights", list(DataType::Float32), false),
     ])
 }
 
 /// The table `scores`: one row for each candidate, with one column for each name in `columns`, in that order.
 #[must_use]
 pub fn scores(columns: &[&str]) -> SchemaRef {
+    scores_with_traces(columns, &[])
+}
+
+/// The table `scores` with the terms behind its columns.
+///
+/// For each name in `traces` there is a column `<name>_trace` with one term per timestep, `timesteps` says which these
+/// are, and `mi_weights` which weight the terms of scores in nats have.
+#[must_use]
+pub fn scores_with_traces(columns: &[&str], traces: &[&str]) -> SchemaRef {
     let mut fields = vec![
         Field::new("prompt_id", DataType::Utf8, false),
         Field::new("seed_index", DataType::UInt32, false),
@@ -67,6 +83,12 @@ pub fn scores(columns: &[&str]) -> SchemaRef {
             .iter()
             .map(|name| Field::new(*name, DataType::Float64, false)),
     );
+    if !traces.is_empty() {
+        fields.push(Field::new("timesteps", list(DataType::Int32), false));
+        fields.push(Field::new("mi_weights", list(DataType::Float32), false));
+    }
+    let traces = traces.iter().map(|name| format!("{name}_trace"));
+    fields.extend(traces.map(|name| Field::new(name, list(DataType::Float32), false)));
     table(fields)
 }
 
@@ -184,6 +206,9 @@ mod tests {
                 "latent: List(Float32)",
                 "latent_shape: List(Int32)",
                 "image?: Struct(\"bytes\": Binary, \"path\": Utf8)",
+                "mi_paper?: Float64",
+                "mi_reference?: Float64",
+                "mi_weights: List(Float32)",
             ]
         );
     }
@@ -225,6 +250,15 @@ mod tests {
                 "seed_index: UInt32",
                 "mi_signed: Float64",
                 "itm: Float64"
+            ]
+        );
+        let traced = scores_with_traces(&["itm"], &["itm"]);
+        assert_eq!(
+            describe(&traced)[3..],
+            [
+                "timesteps: List(Int32)",
+                "mi_weights: List(Float32)",
+                "itm_trace: List(Float32)"
             ]
         );
     }

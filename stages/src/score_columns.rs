@@ -15,6 +15,9 @@ pub(crate) const MI: &str = "mi";
 /// Name of the column that says with 1 or 0 whether an image is aligned.
 pub(crate) const ORACLE: &str = "oracle";
 
+/// Columns that candidates of earlier versions lack.
+const SINCE_MODES: [&str; 2] = ["mi_paper", "mi_reference"];
+
 const ALIGNED: &str = "aligned";
 const PROMPT_ID: &str = "prompt_id";
 const SEED_INDEX: &str = "seed_index";
@@ -36,6 +39,10 @@ pub(crate) enum ScoreError {
         suggestion: Option<String>,
         found: String,
     },
+    #[error(
+        "No score `{name}` among {found}: an earlier version generated these candidates; generate them again"
+    )]
+    Earlier { name: String, found: String },
     #[error("Score `{name}` is in {tables} of the connected tables, expected one")]
     Ambiguous { name: String, tables: usize },
     #[error("Candidate `{seed_index}` of prompt `{prompt_id}` has no `{name}`")]
@@ -83,6 +90,23 @@ impl ScoreTables<'_> {
 
     /// The numbers of one column, one for each candidate of the index, in its order.
     pub(crate) fn values(&self, name: &str, index: &CandidateIndex) -> Result<Vec<f64>, ScoreError> {
+        self.complete(name, index, self.sparse(name, index)?)
+    }
+
+    /// The same, or none where no candidate has a number, as with a mode that a run has no timestep for.
+    pub(crate) fn values_if_any(
+        &self,
+        name: &str,
+        index: &CandidateIndex,
+    ) -> Result<Option<Vec<f64>>, ScoreError> {
+        let values = self.sparse(name, index)?;
+        match values.iter().all(Option::is_none) {
+            true => Ok(None),
+            false => self.complete(name, index, values).map(Some),
+        }
+    }
+
+    fn sparse(&self, name: &str, index: &CandidateIndex) -> Result<Vec<Option<f64>>, ScoreError> {
         let found: Vec<Found<'_>> = self
             .found()?
             .into_iter()
@@ -103,10 +127,15 @@ impl ScoreTables<'_> {
         let mut names = self.names()?;
         names.extend(others.iter().map(|other| (*other).to_owned()));
         let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let (name, found) = (name.to_owned(), quoted.join(", "));
+        if SINCE_MODES.contains(&name.as_str()) {
+            return Ok(ScoreError::Earlier { name, found });
+        }
+        let suggestion = closest(&name, names.iter().map(String::as_str)).map(str::to_owned);
         Ok(ScoreError::Unknown {
-            name: name.to_owned(),
-            suggestion: closest(name, names.iter().map(String::as_str)).map(str::to_owned),
-            found: quoted.join(", "),
+            name,
+            suggestion,
+            found,
         })
     }
 
@@ -128,7 +157,7 @@ impl ScoreTables<'_> {
         Ok(found)
     }
 
-    fn read(&self, found: &Found<'_>, index: &CandidateIndex) -> Result<Vec<f64>, ScoreError> {
+    fn read(&self, found: &Found<'_>, index: &CandidateIndex) -> Result<Vec<Option<f64>>, ScoreError> {
         let column = found.column.as_str();
         let mut values: Vec<Option<f64>> = vec![None; index.rows().len()];
         for batch in self
@@ -155,9 +184,18 @@ impl ScoreTables<'_> {
                 }
             }
         }
+        Ok(values)
+    }
+
+    fn complete(
+        &self,
+        name: &str,
+        index: &CandidateIndex,
+        values: Vec<Option<f64>>,
+    ) -> Result<Vec<f64>, ScoreError> {
         let finite = |(row, value): (usize, Option<f64>)| {
             let row = index.rows()[row];
-            let (name, prompt_id) = (found.name.clone(), index.prompt(row).id.clone());
+            let (name, prompt_id) = (name.to_owned(), index.prompt(row).id.clone());
             let seed_index = row.seed_index;
             match value {
                 Some(value) if value.is_finite() => Ok(value),

@@ -26,6 +26,9 @@ pub const LARGEST_SIDE: u32 = 16_384;
 /// Largest number of denoising steps, and of timesteps of a schedule.
 pub const MOST_TIMESTEPS: u32 = 1_000_000;
 
+/// Largest number of noises at each timestep of a score.
+pub const MOST_NOISES: u32 = 10_000;
+
 /// Largest number of rounds.
 pub const MOST_ROUNDS: u32 = 10_000;
 
@@ -82,6 +85,7 @@ const LIMITS: &[(&str, Limits)] = &[
             ("sampler.guidance", Range::Real(-1e6, 1e6)),
             ("sampler.eta", SHARE),
             ("mutual_information.min_timestep", TIMESTEP),
+            ("mutual_information.max_timestep", TIMESTEP),
             ("height", SIDE),
             ("width", SIDE),
             ("batch_size", BATCH),
@@ -94,7 +98,7 @@ const LIMITS: &[(&str, Limits)] = &[
             ("timesteps.first", TIMESTEP),
             ("timesteps.last", TIMESTEP),
             ("timesteps.count", Range::Whole(1, MOST_TIMESTEPS as u64)),
-            ("noises", Range::Whole(1, 10_000)),
+            ("noises", Range::Whole(1, MOST_NOISES as u64)),
             ("seed", SEED),
             ("batch_size", BATCH),
             ("shard_size", SHARD),
@@ -102,7 +106,13 @@ const LIMITS: &[(&str, Limits)] = &[
     ),
     (
         "select",
-        &[("top_k", ROWS), ("min_score", FINITE), ("seed", SEED)],
+        &[
+            ("top_k", ROWS),
+            ("ranks", Range::Entries(10_000)),
+            ("ranks.*", ROWS),
+            ("min_score", FINITE),
+            ("seed", SEED),
+        ],
     ),
     (
         "finetune",

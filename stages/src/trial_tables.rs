@@ -59,6 +59,9 @@ pub(crate) fn candidates(store: &Store, rows: &[Candidate]) -> Artifact {
         lists::<Float32Type>(rows.iter().map(|row| row.latent.clone())),
         lists::<Int32Type>(rows.iter().map(|row| shape(&row.latent))),
         Arc::new(images.finish()),
+        Arc::new(Float64Array::new_null(rows.len())),
+        Arc::new(Float64Array::new_null(rows.len())),
+        lists::<Float32Type>(rows.iter().map(|_| vec![1.0])),
     ];
     let batch = RecordBatch::try_new(schema::candidates(), columns).unwrap();
     // More than one batch, so that stages must carry on from one to the next.

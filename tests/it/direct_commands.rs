@@ -98,6 +98,63 @@ fn images_are_generated_once_and_can_be_scored() {
     let document: Value = serde_json::from_str(&from_table.stdout).unwrap();
     assert_eq!(document["pairs"].as_array().unwrap().len(), 2);
     assert!(document["pairs"][0]["itm"].as_f64().unwrap() < 0.0);
+    assert!(document["pairs"][0]["mi"].as_f64().unwrap() > 0.0);
+}
+
+/// Scores of a range are not called by the name of the whole, and every setting of the stage has an option.
+#[test]
+fn scoring_takes_the_settings_of_the_stage() {
+    let place = folder_with_model();
+    let folder = place.path();
+    let made = generate(folder, &["--scheduler", "ddim"]);
+    assert!(
+        made.stderr.contains("Scheduler `ddim`, 2 steps"),
+        "{}",
+        made.stderr
+    );
+    assert!(made.stderr.contains("not comparable"), "{}", made.stderr);
+    fs::write(
+        folder.join("pairs.csv"),
+        "image,prompt\nout/0000.png,a red circle\n",
+    )
+    .unwrap();
+    let pair = |more: &[&str]| {
+        let ended = run_real(folder, &[&SCORE_PAIRS[..], &["--json"], more].concat());
+        assert_eq!(ended.code, Some(0), "{more:?}: {}", ended.stderr);
+        let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+        document["pairs"][0].clone()
+    };
+    let range = [
+        "--timesteps",
+        "4",
+        "--first-timestep",
+        "400",
+        "--last-timestep",
+        "800",
+    ];
+    let of_range = pair(&range);
+    assert!(of_range.get("mi").is_none() && of_range["mi_forward"].as_f64().unwrap() > 0.0);
+    for more in [
+        ["--noises", "2"],
+        ["--seed", "7"],
+        ["--noise", "prompt"],
+        ["--mode", "reference"],
+        ["--posterior", "sample"],
+    ] {
+        assert_ne!(pair(&[&range[..], &more].concat()), of_range, "{more:?}");
+    }
+    let refused = run_real(
+        folder,
+        &[&SCORE_PAIRS[..], &["--adapter", "none.safetensors"]].concat(),
+    );
+    assert!(refused.stderr.contains("none.safetensors"), "{}", refused.stderr);
+    let refused = run_real(folder, &[&SCORE_PAIRS[..], &["--first-timestep", "990"]].concat());
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("`50` timesteps cannot be spread"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

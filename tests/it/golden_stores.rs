@@ -1,10 +1,15 @@
-//! Stores of earlier releases, kept in `tests/stores`: this program reads them, and finds everything in them.
+//! Stores of earlier releases, kept in `tests/stores`: this program reads them, and finds everything in them that it would
+//! compute alike.
 
 use std::path::{Path, PathBuf};
 
 use mitune_store::{FormatError, Lookup, Store, StoreError, VerifyDepth};
 
 use crate::program::run_real;
+
+/// The store of the latest change of what a stage yields; everything in it is found. Those before it lack columns that
+/// candidates have since, so their candidates are generated again.
+const LATEST: &str = "0.1.0-modes";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores")
@@ -23,6 +28,19 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+fn is_latest(name: &str) -> bool {
+    name.ends_with(LATEST)
+}
+
+/// Calls a function with a copy of the latest store.
+fn with_latest_store(check: impl Fn(&str, &Path)) {
+    for_each_store(|name, place| {
+        if is_latest(name) {
+            check(name, place);
+        }
+    });
+}
+
 /// Calls a function with a copy of each kept store.
 fn for_each_store(check: impl Fn(&str, &Path)) {
     let mut stores = 0;
@@ -35,7 +53,7 @@ fn for_each_store(check: impl Fn(&str, &Path)) {
             stores += 1;
         }
     }
-    assert!(stores >= 2, "a store was not kept");
+    assert!(stores >= 3, "a store was not kept");
 }
 
 fn run(place: &Path) -> String {
@@ -77,10 +95,17 @@ fn kept_stores_are_clean_and_their_pipeline_finds_everything() {
         assert!(!store.runs().unwrap().is_empty(), "{name}");
 
         let said = run(place);
+        let of_all = match is_latest(name) {
+            true => "5 stages: 0 computed, 5 found in the store",
+            // Candidates are made again; their choice and the adapter too where the processor rounds otherwise.
+            false => "5 stages: ",
+        };
         assert!(
-            said.contains("5 stages: 0 computed, 5 found in the store"),
+            said.starts_with("Some(0)") && said.contains(of_all),
             "{name}: {said}"
         );
+        let nothing = said.contains("0 found") || said.contains("1 found");
+        assert!(!nothing, "{name}: prompts are computed as ever: {said}");
         // A checkpoint that was taken out of the trash has its blobs taken out too.
         let report = store.verify(VerifyDepth::Full).unwrap();
         let lost = [report.corrupt, report.missing, report.unreadable].concat();
@@ -101,8 +126,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn candidates_of_earlier_releases_are_found_without_the_record_of_their_stage() {
-    for_each_store(|name, place| {
+fn candidates_are_found_without_the_record_of_their_stage() {
+    with_latest_store(|name, place| {
         let store = Store::open(place.join("store")).unwrap();
         let record = store
             .actions()
@@ -133,7 +158,7 @@ fn describe(place: &Path, field: &str, value: u32) {
 
 #[test]
 fn stores_of_programs_to_come_are_read_or_refused_as_they_say() {
-    for_each_store(|name, place| {
+    with_latest_store(|name, place| {
         describe(place, "novelty", 7);
         let said = run(place);
         assert!(said.contains("5 stages: 0 computed, 5 found"), "{name}: {said}");

@@ -84,8 +84,8 @@ fn latents_are_shown_as_the_images_that_would_have_been_stored() {
         pages.push(read(folder, &format!("{name}.html")));
     }
     let [pixels, latents] = &pages[..] else { panic!() };
-    // 2 prompts: 3 candidates each and their two ends; 2 seeds by 2 models.
-    for (name, count) in [("candidates", 6), ("extremes", 4), ("compared", 8)] {
+    // 2 prompts: 3 candidates each and their two ends by either estimator; 2 seeds by 2 models.
+    for (name, count) in [("candidates", 6), ("extremes", 8), ("compared", 8)] {
         let (expected, found) = (section(pixels, name), section(latents, name));
         assert_eq!((expected.len(), found.len()), (count, count), "{name}");
         for (expected, found) in expected.iter().zip(&found) {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::mutual_information::MutualInformationError;
 use crate::schedule::ScheduleError;
 
 /// Scores that cannot be computed.
@@ -23,6 +24,9 @@ pub enum ForwardScoreError {
     /// The timesteps do not fit the schedule.
     #[error("The timesteps do not fit the noise schedule")]
     Schedule(#[from] ScheduleError),
+    /// The scores in nats cannot be built.
+    #[error("Mutual information cannot be estimated at these timesteps")]
+    MutualInformation(#[source] MutualInformationError),
     /// A weight or a conversion is not finite.
     #[error("Timestep `{timestep}` is singular for this model and mode")]
     Singular {

@@ -1,5 +1,7 @@
 //! Squared errors of the denoiser and the scores they average to.
 
+use crate::mutual_information::Estimator;
+
 /// Squared errors of one latent at one timestep and noise, in units of noise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForwardErrors {
@@ -12,36 +14,45 @@ pub struct ForwardErrors {
     pub difference: f64,
 }
 
-/// Every score of one latent; larger means a better match, in nats for the two of information.
+/// Every score of one latent; larger means a better match.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForwardScores {
-    /// The signed log ratio.
+    /// The signed log ratio, in nats.
     pub mi_signed: f64,
-    /// MI-TUNE's estimate under forward noise.
+    /// MI-TUNE's estimate under forward noise, in nats.
     pub mi_forward: f64,
-    /// DiffusionITM.
+    /// DiffusionITM as its code computes it, `-|e - e_c|`.
     pub itm: f64,
-    /// DiffusionITM less its value without the prompt.
+    /// DiffusionITM less its value without the prompt, `|e - e_u| - |e - e_c|`.
     pub itm_normalised: f64,
+    /// DiffusionITM as its paper writes it, `-|e - e_c|^2`.
+    pub itm_squared: f64,
+    /// The same less its value without the prompt, `|e - e_u|^2 - |e - e_c|^2`.
+    pub itm_squared_normalised: f64,
 }
 
-impl ForwardScores {
-    /// Averages the errors of one latent; `weights` holds `kappa` for each of them.
-    pub fn from_errors(errors: &[ForwardErrors], weights: &[f64]) -> Self {
-        let mean = |of: &dyn Fn(&ForwardErrors, f64) -> f64| {
-            let sum: f64 = errors.iter().zip(weights).map(|(e, &w)| of(e, w)).sum();
-            sum / errors.len() as f64
-        };
-        Self {
-            mi_signed: mean(&|e, weight| weight * e.gain),
-            mi_forward: mean(&|e, weight| weight * e.difference),
-            itm: mean(&|e, _| -e.conditional.sqrt()),
-            itm_normalised: mean(&|e, _| (e.conditional + e.gain).max(0.0).sqrt() - e.conditional.sqrt()),
-        }
-    }
+/// The terms of scores at each timestep, averaged over noises; weighed where the score is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForwardTraces {
+    /// Terms of `mi_signed`.
+    pub mi_signed: Vec<f64>,
+    /// Terms of `mi_forward`.
+    pub mi_forward: Vec<f64>,
+    /// Terms of `itm`.
+    pub itm: Vec<f64>,
+    /// Terms of `itm_normalised`.
+    pub itm_normalised: Vec<f64>,
 }
 
 impl ForwardErrors {
+    fn norm(&self) -> f64 {
+        self.conditional.sqrt()
+    }
+
+    fn norm_gain(&self) -> f64 {
+        (self.conditional + self.gain).max(0.0).sqrt() - self.norm()
+    }
+
     /// Takes the sums of `(e - e_c)^2`, `(e - e_c)(e_c - e_u)` and `(e_c - e_u)^2`, and uses
     /// `e - e_u = (e - e_c) + (e_c - e_u)`.
     pub(super) fn from_sums(sums: &[f32]) -> Self {
@@ -50,6 +61,40 @@ impl ForwardErrors {
             conditional,
             gain: 2.0 * cross + difference,
             difference,
+        }
+    }
+}
+
+impl ForwardTraces {
+    /// Averages the errors of one latent over the noises of each timestep.
+    pub(super) fn of(errors: &[ForwardErrors], noises: usize, estimator: &Estimator) -> Self {
+        let mean = |of: fn(&ForwardErrors) -> f64| -> Vec<f64> {
+            let means = errors.chunks(noises);
+            means
+                .map(|errors| errors.iter().map(of).sum::<f64>() / errors.len() as f64)
+                .collect()
+        };
+        Self {
+            mi_signed: estimator.terms(&mean(|errors| errors.gain)),
+            mi_forward: estimator.terms(&mean(|errors| errors.difference)),
+            itm: mean(|errors| -errors.norm()),
+            itm_normalised: mean(ForwardErrors::norm_gain),
+        }
+    }
+}
+
+impl ForwardScores {
+    /// Joins the errors of one latent: scores in nats by the estimator, the others as plain means.
+    pub(super) fn of(errors: &[ForwardErrors], noises: usize, estimator: &Estimator) -> Self {
+        let traces = ForwardTraces::of(errors, noises, estimator);
+        let mean = |of: fn(&ForwardErrors) -> f64| errors.iter().map(of).sum::<f64>() / errors.len() as f64;
+        Self {
+            mi_signed: estimator.estimate(&traces.mi_signed),
+            mi_forward: estimator.estimate(&traces.mi_forward),
+            itm: mean(|errors| -errors.norm()),
+            itm_normalised: mean(ForwardErrors::norm_gain),
+            itm_squared: mean(|errors| -errors.conditional),
+            itm_squared_normalised: mean(|errors| errors.gain),
         }
     }
 }

@@ -4,42 +4,51 @@
 //! `e_c`, `e_u` its predictions with and without the prompt:
 //! - `mi_signed`: `kappa (|e - e_u|^2 - |e - e_c|^2)`, the point-wise log ratio of `p(x|c)` and
 //!   `p(x)`; negative when the prompt misleads the denoiser about this image;
-//! - `mi_forward`: `kappa |e_c - e_u|^2`, MI-TUNE's estimate for an image made elsewhere;
+//! - `mi_forward`: `kappa |e_c - e_u|^2`, MI-TUNE's equation 2 with noisy latents by forward noise,
+//!   as for an image made elsewhere; generation estimates the same along its own trajectory;
 //! - `itm`: `-|e - e_c|`, DiffusionITM for choosing a caption; `itm_normalised` subtracts the
-//!   same norm without the prompt, for choosing an image.
+//!   same norm without the prompt, for choosing an image. Its paper writes squares where its code
+//!   has norms: `itm_squared` and `itm_squared_normalised`.
 //!
-//! Squares and norms run over all elements; scores are means over timesteps and noises. The noise
-//! is named by a key the caller chooses and is the same for every latent of a call, so that
-//! comparing candidates does not compare their luck.
+//! Squares and norms run over all elements. The first two are in nats: joined as generation joins
+//! its terms, or, over a range of timesteps of one's own, weighted to what it covers. The others are
+//! means over timesteps and noises, unweighted. The noise is named by a key the caller chooses and
+//! is the same for every latent of a call, so that comparing candidates does not compare their luck;
+//! with [`bank_key`](crate::noise::bank_key) it is the same for all images and captions.
 
 mod error;
 mod errors;
 #[cfg(test)]
 mod given_images_tests;
+mod latents;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::Tensor;
 
+use self::latents::SharedNoise;
 use crate::conditioning::Conditioning;
 use crate::guidance::{Denoiser, Guidance, squared_norms};
+use crate::mutual_information::{self, Estimator, MutualInformationError};
 use crate::noise::{ContentKey, NoiseSource};
-use crate::prediction::Mix;
+use crate::prediction::{Mix, PredictionType};
 use crate::sampler::{OnStep, StepProgress};
 use crate::schedule::Noising;
 use crate::scheduler::SchedulerConfig;
 
 pub use error::ForwardScoreError;
-pub use errors::{ForwardErrors, ForwardScores};
-pub use settings::ForwardScoreSettings;
+pub use errors::{ForwardErrors, ForwardScores, ForwardTraces};
+pub use latents::LatentPosterior;
+pub use settings::{ForwardScoreSettings, ForwardTimesteps, TimestepSpread};
 
 /// Every evaluation of a scoring, its numbers worked out.
 #[derive(Debug, Clone)]
 pub struct ForwardScorer {
     levels: Vec<Level>,
+    estimator: Estimator,
     noises: usize,
     seed: u64,
     noise: NoiseSource,
@@ -50,55 +59,75 @@ struct Level {
     timestep: usize,
     noising: Noising,
     epsilon: Mix,
-    weight: f64,
 }
 
 impl ForwardScorer {
     /// Works out the numbers of every timestep.
     ///
     /// # Errors
-    /// Fails when the timesteps do not fit the schedule or the model is singular at one.
+    /// Fails when the timesteps do not fit the schedule, none of them counts, or the model is
+    /// singular at one.
     pub fn new(config: &SchedulerConfig, settings: &ForwardScoreSettings) -> Result<Self, ForwardScoreError> {
         if settings.noises == 0 {
             return Err(ForwardScoreError::NoNoise);
         }
         let schedule = config.schedule()?;
-        let levels = settings.spread()?.into_iter().map(|timestep| {
-            let level = Level {
+        let timesteps = match settings.timesteps {
+            ForwardTimesteps::Run(steps) => config.timesteps(steps)?,
+            ForwardTimesteps::Spread(spread) => spread.timesteps()?,
+        };
+        let mut levels = Vec::with_capacity(timesteps.len());
+        let mut asked = Vec::with_capacity(timesteps.len());
+        for timestep in timesteps {
+            let alpha_cumprod = schedule.alpha_cumprod(timestep)?;
+            let epsilon = config.prediction_type.epsilon(alpha_cumprod);
+            if !epsilon.is_finite() {
+                return Err(ForwardScoreError::Singular { timestep });
+            }
+            levels.push(Level {
                 timestep,
                 noising: schedule.noising(timestep)?,
-                epsilon: config.prediction_type.epsilon(schedule.alpha_cumprod(timestep)?),
-                weight: settings.mi_mode.kappa(&schedule, timestep)?,
-            };
-            match level.epsilon.is_finite() && level.weight.is_finite() {
-                true => Ok(level),
-                false => Err(ForwardScoreError::Singular { timestep }),
-            }
-        });
+                epsilon,
+            });
+            asked.push(mutual_information::Level {
+                timestep: timestep as f64,
+                alpha_cumprod,
+                counts: true,
+            });
+        }
+        // Differences are brought to noise before they are weighed.
+        let estimator = Estimator::new(&schedule, PredictionType::Epsilon, &settings.estimator, &asked);
+        let estimator = estimator.map_err(|error| match error {
+            MutualInformationError::Weight { timestep } => ForwardScoreError::Singular {
+                timestep: timestep as usize,
+            },
+            error => ForwardScoreError::MutualInformation(error),
+        })?;
         Ok(Self {
-            levels: levels.collect::<Result<_, _>>()?,
+            levels,
+            estimator: match settings.timesteps {
+                ForwardTimesteps::Run(_) => estimator,
+                ForwardTimesteps::Spread(spread) => estimator.covering(spread.share(schedule.len())),
+            },
             noises: settings.noises,
             seed: settings.seed,
             noise: NoiseSource::forward(),
         })
     }
 
-    /// Returns `kappa` of every evaluation, timestep by timestep.
-    pub fn weights(&self) -> Vec<f64> {
-        let repeated = self
-            .levels
-            .iter()
-            .flat_map(|l| std::iter::repeat_n(l.weight, self.noises));
-        repeated.collect()
+    /// Returns the weight of every timestep in the scores in nats.
+    pub fn weights(&self) -> &[f64] {
+        self.estimator.weights()
     }
 
-    /// Returns the timestep of every evaluation.
-    pub fn timesteps(&self) -> Vec<usize> {
-        let repeated = self
-            .levels
-            .iter()
-            .flat_map(|l| std::iter::repeat_n(l.timestep, self.noises));
-        repeated.collect()
+    /// Returns every timestep once.
+    pub fn timesteps(&self) -> impl Iterator<Item = usize> {
+        self.levels.iter().map(|level| level.timestep)
+    }
+
+    /// Counts the evaluations of the network for a latent.
+    pub fn evaluations(&self) -> usize {
+        self.levels.len() * self.noises
     }
 
     /// Scores latents.
@@ -113,22 +142,28 @@ impl ForwardScorer {
     pub fn score(
         &self,
         denoiser: &dyn Denoiser,
-        latents: &Tensor<4>,
+        latents: impl Into<LatentPosterior>,
         conditional: &Conditioning,
         unconditional: &Conditioning,
         noise_key: &ContentKey,
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<ForwardScores>, ForwardScoreError> {
-        let weights = self.weights();
         let errors = self.errors(denoiser, latents, conditional, unconditional, noise_key, on_step)?;
-        let scores = errors
-            .iter()
-            .map(|errors| ForwardScores::from_errors(errors, &weights));
-        Ok(scores.collect())
+        Ok(errors.iter().map(|errors| self.scores(errors)).collect())
     }
 
-    /// Returns the errors behind the scores, one list per latent in the order of
-    /// [`Self::timesteps`].
+    /// Joins the errors of a latent.
+    pub fn scores(&self, errors: &[ForwardErrors]) -> ForwardScores {
+        ForwardScores::of(errors, self.noises, &self.estimator)
+    }
+
+    /// Returns the terms of every timestep for the errors of a latent.
+    pub fn traces(&self, errors: &[ForwardErrors]) -> ForwardTraces {
+        ForwardTraces::of(errors, self.noises, &self.estimator)
+    }
+
+    /// Returns the errors behind the scores, one list per latent: every noise of the first timestep,
+    /// then of the next, in the order of [`Self::timesteps`].
     ///
     /// # Shapes
     /// As for [`Self::score`].
@@ -138,13 +173,14 @@ impl ForwardScorer {
     pub fn errors(
         &self,
         denoiser: &dyn Denoiser,
-        latents: &Tensor<4>,
+        latents: impl Into<LatentPosterior>,
         conditional: &Conditioning,
         unconditional: &Conditioning,
         noise_key: &ContentKey,
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Vec<ForwardErrors>>, ForwardScoreError> {
-        let batch = latents.dims()[0];
+        let posterior = latents.into();
+        let batch = posterior.mean.dims()[0];
         let conditional = match conditional.batch() {
             rows if rows == batch => conditional.clone(),
             1 => conditional.clone().repeat(batch),
@@ -156,12 +192,18 @@ impl ForwardScorer {
             }
         };
         let guidance = Guidance::new(denoiser, conditional, unconditional.clone());
-        let total = self.levels.len() * self.noises;
+        let shared = SharedNoise {
+            source: &self.noise,
+            seed: self.seed,
+            key: noise_key,
+        };
+        let total = self.evaluations();
         let mut columns = Vec::with_capacity(3 * total);
         for level in &self.levels {
             for index in 0..self.noises {
-                let noise = self.draw(noise_key, level.timestep, index, latents);
-                columns.extend(level.measure(&guidance, latents, noise));
+                let noise = shared.draw(level.timestep, index, &posterior.mean);
+                let latents = shared.latents(&posterior, level.timestep, index);
+                columns.extend(level.measure(&guidance, &latents, noise));
                 let done = columns.len() / 3;
                 if let ControlFlow::Break(()) = on_step(StepProgress { done, total }) {
                     return Err(ForwardScoreError::Cancelled);
@@ -181,15 +223,6 @@ impl ForwardScorer {
             }
         });
         rows.collect()
-    }
-
-    fn draw(&self, key: &ContentKey, timestep: usize, index: usize, like: &Tensor<4>) -> Tensor<4> {
-        let [_, channels, height, width] = like.dims();
-        let mut values = vec![0.0; channels * height * width];
-        self.noise
-            .normal(self.seed, key, index as u32, timestep as u32, &mut values);
-        let data = TensorData::new(values, [1, channels, height, width]);
-        Tensor::from_data(data, (&like.device(), DType::F32))
     }
 }
 

@@ -3,46 +3,64 @@
 use serde::{Deserialize, Serialize};
 
 use super::ForwardScoreError;
-use crate::mutual_information::MiMode;
+use crate::mutual_information::EstimatorParts;
 
 /// Which timesteps and noises a score looks at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ForwardScoreSettings {
-    /// The smallest timestep. By default, 400.
-    pub first_timestep: usize,
-    /// The largest timestep. By default, 800.
-    pub last_timestep: usize,
-    /// How many timesteps, evenly spread. By default, 8.
-    pub timesteps: usize,
-    /// How many noises at each timestep. By default, 2.
+    /// The timesteps. By default, those of a generation of 50 steps.
+    pub timesteps: ForwardTimesteps,
+    /// How many noises at each timestep. By default, 1.
     pub noises: usize,
     /// The seed of the noises. By default, 42.
     pub seed: u64,
-    /// Whose weight of a squared difference. By default, the paper's.
-    pub mi_mode: MiMode,
+    /// Weight, range and reduction of the scores in nats. By default, the paper's.
+    pub estimator: EstimatorParts,
+}
+
+/// The timesteps at which latents are scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardTimesteps {
+    /// Those that ancestral sampling with so many steps visits, so that a score estimates the same
+    /// number as generation does.
+    Run(usize),
+    /// Spread evenly over a range; scores in nats are then what this range contributes to the whole,
+    /// each timestep standing for an equal share of it.
+    Spread(TimestepSpread),
+}
+
+/// Timesteps spread evenly over a range, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimestepSpread {
+    /// The smallest timestep.
+    pub first: usize,
+    /// The largest timestep.
+    pub last: usize,
+    /// How many timesteps.
+    pub count: usize,
 }
 
 impl Default for ForwardScoreSettings {
     fn default() -> Self {
         Self {
-            first_timestep: 400,
-            last_timestep: 800,
-            timesteps: 8,
-            noises: 2,
+            timesteps: ForwardTimesteps::Run(50),
+            noises: 1,
             seed: 42,
-            mi_mode: MiMode::Paper,
+            estimator: EstimatorParts::default(),
         }
     }
 }
 
-impl ForwardScoreSettings {
+impl TimestepSpread {
     /// Returns the timesteps, ascending; a single one lies in the middle.
     ///
     /// # Errors
     /// Fails when there are more of them than whole numbers in the range, or none.
-    pub fn spread(&self) -> Result<Vec<usize>, ForwardScoreError> {
-        let (count, first, last) = (self.timesteps, self.first_timestep, self.last_timestep);
+    pub fn timesteps(self) -> Result<Vec<usize>, ForwardScoreError> {
+        let Self { first, last, count } = self;
         let refused = ForwardScoreError::Spread { count, first, last };
         let width = last.checked_sub(first).ok_or(refused.clone())?;
         match count {
@@ -54,25 +72,19 @@ impl ForwardScoreSettings {
                 .collect()),
         }
     }
+
+    /// Returns the share of a schedule of `length` timesteps that the range covers.
+    pub(super) fn share(self, length: usize) -> f64 {
+        (self.last - self.first + 1) as f64 / length as f64
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn spread(
-        first_timestep: usize,
-        last_timestep: usize,
-        timesteps: usize,
-    ) -> Result<Vec<usize>, ForwardScoreError> {
-        let base = ForwardScoreSettings::default();
-        ForwardScoreSettings {
-            first_timestep,
-            last_timestep,
-            timesteps,
-            ..base
-        }
-        .spread()
+    fn spread(first: usize, last: usize, count: usize) -> Result<Vec<usize>, ForwardScoreError> {
+        TimestepSpread { first, last, count }.timesteps()
     }
 
     #[test]

@@ -4,7 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::gaussian::GaussianDenoiser;
-use crate::mutual_information::MiMode;
+use crate::mutual_information::{EstimatorParts, MiMode, MiWeight};
+use crate::noise::bank_key;
 use crate::prediction::PredictionType;
 
 const KEY: ContentKey = [9; 32];
@@ -13,6 +14,23 @@ const RHO: f64 = 0.8;
 fn go_on(_: StepProgress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
+
+/// Timesteps 400 to 800, two noises at each.
+fn middle(count: usize) -> ForwardScoreSettings {
+    let spread = TimestepSpread {
+        first: 400,
+        last: 800,
+        count,
+    };
+    ForwardScoreSettings {
+        timesteps: ForwardTimesteps::Spread(spread),
+        noises: 2,
+        ..ForwardScoreSettings::default()
+    }
+}
+
+/// The share of the schedule from 400 to 800.
+const SHARE: f64 = 0.401;
 
 fn setting(
     prediction_type: PredictionType,
@@ -79,18 +97,17 @@ fn scores_are_their_definitions() {
         PredictionType::VPrediction,
         PredictionType::Sample,
     ] {
-        let settings = ForwardScoreSettings {
-            timesteps: 3,
-            ..ForwardScoreSettings::default()
-        };
+        let settings = middle(3);
         let found = scores(kind, &settings, &latents, &contexts(&prompts, &device));
         let (scorer, denoiser) = setting(kind, &settings);
-        assert_eq!(scorer.timesteps(), [400, 400, 600, 600, 800, 800]);
+        assert_eq!(scorer.timesteps().collect::<Vec<_>>(), [400, 600, 800]);
+        assert_eq!(scorer.evaluations(), 6);
         for (row, found) in found.iter().enumerate() {
             let [mut signed, mut forward, mut itm, mut normalised] = [0.0; 4];
+            let [mut squared, mut squared_normalised] = [0.0; 2];
             for timestep in [400, 600, 800] {
                 let left = denoiser.schedule.alphas_cumprod()[timestep];
-                let weight = MiMode::Paper.kappa(&denoiser.schedule, timestep).unwrap();
+                let weight = MiWeight::Kappa.at(&denoiser.schedule, timestep).unwrap();
                 for index in 0..2 {
                     let mut noise = vec![0.0_f32; size];
                     NoiseSource::forward().normal(42, &KEY, index, timestep as u32, &mut noise);
@@ -106,10 +123,12 @@ fn scores_are_their_definitions() {
                         without += (e - answer(0.0)).powi(2);
                         between += (answer(RHO) - answer(0.0)).powi(2);
                     }
-                    signed += weight * (without - with) / 6.0;
-                    forward += weight * between / 6.0;
+                    signed += SHARE * weight * (without - with) / 6.0;
+                    forward += SHARE * weight * between / 6.0;
                     itm -= with.sqrt() / 6.0;
                     normalised += (without.sqrt() - with.sqrt()) / 6.0;
+                    squared -= with / 6.0;
+                    squared_normalised += (without - with) / 6.0;
                 }
             }
             for (found, expected) in [
@@ -117,6 +136,8 @@ fn scores_are_their_definitions() {
                 (found.mi_forward, forward),
                 (found.itm, itm),
                 (found.itm_normalised, normalised),
+                (found.itm_squared, squared),
+                (found.itm_squared_normalised, squared_normalised),
             ] {
                 assert!(
                     (found - expected).abs() < 1e-3 * expected.abs().max(0.1),
@@ -138,15 +159,15 @@ fn signed_and_squared_scores_agree_on_true_pairs_and_only_the_signed_one_sees_wr
     let (_, latents) = world(&prompts, size, &device);
     let settings = ForwardScoreSettings {
         noises: 4,
-        ..ForwardScoreSettings::default()
+        ..middle(8)
     };
     let kind = PredictionType::Epsilon;
     let (scorer, denoiser) = setting(kind, &settings);
     let (mut expected, mut crossed) = (0.0, 0.0);
-    for (timestep, weight) in scorer.timesteps().into_iter().zip(scorer.weights()) {
+    for (timestep, weight) in scorer.timesteps().zip(scorer.weights()) {
         let left = denoiser.schedule.alphas_cumprod()[timestep];
         let explained = left * RHO * RHO;
-        let scale = weight * (1.0 - left) * explained / (1.0 - explained) / 32.0;
+        let scale = weight * (1.0 - left) * explained / (1.0 - explained) * SHARE / 8.0;
         expected += scale;
         // With the other sign of prompt, E[(e - e_u)^2 - (e - e_c)^2] is 1 - 4 / (1 - a rho^2)
         // times a rho^2 (1 - a) / (1 - a rho^2): the mean of e_c is off by 2 sqrt(a) rho p.
@@ -175,10 +196,7 @@ fn an_empty_prompt_scores_zero_and_permuted_prompts_permute_scores() {
     let prompts = [0.5_f32, -0.5, 2.0];
     let (_, latents) = world(&[0.5, 0.5, 0.5], 32, &device);
     let same = latents.clone().narrow(0, 0, 1).repeat_dim(0, 3);
-    let settings = ForwardScoreSettings {
-        timesteps: 4,
-        ..ForwardScoreSettings::default()
-    };
+    let settings = middle(4);
     let kind = PredictionType::VPrediction;
     let empty = GaussianDenoiser::unconditional(&device);
     for score in scores(kind, &settings, &latents, &empty) {
@@ -202,7 +220,7 @@ fn an_empty_prompt_scores_zero_and_permuted_prompts_permute_scores() {
 fn a_latent_does_not_depend_on_its_company() {
     let device = Device::flex();
     let (_, latents) = world(&[1.0, 1.0, 1.0], 32, &device);
-    let settings = ForwardScoreSettings::default();
+    let settings = middle(8);
     let kind = PredictionType::Epsilon;
     let prompt = GaussianDenoiser::conditional(1.0, &device);
     let together = scores(kind, &settings, &latents, &prompt);
@@ -214,7 +232,7 @@ fn a_latent_does_not_depend_on_its_company() {
 }
 
 #[test]
-fn the_normalised_squared_form_is_the_signed_gain() {
+fn errors_join_by_the_formulas_of_the_scores() {
     let errors = [
         ForwardErrors {
             conditional: 4.0,
@@ -227,18 +245,168 @@ fn the_normalised_squared_form_is_the_signed_gain() {
             difference: 2.0,
         },
     ];
-    let scores = ForwardScores::from_errors(&errors, &[2.0, 4.0]);
-    assert_eq!(scores.mi_signed, (2.0 * 5.0 - 4.0 * 5.0) / 2.0);
-    assert_eq!(scores.mi_forward, (2.0 + 8.0) / 2.0);
+    let spread = TimestepSpread {
+        first: 0,
+        last: 999,
+        count: 2,
+    };
+    let settings = ForwardScoreSettings {
+        timesteps: ForwardTimesteps::Spread(spread),
+        estimator: EstimatorParts {
+            weight: MiWeight::Unweighted,
+            ..EstimatorParts::default()
+        },
+        ..ForwardScoreSettings::default()
+    };
+    let (scorer, _) = setting(PredictionType::Epsilon, &settings);
+    let scores = scorer.scores(&errors);
+    assert_eq!(scores.mi_signed, 0.0);
+    assert_eq!(scores.mi_forward, (1.0 + 2.0) / 2.0);
     assert_eq!(scores.itm, -(2.0 + 3.0) / 2.0);
     assert_eq!(scores.itm_normalised, ((3.0 - 2.0) + (2.0 - 3.0)) / 2.0);
+    // The squared form less its value without the prompt is the gain that `mi_signed` weighs.
+    assert_eq!((scores.itm_squared, scores.itm_squared_normalised), (-6.5, 0.0));
+    let traces = scorer.traces(&errors);
+    assert_eq!(traces.mi_signed, [5.0, -5.0]);
+    assert_eq!(traces.mi_forward, [1.0, 2.0]);
+    assert_eq!(
+        (traces.itm, traces.itm_normalised),
+        (vec![-2.0, -3.0], vec![1.0, -1.0])
+    );
+}
+
+/// By default a score of given latents is the number that generation estimates: the same timesteps
+/// and weights. On the Gaussian toy that is the exact `-ln(1 - rho^2) / 2` within what 50 timesteps
+/// can do, and over a range what the range contributes.
+#[test]
+fn by_default_given_latents_score_in_nats_as_generation_does() {
+    let config = SchedulerConfig::stable_diffusion();
+    let schedule = config.schedule().unwrap();
+    // The expected gain and difference of a timestep, by the closed form.
+    let expected = |settings: &ForwardScoreSettings, rho: f64| {
+        let scorer = ForwardScorer::new(&config, settings).unwrap();
+        let errors: Vec<ForwardErrors> = scorer
+            .timesteps()
+            .map(|timestep| {
+                let left = schedule.alphas_cumprod()[timestep];
+                let explained = left * rho * rho;
+                let difference = (1.0 - left) * explained / (1.0 - explained);
+                ForwardErrors {
+                    conditional: 1.0,
+                    gain: difference,
+                    difference,
+                }
+            })
+            .collect();
+        scorer.scores(&errors).mi_forward
+    };
+    let default = ForwardScoreSettings::default();
+    assert_eq!(
+        ForwardScorer::new(&config, &default)
+            .unwrap()
+            .timesteps()
+            .collect::<Vec<_>>(),
+        config.timesteps(50).unwrap()
+    );
+    for (rho, exact, error) in [
+        (0.5, 0.143841, 0.001),
+        (0.9, 0.830366, 0.013),
+        (0.99, 1.958518, 0.18),
+    ] {
+        let found = expected(&default, rho);
+        assert!((found - exact).abs() < error, "{rho}: {found} {exact}");
+        let reference = ForwardScoreSettings {
+            estimator: MiMode::Reference.parts(),
+            ..default.clone()
+        };
+        assert!(expected(&reference, rho) < found);
+    }
+    let over = |first, last, count| ForwardScoreSettings {
+        timesteps: ForwardTimesteps::Spread(TimestepSpread { first, last, count }),
+        ..ForwardScoreSettings::default()
+    };
+    // The whole schedule, one by one: the sum that methods of quadrature approach.
+    assert!((expected(&over(0, 999, 1000), 0.9) - 0.827365).abs() < 6e-7);
+    assert!((expected(&over(0, 999, 50), 0.9) - 0.830366).abs() < 0.003);
+    // A cut of it: its parts add up, and few timesteps tell a part as many do.
+    let parts = [(0, 399, 400), (400, 800, 401), (801, 999, 199)];
+    let sum: f64 = parts
+        .iter()
+        .map(|&(first, last, count)| expected(&over(first, last, count), 0.9))
+        .sum();
+    assert!((sum - 0.827365).abs() < 6e-7);
+    let (few, many) = (
+        expected(&over(400, 800, 8), 0.9),
+        expected(&over(400, 800, 401), 0.9),
+    );
+    assert!(
+        (many - 0.1964).abs() < 1e-4 && (few / many - 1.0).abs() < 0.03,
+        "{few} {many}"
+    );
+}
+
+/// Two captions of one image meet the same noise from a bank, and other noise from their own keys.
+#[test]
+fn a_bank_gives_every_caption_the_same_noise() {
+    let device = Device::flex();
+    let (_, latents) = world(&[0.4], 16, &device);
+    let (scorer, denoiser) = setting(PredictionType::Epsilon, &middle(3));
+    let prompt = GaussianDenoiser::conditional(0.4, &device);
+    let unconditional = GaussianDenoiser::unconditional(&device);
+    let with = |key: &ContentKey, seed| {
+        let scorer = ForwardScorer {
+            seed,
+            ..scorer.clone()
+        };
+        scorer
+            .score(&denoiser, &latents, &prompt, &unconditional, key, &mut go_on)
+            .unwrap()[0]
+    };
+    let bank = with(&bank_key(), 42);
+    assert_eq!(bank, with(&bank_key(), 42));
+    assert_ne!(bank, with(&bank_key(), 43));
+    assert_ne!(bank, with(&KEY, 42));
+}
+
+/// Latents that are drawn have the mean and deviation of the posterior, a new draw for every
+/// evaluation and the same for every image.
+#[test]
+fn latents_are_drawn_from_their_posterior() {
+    let device = Device::flex();
+    let source = NoiseSource::forward();
+    let shared = SharedNoise {
+        source: &source,
+        seed: 1,
+        key: &KEY,
+    };
+    let mean = Tensor::<4>::full([2, 1, 50, 200], 3.0, &device);
+    let plain = LatentPosterior::from(&mean);
+    let values = |tensor: Tensor<4>| tensor.try_into_vec_as::<f32>().unwrap();
+    assert!(
+        values(shared.latents(&plain, 10, 0))
+            .iter()
+            .all(|&value| value == 3.0)
+    );
+    let drawn = LatentPosterior {
+        deviation: Some(mean.clone() * 0.5),
+        mean,
+    };
+    let one = values(shared.latents(&drawn, 10, 0));
+    assert_eq!(one[..10_000], one[10_000..]);
+    for other in [shared.latents(&drawn, 10, 1), shared.latents(&drawn, 11, 0)] {
+        assert!(one.iter().zip(values(other)).all(|(a, b)| *a != b));
+    }
+    let average = one.iter().map(|&v| f64::from(v)).sum::<f64>() / 20_000.0;
+    let spread = one.iter().map(|&v| (f64::from(v) - 3.0).powi(2)).sum::<f64>() / 20_000.0;
+    assert!((average - 3.0).abs() < 0.07, "{average}");
+    assert!((spread / 2.25 - 1.0).abs() < 0.07, "{spread}");
 }
 
 #[test]
 fn scoring_stops_when_told_and_refuses_what_does_not_fit() {
     let device = Device::flex();
     let (_, latents) = world(&[1.0, 1.0, 1.0], 8, &device);
-    let settings = ForwardScoreSettings::default();
+    let settings = middle(8);
     let (scorer, denoiser) = setting(PredictionType::Epsilon, &settings);
     let unconditional = GaussianDenoiser::unconditional(&device);
     let prompt = GaussianDenoiser::conditional(1.0, &device);
@@ -278,7 +446,11 @@ fn scoring_stops_when_told_and_refuses_what_does_not_fit() {
         ForwardScoreError::NoNoise
     );
     let past = ForwardScoreSettings {
-        last_timestep: 1000,
+        timesteps: ForwardTimesteps::Spread(TimestepSpread {
+            first: 400,
+            last: 1000,
+            count: 8,
+        }),
         ..settings
     };
     assert!(matches!(

@@ -29,6 +29,7 @@ pub use place::PlaceError;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
 use crate::conditioning::ImageSize;
+use crate::forward_scores::LatentPosterior;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
@@ -98,7 +99,20 @@ impl DiffusionModel {
     /// - images: `[batch, 3, height, width]`, -1..1
     /// - output: `[batch, latent channels, height / downscale, width / downscale]`
     pub fn encode(&self, images: Tensor<4>) -> Tensor<4> {
-        let (mean, _) = self.vae.encode_in(images, Pieces::LARGE);
-        mean.cast(DType::F32).mul_scalar(self.vae_config.scaling_factor)
+        self.encode_posterior(images).mean
+    }
+
+    /// Encodes images into the mean and standard deviation of their latents, both multiplied by the
+    /// scaling factor.
+    ///
+    /// # Shapes
+    /// As [`Self::encode`], for each of the two.
+    pub fn encode_posterior(&self, images: Tensor<4>) -> LatentPosterior {
+        let (mean, log_variance) = self.vae.encode_in(images, Pieces::LARGE);
+        let scaled = |values: Tensor<4>| values.mul_scalar(self.vae_config.scaling_factor);
+        LatentPosterior {
+            mean: scaled(mean.cast(DType::F32)),
+            deviation: Some(scaled(log_variance.cast(DType::F32).mul_scalar(0.5).exp())),
+        }
     }
 }

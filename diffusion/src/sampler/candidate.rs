@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::SamplerError;
 use crate::conditioning::Conditioning;
 use crate::noise::{BatchNoise, ContentKey, NoiseSource};
 
@@ -24,12 +25,20 @@ pub struct Candidate {
     /// The latent as the network sees it (not divided by the autoencoder's scaling factor),
     /// channels first.
     pub latent: Vec<f32>,
-    /// Mutual information with the prompt, in nats, summed over the latent's elements.
+    /// Mutual information with the prompt by the estimator of the settings, summed over the latent's
+    /// elements; in nats unless the estimator says otherwise.
     pub mi: f64,
+    /// The same run by the weight, range and reduction of the paper's estimator. The trajectory is
+    /// that of the settings. None where that estimator has no timestep or no finite weight.
+    pub mi_paper: Option<f64>,
+    /// The same run by the weight, range and reduction of the reference code's estimator.
+    pub mi_reference: Option<f64>,
     /// The weighted term of every evaluation of the network, counted or not.
     pub mi_trace: Vec<f32>,
     /// The timestep of every evaluation, rounded where it is fractional.
     pub timesteps: Vec<i32>,
+    /// The weight of every evaluation, by which terms can be turned back into squared differences.
+    pub mi_weights: Vec<f32>,
 }
 
 /// Counter-based noise of a batch, each candidate's its own.
@@ -49,4 +58,25 @@ impl BatchNoise for CounterNoise<'_> {
                     .normal(self.seed, request.prompt, request.seed_index, step, values);
             });
     }
+}
+
+/// Puts the prompts of all requests under each other, if each is one row that fits the unconditional one.
+pub(super) fn conditionings(
+    requests: &[CandidateRequest<'_>],
+    unconditional: &Conditioning,
+) -> Result<Conditioning, SamplerError> {
+    let rows = requests
+        .iter()
+        .map(|request| {
+            let found = request.conditioning;
+            match found.fits(unconditional) && found.batch() == 1 && unconditional.batch() == 1 {
+                true => Ok(found.clone()),
+                false => Err(SamplerError::Context {
+                    expected: unconditional.context.dims(),
+                    found: found.context.dims(),
+                }),
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Conditioning::cat(rows))
 }

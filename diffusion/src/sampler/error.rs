@@ -25,6 +25,12 @@ pub enum SamplerError {
     /// The steps cannot be built.
     #[error("The scheduler steps cannot be built")]
     Step(#[from] StepError),
+    /// A variance that the scheduler has no place for.
+    #[error("Scheduler `{scheduler}` has no variance to choose; only `ddpm` has")]
+    Variance {
+        /// The scheduler.
+        scheduler: &'static str,
+    },
     /// The score cannot be built.
     #[error("Mutual information cannot be estimated along this run")]
     MutualInformation(#[from] MutualInformationError),

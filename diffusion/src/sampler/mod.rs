@@ -2,10 +2,13 @@
 //!
 //! One batched call per step gives the conditional and the unconditional output; guidance, the
 //! scheduler step and the squared difference that mutual information needs all come from it, so
-//! the score costs no further evaluation. Squared differences stay on the device until the end.
+//! the score costs no further evaluation, unless a negative prompt guides: the score still compares
+//! with the empty prompt, a third prediction. Squared differences stay on the device until the end.
 
 mod candidate;
 mod error;
+mod estimates;
+mod process;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,14 +18,16 @@ use std::ops::ControlFlow;
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::conditioning::Conditioning;
-use crate::guidance::{Denoiser, Guidance, squared_norms};
-use crate::mutual_information::{Estimator, Level};
+use crate::guidance::{Denoiser, Guidance, in_f32, squared_norms};
+use crate::mutual_information::MiTrajectory;
 use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
 
-use self::candidate::CounterNoise;
+use self::candidate::{CounterNoise, conditionings};
+use self::estimates::Estimates;
+use self::process::process;
 use crate::scheduler::{Latents, ReverseProcess, SchedulerConfig, Trajectory};
 
-pub use crate::scheduler::SchedulerKind;
+pub use crate::scheduler::{SchedulerKind, StepVariance};
 pub use candidate::{Candidate, CandidateRequest};
 pub use error::SamplerError;
 pub use settings::SamplerSettings;
@@ -43,11 +48,13 @@ pub struct StepProgress {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     process: ReverseProcess,
-    estimator: Estimator,
+    estimates: Estimates,
     noise: NoiseSource,
     guidance: f64,
     seed: u64,
     scores: bool,
+    /// What the score compares with, where it is not the prediction that guides.
+    empty: Option<Conditioning>,
 }
 
 impl Sampler {
@@ -62,35 +69,33 @@ impl Sampler {
         if !(0.0..=1.0).contains(&settings.eta) {
             return Err(out_of_range("eta", settings.eta, "between 0 and 1"));
         }
-        let schedule = settings.scheduler.schedule(config)?;
-        let process = settings
-            .scheduler
-            .reverse_process(config, settings.steps, settings.eta)?;
-        let levels: Vec<Level> = process
-            .steps
-            .iter()
-            .map(|step| Level {
-                timestep: step.timestep,
-                alpha_cumprod: step.alpha_cumprod,
-                counts: step.on_trajectory,
-            })
-            .collect();
-        let estimator = Estimator::new(
-            &schedule,
-            config.prediction_type,
-            settings.mi_mode,
-            settings.mi_min_timestep,
-            settings.mi_raw_outputs,
-            &levels,
-        )?;
+        let process = process(config, settings)?;
+        let estimates = Estimates::new(config, settings, &process)?;
         Ok(Self {
             process,
-            estimator,
+            estimates,
             noise: NoiseSource::sampling(),
-            guidance: settings.guidance,
+            guidance: match settings.trajectory {
+                MiTrajectory::Guided => settings.guidance,
+                MiTrajectory::Conditional => 1.0,
+            },
             seed: settings.seed,
             scores: true,
+            empty: None,
         })
+    }
+
+    /// Compares with the prediction for `empty` in the score, one row, rather than with the one that
+    /// guides: for runs with a negative prompt, which says nothing about the image without a prompt.
+    /// It costs a third prediction in every step, half as much again.
+    pub fn comparing_with(mut self, empty: Conditioning) -> Self {
+        self.empty = Some(empty);
+        self
+    }
+
+    /// Whether the unconditional prediction has a part in the steps; at a guidance of 1 it has none.
+    pub fn guides(&self) -> bool {
+        self.guidance != 1.0
     }
 
     /// Leaves mutual information out, for measuring what it costs: candidates then have a score of
@@ -196,6 +201,7 @@ impl Sampler {
             conditionings(requests, unconditional)?,
             unconditional.clone(),
         );
+        let empty = self.empty.clone().map(|empty| empty.repeat(requests.len()));
         let device = unconditional.device();
         let [channels, height, width] = latent_shape;
         let shape = [requests.len(), channels, height, width];
@@ -208,10 +214,17 @@ impl Sampler {
         let mut trajectory = Trajectory::new(start, self.process.memory);
         let mut squares = Vec::with_capacity(self.evaluations());
         for (index, step) in self.process.steps.iter().enumerate() {
-            let predictions = guidance.predict(&trajectory.input(step), step.timestep);
+            let input = trajectory.input(step);
+            let predictions = guidance.predict(&input, step.timestep);
             let difference = predictions.difference();
             if self.scores {
-                squares.push(squared_norms(difference.clone()));
+                squares.push(squared_norms(match &empty {
+                    Some(empty) => {
+                        let without = in_f32(denoiser.predict(&input, step.timestep, empty));
+                        predictions.conditional.clone() - without
+                    }
+                    None => difference.clone(),
+                }));
             }
             let output = predictions.guided(difference, self.guidance);
             let noise = step.draws.then(|| draw(index as u32));
@@ -247,45 +260,28 @@ impl Sampler {
             .map(|((index, request), latent)| {
                 let squares = &squares[index * scored..][..scored];
                 let squares: Vec<f64> = squares.iter().map(|&s| f64::from(s)).collect();
-                let terms = self.estimator.terms(&squares);
-                let mi = match self.scores {
-                    true => self.estimator.mean(&terms),
-                    false => 0.0,
-                };
                 let seed_index = request.seed_index;
-                if !mi.is_finite() || latent.iter().any(|v| !v.is_finite()) {
-                    return Err(SamplerError::NotFinite { seed_index });
-                }
-                Ok(Candidate {
+                let candidate = Candidate {
                     seed_index,
                     latent: latent.to_vec(),
-                    mi,
-                    mi_trace: terms.iter().map(|&term| term as f32).collect(),
+                    mi: 0.0,
+                    mi_paper: None,
+                    mi_reference: None,
+                    mi_trace: Vec::new(),
                     timesteps: timesteps.clone(),
-                })
+                    mi_weights: Vec::new(),
+                };
+                let candidate = match self.scores {
+                    true => self.estimates.filled_in(candidate, &squares),
+                    false => candidate,
+                };
+                if !candidate.mi.is_finite() || latent.iter().any(|v| !v.is_finite()) {
+                    return Err(SamplerError::NotFinite { seed_index });
+                }
+                Ok(candidate)
             })
             .collect()
     }
-}
-
-fn conditionings(
-    requests: &[CandidateRequest<'_>],
-    unconditional: &Conditioning,
-) -> Result<Conditioning, SamplerError> {
-    let rows = requests
-        .iter()
-        .map(|request| {
-            let found = request.conditioning;
-            match found.fits(unconditional) && found.batch() == 1 && unconditional.batch() == 1 {
-                true => Ok(found.clone()),
-                false => Err(SamplerError::Context {
-                    expected: unconditional.context.dims(),
-                    found: found.context.dims(),
-                }),
-            }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Conditioning::cat(rows))
 }
 
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mutual_information::MiMode;
-use crate::scheduler::SchedulerKind;
+use crate::mutual_information::{EstimatorParts, MiTrajectory};
+use crate::scheduler::{SchedulerKind, StepVariance};
 
 /// How candidates are made. The defaults are those of the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,13 +19,12 @@ pub struct SamplerSettings {
     pub guidance: f64,
     /// The seed all noise derives from. By default, 42.
     pub seed: u64,
-    /// Whose estimator of mutual information. By default, the paper's.
-    pub mi_mode: MiMode,
-    /// The smallest timestep that counts. By default, the mode's.
-    pub mi_min_timestep: Option<usize>,
-    /// Whether raw outputs stand for noise in the score even when they are not, as in the
-    /// reference code. By default, false.
-    pub mi_raw_outputs: bool,
+    /// Which prediction the steps follow. By default, the guided one.
+    pub trajectory: MiTrajectory,
+    /// The variance of DDPM steps. By default, the scheduler's.
+    pub variance: StepVariance,
+    /// The estimator of mutual information. By default, the paper's.
+    pub estimator: EstimatorParts,
 }
 
 impl Default for SamplerSettings {
@@ -36,9 +35,9 @@ impl Default for SamplerSettings {
             steps: 50,
             guidance: 7.5,
             seed: 42,
-            mi_mode: MiMode::Paper,
-            mi_min_timestep: None,
-            mi_raw_outputs: false,
+            trajectory: MiTrajectory::Guided,
+            variance: StepVariance::Scheduler,
+            estimator: EstimatorParts::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::SchedulerConfig;
 use super::reverse_step::{ReverseStep, StepError};
+use super::step_variance::StepVariance;
 use super::{ddim, ddpm, dpm_solver, euler, pndm};
 use crate::schedule::{NoiseSchedule, ScheduleError};
 
@@ -109,6 +110,27 @@ impl SchedulerKind {
             Self::DpmSolverPlusPlus2M => dpm_solver::reverse_process(&schedule, config, steps),
         }
     }
+
+    /// Works out a run of ancestral steps with a chosen variance; only [`Ddpm`](Self::Ddpm) has one
+    /// to choose, so others are none.
+    ///
+    /// # Errors
+    /// As [`Self::reverse_process`].
+    pub fn process_with_variance(
+        self,
+        config: &SchedulerConfig,
+        steps: usize,
+        variance: StepVariance,
+    ) -> Result<Option<ReverseProcess>, StepError> {
+        if self != Self::Ddpm {
+            return Ok(None);
+        }
+        let mut process = self.reverse_process(&variance.applied(config), steps, 0.0)?;
+        if let (StepVariance::Beta, Some(last)) = (variance, process.steps.last_mut()) {
+            last.noise = 0.0;
+        }
+        Ok(Some(process))
+    }
 }
 
 /// A run with all its numbers worked out.
@@ -161,6 +183,36 @@ mod tests {
                 let counted = evaluations.iter().filter(|step| step.on_trajectory).count();
                 assert_eq!(counted, steps, "{kind:?}");
             }
+        }
+    }
+
+    #[test]
+    fn variances_are_those_of_their_formulas_and_ancestral_sampling_alone_has_one() {
+        let config = SchedulerConfig::stable_diffusion();
+        let schedule = config.schedule().unwrap();
+        let with = |kind: SchedulerKind, variance| kind.process_with_variance(&config, 50, variance).unwrap();
+        let own = SchedulerKind::Ddpm.reverse_process(&config, 50, 0.0).unwrap();
+        for variance in [StepVariance::Scheduler, StepVariance::FixedSmall] {
+            assert_eq!(with(SchedulerKind::Ddpm, variance).as_ref(), Some(&own));
+        }
+        let beta = with(SchedulerKind::Ddpm, StepVariance::Beta).unwrap().steps;
+        for (index, step) in beta.iter().enumerate() {
+            let now = schedule.alphas_cumprod()[step.timestep as usize];
+            let expected = match beta.get(index + 1) {
+                Some(next) => 1.0 - now / schedule.alphas_cumprod()[next.timestep as usize],
+                None => 0.0,
+            };
+            assert!((step.noise.powi(2) - expected).abs() < 1e-15, "{index}");
+            // All but the noise is as it was, what is drawn too.
+            let noise = own.steps[index].noise;
+            let same = ReverseStep {
+                noise,
+                ..step.clone()
+            };
+            assert_eq!(same, own.steps[index]);
+        }
+        for kind in SchedulerKind::ALL.into_iter().skip(1) {
+            assert_eq!(with(kind, StepVariance::Beta), None, "{kind:?}");
         }
     }
 

@@ -18,6 +18,7 @@ pub mod pndm;
 pub mod reverse_step;
 mod sigmas;
 pub mod solver_config;
+mod step_variance;
 pub mod timesteps;
 pub mod trajectory;
 
@@ -26,5 +27,6 @@ pub use forward_process::{add_noise, training_target};
 pub use kind::{ReverseProcess, SchedulerKind};
 pub use limit::Limit;
 pub use reverse_step::{ReverseStep, StepError};
+pub use step_variance::StepVariance;
 pub use timesteps::TimestepSpacing;
 pub use trajectory::{Latents, Trajectory};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use arrow_array::Array;
 use arrow_array::types::{Float64Type, UInt32Type};
 use mitune_stages::columns::{number_column, string_column};
 use mitune_store::Store;
@@ -124,7 +125,8 @@ fn scores(table: Table<'_>, stage: usize) -> Result<Vec<Score>, ReportError> {
         for score in &mut scores {
             let values = number_column::<Float64Type>(&batch, &score.name)
                 .map_err(|error| table.column_error(error))?;
-            for row in 0..batch.num_rows() {
+            // A mode that a run has no timestep for leaves its column empty.
+            for row in (0..batch.num_rows()).filter(|&row| values.is_valid(row)) {
                 let of_prompt = match score.values.get_mut(ids.value(row)) {
                     Some(of_prompt) => of_prompt,
                     None => score.values.entry(ids.value(row).to_owned()).or_default(),
@@ -133,7 +135,19 @@ fn scores(table: Table<'_>, stage: usize) -> Result<Vec<Score>, ReportError> {
             }
         }
     }
-    Ok(scores)
+    scores.retain(|score| !score.values.is_empty());
+    Ok(without_repeats(scores))
+}
+
+/// Leaves out columns that say what one before them says: that of the mode in force repeats `mi`.
+fn without_repeats(scores: Vec<Score>) -> Vec<Score> {
+    let mut kept: Vec<Score> = Vec::new();
+    for score in scores {
+        if kept.iter().all(|before| before.values != score.values) {
+            kept.push(score);
+        }
+    }
+    kept
 }
 
 /// Adds the stage to names that several stages give to their scores.

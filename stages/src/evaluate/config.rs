@@ -20,6 +20,9 @@ use crate::statistics::bootstrap::BootstrapSettings;
 
 /// Reads off the pixels of candidates whether they show what their prompts say, and how well scores tell.
 ///
+/// For scores whose terms are kept with them it also says how well every timestep tells, and how much of the weight it
+/// has.
+///
 /// It reads images of the shapes world only, of 32 x 32 pixels and prompts such as "a red circle and a blue square".
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,7 +88,7 @@ impl Stage for Evaluate {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> Result<Value, StageError> {

@@ -10,6 +10,7 @@ use crate::evaluation::power::ScorePower;
 use crate::evaluation::rows::EvaluationRow;
 use crate::evaluation::scores::{PowerError, ScoreColumn};
 use crate::evaluation::summary::EvaluationSummary;
+use crate::evaluation::timesteps::{TermColumns, TimestepPower};
 use crate::shapes::reader_check::{Disturbance, ReaderAccuracy};
 use crate::statistics::bootstrap::{BootstrapSettings, Estimate};
 use crate::statistics::paired::PairedError;
@@ -28,6 +29,9 @@ pub struct EvaluationReport {
     pub scores: Vec<ScorePower>,
     /// How each two scores relate.
     pub agreements: Vec<ScoreAgreement>,
+    /// The power of every timestep of the scores whose terms are kept; none in reports of earlier versions.
+    #[serde(default)]
+    pub timesteps: Vec<TimestepPower>,
     /// What changed against the baseline, if there is one.
     pub comparison: Option<Comparison>,
     /// How often the reader of pixels itself is right.
@@ -59,6 +63,7 @@ impl EvaluationReport {
     pub(super) fn of(
         rows: &[EvaluationRow],
         scores: &[ScoreColumn<'_>],
+        terms: &[TermColumns<'_>],
         baseline: Option<&[EvaluationRow]>,
         bootstrap: &BootstrapSettings,
     ) -> Result<Self, ReportError> {
@@ -74,6 +79,10 @@ impl EvaluationReport {
             alignment: EvaluationSummary::of(rows, bootstrap)?,
             scores: scores.iter().map(power).collect::<Result<_, _>>()?,
             agreements,
+            timesteps: terms
+                .iter()
+                .map(|terms| TimestepPower::of(rows, terms, bootstrap))
+                .collect::<Result<_, _>>()?,
             comparison: baseline
                 .map(|before| Comparison::of(before, rows, bootstrap))
                 .transpose()?,

@@ -10,8 +10,10 @@ use crate::candidate_index::CandidateIndex;
 use crate::evaluation::rows::EvaluationRow;
 use crate::evaluation::scores::ScoreColumn;
 use crate::evaluation::table::{evaluation_batch, evaluation_rows};
+use crate::evaluation::timesteps::TermColumns;
 use crate::schema;
 use crate::score_columns::{ScoreError, ScoreTables};
+use crate::score_traces::{ScoreTrace, traces};
 use crate::shapes::world::{Prompt, PromptError};
 use crate::stage::{Dtype, StageContext, StageError, StageOutput, Work};
 
@@ -37,6 +39,8 @@ impl Evaluate {
             evaluation: None,
         };
         let scores = read_scores(&tables, &index)?;
+        let traced: Vec<&Artifact> = std::iter::once(candidates).chain(tables.scores).collect();
+        let traces = traces(store, &traced, &index).map_err(score_error)?;
         let baseline = context
             .optional_input("baseline")
             .map(|baseline| read_rows(context, baseline))
@@ -46,11 +50,14 @@ impl Evaluate {
             .iter()
             .map(|(name, values)| ScoreColumn { name, values })
             .collect();
-        let report = EvaluationReport::of(&rows, &columns, baseline.as_deref(), &self.config.bootstrap)
-            .map_err(|error| match error {
+        let terms: Vec<TermColumns<'_>> = traces.iter().map(columns_of).collect();
+        let bootstrap = &self.config.bootstrap;
+        let report = EvaluationReport::of(&rows, &columns, &terms, baseline.as_deref(), bootstrap).map_err(
+            |error| match error {
                 ReportError::Baseline(_) => StageError::configuration(error),
                 error => StageError::failed(error),
-            })?;
+            },
+        )?;
         let batch = evaluation_batch(&rows).map_err(StageError::failed)?;
         let mut output = StageOutput::one("rows", store.put_table(&schema::evaluation(), [batch])?);
         output
@@ -136,17 +143,31 @@ fn read_scores(
     tables: &ScoreTables<'_>,
     index: &CandidateIndex,
 ) -> Result<Vec<(String, Vec<f64>)>, StageError> {
-    let stage_error = |error: ScoreError| match error {
+    let names = tables.names().map_err(score_error)?;
+    let mut scores = Vec::new();
+    for name in names {
+        if let Some(values) = tables.values_if_any(&name, index).map_err(score_error)? {
+            scores.push((name, values));
+        }
+    }
+    Ok(scores)
+}
+
+fn score_error(error: ScoreError) -> StageError {
+    match error {
         ScoreError::Store(error) => StageError::Store(error),
         ScoreError::Ambiguous { .. } => StageError::configuration(error),
         error => StageError::failed(error),
-    };
-    let names = tables.names().map_err(stage_error)?;
-    let column = |name: String| {
-        let values = tables.values(&name, index).map_err(stage_error)?;
-        Ok((name, values))
-    };
-    names.into_iter().map(column).collect()
+    }
+}
+
+fn columns_of(trace: &ScoreTrace) -> TermColumns<'_> {
+    TermColumns {
+        score: &trace.name,
+        timesteps: &trace.timesteps,
+        weights: trace.weights.as_deref(),
+        terms: &trace.terms,
+    }
 }
 
 fn read_rows(context: &StageContext<'_>, evaluation: &Artifact) -> Result<Vec<EvaluationRow>, StageError> {
@@ -175,6 +196,14 @@ fn with_metrics(mut output: StageOutput, report: &EvaluationReport) -> StageOutp
     for power in &report.scores {
         if let Some(auc) = power.overall.auc {
             output = output.with_metric(&format!("auc_{}", power.score), auc.value);
+        }
+    }
+    for power in &report.timesteps {
+        let (score, last) = (&power.score, power.timesteps.last());
+        if let (Some(last), Some((_, without))) = (last, power.without_last()) {
+            output = output
+                .with_metric(&format!("last_weight_{score}"), last.weight)
+                .with_metric(&format!("auc_{score}_without_last"), without.value);
         }
     }
     let reader = report

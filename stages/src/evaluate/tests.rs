@@ -119,6 +119,14 @@ fn what_images_show_is_read_off_them_and_the_power_of_scores_measured() {
     assert_eq!(names, ["mi", "good"]);
     assert_eq!(report.scores[1].overall.auc.unwrap().value, 1.0);
     assert_eq!(report.agreements.len(), 1);
+    // Candidates of trials have one timestep, so its term is the score.
+    let [mi] = &report.timesteps[..] else {
+        panic!("{:?}", report.timesteps);
+    };
+    assert_eq!((mi.score.as_str(), mi.timesteps.len()), ("mi", 1));
+    let alone = mi.timesteps[0].auc.unwrap().value;
+    assert_eq!(alone, report.scores[0].overall.auc.unwrap().value);
+    assert_eq!(mi.timesteps[0].weight, 1.0);
     assert!(report.comparison.is_none());
     assert!(
         report

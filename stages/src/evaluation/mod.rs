@@ -9,3 +9,4 @@ pub mod rows;
 pub mod scores;
 pub mod summary;
 pub mod table;
+pub mod timesteps;

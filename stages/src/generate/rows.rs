@@ -40,6 +40,9 @@ pub(crate) fn batch(rows: &[CandidateRow<'_>]) -> Result<RecordBatch, ArrowError
     let mut timesteps = ListBuilder::new(Int32Builder::new());
     let mut latent = ListBuilder::new(Float32Builder::new());
     let mut latent_shape = ListBuilder::new(Int32Builder::new());
+    let mut mi_paper = Float64Builder::new();
+    let mut mi_reference = Float64Builder::new();
+    let mut mi_weights = ListBuilder::new(Float32Builder::new());
     let mut image = StructBuilder::from_fields(schema::image_fields(), rows.len());
     for row in rows {
         let candidate = row.candidate;
@@ -52,6 +55,9 @@ pub(crate) fn batch(rows: &[CandidateRow<'_>]) -> Result<RecordBatch, ArrowError
         timesteps.append_value(candidate.timesteps.iter().copied().map(Some));
         latent.append_value(candidate.latent.iter().copied().map(Some));
         latent_shape.append_value(row.latent_shape.iter().map(|&extent| Some(extent as i32)));
+        mi_paper.append_option(candidate.mi_paper);
+        mi_reference.append_option(candidate.mi_reference);
+        mi_weights.append_value(candidate.mi_weights.iter().copied().map(Some));
         append_image(&mut image, row)?;
     }
     let columns: Vec<ArrayRef> = vec![
@@ -65,6 +71,9 @@ pub(crate) fn batch(rows: &[CandidateRow<'_>]) -> Result<RecordBatch, ArrowError
         Arc::new(latent.finish()),
         Arc::new(latent_shape.finish()),
         Arc::new(image.finish()),
+        Arc::new(mi_paper.finish()),
+        Arc::new(mi_reference.finish()),
+        Arc::new(mi_weights.finish()),
     ];
     RecordBatch::try_new(schema::candidates(), columns)
 }

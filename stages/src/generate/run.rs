@@ -21,6 +21,7 @@ use crate::model_source::ADAPTER_PORT;
 use crate::producer::producer;
 use crate::schema;
 use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
+use crate::unprompted::{Unprompted, unprompted};
 
 /// Candidates in a batch by default, fewer where their latents are large.
 const BATCH: usize = 8;
@@ -85,10 +86,9 @@ impl Generate {
         let sampler = Sampler::new(&model.scheduler_config, &self.sampler_settings())
             .map_err(StageError::configuration)?;
         let size = model.image_size(latent_shape);
-        let unconditional = model
-            .encode_negative(&self.config.negative_prompt, size, device)
-            .map_err(StageError::failed)?
-            .conditioning;
+        let Unprompted { sampler, encoded } =
+            unprompted(&model, sampler, &self.config.negative_prompt, size, device)?;
+        let unconditional = encoded.conditioning;
         let truncated = report_truncated(context, &model, &prompts)?;
         let worker = Worker {
             stage: self,

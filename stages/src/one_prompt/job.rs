@@ -2,11 +2,15 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow_schema::{Schema, SchemaRef};
 use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::noise::ContentKey;
-use mitune_diffusion::sampler::{Candidate, CandidateRequest, Sampler, SamplerError, StepProgress};
+use mitune_diffusion::sampler::{
+    Candidate, CandidateRequest, Sampler, SamplerError, SamplerSettings, StepProgress,
+};
 use mitune_diffusion::torch_noise::TorchNoise;
 
 use super::{GeneratedImage, OnePrompt, OnePromptError, RandomNumbers, TABLE, file_name};
@@ -28,6 +32,7 @@ pub(super) struct Job<'a> {
     pub(super) plan: &'a OnePrompt,
     pub(super) loaded: &'a LoadedModel,
     pub(super) sampler: &'a Sampler,
+    pub(super) settings: &'a SamplerSettings,
     pub(super) conditional: Conditioning,
     pub(super) unconditional: Conditioning,
     pub(super) key: ContentKey,
@@ -147,7 +152,29 @@ impl Job<'_> {
                 .collect();
             batches.push(batch(&rows).map_err(StageError::failed)?);
         }
-        write_table(&out.join(TABLE), &schema::candidates(), &batches).map_err(StageError::failed)
+        write_table(&out.join(TABLE), &self.schema(), &batches).map_err(StageError::failed)
+    }
+
+    /// The columns, with what the scores were estimated along as metadata.
+    fn schema(&self) -> SchemaRef {
+        let SamplerSettings {
+            scheduler,
+            steps,
+            guidance,
+            eta,
+            ..
+        } = self.settings;
+        let schema = schema::candidates();
+        let mut metadata = schema.metadata().clone();
+        let along = [
+            ("scheduler", scheduler.name().to_owned()),
+            ("steps", steps.to_string()),
+            ("guidance", guidance.to_string()),
+            ("eta", eta.to_string()),
+            ("negative_prompt", self.plan.negative.clone()),
+        ];
+        metadata.extend(along.map(|(name, value)| (format!("mitune.{name}"), value)));
+        Arc::new(Schema::new_with_metadata(schema.fields().clone(), metadata))
     }
 
     fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use mitune_diffusion::model::ModelDirectory;
@@ -169,4 +170,101 @@ fn the_scheduler_is_the_models_where_it_is_known() {
     assert_eq!(of("PNDMScheduler"), SchedulerKind::Pndm);
     assert_eq!(of("EulerDiscreteScheduler"), SchedulerKind::Euler);
     assert_eq!(of("UniPCMultistepScheduler"), SchedulerKind::Ddpm);
+}
+
+/// Keeps what is said.
+#[derive(Default)]
+struct Listening(Mutex<Vec<String>>);
+
+impl Progress for Listening {
+    fn begin(&self, _: crate::stage::Work) {}
+    fn advance(&self, _: u64) {}
+    fn shard(&self, _: u64, _: u64) {}
+    fn metric(&self, _: &str, _: u64, _: f64) {}
+    fn message(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+fn metadata(folder: &Path) -> std::collections::BTreeMap<String, String> {
+    let file = fs::File::open(folder.join(TABLE)).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let footer = reader.metadata().file_metadata().key_value_metadata().cloned();
+    let schema = reader.schema();
+    let entries = schema.metadata();
+    for entry in footer.unwrap() {
+        if let (true, Some(value)) = (entry.key.starts_with("mitune."), entry.value) {
+            assert_eq!(entries.get(&entry.key), Some(&value));
+        }
+    }
+    let own = entries.iter().filter(|(key, _)| key.starts_with("mitune."));
+    own.map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect()
+}
+
+/// Scores along another scheduler than that of pipelines are told apart, on the way and in the table.
+#[test]
+fn the_scheduler_of_the_scores_is_said_and_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    for (scheduler, foreign) in [(SchedulerKind::Ddim, true), (SchedulerKind::Ddpm, false)] {
+        let plan = OnePrompt {
+            scheduler: Some(scheduler),
+            out: folder.path().join(scheduler.name()),
+            count: 1,
+            ..plan(folder.path())
+        };
+        let listening = Listening::default();
+        plan.generate(&listening, &AtomicBool::new(false)).unwrap();
+        let said = listening.0.into_inner().unwrap();
+        let found = said
+            .iter()
+            .find(|text| text.contains(&format!("`{}`", scheduler.name())))
+            .unwrap();
+        assert_eq!(found.contains("not comparable"), foreign, "{found}");
+        let metadata = metadata(&plan.out);
+        assert_eq!(metadata["mitune.scheduler"], scheduler.name());
+        assert_eq!(
+            (
+                metadata["mitune.steps"].as_str(),
+                metadata["mitune.guidance"].as_str()
+            ),
+            ("2", "3")
+        );
+    }
+}
+
+/// A negative prompt changes the images, and the score of what is generated still compares with the empty prompt; where
+/// nothing is guided it changes nothing.
+#[test]
+fn a_negative_prompt_has_a_part_in_images_and_none_in_the_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let scores = |name: &str, negative: &str, guidance: f64| {
+        let plan = OnePrompt {
+            negative: negative.to_owned(),
+            guidance,
+            out: folder.path().join(name),
+            ..plan(folder.path())
+        };
+        let generated = run(&plan).unwrap();
+        (latents(&plan.out), generated.images[0].mi, trace(&plan.out))
+    };
+    let plain = scores("plain", "", 3.0);
+    let negative = scores("negative", "a blue square", 3.0);
+    assert_ne!(negative.0, plain.0);
+    // Before anything is guided the terms are the same.
+    assert!(
+        (negative.2[0] / plain.2[0] - 1.0).abs() < 1e-5,
+        "{negative:?} {plain:?}"
+    );
+    let unguided = scores("unguided", "", 1.0);
+    let ignored = scores("ignored", "a blue square", 1.0);
+    assert_eq!((unguided.0, unguided.1), (ignored.0, ignored.1));
+}
+
+/// The terms of the first image.
+fn trace(folder: &Path) -> Vec<f32> {
+    let file = fs::File::open(folder.join(TABLE)).unwrap();
+    let mut reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 100).unwrap();
+    let batch = reader.next().unwrap().unwrap();
+    f32_list(list_column(&batch, "mi_trace").unwrap(), "mi_trace", 0).unwrap()
 }

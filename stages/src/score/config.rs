@@ -9,12 +9,12 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::run::COLUMNS;
+use super::rows;
 use crate::item_blocks::check_batch_size;
 use crate::model_source::{ADAPTER_PORT, ModelSource};
 use crate::reference::Reference;
 use crate::registry::StageConfig;
-use crate::schema;
+use crate::scored_timesteps::{NoiseNaming, ScoredTimesteps};
 use crate::stage::{
     Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
     StageDefaults, StageError, StageOutput, keyed_config,
@@ -23,8 +23,11 @@ use crate::stage::{
 /// Scores finished candidates by the denoiser's errors under forward noise.
 ///
 /// One evaluation of the denoiser gives all of them: `mi_signed`, the signed log-ratio of the image with and without
-/// the prompt; `mi_forward`, the paper's squared norm under forward noise; `itm`, the score of DiffusionITM; and
-/// `itm_normalised`, the same less its value without the prompt. Every candidate of a prompt meets the same noises.
+/// the prompt; `mi_forward`, the paper's squared norm under forward noise; `itm`, the score of DiffusionITM for choosing
+/// a caption; and `itm_normalised`, the same less its value without the prompt, for choosing an image. The last two are
+/// norms as in DiffusionITM's code, and squares as in its paper in `itm_squared` and `itm_squared_normalised`. The first
+/// two are in nats. By default they look at the timesteps of a generation and join them as it does, so that `mi_forward`
+/// estimates the same number as `mi`, from forward noise in place of a trajectory.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreConfig {
@@ -39,16 +42,19 @@ pub struct ScoreConfig {
     /// Adapter that the denoiser wears while it judges. By default none, the base model.
     #[serde(default)]
     pub adapter: Option<Reference>,
-    /// Timesteps at which the denoiser is asked.
+    /// Timesteps at which the denoiser is asked. By default, those of a generation with 50 steps of `ddpm`.
     #[serde(default)]
-    pub timesteps: TimestepSpread,
-    /// Noises at each timestep. By default, 2.
-    #[serde(default = "two")]
+    pub timesteps: ScoredTimesteps,
+    /// Noises at each timestep. By default, 1.
+    #[serde(default = "one")]
     pub noises: usize,
-    /// Whose weight `kappa` scales `mi_signed` and `mi_forward`. By default, `paper`.
+    /// Which candidates meet the same noises. By default, `bank`.
+    #[serde(default)]
+    pub noise: NoiseNaming,
+    /// Whose weight, range and reduction join the terms of `mi_signed` and `mi_forward`. By default, `paper`.
     #[serde(default)]
     pub mode: MiMode,
-    /// Text of the unconditional branch. By default empty.
+    /// Has no meaning here and must be empty: scores compare with the empty prompt.
     #[serde(default)]
     pub negative_prompt: String,
     /// Seed of the noises. By default, the pipeline's.
@@ -64,30 +70,8 @@ pub struct ScoreConfig {
     pub shard_size: usize,
 }
 
-/// Timesteps spread evenly over a range, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TimestepSpread {
-    /// Smallest timestep. By default, 400.
-    pub first: usize,
-    /// Largest timestep. By default, 800.
-    pub last: usize,
-    /// How many. By default, 8.
-    pub count: usize,
-}
-
-impl Default for TimestepSpread {
-    fn default() -> Self {
-        Self {
-            first: 400,
-            last: 800,
-            count: 8,
-        }
-    }
-}
-
-fn two() -> usize {
-    2
+fn one() -> usize {
+    1
 }
 
 fn shard_size() -> usize {
@@ -96,9 +80,13 @@ fn shard_size() -> usize {
 
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]
-#[error("Setting `{setting}` is 0, expected at least 1")]
-struct ZeroError {
-    setting: &'static str,
+enum ScoreConfigError {
+    #[error("Setting `{setting}` is 0, expected at least 1")]
+    Zero { setting: &'static str },
+    #[error(
+        "Setting `negative_prompt` has no meaning in `score`, which compares with the empty prompt; leave it out"
+    )]
+    NegativePrompt,
 }
 
 impl StageConfig for ScoreConfig {
@@ -112,7 +100,10 @@ impl StageConfig for ScoreConfig {
             ("shard_size", Some(self.shard_size)),
         ];
         if let Some((setting, _)) = sizes.into_iter().find(|(_, size)| *size == Some(0)) {
-            return Err(StageError::configuration(ZeroError { setting }));
+            return Err(StageError::configuration(ScoreConfigError::Zero { setting }));
+        }
+        if !self.negative_prompt.is_empty() {
+            return Err(StageError::configuration(ScoreConfigError::NegativePrompt));
         }
         check_batch_size(self.batch_size)?;
         let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
@@ -126,7 +117,11 @@ impl StageConfig for ScoreConfig {
             seed,
             dtype: defaults.dtype,
         };
-        stage.settings().spread().map_err(StageError::configuration)?;
+        stage
+            .config
+            .timesteps
+            .check()
+            .map_err(StageError::configuration)?;
         Ok(Box::new(stage))
     }
 }
@@ -140,10 +135,10 @@ pub(super) struct Score {
 }
 
 /// Counts changes of meaning of this stage.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// The noise algorithm and how it is seeded.
-const RNG: &str = "blake3-xof box-muller, forward, by (seed, prompt, noise, timestep)/1";
+const RNG: &str = "blake3-xof box-muller, forward, by (seed, bank or prompt, noise, timestep)/2";
 
 /// Settings that change no score.
 const NOT_KEYED: [&str; 5] = ["candidates", "model", "model_from", "adapter", "shard_size"];
@@ -152,12 +147,10 @@ impl Score {
     /// The settings of the scorer.
     pub(super) fn settings(&self) -> ForwardScoreSettings {
         ForwardScoreSettings {
-            first_timestep: self.config.timesteps.first,
-            last_timestep: self.config.timesteps.last,
-            timesteps: self.config.timesteps.count,
+            timesteps: self.config.timesteps.forward(),
             noises: self.config.noises,
             seed: self.seed,
-            mi_mode: self.config.mode,
+            estimator: self.config.mode.parts(),
         }
     }
 }
@@ -213,12 +206,46 @@ impl Stage for Score {
 
     fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
         (output == "scores").then(|| ExpectedTable {
-            columns: schema::scores(&COLUMNS),
+            columns: rows::schema(),
             rows: rows("candidates"),
         })
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         self.score(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::trial::Trial;
+
+    #[test]
+    fn a_negative_prompt_is_refused_and_an_impossible_range_too() {
+        let trial = Trial::new();
+        let refused = |more: serde_json::Value| {
+            let mut settings = json!({"candidates": "generate", "model": "model"});
+            settings
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            match trial.stage::<ScoreConfig>(settings) {
+                Ok(_) => None,
+                Err(error) => Some(error.to_string()),
+            }
+        };
+        let said = refused(json!({"negative_prompt": "a blue square"})).unwrap();
+        assert!(
+            said.contains("`negative_prompt` has no meaning in `score`"),
+            "{said}"
+        );
+        assert!(refused(json!({"timesteps": {"first": 5, "last": 7, "count": 9}})).is_some());
+        assert_eq!(
+            refused(json!({"negative_prompt": "", "timesteps": {"count": 20}})),
+            None
+        );
     }
 }

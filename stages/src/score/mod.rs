@@ -2,6 +2,7 @@
 
 mod config;
 mod latents;
+mod rows;
 mod run;
 
 pub use config::ScoreConfig;

@@ -1,28 +1,24 @@
 //! The computation of the stage.
 
 use std::ops::{ControlFlow, Range};
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use burn::tensor::{Device, Tensor, TensorData};
-use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer, ForwardScores};
+use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer};
 use mitune_diffusion::model::DiffusionModel;
-use mitune_diffusion::noise::text_key;
 use mitune_store::{FamilyKey, ItemKey, Value, row_digests};
 
 use super::config::Score;
 use super::latents::{Finished, Latents};
+use super::rows::{self, ScoredRow};
 use crate::demand::check_batch;
 use crate::item_blocks::{Block, ItemTable};
 use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
 use crate::model_source::ADAPTER_PORT;
 use crate::producer::producer;
-use crate::schema;
+use crate::scored_timesteps::NoiseNaming;
 use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
-
-/// The columns, in the order of the table.
-pub(super) const COLUMNS: [&str; 4] = ["mi_signed", "mi_forward", "itm", "itm_normalised"];
 
 /// Candidates in a batch by default, fewer where their latents are large.
 const BATCH: usize = 8;
@@ -42,8 +38,7 @@ struct Worker<'a> {
     scorer: ForwardScorer,
     model: &'a DiffusionModel,
     device: &'a Device,
-    /// Text of the unconditional branch.
-    negative: &'a str,
+    noise: NoiseNaming,
     batch_size: u32,
     schema: SchemaRef,
 }
@@ -87,12 +82,12 @@ impl Score {
         let mut latents = Latents::open(context)?;
         let scorer = ForwardScorer::new(&model.scheduler_config, &self.settings())
             .map_err(StageError::configuration)?;
-        let schema = schema::scores(&COLUMNS);
+        let schema = rows::schema();
         let worker = Worker {
             scorer,
             model: &model,
             device,
-            negative: &self.config.negative_prompt,
+            noise: self.config.noise,
             batch_size,
             schema: schema.clone(),
         };
@@ -139,17 +134,17 @@ impl Worker<'_> {
             .map_err(StageError::failed)?;
         let unconditional = self
             .model
-            .encode_negative(self.negative, size, self.device)
+            .encode_negative("", size, self.device)
             .map_err(StageError::failed)?;
         let mut go_on = |_| ControlFlow::Continue(());
-        let scores = self
+        let errors = self
             .scorer
-            .score(
+            .errors(
                 &self.model.unet,
                 &latents,
                 &encoded.conditioning,
                 &unconditional.conditioning,
-                &text_key(&first.prompt),
+                &self.noise.key(&first.prompt),
                 &mut go_on,
             )
             .map_err(|source| {
@@ -158,32 +153,14 @@ impl Worker<'_> {
                     source,
                 })
             })?;
-        let scores: Vec<&ForwardScores> = batch
+        let rows: Vec<ScoredRow<'_>> = batch
             .iter()
-            .map(|candidate| &scores[(candidate.seed_index % self.batch_size) as usize])
+            .map(|candidate| ScoredRow {
+                candidate,
+                errors: &errors[(candidate.seed_index % self.batch_size) as usize],
+            })
             .collect();
-        self.rows(batch, &scores)
-    }
-
-    fn rows(&self, batch: &[Finished], scores: &[&ForwardScores]) -> Result<RecordBatch, StageError> {
-        let column = |value: fn(&ForwardScores) -> f64| -> ArrayRef {
-            Arc::new(Float64Array::from_iter_values(
-                scores.iter().map(|scores| value(scores)),
-            ))
-        };
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(
-                batch.iter().map(|candidate| &candidate.prompt_id),
-            )),
-            Arc::new(UInt32Array::from_iter_values(
-                batch.iter().map(|candidate| candidate.seed_index),
-            )),
-            column(|scores| scores.mi_signed),
-            column(|scores| scores.mi_forward),
-            column(|scores| scores.itm),
-            column(|scores| scores.itm_normalised),
-        ];
-        RecordBatch::try_new(self.schema.clone(), columns).map_err(StageError::failed)
+        rows::batch(&self.scorer, &rows).map_err(StageError::failed)
     }
 }
 

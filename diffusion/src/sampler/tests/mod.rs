@@ -1,3 +1,4 @@
+mod estimates;
 mod images;
 mod reference_mi;
 mod schedulers;
@@ -9,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::*;
 use crate::gaussian::GaussianDenoiser;
-use crate::mutual_information::MiMode;
+use crate::mutual_information::{EstimatorParts, MiMode, MiWeight};
 use crate::prediction::PredictionType;
 
 const PROMPT: ContentKey = [3; 32];
@@ -120,8 +121,8 @@ fn the_loop_is_the_scalar_recursion() {
                 square += left * (with - without).powi(2);
                 *z = step.apply_scalar(*z, without + guidance * (with - without), f64::from(*e));
             }
-            let term = MiMode::Paper
-                .kappa(&denoiser.schedule, step.timestep as usize)
+            let term = MiWeight::Kappa
+                .at(&denoiser.schedule, step.timestep as usize)
                 .unwrap()
                 * square;
             let traced = f64::from(found.mi_trace[index]);
@@ -143,7 +144,7 @@ fn noise_velocity_and_original_models_give_equal_candidates_and_scores() {
     let settings = SamplerSettings {
         steps: 20,
         guidance: 4.0,
-        mi_mode: MiMode::Reference,
+        estimator: MiMode::Reference.parts(),
         ..SamplerSettings::default()
     };
     let run = |kind| generate(&sampler(kind, &settings), &denoiser(kind, 0.6), &[0, 1]);
@@ -155,7 +156,10 @@ fn noise_velocity_and_original_models_give_equal_candidates_and_scores() {
         }
     }
     let raw = SamplerSettings {
-        mi_raw_outputs: true,
+        estimator: EstimatorParts {
+            raw_outputs: true,
+            ..settings.estimator
+        },
         ..settings.clone()
     };
     let kind = PredictionType::VPrediction;
@@ -172,8 +176,10 @@ fn mutual_information_averages_to_the_closed_form() {
     let settings = SamplerSettings {
         steps: 250,
         guidance: 1.0,
-        mi_mode: MiMode::Reference,
-        mi_min_timestep: Some(0),
+        estimator: EstimatorParts {
+            min_timestep: 0,
+            ..MiMode::Reference.parts()
+        },
         ..SamplerSettings::default()
     };
     let sampler = sampler(PredictionType::Epsilon, &settings);
@@ -195,7 +201,10 @@ fn mutual_information_averages_to_the_closed_form() {
     for timestep in sampler.timesteps().map(|timestep| timestep as usize) {
         let left = denoiser.schedule.alphas_cumprod()[timestep];
         let square = (1.0 - left) * left * 0.81 / (1.0 - left * 0.81);
-        sum += MiMode::Reference.kappa(&denoiser.schedule, timestep).unwrap() * square;
+        sum += MiWeight::KappaWithoutAlpha
+            .at(&denoiser.schedule, timestep)
+            .unwrap()
+            * square;
         count += 1.0;
     }
     let expected: f64 = sum / count;

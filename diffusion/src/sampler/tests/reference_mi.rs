@@ -55,7 +55,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn candidates(&self, mi_mode: MiMode, mi_raw_outputs: bool) -> Vec<Candidate> {
+    fn candidates(&self, mode: MiMode, raw_outputs: bool) -> Vec<Candidate> {
         let device = Device::flex();
         let size = ImageSize {
             height: self.golden.size,
@@ -76,8 +76,10 @@ impl Run<'_> {
         let settings = SamplerSettings {
             steps: self.golden.steps,
             guidance: self.golden.guidance,
-            mi_mode,
-            mi_raw_outputs,
+            estimator: EstimatorParts {
+                raw_outputs,
+                ..mode.parts()
+            },
             ..SamplerSettings::default()
         };
         let side = self.golden.size / self.model.vae_config.downscale();
@@ -131,6 +133,13 @@ fn scores_rank_candidates_as_the_reference_classes_do() {
             for (place, (mode, raw, expected)) in estimators.into_iter().take(count).enumerate() {
                 let candidates = run.candidates(mode, raw);
                 let found: Vec<f64> = candidates.iter().map(|candidate| candidate.mi).collect();
+                for candidate in &candidates {
+                    let own = match mode {
+                        MiMode::Reference => candidate.mi_reference,
+                        _ => candidate.mi_paper,
+                    };
+                    assert_eq!(own, Some(candidate.mi));
+                }
                 for (found, expected) in found.iter().zip(expected) {
                     worst[place] = worst[place].max((found / expected - 1.0).abs());
                 }

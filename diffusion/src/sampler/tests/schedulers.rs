@@ -7,8 +7,10 @@ fn settings(scheduler: SchedulerKind, steps: usize) -> SamplerSettings {
         scheduler,
         steps,
         guidance: 1.0,
-        mi_mode: MiMode::Reference,
-        mi_min_timestep: Some(0),
+        estimator: EstimatorParts {
+            min_timestep: 0,
+            ..MiMode::Reference.parts()
+        },
         ..SamplerSettings::default()
     }
 }
