@@ -1,5 +1,6 @@
 //! The stage `select`: the best candidates of every prompt, by any score.
 
+mod config;
 mod ranking;
 mod rows;
 #[cfg(test)]
@@ -8,20 +9,19 @@ mod tests;
 use std::num::NonZeroU32;
 
 use mitune_store::Value;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::candidate_index::CandidateIndex;
-use crate::reference::Reference;
 use crate::registry::StageConfig;
 use crate::schema;
-use crate::score_columns::{MI, ORACLE, ScoreError, ScoreTables};
+use crate::score_columns::{ScoreError, ScoreTables};
 use crate::stage::{
-    Content, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, Work, keyed_config,
+    Content, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageError, StageOutput, Work,
+    keyed_config,
 };
 
-use ranking::{Chosen, Draw, Rule};
+use config::SelectError;
+pub use config::{RepeatedPrompts, SelectConfig, SelectionOrder};
+use ranking::{Choice, Chosen, Draw, Rule};
 
 /// Name of the choice that looks at no score.
 const RANDOM: &str = "random";
@@ -30,89 +30,6 @@ const OUTPUTS: [OutputPort; 1] = [OutputPort {
     name: "selection",
     content: Content::Selection,
 }];
-
-/// Chooses candidates of every prompt by a score, for fine-tuning or to look at.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SelectConfig {
-    /// The candidates to choose from.
-    pub candidates: Reference,
-    /// Tables with further scores of these candidates. By default, none.
-    #[serde(default)]
-    pub scores: Vec<Reference>,
-    /// What an `evaluate` stage read off these candidates; makes the score `oracle`, 1 for an aligned image and 0 for
-    /// any other. By default, none.
-    #[serde(default)]
-    pub evaluation: Option<Reference>,
-    /// The score to choose by: `mi`, a column of `scores`, `oracle`, or `random` for a choice that looks at no score.
-    /// By default, `mi`.
-    #[serde(default = "mi")]
-    pub by: String,
-    /// Whether the highest or the lowest scores are chosen. By default, `top`.
-    #[serde(default)]
-    pub order: SelectionOrder,
-    /// How many candidates of each prompt are chosen, fewer where there are fewer. By default, 1.
-    #[serde(default = "one")]
-    pub top_k: NonZeroU32,
-    /// Leaves out candidates with a lower score, whatever the order. By default, none are left out.
-    #[serde(default)]
-    pub min_score: Option<f64>,
-    /// Seed of the random choice, and of the choice among equal scores. By default, the pipeline's seed.
-    #[serde(default)]
-    pub seed: Option<u64>,
-}
-
-/// Which end of the scores is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SelectionOrder {
-    /// The highest scores.
-    #[default]
-    Top,
-    /// The lowest scores, as a control.
-    Bottom,
-}
-
-fn mi() -> String {
-    MI.to_owned()
-}
-
-fn one() -> NonZeroU32 {
-    NonZeroU32::MIN
-}
-
-/// Why nothing can be selected.
-#[derive(Debug, thiserror::Error)]
-enum SelectError {
-    #[error("Setting `min_score` is `{0}`, expected a finite number")]
-    MinScore(f64),
-    #[error("Setting `min_score` has no meaning with `by: random`")]
-    MinScoreOfRandom,
-    #[error("Score `oracle` needs `evaluation`, the output of an `evaluate` stage on the same candidates")]
-    OracleWithoutEvaluation,
-    #[error("No candidate has `{by}` of at least `{min_score}`; the highest is `{highest}`")]
-    NothingLeft {
-        by: String,
-        min_score: f64,
-        highest: f64,
-    },
-}
-
-impl StageConfig for SelectConfig {
-    const KIND: &'static str = "select";
-
-    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
-        match self.min_score {
-            Some(_) if self.by == RANDOM => Err(SelectError::MinScoreOfRandom),
-            Some(score) if !score.is_finite() => Err(SelectError::MinScore(score)),
-            _ if self.by == ORACLE && self.evaluation.is_none() => Err(SelectError::OracleWithoutEvaluation),
-            _ => Ok(()),
-        }
-        .map_err(StageError::configuration)?;
-        self.seed.get_or_insert(defaults.seed);
-        Ok(Box::new(Select { config: self }))
-    }
-}
 
 struct Select {
     config: SelectConfig,
@@ -168,6 +85,7 @@ impl Stage for Select {
             reused: 0,
             unit: "candidates",
         });
+        self.check_depth(&index).map_err(StageError::configuration)?;
         let draws = self.draws(&index);
         let scores = self.scores(&tables, &index, &draws)?;
         let chosen = ranking::choose(&index, &scores, &draws, &self.rule());
@@ -184,10 +102,37 @@ impl Stage for Select {
 
 impl Select {
     fn rule(&self) -> Rule {
+        let config = &self.config;
+        let count = config.top_k.unwrap_or(NonZeroU32::MIN).get() as usize;
+        let choice = match (config.ranks.as_slice(), config.order.unwrap_or_default()) {
+            ([], SelectionOrder::Top) => Choice::Top(count),
+            ([], SelectionOrder::Bottom) => Choice::Bottom(count),
+            (ranks, _) => Choice::Places(ranks.iter().map(|rank| rank.get() - 1).collect()),
+        };
         Rule {
-            count: self.config.top_k.get() as usize,
-            order: self.config.order,
-            min_score: self.config.min_score,
+            choice,
+            min_score: config.min_score,
+            once: config.repeated_prompts == RepeatedPrompts::Once,
+        }
+    }
+
+    /// Checks that every prompt has as many candidates as the last rank asks for.
+    fn check_depth(&self, index: &CandidateIndex) -> Result<(), SelectError> {
+        let Some(&rank) = self.config.ranks.iter().max() else {
+            return Ok(());
+        };
+        let mut sizes = vec![0; index.prompts().len()];
+        for row in index.rows() {
+            sizes[row.prompt as usize] += 1;
+        }
+        let short = sizes.iter().position(|&size| size < rank.get() as usize);
+        match short {
+            Some(prompt) => Err(SelectError::NoSuchRank {
+                rank,
+                prompt_id: index.prompts()[prompt].id.clone(),
+                candidates: sizes[prompt],
+            }),
+            None => Ok(()),
         }
     }
 
@@ -216,7 +161,7 @@ impl Select {
                     Ok(error) | Err(error) => StageError::configuration(error),
                 },
                 ScoreError::Store(error) => StageError::Store(error),
-                ScoreError::Ambiguous { .. } => StageError::configuration(error),
+                ScoreError::Ambiguous { .. } | ScoreError::Earlier { .. } => StageError::configuration(error),
                 error => StageError::failed(error),
             })
     }
@@ -240,11 +185,22 @@ impl Select {
             .iter()
             .map(|chosen| index.rows()[chosen.row].prompt)
             .collect();
+        let repeated = match self.config.repeated_prompts {
+            RepeatedPrompts::Keep => 0,
+            RepeatedPrompts::Once => ranking::repeated(index)
+                .into_iter()
+                .filter(|&repeated| repeated)
+                .count(),
+        };
         let selected: Vec<f64> = chosen.iter().map(|chosen| chosen.score).collect();
         output
             .with_metric("by", self.config.by.as_str())
             .with_metric("prompts", index.prompts().len())
-            .with_metric("prompts_without_selection", index.prompts().len() - prompts.len())
+            .with_metric("repeated_prompts_left_out", repeated)
+            .with_metric(
+                "prompts_without_selection",
+                index.prompts().len() - prompts.len() - repeated,
+            )
             .with_metric("candidates", scores.len())
             .with_metric("selected", chosen.len())
             .with_metric("mean_score_selected", mean(&selected))

@@ -1,13 +1,25 @@
 //! Which candidates of each prompt are chosen.
 
-use super::SelectionOrder;
+use std::collections::HashSet;
+
 use crate::candidate_index::CandidateIndex;
 
 /// What is chosen of the candidates of a prompt.
 pub(super) struct Rule {
-    pub(super) count: usize,
-    pub(super) order: SelectionOrder,
+    pub(super) choice: Choice,
     pub(super) min_score: Option<f64>,
+    /// Whether a text that several prompts have is chosen from once only.
+    pub(super) once: bool,
+}
+
+/// Which places of a ranking are chosen.
+pub(super) enum Choice {
+    /// So many of the highest scores.
+    Top(usize),
+    /// So many of the lowest scores.
+    Bottom(usize),
+    /// These places, from 0 for the highest score.
+    Places(Vec<u32>),
 }
 
 /// A chosen candidate.
@@ -55,8 +67,13 @@ pub(super) fn choose(index: &CandidateIndex, scores: &[f64], draws: &[Draw], rul
     for (row, candidate) in index.rows().iter().enumerate() {
         pools[candidate.prompt as usize].push(row);
     }
+    let repeated = repeated(index);
+    let pools = pools.into_iter().zip(repeated);
     let mut chosen = Vec::new();
-    for mut pool in pools {
+    for (mut pool, repeated) in pools {
+        if rule.once && repeated {
+            continue;
+        }
         let place = |row: usize| (scores[row], draws[row]);
         pool.sort_unstable_by(|&one, &other| {
             let ((score, draw), (other_score, other_draw)) = (place(one), place(other));
@@ -70,12 +87,20 @@ pub(super) fn choose(index: &CandidateIndex, scores: &[f64], draws: &[Draw], rul
         let mut good: Vec<Chosen> = ranked
             .filter(|chosen| rule.min_score.is_none_or(|least| chosen.score >= least))
             .collect();
-        match rule.order {
-            SelectionOrder::Top => good.truncate(rule.count),
-            SelectionOrder::Bottom => drop(good.drain(..good.len().saturating_sub(rule.count))),
+        match &rule.choice {
+            Choice::Top(count) => good.truncate(*count),
+            Choice::Bottom(count) => drop(good.drain(..good.len().saturating_sub(*count))),
+            Choice::Places(places) => good.retain(|chosen| places.contains(&chosen.rank)),
         }
         chosen.extend(good);
     }
     chosen.sort_unstable_by_key(|chosen| chosen.row);
     chosen
+}
+
+/// Says of every prompt whether an earlier one has its text.
+pub(super) fn repeated(index: &CandidateIndex) -> Vec<bool> {
+    let mut seen = HashSet::new();
+    let prompts = index.prompts().iter();
+    prompts.map(|prompt| !seen.insert(prompt.text.as_str())).collect()
 }

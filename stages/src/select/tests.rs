@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::Schema;
 use mitune_store::Artifact;
 use serde_json::{Value as Json, json};
 
@@ -207,7 +210,7 @@ fn what_cannot_be_selected_by_is_told_with_what_could() {
     assert!(matches!(unknown, StageError::Configuration(_)));
     assert_eq!(
         unknown.to_string(),
-        "No score `mi_singed` among `mi`, `mi_signed`, `itm`, `random`; did you mean `mi_signed`?"
+        "No score `mi_singed` among `mi`, `mi_paper`, `mi_reference`, `mi_signed`, `itm`, `random`; did you mean `mi_signed`?"
     );
     let ambiguous = failure(json!({"by": "itm"}), &[&both, &both]);
     assert!(
@@ -286,5 +289,131 @@ fn settings_are_keyed_and_references_are_not() {
     assert_ne!(
         trial.stage::<SelectConfig>(base).unwrap().config().unwrap(),
         unset
+    );
+}
+
+#[test]
+fn chosen_ranks_are_those_of_a_study_of_best_middle_and_last() {
+    let trial = Trial::new();
+    let pool = pool(3);
+    let found = select(&trial, json!({"ranks": [1, 4, 8]}), &pool);
+    assert_eq!(found.len(), 9);
+    for prompt in 0..3 {
+        let of_prompt = |row: &&(String, u32, f64, u32, f32)| row.0 == format!("prompt {prompt}");
+        let ranks: BTreeSet<u32> = found.iter().filter(of_prompt).map(|row| row.3).collect();
+        assert_eq!(ranks, BTreeSet::from([0, 3, 7]));
+        for (_, seed_index, score, rank, _) in found.iter().filter(of_prompt) {
+            let others = pool.iter().filter(|one| one.prompt == format!("prompt {prompt}"));
+            assert_eq!(others.clone().filter(|one| one.mi > *score).count() as u32, *rank);
+            assert!(
+                others
+                    .clone()
+                    .any(|one| one.seed_index == *seed_index && one.mi == *score)
+            );
+        }
+    }
+    let table = candidates(&trial.store, &pool);
+    for (more, said) in [
+        (
+            json!({"ranks": [9]}),
+            "asks for rank `9`, and prompt `id of prompt ",
+        ),
+        (json!({"ranks": [2, 2]}), "has `2` twice"),
+        (
+            json!({"ranks": [2], "top_k": 1}),
+            "`top_k` has no meaning with `ranks`",
+        ),
+        (
+            json!({"ranks": [2], "order": "top"}),
+            "`order` has no meaning with `ranks`",
+        ),
+        (
+            json!({"ranks": [2], "min_score": 0.1}),
+            "`min_score` has no meaning with `ranks`",
+        ),
+    ] {
+        let refused = trial.run::<SelectConfig>(settings(more.clone()), &[("candidates", &[&table])]);
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StageError::Configuration(_)), "{more}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+/// Settings that were there before keep their key, because their choice is the same.
+#[test]
+fn settings_of_before_keep_their_canonical_form() {
+    let built = |more: Json| {
+        let config: SelectConfig = serde_json::from_value(settings(more)).unwrap();
+        let stage = config.build(&Trial::new().defaults).unwrap();
+        serde_json::to_value(stage.config().unwrap()).unwrap()
+    };
+    let before = json!({"by": "mi", "order": "top", "top_k": 1, "min_score": null, "seed": 0});
+    assert_eq!(built(json!({})), before);
+    assert_eq!(built(json!({"repeated_prompts": "keep"})), before);
+    assert_eq!(
+        built(json!({"repeated_prompts": "once"}))["repeated_prompts"],
+        "once"
+    );
+}
+
+/// Replaces or takes out columns of a stored table.
+fn changed(trial: &Trial, table: &Artifact, column: &str, values: Option<ArrayRef>) -> Artifact {
+    let batch = trial.store.read_table_whole(table, None).unwrap();
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        match (field.name() == column, &values) {
+            (true, None) => continue,
+            (true, Some(values)) => columns.push(values.clone()),
+            (false, _) => columns.push(array.clone()),
+        }
+        fields.push(field.clone());
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+    trial.store.put_table(&schema, [batch]).unwrap()
+}
+
+#[test]
+fn a_prompt_that_stands_twice_is_chosen_from_as_often_as_is_asked() {
+    let trial = Trial::new();
+    let mut pool = pool(2);
+    pool.sort_by(|one, other| (&one.prompt, one.seed_index).cmp(&(&other.prompt, other.seed_index)));
+    let table = candidates(&trial.store, &pool);
+    // The second half of the rows is another row of the file with the text of the first.
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(pool.iter().map(|_| "prompt 0")));
+    let table = changed(&trial, &table, "prompt", Some(text));
+    let run = |more: Json| {
+        trial
+            .run::<SelectConfig>(settings(more), &[("candidates", &[&table])])
+            .unwrap()
+    };
+    let kept = run(json!({}));
+    assert_eq!(read(&trial, &kept.outputs["selection"]).len(), 2);
+    let once = run(json!({"repeated_prompts": "once"}));
+    assert_eq!(
+        read(&trial, &once.outputs["selection"]),
+        read(&trial, &kept.outputs["selection"])[..1]
+    );
+    assert_eq!(once.metrics["repeated_prompts_left_out"], 1);
+    assert_eq!(once.metrics["prompts_without_selection"], 0);
+}
+
+/// Candidates of earlier versions have no columns of modes: everything else about them can be selected by.
+#[test]
+fn candidates_of_earlier_versions_can_be_selected_from() {
+    let trial = Trial::new();
+    let pool = pool(2);
+    let mut table = candidates(&trial.store, &pool);
+    for column in ["mi_paper", "mi_reference", "mi_weights"] {
+        table = changed(&trial, &table, column, None);
+    }
+    let run = |by: &str| trial.run::<SelectConfig>(settings(json!({"by": by})), &[("candidates", &[&table])]);
+    let found = read(&trial, &run("mi").unwrap().outputs["selection"]);
+    assert_eq!(found, select(&trial, json!({}), &pool));
+    let error = run("mi_reference").unwrap_err();
+    assert!(matches!(error, StageError::Configuration(_)));
+    assert_eq!(
+        error.to_string(),
+        "No score `mi_reference` among `mi`: an earlier version generated these candidates; generate them again"
     );
 }
