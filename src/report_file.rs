@@ -58,6 +58,7 @@ pub(crate) fn write_report_file(
         .and_then(|report| report.title.clone());
     let options = ReportOptions {
         title,
+        repetition: pipeline.repetition(),
         decoder: Some(&mut decode),
         ..ReportOptions::default()
     };

@@ -8,6 +8,9 @@ use crate::document::{DocumentError, Entry, Node, Tree, Variables, scalar_text};
 /// More than any sensible pipeline has; a slip must not fill the memory.
 pub(super) const LIMIT: usize = 10_000;
 
+/// Where an arm of a list has variables that do not name it.
+const WITH: &str = "with";
+
 type ArmWithVariables = (Arm, Variables);
 
 /// Lists the arms of `for_each` with their variables; one without variables if there is no `for_each`.
@@ -33,56 +36,95 @@ fn combinations(for_each: &Node) -> Result<Vec<ArmWithVariables>, DocumentError>
         if arms.len() * values.len() > LIMIT {
             return Err(DocumentError::rule(entry.mark, format!("More than {LIMIT} arms")));
         }
-        arms = arms
-            .iter()
-            .flat_map(|(arm, variables)| {
-                values.iter().map(|(value, text)| {
-                    let (mut arm, mut variables) = (arm.clone(), variables.clone());
-                    arm.0.push((entry.key.clone(), text.clone()));
-                    variables.insert(entry.key.clone(), value.clone());
-                    (arm, variables)
-                })
-            })
-            .collect();
+        arms = extended(&arms, &entry.key, &values, for_each)?;
     }
     Ok(arms)
 }
 
-/// One arm for each map of a list; all have the same variables, in the order of the first.
+/// The arms of each map of a list; all have the same variables, in the order of the first.
 fn listed(items: &[Node]) -> Result<Vec<ArmWithVariables>, DocumentError> {
-    if items.len() > LIMIT {
-        return Err(DocumentError::rule(
-            items[0].mark,
-            format!("More than {LIMIT} arms"),
-        ));
-    }
     let mut arms: Vec<ArmWithVariables> = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let (arm, variables) = one_arm(item, arms.first().map(|(arm, _)| arm))
-            .map_err(|error| error.inside(index.to_string(), item.mark))?;
-        if arms.iter().any(|(other, _)| *other == arm) {
-            return Err(DocumentError::rule(item.mark, "This arm is listed twice"));
+        let inside = |error: DocumentError| error.inside(index.to_string(), item.mark);
+        for (arm, variables) in arms_of(item).map_err(inside)? {
+            let arm = match arms.first() {
+                Some((first, _)) => ordered(item, arm, first).map_err(inside)?,
+                None => arm,
+            };
+            if arms.iter().any(|(other, _)| *other == arm) {
+                return Err(DocumentError::rule(item.mark, "This arm is listed twice"));
+            }
+            arms.push((arm, variables));
+            if arms.len() > LIMIT {
+                return Err(DocumentError::rule(item.mark, format!("More than {LIMIT} arms")));
+            }
         }
-        arms.push((arm, variables));
     }
     Ok(arms)
 }
 
-fn one_arm(item: &Node, first: Option<&Arm>) -> Result<ArmWithVariables, DocumentError> {
+/// The arms of one map: one, or every combination where variables have lists of values.
+///
+/// Variables in its `with` hold in the arm and are no part of its name.
+fn arms_of(item: &Node) -> Result<Vec<ArmWithVariables>, DocumentError> {
     if !matches!(item.tree, Tree::Map(_)) || item.entries().is_empty() {
         return Err(wrong(item, "a map of variables to values"));
     }
-    let (mut arm, mut variables) = ArmWithVariables::default();
+    let mut arms = vec![ArmWithVariables::default()];
+    let mut unnamed: Vec<&Entry> = Vec::new();
     for entry in item.entries() {
         let inside = |error: DocumentError| error.inside(&entry.key, entry.mark);
+        if entry.key == WITH && matches!(entry.value.tree, Tree::Map(_)) {
+            unnamed = entry.value.entries().iter().collect();
+            unnamed
+                .iter()
+                .try_for_each(|entry| variable(entry))
+                .map_err(inside)?;
+            continue;
+        }
         variable(entry)?;
-        arm.0
-            .push((entry.key.clone(), value_text(&entry.value).map_err(inside)?));
-        variables.insert(entry.key.clone(), entry.value.tree.clone());
+        let values = match &entry.value.tree {
+            Tree::List(_) => values(entry).map_err(inside)?,
+            tree => vec![(tree.clone(), value_text(&entry.value).map_err(inside)?)],
+        };
+        arms = extended(&arms, &entry.key, &values, item)?;
     }
-    let Some(first) = first else {
-        return Ok((arm, variables));
+    for (arm, variables) in &mut arms {
+        for entry in &unnamed {
+            if arm.0.iter().any(|(name, _)| *name == entry.key) {
+                let message = format!("Variable `{}` stands in the arm and in its `{WITH}`", entry.key);
+                return Err(DocumentError::rule(entry.mark, message));
+            }
+            variables.insert(entry.key.clone(), entry.value.tree.clone());
+        }
+    }
+    Ok(arms)
+}
+
+/// Every arm with every value of one more variable.
+fn extended(
+    arms: &[ArmWithVariables],
+    name: &str,
+    values: &[(Tree, String)],
+    place: &Node,
+) -> Result<Vec<ArmWithVariables>, DocumentError> {
+    if arms.len() * values.len() > LIMIT {
+        return Err(DocumentError::rule(place.mark, format!("More than {LIMIT} arms")));
+    }
+    let with = |(arm, variables): &ArmWithVariables, (value, text): &(Tree, String)| {
+        let (mut arm, mut variables) = (arm.clone(), variables.clone());
+        arm.0.push((name.to_owned(), text.clone()));
+        variables.insert(name.to_owned(), value.clone());
+        (arm, variables)
     };
+    Ok(arms
+        .iter()
+        .flat_map(|arm| values.iter().map(move |value| with(arm, value)))
+        .collect())
+}
+
+/// Puts the variables of an arm into the order of the first.
+fn ordered(item: &Node, mut arm: Arm, first: &Arm) -> Result<Arm, DocumentError> {
     let mut ordered = Vec::with_capacity(first.0.len());
     for (name, _) in &first.0 {
         let position = arm.0.iter().position(|(other, _)| other == name);
@@ -99,7 +141,7 @@ fn one_arm(item: &Node, first: Option<&Arm>) -> Result<ArmWithVariables, Documen
             item.mark,
             format!("Variable `{name}` is not one of the first arm"),
         )),
-        None => Ok((Arm(ordered), variables)),
+        None => Ok(Arm(ordered)),
     }
 }
 
@@ -142,4 +184,69 @@ fn value_text(item: &Node) -> Result<String, DocumentError> {
         return Err(DocumentError::rule(item.mark, message));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{load, substitute};
+
+    /// The names of the arms, and what a text becomes in each.
+    fn arms_of(for_each: &str, text: &str) -> Result<Vec<(String, Tree)>, String> {
+        let root = load(for_each).unwrap();
+        let arms = arms(Some(&root)).map_err(|error| error.to_string())?;
+        let text = load(text).unwrap();
+        let name = |arm: &Arm| {
+            let values: Vec<&str> = arm.0.iter().map(|(_, value)| value.as_str()).collect();
+            values.join("/")
+        };
+        Ok(arms
+            .iter()
+            .map(|(arm, variables)| (name(arm), substitute(&text, variables).unwrap().tree))
+            .collect())
+    }
+
+    #[test]
+    fn a_listed_arm_may_have_lists_and_variables_that_do_not_name_it() {
+        let for_each = "[{arm: a, seed: [1, 2], with: {by: mi, judge: null}}, \
+                        {arm: b, seed: [1, 2], with: {by: itm, judge: previous.adapter}}]";
+        let by = arms_of(for_each, "${by}").unwrap();
+        let text = |name: &str, value: &str| (name.to_owned(), Tree::Text(value.to_owned()));
+        assert_eq!(
+            by,
+            [
+                text("a/1", "mi"),
+                text("a/2", "mi"),
+                text("b/1", "itm"),
+                text("b/2", "itm")
+            ]
+        );
+        let judge = arms_of(for_each, "${judge}").unwrap();
+        assert_eq!(
+            (&judge[0].1, &judge[3].1),
+            (&Tree::Null, &Tree::Text("previous.adapter".to_owned()))
+        );
+        assert_eq!(arms_of(for_each, "${seed}").unwrap()[1].1, Tree::Integer(2.into()));
+        // A variable of that name is one where its value is no map.
+        assert_eq!(arms_of("[{with: x}]", "${with}").unwrap(), [text("x", "x")]);
+    }
+
+    #[test]
+    fn arms_that_clash_are_refused() {
+        for (for_each, said) in [
+            (
+                "[{a: 1, with: {a: 2}}]",
+                "Variable `a` stands in the arm and in its `with`",
+            ),
+            ("[{a: [1, 2]}, {a: 2}]", "This arm is listed twice"),
+            ("[{a: []}]", "at least one value"),
+            (
+                "[{a: 1, with: {round: 2}}]",
+                "`round` cannot be the name of a variable",
+            ),
+        ] {
+            let error = arms_of(for_each, "x").unwrap_err();
+            assert!(error.contains(said), "{for_each}: {error}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::error::PipelineError;
 use super::kinds::{BuildError, StageKinds};
 use super::spec::PipelineSpec;
 use super::unroll::{Instance, Unrolled, unroll};
-use crate::document::{Assignment, DocumentError, Problem, deserialize, load};
+use crate::document::{Assignment, DocumentError, Node, Problem, deserialize, load};
 use crate::user_folders::home_folder;
 
 /// Most bytes of a pipeline file.
@@ -78,12 +78,41 @@ pub fn parse(
     let unrolled = unroll(&root, &spec).map_err(document)?;
     let stages = build(file, &unrolled.instances, &defaults, kinds)?;
     let stages = connect_and_order(&unrolled, stages).map_err(document)?;
+    check_repetitions(&root, &spec, &unrolled.arms).map_err(document)?;
     Ok(Pipeline {
         file: file.to_owned(),
         spec,
         arms: unrolled.arms,
         stages,
     })
+}
+
+impl Pipeline {
+    /// Place of the value of an arm that the report takes for a repetition.
+    pub fn repetition(&self) -> Option<usize> {
+        repetition(&self.spec, &self.arms)
+    }
+}
+
+fn repetition(spec: &PipelineSpec, arms: &[Arm]) -> Option<usize> {
+    let name = spec.report.as_ref()?.repetitions.as_ref()?;
+    arms.first()?.0.iter().position(|(variable, _)| variable == name)
+}
+
+fn check_repetitions(root: &Node, spec: &PipelineSpec, arms: &[Arm]) -> Result<(), DocumentError> {
+    let path = ["report", "repetitions"];
+    let named = spec
+        .report
+        .as_ref()
+        .and_then(|report| report.repetitions.as_ref());
+    match (named, repetition(spec, arms)) {
+        (Some(name), None) => {
+            let message = format!("`{name}` is no variable that names the arms of `for_each`");
+            let error = DocumentError::rule(root.mark_of(path), message);
+            Err(error.within(path.map(str::to_owned).to_vec()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn build(

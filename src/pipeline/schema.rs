@@ -44,7 +44,14 @@ impl JsonSchema for ForEach {
                 },
                 {
                     "type": "array",
-                    "items": { "type": "object", "additionalProperties": value, "minProperties": 1 },
+                    "items": {
+                        "type": "object",
+                        "properties": { "with": { "type": ["object", "string", "number", "boolean"] } },
+                        "additionalProperties": {
+                            "anyOf": [value, { "type": "array", "items": value, "minItems": 1 }],
+                        },
+                        "minProperties": 1,
+                    },
                     "minItems": 1,
                 },
             ],

@@ -54,7 +54,8 @@ pub struct RoundsSpec {
     #[schemars(range(min = 1))]
     pub count: u32,
     /// Variables with the values they take; every combination is an arm with its own rounds. Or a list of arms, each a
-    /// map of the variables to their values. `${NAME}` in a setting stands for the value.
+    /// map of the variables to their values, or to lists of them for every combination. Variables in its `with` are no
+    /// part of the arm's name. `${NAME}` in a setting stands for the value.
     #[serde(default)]
     pub for_each: ForEach,
     /// The stages of one round, by name.
@@ -71,6 +72,10 @@ pub struct ReportSpec {
     /// Where to write it, relative to the working directory. By default the name of the pipeline with `.html`.
     #[serde(default)]
     pub path: Option<PathBuf>,
+    /// Variable of `for_each` that repeats every arm, such as the seed of its training; arms that differ in it alone are
+    /// also taken together, with intervals over prompts and repetitions. By default none.
+    #[serde(default)]
+    pub repetitions: Option<String>,
 }
 
 /// Version of the file format: 1.

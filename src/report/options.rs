@@ -35,6 +35,9 @@ pub struct ReportOptions<'a> {
     pub score: String,
     /// The arm that every other arm of its round is compared with, beside the base. By default `random`.
     pub control_arm: String,
+    /// Place of the value of an arm that says which repetition of it this is, such as the seed of its training; arms that
+    /// differ in it alone are also taken together. By default none.
+    pub repetition: Option<usize>,
     /// Pools of candidates whose scores are measured. By default 4.
     pub pools: usize,
     /// Longest side of an image in pixels; larger ones are reduced. By default 160.
@@ -57,6 +60,7 @@ impl Default for ReportOptions<'_> {
             compared_images: 6,
             score: "mi".to_owned(),
             control_arm: "random".to_owned(),
+            repetition: None,
             pools: 4,
             image_side: 160,
             decoded_places: 65_536,

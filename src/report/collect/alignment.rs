@@ -10,6 +10,7 @@ use super::super::error::ReportError;
 use super::super::model::{AlignmentEntry, AlignmentGroup, ModelLabel};
 use super::evaluations::Evaluation;
 use super::graph::RunGraph;
+use super::over_seeds::{Repetition, over_seeds};
 use super::pools::Pool;
 
 /// A pool with what was read off it.
@@ -26,6 +27,7 @@ pub(super) fn alignment(
     graph: &RunGraph,
     judged: &[Judged<'_>],
     control_arm: &str,
+    repetition: Option<usize>,
 ) -> Result<Vec<AlignmentGroup>, ReportError> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for one in judged {
@@ -44,7 +46,7 @@ pub(super) fn alignment(
     groups
         .iter()
         .filter(|(images, _)| !images.is_empty())
-        .map(|(_, members)| group(graph, members, control_arm))
+        .map(|(_, members)| group(graph, members, control_arm, repetition))
         .collect()
 }
 
@@ -52,6 +54,7 @@ fn group(
     graph: &RunGraph,
     members: &[&Judged<'_>],
     control_arm: &str,
+    repetition: Option<usize>,
 ) -> Result<AlignmentGroup, ReportError> {
     let base = members.iter().find(|one| one.pool.model == ModelLabel::Base);
     let mut entries = Vec::new();
@@ -82,6 +85,21 @@ fn group(
             to_control,
         });
     }
+    let over_seeds = match repetition {
+        Some(place) => {
+            let repetition = Repetition {
+                place,
+                control: control_arm,
+            };
+            over_seeds(members, repetition).map_err(|error| ReportError::Statistics {
+                stage: members
+                    .first()
+                    .map_or_else(String::new, |one| graph.stages[one.evaluation.stage].name()),
+                source: error.into(),
+            })?
+        }
+        None => Vec::new(),
+    };
     entries.sort_by_key(|entry| round(&entry.model));
     let summary = entries.first().map(|entry| &entry.summary);
     let prompts_from = members.iter().find_map(|one| one.pool.prompts);
@@ -98,6 +116,7 @@ fn group(
             .first()
             .map_or(0.0, |one| one.evaluation.bootstrap.confidence),
         entries,
+        over_seeds,
     })
 }
 

@@ -10,6 +10,7 @@ mod gallery;
 mod graph;
 mod losses;
 mod notes;
+mod over_seeds;
 mod pictures;
 mod pools;
 mod power;
@@ -127,7 +128,7 @@ pub(super) fn collect(
             .iter()
             .find_map(|one| one.evaluation.measured.as_ref())
             .map_or_else(Vec::new, |measured| measured.reader.clone()),
-        alignment: alignment::alignment(&graph, &judged, &options.control_arm)?,
+        alignment: alignment::alignment(&graph, &judged, &options.control_arm, options.repetition)?,
         pools_left_out: measured.len().saturating_sub(options.pools),
         power,
         gallery,

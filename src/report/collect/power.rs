@@ -74,6 +74,11 @@ pub(super) fn power(
         confidence: bootstrap.confidence,
         scores,
         agreements,
+        timesteps: judged
+            .evaluation
+            .measured
+            .as_ref()
+            .map_or_else(Vec::new, |measured| measured.timesteps.clone()),
     }))
 }
 

@@ -4,6 +4,7 @@ use mitune_stages::evaluation::agreement::ScoreAgreement;
 use mitune_stages::evaluation::comparison::Comparison;
 use mitune_stages::evaluation::power::ScorePower;
 use mitune_stages::evaluation::summary::EvaluationSummary;
+use mitune_stages::evaluation::timesteps::TimestepPower;
 use mitune_stages::statistics::bootstrap::Estimate;
 
 use super::{ModelLabel, Origin};
@@ -21,6 +22,26 @@ pub(in crate::report) struct AlignmentGroup {
     pub(in crate::report) confidence: f64,
     /// The base first, then by round.
     pub(in crate::report) entries: Vec<AlignmentEntry>,
+    /// Arms that were repeated with other seeds, by round.
+    pub(in crate::report) over_seeds: Vec<OverSeeds>,
+}
+
+/// An arm in one round, over all its seeds; intervals resample prompts and seeds.
+pub(in crate::report) struct OverSeeds {
+    /// Values of the arm without its seed, joined.
+    pub(in crate::report) arm: String,
+    pub(in crate::report) round: u32,
+    pub(in crate::report) seeds: Vec<SeedShare>,
+    pub(in crate::report) aligned: Option<Estimate>,
+    pub(in crate::report) to_base: Option<Estimate>,
+    /// Difference to the control arm of the same seed.
+    pub(in crate::report) to_control: Option<Estimate>,
+}
+
+/// The share of aligned images with one seed.
+pub(in crate::report) struct SeedShare {
+    pub(in crate::report) seed: String,
+    pub(in crate::report) aligned: f64,
 }
 
 /// One evaluation.
@@ -42,6 +63,8 @@ pub(in crate::report) struct PoolPower {
     pub(in crate::report) confidence: f64,
     pub(in crate::report) scores: Vec<MeasuredScore>,
     pub(in crate::report) agreements: Vec<ScoreAgreement>,
+    /// The power of every timestep of scores whose terms are kept.
+    pub(in crate::report) timesteps: Vec<TimestepPower>,
 }
 
 /// The power of one score.

@@ -9,7 +9,7 @@ use mitune_stages::evaluate::ReaderCheck;
 
 pub(super) use curves::{LossCurve, LossPoint, Trace, TraceBand};
 pub(super) use facts::{InputFacts, OutputFacts, ResultFacts, RunFacts, StageFacts};
-pub(super) use measures::{AlignmentEntry, AlignmentGroup, MeasuredScore, PoolPower};
+pub(super) use measures::{AlignmentEntry, AlignmentGroup, MeasuredScore, OverSeeds, PoolPower, SeedShare};
 pub(super) use pictures::{
     Extreme, Gallery, GalleryCandidate, GalleryPrompt, Picture, SideBySide, SideBySidePrompt, Verdict,
 };

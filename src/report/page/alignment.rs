@@ -10,6 +10,7 @@ use super::alignment_chart;
 use super::format::{counted, percent_fine};
 use super::interval_bar::{BarAxis, Verdict, verdict};
 use super::markup::Markup;
+use super::over_seeds;
 use super::parts::{POINTS, SHARES, confidence, estimate, head, model, number, origin, section, table};
 use super::summary::side;
 use crate::report::model::{AlignmentGroup, Report};
@@ -76,9 +77,19 @@ fn add_group(markup: &mut Markup, group: &AlignmentGroup) {
             origin(markup, from);
         }
     });
-    alignment_chart::add(markup, group);
-    overall(markup, group);
-    attributes(markup, group);
+    if group.over_seeds.is_empty() {
+        alignment_chart::add(markup, group);
+        overall(markup, group);
+        attributes(markup, group);
+        return;
+    }
+    over_seeds::add(markup, group);
+    markup.element("details", &[], |markup| {
+        markup.leaf("summary", &[], "Every arm with every seed by itself");
+        alignment_chart::add(markup, group);
+        overall(markup, group);
+        attributes(markup, group);
+    });
 }
 
 fn overall(markup: &mut Markup, group: &AlignmentGroup) {

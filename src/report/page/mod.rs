@@ -12,6 +12,7 @@ mod losses;
 mod markup;
 mod mi_axis;
 mod notes;
+mod over_seeds;
 mod parts;
 mod picture;
 mod power;
@@ -20,6 +21,7 @@ mod scale;
 mod series;
 mod side_by_side;
 mod summary;
+mod timesteps;
 mod traces;
 
 use super::model::Report;

@@ -9,6 +9,7 @@ use super::format::counted;
 use super::interval_bar::BarAxis;
 use super::markup::Markup;
 use super::parts::{POINTS, SHARES, THREE, confidence, estimate, head, model_phrase, origin, section, table};
+use super::timesteps;
 use crate::report::model::{MeasuredScore, PoolPower, Report};
 
 /// Says whether any score was measured.
@@ -100,6 +101,7 @@ fn add_pool(markup: &mut Markup, pool: &PoolPower) {
         markup.raw("</tbody>");
     });
     by_failure(markup, pool);
+    timesteps::add(markup, pool);
     agreement(markup, pool);
 }
 

@@ -29,6 +29,7 @@ fn a_study_has_every_section_in_order() {
         "section power",
         "h2 How well scores find aligned images",
         "table score | AUC | top-1 aligned | worst-1 aligned | gain | Kendall tau-b | stage",
+        "table timestep | weight | size | AUC alone | AUC down to it",
         "section candidates",
         "h2 Candidates by score",
         "section extremes",

@@ -146,6 +146,8 @@ pub enum BootstrapError {
     Confidence(f64),
     #[error("Sum of a cluster is `{0}`, expected finite observations")]
     NotFinite(f64),
+    #[error("Bootstrap of rows of `{0}` and of `{1}` clusters, expected rows of one length")]
+    Ragged(usize, usize),
     #[error("Bootstrap of `{0}` clusters, expected fewer than 2^32")]
     TooMany(usize),
 }
@@ -155,7 +157,7 @@ fn plus(one: (f64, f64), other: (f64, f64)) -> (f64, f64) {
 }
 
 /// Returns the quantile of sorted values, which must not be empty, by linear interpolation.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let below = place.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

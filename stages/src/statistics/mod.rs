@@ -2,6 +2,7 @@
 
 pub mod auc;
 pub mod bootstrap;
+mod crossed;
 pub mod kendall;
 pub mod paired;
 pub mod ranking;
