@@ -1,6 +1,6 @@
 //! The pipelines that ship with the project are valid, and those of the paper have its values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mitune::document::{Node, load};
@@ -51,7 +51,14 @@ fn the_settings_of_the_paper_are_those_of_its_table_8() {
             candidates["sampler"],
             json!({"scheduler": "ddpm", "steps": 50, "guidance": 7.5, "eta": 0.0})
         );
-        assert_eq!(candidates["mutual_information"]["mode"], json!("paper"));
+        assert_eq!(
+            candidates["mutual_information"],
+            json!({
+                "mode": "paper", "weight": "kappa", "min_timestep": 0, "max_timestep": null,
+                "trajectory": "guided", "variance": "scheduler", "reduction": "mean", "raw_outputs": false,
+            }),
+            "{name}"
+        );
         assert_eq!(
             (&candidates["seed"], &candidates["height"], &candidates["width"]),
             (&json!(42), &json!(512), &json!(512))
@@ -114,6 +121,104 @@ fn the_pipelines_of_the_paper_leave_nothing_to_defaults() {
                 );
             }
         }
+    }
+}
+
+/// Appendix H: 1,250 prompts to train on, four times one of 50 images, 500 others to test on.
+#[test]
+fn diffusiondb_is_that_of_appendix_h() {
+    let pipeline = shipped("diffusiondb.yaml");
+    let prompts = settings(&pipeline, "train_prompts");
+    assert_eq!(
+        (&prompts["sample"]["count"], &prompts["split"]["test"]["count"]),
+        (&json!(1750), &json!(500))
+    );
+    let plain = |mut candidates: Value| {
+        candidates["seed"] = json!(0);
+        candidates
+    };
+    let first = settings(&pipeline, "candidates@1/7.5");
+    for seed in [43, 44, 45] {
+        let other = settings(&pipeline, &format!("candidates_{seed}@1/7.5"));
+        assert_eq!(other["seed"], json!(seed));
+        assert_eq!(
+            plain(other),
+            plain(first.clone()),
+            "candidates_{seed} differ in more than their seed"
+        );
+        let selection = settings(&pipeline, &format!("selection_{seed}@1/7.5"));
+        assert_eq!(selection, settings(&pipeline, "selection@1/7.5"));
+    }
+    let adapter = pipeline
+        .stages
+        .iter()
+        .find(|stage| stage.name.to_string() == "adapter@1/7.5");
+    let ports = &adapter.unwrap().inputs;
+    let selections = ports
+        .iter()
+        .filter(|port| ["selection", "joint_with"].contains(&port.port));
+    assert_eq!(selections.map(|port| port.sources.len()).sum::<usize>(), 4);
+    // The test guidance of table 8 is one of the sweep.
+    assert_eq!(
+        settings(&pipeline, "tuned_images@1/7.5")["sampler"]["guidance"],
+        json!(7.5)
+    );
+}
+
+/// Every arm of the study has three training seeds and differs from `random` in what its name says.
+#[test]
+fn arms_of_the_study_differ_in_what_they_are_called_by() {
+    let pipeline = shipped("shapes-study.yaml");
+    assert_eq!(pipeline.repetition(), Some(1));
+    let mut arms: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for arm in &pipeline.arms {
+        let [(_, name), (_, seed)] = &arm.0[..] else {
+            panic!("{arm:?}");
+        };
+        arms.entry(name).or_default().insert(seed);
+    }
+    for name in [
+        "random",
+        "oracle",
+        "mi_paper",
+        "mi_reference",
+        "mi_signed",
+        "itm",
+        "itm_normalised",
+        "mi_signed_by_base",
+        "mi_signed_dropout",
+        "random_dropout",
+    ] {
+        assert_eq!(arms.remove(name), Some(BTreeSet::from(["1", "2", "3"])), "{name}");
+        let by = name
+            .strip_suffix("_by_base")
+            .or(name.strip_suffix("_dropout"))
+            .unwrap_or(name);
+        for seed in [1, 2, 3] {
+            let selection = settings(&pipeline, &format!("selection@2/{name}/{seed}"));
+            assert_eq!(selection["by"], json!(by));
+            let adapter = settings(&pipeline, &format!("adapter@2/{name}/{seed}"));
+            let dropout = if name.ends_with("_dropout") { 0.2 } else { 0.0 };
+            assert_eq!(
+                (&adapter["seed"], &adapter["caption_dropout"]),
+                (&json!(seed), &json!(dropout))
+            );
+        }
+        let scores = format!("scores@2/{name}/1");
+        let scores = pipeline
+            .stages
+            .iter()
+            .find(|stage| stage.name.to_string() == scores)
+            .unwrap();
+        let judges = scores.inputs.iter().filter(|port| port.port == "adapter");
+        let judged_by_base = judges.map(|port| port.sources.len()).sum::<usize>() == 0;
+        assert_eq!(judged_by_base, name.ends_with("_by_base"), "{name}");
+    }
+    assert!(arms.is_empty(), "{arms:?}");
+    // What all arms share before their first adapter is one result.
+    let first = |stage: &str, arm: &str| settings(&pipeline, &format!("{stage}@1/{arm}/1"));
+    for stage in ["candidates", "scores"] {
+        assert_eq!(first(stage, "random"), first(stage, "mi_signed_by_base"));
     }
 }
 
