@@ -226,7 +226,10 @@ mod tests {
             (&judge[0].1, &judge[3].1),
             (&Tree::Null, &Tree::Text("previous.adapter".to_owned()))
         );
-        assert_eq!(arms_of(for_each, "${seed}").unwrap()[1].1, Tree::Integer(2.into()));
+        assert_eq!(
+            arms_of(for_each, "${seed}").unwrap()[1].1,
+            Tree::Integer(2.into())
+        );
         // A variable of that name is one where its value is no map.
         assert_eq!(arms_of("[{with: x}]", "${with}").unwrap(), [text("x", "x")]);
     }
