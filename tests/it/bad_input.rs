@@ -103,6 +103,61 @@ fn a_model_that_is_not_whole_is_named_with_what_it_lacks() {
     }
 }
 
+/// Whatever lies in place of a model or its files is called by its name, and a hint says what to do.
+#[test]
+fn what_lies_in_place_of_a_model_is_named_with_a_remedy() {
+    let place = Place::new();
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    spoiled(&place, "pointer", WEIGHTS, |bytes| *bytes = pointer.to_vec());
+    spoiled(&place, "words", "tokenizer/vocab.json", |bytes| {
+        *bytes = pointer.to_vec()
+    });
+    spoiled(&place, "empty", WEIGHTS, Vec::clear);
+    spoiled(&place, "bin", WEIGHTS, |_| ());
+    let weights = place.path().join("bin").join(WEIGHTS);
+    fs::copy(&weights, place.path().join("v1.safetensors")).unwrap();
+    fs::rename(&weights, weights.with_extension("bin")).unwrap();
+    for (model, error, hint) in [
+        (
+            "pointer",
+            "is a Git LFS pointer in place of the file",
+            "git lfs pull",
+        ),
+        ("words", "vocab.json` is a Git LFS pointer", "git lfs pull"),
+        (
+            "empty",
+            "is empty, expected a safetensors file",
+            "Download it again",
+        ),
+        (
+            "bin",
+            "`diffusion_pytorch_model.bin`, a pickle",
+            "save_pretrained",
+        ),
+        (
+            "v1.safetensors",
+            "is a file, not the folder of a model",
+            "from_single_file",
+        ),
+        (
+            "some-owner/some-model",
+            "does not exist",
+            "hf download some-owner/some-model",
+        ),
+        ("modell", "Model `modell` does not exist", "Did you mean `model`?"),
+        ("pointer/unet", "it is one component of", "Give the whole model"),
+    ] {
+        let generate = ["generate", "--model", model, "--prompt", "x", "--out", "out"];
+        told(&run_real(place.path(), &generate), 2, &[error, "\nHint: ", hint]);
+    }
+    fs::write(place.path().join("a.safetensors"), pointer).unwrap();
+    told(
+        &run_real(place.path(), &["adapter", "info", "a.safetensors"]),
+        2,
+        &["is a Git LFS pointer", "git lfs pull"],
+    );
+}
+
 #[test]
 fn a_damaged_file_of_prompts_is_a_failure_that_names_it() {
     let place = Place::new();

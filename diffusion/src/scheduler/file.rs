@@ -7,50 +7,9 @@ use super::config::{DynamicThreshold, SchedulerConfig, SchedulerConfigError};
 use super::file_names::{
     BETA_SCHEDULES, PREDICTION_TYPES, SOLVER_FORMS, SPACINGS, VARIANCE_TYPES, chosen, name,
 };
+use super::setting::{OF_OTHERS, SWITCHED_OFF, Setting};
 use super::solver_config::{SigmaConfig, SigmaSpread, SolverConfig};
-use crate::config_fields::{ConfigFields, DIFFUSERS, SettingError, number, text, whole};
-
-/// A kind of value in the file.
-trait Setting: Sized {
-    /// What is expected, for messages.
-    const EXPECTED: &'static str;
-    fn read(value: &Value) -> Option<Self>;
-}
-
-impl Setting for bool {
-    const EXPECTED: &'static str = "`true` or `false`";
-    fn read(value: &Value) -> Option<Self> {
-        value.as_bool()
-    }
-}
-
-impl Setting for usize {
-    const EXPECTED: &'static str = "a whole number from 0";
-    fn read(value: &Value) -> Option<Self> {
-        whole(value)
-    }
-}
-
-impl Setting for f64 {
-    const EXPECTED: &'static str = "a number";
-    fn read(value: &Value) -> Option<Self> {
-        number(value)
-    }
-}
-
-impl Setting for String {
-    const EXPECTED: &'static str = "a name";
-    fn read(value: &Value) -> Option<Self> {
-        text(value)
-    }
-}
-
-impl Setting for Vec<f64> {
-    const EXPECTED: &'static str = "a list of numbers";
-    fn read(value: &Value) -> Option<Self> {
-        value.as_array()?.iter().map(number).collect()
-    }
-}
+use crate::config_fields::{ConfigFields, DIFFUSERS, SettingError};
 
 /// Declares the file: every key may be absent or null, and what is absent is not written.
 macro_rules! scheduler_file {
@@ -112,25 +71,6 @@ scheduler_file! {
 
 /// Most timesteps of a schedule, all of which are in memory.
 const LONGEST: usize = 1_000_000;
-
-/// Settings that are only read by schedulers that are not supported, or that only matter where those below are on.
-const OF_OTHERS: [&str; 12] = [
-    "base_image_seq_len",
-    "base_shift",
-    "disable_corrector",
-    "flow_shift",
-    "max_image_seq_len",
-    "max_shift",
-    "original_inference_steps",
-    "predict_x0",
-    "shift",
-    "solver_p",
-    "time_shift_type",
-    "timestep_scaling",
-];
-
-/// Settings of DPM-Solver++ that are not supported, with the values that switch them off.
-const SWITCHED_OFF: [(&str, Value); 1] = [("use_dynamic_shifting", Value::Bool(false))];
 
 impl TryFrom<Map<String, Value>> for SchedulerConfig {
     type Error = SchedulerConfigError;

@@ -16,6 +16,7 @@ pub mod kind;
 pub mod limit;
 pub mod pndm;
 pub mod reverse_step;
+mod setting;
 mod sigmas;
 pub mod solver_config;
 mod step_variance;

@@ -142,6 +142,7 @@ fn broken_folders_are_named() {
             ..
         }
     ));
+    write("special_tokens_map.json", "{}");
     write("tokenizer_config.json", "{");
     assert!(matches!(
         read(),

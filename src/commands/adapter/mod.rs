@@ -24,7 +24,7 @@ pub(crate) struct AdapterArguments {
 enum AdapterCommand {
     /// Show what an adapter file holds
     Info {
-        /// Adapter file, as diffusers, PEFT or kohya write it, or a folder that PEFT wrote
+        /// Adapter file, as diffusers, PEFT or kohya write it, or a folder with one
         file: PathBuf,
     },
     /// Write an adapter in another form
@@ -44,7 +44,7 @@ enum AdapterCommand {
 
 #[derive(Debug, Args)]
 struct ConvertArguments {
-    /// Adapter file, as diffusers, PEFT or kohya write it, or a folder that PEFT wrote
+    /// Adapter file, as diffusers, PEFT or kohya write it, or a folder with one
     file: PathBuf,
 
     /// Form to write

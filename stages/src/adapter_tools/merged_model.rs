@@ -177,3 +177,47 @@ fn copy_all(from: &Path, to: &Path, select: &dyn Fn(&Path) -> bool) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use mitune_diffusion::adapter::LayerShape;
+
+    use super::*;
+
+    /// 1 and 1.5 in the 8-bit float of the model, changed by 1/16, which that type has no bits for.
+    #[test]
+    fn small_changes_of_short_numbers_are_kept() {
+        let layer = SavedLayer {
+            lora_a: vec![1.0, 1.0],
+            lora_b: vec![0.0625],
+            magnitude: None,
+            rank: 1,
+            alpha: 1.0,
+            shape: LayerShape {
+                outputs: 1,
+                inputs: 2,
+                kernel: None,
+            },
+        };
+        for (dtype, data, expected) in [
+            (Dtype::F8_E4M3, vec![0x38, 0x3c], Dtype::F16),
+            (Dtype::I8, vec![1, 2], Dtype::F32),
+            (Dtype::BF16, vec![0x80, 0x3f, 0xc0, 0x3f], Dtype::BF16),
+        ] {
+            let tensor = HostTensor {
+                dtype,
+                shape: vec![1, 2],
+                data,
+            };
+            let before = tensor.to_f32().unwrap();
+            let mut tensors = TensorMap::from([("a".to_owned(), tensor)]);
+            merge_layer(&mut tensors, "a".to_owned(), &[(&layer, 1.0)]).unwrap();
+            assert_eq!(tensors["a"].dtype, expected);
+            let after = tensors["a"].to_f32().unwrap();
+            assert_eq!(
+                after,
+                before.iter().map(|value| value + 0.0625).collect::<Vec<_>>()
+            );
+        }
+    }
+}
