@@ -90,7 +90,10 @@ fn words(text: &str, error: &Error) -> String {
             message = message.replace(&position, "");
         }
     }
-    let message = message.trim_start_matches("error:").trim();
+    let message = message
+        .trim_start_matches("error:")
+        .trim()
+        .replace("scalar", "text");
     let mut letters = message.chars();
     letters
         .next()

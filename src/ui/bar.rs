@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::printable::printable;
+use super::printable::{one_line, printable};
 
 /// A bar that is drawn on standard error until it is dropped.
 #[derive(Debug)]
@@ -44,20 +44,5 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
-    }
-}
-
-/// A bar has one line, or clearing it leaves the others behind.
-fn one_line(text: &str) -> String {
-    printable(text).replace('\n', "\\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_has_one_line_and_nothing_that_a_terminal_obeys() {
-        assert_eq!(one_line("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
     }
 }

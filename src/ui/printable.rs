@@ -14,6 +14,11 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
+/// The same on a single line: cells and bars have no more, and a name must not pass for a line of its own.
+pub(crate) fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
+}
+
 /// Spells out the same characters in JSON text, as JSON does: the value stays what it was.
 ///
 /// JSON itself escapes only the characters below the space; the others can stand nowhere but inside a string.
@@ -47,6 +52,7 @@ mod tests {
             shown,
             "a\\u{1b}[2J b\\u{9b}31m c\\u{7f} d\\u{202e}cod e\\r f\\u{7}"
         );
+        assert_eq!(one_line("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
         assert_eq!(printable("caf\u{e9}\tab\n"), "caf\u{e9}\tab\n");
     }
 

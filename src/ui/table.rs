@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 
 use super::output::line;
+use super::printable::one_line;
 
 /// Rows of text whose columns are aligned; the last column is never padded.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.map(|cell| one_line(&cell)).into());
     }
 
     /// Writes the table to standard output.
@@ -57,5 +58,7 @@ mod tests {
         let mut table = Table::with_headings(["a", "long heading", "c"]);
         table.row(["wide cell".into(), "x".into(), String::new()]);
         assert_eq!(table.lines(), ["a          long heading  c", "wide cell  x"]);
+        table.row(["\u{1b}[2J".into(), "x\nforged  row".into(), String::new()]);
+        assert_eq!(table.lines()[2], "\\u{1b}[2J  x\\nforged  row");
     }
 }

@@ -1,4 +1,4 @@
-//! What to do about an error that speaks of the files of models and adapters.
+//! What to do about an error that speaks of the files of models, adapters and prompts.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,6 +11,7 @@ use mitune_diffusion::weights::WeightsError;
 
 use crate::adapter_file::AdapterFileError;
 use crate::adapter_place::AdapterPlaceError;
+use crate::prompts::PromptsError;
 use crate::stage_error::StageError;
 use crate::suggestion::closest;
 
@@ -36,6 +37,9 @@ fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
             _ => None,
         };
         return error.hint().or_else(|| nearest(missing?));
+    }
+    if let Some(error) = error.downcast_ref::<PromptsError>() {
+        return error.hint();
     }
     if let Some(error) = error.downcast_ref::<AdapterFileError>() {
         let missing = match error {

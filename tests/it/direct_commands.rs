@@ -194,7 +194,10 @@ fn mistakes_are_named_and_exit_with_2() {
         assert!(!folder.join("out").exists());
     };
     refused(&["--scheduler", "unipc"], "unipc");
-    refused(&["--eta", "1.5"], "Sampler setting `eta` is `1.5`");
+    refused(
+        &["--eta", "1.5"],
+        "invalid value '1.5' for '--eta <E>': expected a number from 0 to 1",
+    );
     refused(
         &["--height", "20"],
         "Setting `height` is 20, expected a positive multiple of 8",

@@ -1,12 +1,10 @@
 //! What can go wrong while prompts are read.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow_schema::ArrowError;
 use parquet::errors::ParquetError;
-
-use mitune_bounded_file::BoundedFileError;
 
 use super::clean::InvalidPrompt;
 use super::file_format::FileFormat;
@@ -60,6 +58,8 @@ pub enum PromptsError {
         column: String,
         /// The columns that are there, each in backticks.
         found: String,
+        /// The one of them that is spelled most alike.
+        nearest: Option<String>,
     },
     /// A column holds another type than it must.
     #[error("Column `{column}` of `{}` must hold {expected}, found `{found}`", path.display())]
@@ -125,6 +125,8 @@ pub enum PromptsError {
         field: String,
         /// The fields of the first object, each in backticks.
         found: String,
+        /// The one of them that is spelled most alike.
+        nearest: Option<String>,
     },
     /// A file is JSON, but not one object on each line.
     #[error(
@@ -269,77 +271,4 @@ pub enum PromptsError {
     /// The rows do not form a table; a defect of this program.
     #[error("Cannot build the table of prompts")]
     Table(#[source] ArrowError),
-}
-
-impl From<BoundedFileError> for PromptsError {
-    fn from(error: BoundedFileError) -> Self {
-        let path = error.path().to_owned();
-        match error {
-            BoundedFileError::NotRegular { found, .. } => Self::NotRegular { path, found },
-            BoundedFileError::TooLarge { size, limit, .. } => Self::TooLarge { path, size, limit },
-            error => Self::Read {
-                path,
-                source: error.into(),
-            },
-        }
-    }
-}
-
-impl PromptsError {
-    pub(super) fn wrong_format(path: &Path, format: FileFormat) -> Self {
-        Self::WrongFormat {
-            path: path.to_owned(),
-            format,
-        }
-    }
-
-    pub(super) fn damaged(path: &Path, problem: String) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            problem,
-        }
-    }
-
-    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Read { path, source }
-    }
-
-    pub(super) fn parquet(path: &Path) -> impl FnOnce(ParquetError) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Parquet { path, source }
-    }
-
-    pub(super) fn decode(path: &Path) -> impl FnOnce(ArrowError) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Decode { path, source }
-    }
-
-    pub(super) fn csv(path: &Path) -> impl FnOnce(csv::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Csv { path, source }
-    }
-
-    pub(super) fn missing_column<'a>(
-        path: &Path,
-        column: &str,
-        found: impl Iterator<Item = &'a str>,
-    ) -> Self {
-        Self::MissingColumn {
-            path: path.to_owned(),
-            column: column.to_owned(),
-            found: listed(found, "no columns"),
-        }
-    }
-}
-
-/// Names in backticks, the first twenty of them.
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>, none: &str) -> String {
-    const LISTED: usize = 20;
-    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    match names.len() {
-        0 => none.to_owned(),
-        count if count > LISTED => format!("{} and {} more", names[..LISTED].join(", "), count - LISTED),
-        _ => names.join(", "),
-    }
 }

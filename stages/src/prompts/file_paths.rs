@@ -96,10 +96,11 @@ impl FilePaths<'_> {
     /// What a pattern matches, relative to the base where the pattern is.
     fn matches(&self, given: &Path, pattern: &Path) -> Result<Vec<PathBuf>, PromptsError> {
         let pattern = pattern.to_string_lossy();
-        let base = self.base.to_str().unwrap_or_default();
-        let whole = match Path::new(&*pattern).is_absolute() || base.is_empty() {
-            true => pattern.into_owned(),
-            false => format!("{}/{pattern}", Pattern::escape(base)),
+        let absolute = Path::new(&*pattern).is_absolute();
+        let base = self.base.to_str().filter(|base| !absolute && !base.is_empty());
+        let whole = match base {
+            None => pattern.into_owned(),
+            Some(base) => format!("{}/{pattern}", Pattern::escape(base)),
         };
         let found = glob::glob_with(&whole, OPTIONS)
             .map_err(|error| self.setting(given, format!("is no pattern: {error}")))?;
@@ -109,7 +110,8 @@ impl FilePaths<'_> {
                 path: error.path().to_owned(),
                 source: error.into(),
             })?;
-            paths.push(self.relative(&path));
+            let relative = base.and_then(|base| path.strip_prefix(base).ok());
+            paths.push(relative.unwrap_or(&path).to_owned());
         }
         Ok(paths)
     }
@@ -159,13 +161,6 @@ impl FilePaths<'_> {
             .find_map(|packed| name.strip_suffix(packed));
         let name = plain.unwrap_or(&name);
         self.endings.iter().any(|ending| name.ends_with(ending))
-    }
-
-    fn relative(&self, path: &Path) -> PathBuf {
-        match path.strip_prefix(self.base) {
-            Ok(relative) => relative.to_owned(),
-            Err(_) => path.to_owned(),
-        }
     }
 
     fn setting(&self, path: &Path, problem: String) -> PromptsError {

@@ -10,8 +10,10 @@ mod collector;
 mod compact_thrift;
 mod config;
 mod csv_file;
+mod csv_records;
 mod diffusiondb;
 mod error;
+mod error_places;
 mod file_format;
 mod file_paths;
 #[cfg(test)]

@@ -18,6 +18,10 @@ pub(super) struct PageHead {
     pub(super) unpacked: u64,
     /// Bytes at the beginning that are never packed.
     plain: u64,
+    /// Values in the page.
+    values: u64,
+    /// Whether a value may be made of bytes that others are made of too.
+    repeats: bool,
 }
 
 impl PageHead {
@@ -59,20 +63,14 @@ impl PageHead {
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let (mut packed, mut unpacked, mut plain) = (None, None, 0_i64);
+        let (mut packed, mut unpacked) = (None, None);
+        let mut page = Values::default();
         let mut input = Compact::new(bytes);
         input.record(|input, number, kind| {
             match (number, kind) {
                 (2, Kind::Whole) => unpacked = Some(u64::try_from(input.whole()?).ok()?),
                 (3, Kind::Whole) => packed = Some(u64::try_from(input.whole()?).ok()?),
-                // The second form of data pages begins with levels that are not packed.
-                (8, Kind::Struct) => input.record(|input, number, kind| {
-                    if !matches!((number, kind), (5 | 6, Kind::Whole)) {
-                        return Some(false);
-                    }
-                    plain = plain.checked_add(input.whole()?)?;
-                    Some(true)
-                })?,
+                (DATA | DICTIONARY | DATA_2, Kind::Struct) => page.read(input, number)?,
                 _ => return Some(false),
             }
             Some(true)
@@ -81,7 +79,52 @@ impl PageHead {
             length: input.position() as u64,
             packed: packed?,
             unpacked: unpacked?,
-            plain: u64::try_from(plain).ok()?,
+            plain: u64::try_from(page.plain).ok()?,
+            values: u64::try_from(page.values).ok()?,
+            repeats: page.repeats,
+        })
+    }
+
+    /// Bytes that a value of the page takes in a batch of rows: on average where the page holds each value, and at most
+    /// where values are made again and again of the same bytes.
+    pub(super) fn bytes_per_value(&self) -> u64 {
+        match self.repeats {
+            true => self.unpacked,
+            false => self.unpacked.div_ceil(self.values.max(1)),
+        }
+    }
+}
+
+/// Fields of a head that tell its page.
+const DATA: i16 = 5;
+const DICTIONARY: i16 = 7;
+const DATA_2: i16 = 8;
+
+/// The number of the encoding in which a value begins like the one before.
+const DELTA_BYTE_ARRAY: i64 = 7;
+
+/// What a head says of the values.
+#[derive(Default)]
+struct Values {
+    values: i64,
+    repeats: bool,
+    plain: i64,
+}
+
+impl Values {
+    fn read(&mut self, input: &mut Compact<'_>, page: i16) -> Option<()> {
+        self.repeats |= page == DICTIONARY;
+        input.record(|input, number, kind| {
+            match (page, number, kind) {
+                (_, 1, Kind::Whole) => self.values = input.whole()?,
+                (DATA, 2, Kind::Whole) | (DATA_2, 4, Kind::Whole) => {
+                    self.repeats |= input.whole()? == DELTA_BYTE_ARRAY;
+                }
+                // The second form of data pages begins with levels that are not packed.
+                (DATA_2, 5 | 6, Kind::Whole) => self.plain = self.plain.checked_add(input.whole()?)?,
+                _ => return Some(false),
+            }
+            Some(true)
         })
     }
 }

@@ -9,7 +9,8 @@ use arrow_schema::DataType;
 use mitune_bounded_file::read;
 
 use super::clean::clean;
-use super::csv_file::{Records, column_index, open_records};
+use super::csv_file::column_index;
+use super::csv_records::{Records, open_records};
 use super::error::PromptsError;
 use super::parquet_file::{Batches, ParquetFile, column_type};
 

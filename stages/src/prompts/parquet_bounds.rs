@@ -28,8 +28,8 @@ const ANY_PAGE_BYTES: u64 = 64 << 20;
 /// Times its packed size to which a larger page may unpack: what gzip can do at most.
 const PACKED_TIMES: u64 = 1_032;
 
-/// Bytes that the rows decoded at a time may take.
-const BATCH_BYTES: u64 = 256 << 20;
+/// Bytes that the rows decoded at a time may take, besides the pages they stand in.
+const BATCH_BYTES: u64 = 128 << 20;
 
 /// Checks the footer: its size, and how deep the columns it declares are nested.
 ///
@@ -111,8 +111,8 @@ fn deepest_column(footer: &[u8]) -> Option<usize> {
     Some(deepest)
 }
 
-/// Rows that may be decoded at a time, at most `wanted`, so that no batch fills the memory: no value is longer than the
-/// longest page, whatever repeats it.
+/// Rows that may be decoded at a time, at most `wanted`, so that no batch fills the memory: a value that a dictionary
+/// repeats is no longer than the dictionary, and the others have their bytes in the file.
 ///
 /// # Errors
 /// [`PromptsError::Damaged`] if the file has too many rows, or a page that unpacks to far more than its bytes can hold.
@@ -134,7 +134,7 @@ pub(super) fn batch_rows(
         for (index, chunk) in group.columns().iter().enumerate() {
             let root = metadata.file_metadata().schema_descr().get_column_root_idx(index);
             if columns.contains(&root) {
-                longest = longest.max(longest_page(path, file, chunk)?);
+                longest = longest.max(bytes_per_value(path, file, chunk)?);
             }
         }
     }
@@ -142,8 +142,8 @@ pub(super) fn batch_rows(
     Ok(rows.clamp(1, wanted))
 }
 
-/// The bytes of the longest page of a column, unpacked.
-fn longest_page(path: &Path, file: &mut File, chunk: &ColumnChunkMetaData) -> Result<u64, PromptsError> {
+/// Bytes that a value of a column takes in a batch, by its pages.
+fn bytes_per_value(path: &Path, file: &mut File, chunk: &ColumnChunkMetaData) -> Result<u64, PromptsError> {
     let damaged = |problem: String| PromptsError::damaged(path, problem);
     let (start, length) = chunk.byte_range();
     let end = start.saturating_add(length);
@@ -169,7 +169,7 @@ fn longest_page(path: &Path, file: &mut File, chunk: &ColumnChunkMetaData) -> Re
             )));
         }
         at = values.saturating_add(packed);
-        longest = longest.max(unpacked).max(packed);
+        longest = longest.max(head.bytes_per_value());
     }
     Ok(longest)
 }

@@ -111,6 +111,7 @@ impl ParquetFile {
         Ok(Batches {
             path: self.path,
             reader,
+            decoded: 0,
         })
     }
 
@@ -155,14 +156,29 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, PromptsError>) -> Re
 pub(super) struct Batches {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
+    /// Bytes of all batches so far.
+    decoded: usize,
 }
+
+/// Most bytes that the values of a file may take, one after the other: a dictionary can make any number of few.
+const MOST_DECODED_BYTES: usize = 64 << 30;
 
 impl Batches {
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, PromptsError> {
-        let Self { path, reader } = self;
-        guarded(path, || {
+        let Self {
+            path,
+            reader,
+            decoded,
+        } = self;
+        let batch = guarded(path, || {
             reader.next().transpose().map_err(PromptsError::decode(path))
-        })
+        })?;
+        *decoded = decoded.saturating_add(batch.as_ref().map_or(0, RecordBatch::get_array_memory_size));
+        if *decoded > MOST_DECODED_BYTES {
+            let problem = format!("its values take more than {MOST_DECODED_BYTES} bytes");
+            return Err(PromptsError::damaged(path, problem));
+        }
+        Ok(batch)
     }
 
     /// A text column of one of the batches.

@@ -86,7 +86,7 @@ fn a_text_that_a_dictionary_repeats_is_not_held_a_thousand_times() {
         .read(&["prompt"], None)
         .expect("batches");
     let batch = file.next_batch().expect("no damage").expect("rows");
-    assert!(batch.num_rows() <= 32, "{}", batch.num_rows());
+    assert!(batch.num_rows() <= 16, "{}", batch.num_rows());
     let found = message(files.ingest(source(path)));
     assert!(found.starts_with("The prompt at `a.parquet:1` is longer than 65536 bytes"), "{found}");
 }
