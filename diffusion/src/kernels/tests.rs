@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::cell::RefCell;
+
 use burn::tensor::{DType, Device, Distribution, Tensor, activation};
 
 use super::tape::apply;
 use super::*;
+use crate::cpu_level::CpuLevel;
 use crate::cpu_level::tests::at_every_level;
 
 fn plain<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -51,7 +54,7 @@ fn outcome<const A: usize, const B: usize, const C: usize, const D: usize>(
     ]
 }
 
-/// Compares a kernel of three inputs with its reference.
+/// Compares a kernel of three inputs with its reference, and all levels that fuse with each other to the last bit.
 fn compare<const A: usize, const B: usize, const C: usize, const D: usize>(
     name: &str,
     (a, b, c): ([usize; A], [usize; B], [usize; C]),
@@ -61,11 +64,20 @@ fn compare<const A: usize, const B: usize, const C: usize, const D: usize>(
     let inputs = (plain(a), plain(b), plain(c));
     let inputs = (&inputs.0, &inputs.1, &inputs.2);
     let expected = outcome(inputs, DType::F64, reference);
+    let fused: RefCell<Option<[Vec<f64>; 4]>> = RefCell::new(None);
     at_every_level(|level| {
         let found = outcome(inputs, DType::F32, &kernel);
         for (part, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let difference = difference(found, expected);
             assert!(difference < 1e-5, "{name}, {level}, part {part}: {difference:e}");
+        }
+        if level != CpuLevel::Baseline {
+            let first = &mut *fused.borrow_mut();
+            assert_eq!(
+                first.get_or_insert_with(|| found.clone()),
+                &found,
+                "{name}, {level}"
+            );
         }
     });
 }
