@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::forward::Normaliser;
 use super::kernel::{KEYS, QUERIES, Saved};
 use super::sizes::Sizes;
 use crate::kernels::instructions::{Arithmetic, Lanes, LevelWork};
@@ -39,9 +40,9 @@ impl LevelWork for Gradients<'_> {
                         #[inline(always)]
                         || self.means(sequence, head),
                     ),
-                    log_sums: (0..sizes.tokens)
+                    normalisers: (0..sizes.tokens)
                         .map(|token| {
-                            self.saved.log_sums[(sequence * sizes.tokens + token) * sizes.heads + head]
+                            self.saved.normalisers[(sequence * sizes.tokens + token) * sizes.heads + head]
                         })
                         .collect(),
                 };
@@ -84,7 +85,7 @@ struct Head<'a, L> {
     value: &'a [f32],
     gradient: &'a [f32],
     means: Vec<f32>,
-    log_sums: Vec<f32>,
+    normalisers: Vec<Normaliser>,
 }
 
 /// Some keys and values, packed.
@@ -183,15 +184,15 @@ impl<L: Lanes> Head<'_, L> {
             };
             add_rows(self.lanes, &along, rows.clone(), packed, depth, target);
         }
-        let (means, log_sums) = (&self.means[rows.clone()], &self.log_sums[rows]);
+        let (means, normalisers) = (&self.means[rows.clone()], &self.normalisers[rows]);
         self.lanes.vectorize(
             #[inline(always)]
             || {
                 let rows = weights
                     .chunks_exact_mut(count)
                     .zip(of_scores.chunks_exact_mut(count));
-                for ((weights, of_scores), (mean, log_sum)) in rows.zip(means.iter().zip(log_sums)) {
-                    row_backward(Arithmetic::of::<L>(), weights, of_scores, *mean, *log_sum);
+                for ((weights, of_scores), (mean, normaliser)) in rows.zip(means.iter().zip(normalisers)) {
+                    row_backward(Arithmetic::of::<L>(), weights, of_scores, *mean, *normaliser);
                 }
             },
         );
@@ -221,9 +222,15 @@ impl<L: Lanes> Head<'_, L> {
 
 /// Weights from scores, and gradients of scores from those of weights, of one query.
 #[inline(always)]
-fn row_backward(arithmetic: Arithmetic, weights: &mut [f32], of_scores: &mut [f32], mean: f32, log_sum: f32) {
+fn row_backward(
+    arithmetic: Arithmetic,
+    weights: &mut [f32],
+    of_scores: &mut [f32],
+    mean: f32,
+    Normaliser { largest, inverse }: Normaliser,
+) {
     for (weight, of_score) in weights.iter_mut().zip(of_scores) {
-        *weight = exp(arithmetic, *weight - log_sum);
+        *weight = exp(arithmetic, *weight - largest) * inverse;
         *of_score = (*of_score - mean) * *weight;
     }
 }

@@ -18,6 +18,15 @@ pub(super) struct Attend<'a> {
     pub(super) value: &'a [f32],
 }
 
+/// What makes the scores of one query with one head weights: `exp(score - largest) * inverse`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Normaliser {
+    /// The largest score.
+    pub(super) largest: f32,
+    /// One over the sum of exponentials.
+    pub(super) inverse: f32,
+}
+
 /// Some keys and values of one head, packed.
 struct Tile {
     keys: Packed,
@@ -26,39 +35,39 @@ struct Tile {
 }
 
 impl LevelWork for Attend<'_> {
-    /// The output, `[batch, tokens, features]`, and the logarithms of summed exponentials, `[batch, tokens, heads]`.
-    type Output = (Vec<f32>, Vec<f32>);
+    /// The output, `[batch, tokens, features]`, and what makes scores weights, `[batch, tokens, heads]`.
+    type Output = (Vec<f32>, Vec<Normaliser>);
 
     fn run<L: Lanes>(self, lanes: L) -> Self::Output {
         let Self { sizes, .. } = self;
         let features = sizes.features();
         let mut output = vec![0.0; self.query.len()];
-        let mut log_sums = vec![0.0; sizes.batch * sizes.tokens * sizes.heads];
+        let mut normalisers = vec![Normaliser::default(); sizes.batch * sizes.tokens * sizes.heads];
         output
             .par_chunks_mut(sizes.long())
-            .zip(log_sums.par_chunks_mut(sizes.tokens * sizes.heads))
+            .zip(normalisers.par_chunks_mut(sizes.tokens * sizes.heads))
             .zip(self.query.par_chunks(sizes.long()))
             .zip(self.key.par_chunks(sizes.short()))
             .zip(self.value.par_chunks(sizes.short()))
-            .for_each(|((((output, log_sums), query), key), value)| {
+            .for_each(|((((output, normalisers), query), key), value)| {
                 let head = |head| self.tiles(lanes, [key, value], head);
                 // One sequence after another keeps few packed at a time; a single block of queries is one task.
                 let heads: Vec<Vec<Tile>> = match sizes.tokens <= QUERIES {
                     true => (0..sizes.heads).map(head).collect(),
                     false => (0..sizes.heads).into_par_iter().map(head).collect(),
                 };
-                let attend = |((output, log_sums), query): ((&mut [f32], &mut [f32]), &[f32])| {
+                let attend = |((output, normalisers), query): ((&mut [f32], &mut [Normaliser]), &[f32])| {
                     for (index, tiles) in heads.iter().enumerate() {
-                        self.attend_head(lanes, index, tiles, query, [output, log_sums]);
+                        self.attend_head(lanes, index, tiles, query, output, normalisers);
                     }
                 };
                 output
                     .par_chunks_mut(QUERIES * features)
-                    .zip(log_sums.par_chunks_mut(QUERIES * sizes.heads))
+                    .zip(normalisers.par_chunks_mut(QUERIES * sizes.heads))
                     .zip(query.par_chunks(QUERIES * features))
                     .for_each(attend);
             });
-        (output, log_sums)
+        (output, normalisers)
     }
 }
 
@@ -88,7 +97,8 @@ impl Attend<'_> {
         head: usize,
         tiles: &[Tile],
         query: &[f32],
-        [output, log_sums]: [&mut [f32]; 2],
+        output: &mut [f32],
+        normalisers: &mut [Normaliser],
     ) {
         let Sizes { depth, heads, .. } = self.sizes;
         let features = self.sizes.features();
@@ -135,7 +145,10 @@ impl Attend<'_> {
                     for value in &mut output[row * features..][..depth] {
                         *value *= inverse;
                     }
-                    log_sums[row * heads + head] = most[row] + total[row].ln();
+                    normalisers[row * heads + head] = Normaliser {
+                        largest: most[row],
+                        inverse,
+                    };
                 }
             },
         );
@@ -147,7 +160,10 @@ impl Attend<'_> {
 #[inline(always)]
 fn weigh(arithmetic: Arithmetic, scores: &mut [f32], most: &mut f32, total: &mut f32) -> f32 {
     let largest = largest(scores).max(*most);
-    let shrink = exp(arithmetic, *most - largest);
+    let shrink = match *most == f32::NEG_INFINITY {
+        true => 0.0,
+        false => exp(arithmetic, *most - largest),
+    };
     for score in scores.iter_mut() {
         *score = exp(arithmetic, *score - largest);
     }

@@ -1,13 +1,13 @@
 //! Attention on the CPU: scores exist for one tile at a time.
 //!
-//! The softmax is put together tile by tile, and the derivative computes the scores again from
-//! each query's logarithm of summed exponentials (FlashAttention-2, arXiv 2307.08691, algorithms 1
-//! and 2), so that memory grows with the tokens and not with their square.
+//! The softmax is put together tile by tile, and the derivative computes the weights again from each query's largest
+//! score and sum of exponentials (FlashAttention-2, arXiv 2307.08691, algorithms 1 and 2), so that memory grows with
+//! the tokens and not with their square.
 
 use burn_flex::FlexTensor;
 
 use super::backward::Gradients;
-use super::forward::Attend;
+use super::forward::{Attend, Normaliser};
 use super::sizes::Sizes;
 use crate::cpu_level::CpuLevel;
 use crate::kernels::instructions::dispatch;
@@ -31,8 +31,8 @@ pub(in crate::kernels) struct Saved {
     pub(super) key: FlexTensor,
     pub(super) value: FlexTensor,
     pub(super) output: FlexTensor,
-    /// Logarithm of the sum of exponentials of a query's scores, `[batch, tokens, heads]`.
-    pub(super) log_sums: Vec<f32>,
+    /// Of each query and head, `[batch, tokens, heads]`.
+    pub(super) normalisers: Vec<Normaliser>,
 }
 
 impl Kernel<3> for Attention {
@@ -46,14 +46,14 @@ impl Kernel<3> for Attention {
             key: values(&key),
             value: values(&value),
         };
-        let (output, log_sums) = dispatch(CpuLevel::in_force(), attend);
+        let (output, normalisers) = dispatch(CpuLevel::in_force(), attend);
         let output = tensor(output, [sizes.batch, sizes.tokens, sizes.features()]);
         let saved = Saved {
             query,
             key,
             value,
             output: output.clone(),
-            log_sums,
+            normalisers,
         };
         (output, saved)
     }
