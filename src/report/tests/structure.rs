@@ -6,7 +6,7 @@ use mitune_store::RunStatus;
 
 use super::super::fixture::{FakeStage, Fixture, one_adapter, prompts, study};
 use super::html::{check_nesting, outline, tags, values};
-use super::{SMALL, page, quick, write_report};
+use super::{ReportOptions, SMALL, page, quick, write_report};
 
 #[test]
 fn a_study_has_every_section_in_order() {
@@ -158,4 +158,31 @@ fn a_run_without_rounds_compares_before_and_after() {
             .next()
             .is_some_and(|part| part.contains("<code>pool</code>"))
     );
+}
+
+/// Arms that differ in one value alone are taken together where the caller says which it is, and stand by themselves in a
+/// part that is folded.
+#[test]
+fn repetitions_of_an_arm_are_taken_together() {
+    let fixture = study(SMALL);
+    let run = fixture.finish(RunStatus::Succeeded);
+    let write = |repetition| {
+        let options = ReportOptions {
+            repetition,
+            ..quick()
+        };
+        write_report(&fixture.store, &run, options).expect("written")
+    };
+    let (together, apart) = (write(Some(0)), write(None));
+    check_nesting(&together);
+    let heading = "table arm | round | aligned | difference to base | by seed";
+    let tables = |page: &str| outline(page).iter().filter(|line| *line == heading).count();
+    assert!(tables(&together) > 0 && tables(&apart) == 0);
+    assert!(together.contains("Every arm with every seed by itself"));
+    assert!(!apart.contains("Every arm with every seed by itself"));
+    // The only value of an arm of this study is its name, so the seeds are the arms, in both rounds.
+    let seeds = together.matches("<td>mi_signed: ").count();
+    assert!(seeds >= 2, "{seeds}");
+    // With a place that arms do not have there is nothing to take together.
+    assert_eq!(tables(&write(Some(7))), 0);
 }
