@@ -25,6 +25,9 @@ use crate::ui::{RunDisplay, line, print_json};
 /// Metric that holds the one line a stage wants said when a run ends.
 const HEADLINE: &str = "headline";
 
+/// How often a report is tried whose results turn out to be nowhere.
+const ATTEMPTS: usize = 4;
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
@@ -47,7 +50,7 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
     attach(&store)?;
     let device = LazyDevice::new(arguments.device);
     let digests = RememberedDigests::open(&cache_folder());
-    let summary = {
+    let compute = || {
         let display = RunDisplay::new();
         let engine = Engine {
             store: &store,
@@ -58,7 +61,7 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
         };
         let result = engine.run(&pipeline, details(arguments));
         digests.save();
-        result.map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))?
+        result.map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))
     };
     let tools = ReportTools {
         pipeline: &pipeline,
@@ -66,7 +69,16 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
         device: &device,
         digests: &digests,
     };
-    let report = write_report(&tools, &summary)?;
+    let mut summary = compute()?;
+    let mut attempt = 1;
+    let report = loop {
+        match write_report(&tools, &summary) {
+            // What a remote only seemed to have and the report shows is computed.
+            Err(_) if attempt < ATTEMPTS && !store.take_lost().is_empty() => summary = compute()?,
+            written => break written?,
+        }
+        attempt += 1;
+    };
     if session.json {
         print_json(&Document::new(&pipeline, &summary, report.as_deref()))
     } else {

@@ -89,10 +89,12 @@ impl Engine<'_> {
         let log = self.begin(&pipeline.spec.name)?;
         log.update(|record| record.details = details)?;
         self.observer.run_started(&log.id(), pipeline);
+        // What was lacking before this run says nothing about it.
+        self.store.take_lost();
         let mut rewinds = Rewinds::default();
         let mut result = self.run_stages(pipeline, &prepared, &log);
         while let Err(error) = &result
-            && rewinds.may_help(error)
+            && rewinds.may_help(self.store, error)
         {
             result = self.run_stages(pipeline, &prepared, &log);
         }

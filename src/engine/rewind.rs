@@ -3,9 +3,8 @@
 //! What was lacking is known by then, so the stage that made it is found lacking and computes.
 
 use std::collections::HashMap;
-use std::error::Error;
 
-use mitune_store::{FileDigest, StoreError};
+use mitune_store::Store;
 
 use super::error::EngineError;
 
@@ -20,52 +19,50 @@ pub(super) struct Rewinds {
 
 impl Rewinds {
     /// Tells whether the run may come further from the beginning.
-    pub(super) fn may_help(&mut self, error: &EngineError) -> bool {
-        let reason = match (error, lacking(error)) {
-            (EngineError::Disowned { stage, reason }, _) => format!("{stage}: {reason}"),
-            // A remote lost it, or had other bytes, after its stage was found there.
-            (_, Some(file)) => file.to_string(),
-            _ => return false,
-        };
-        let count = self.reasons.entry(reason).or_default();
-        *count += 1;
-        *count <= SAME
-    }
-}
-
-/// Returns the blob for lack of which a stage failed.
-fn lacking(error: &EngineError) -> Option<FileDigest> {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(StoreError::MissingBlob(file) | StoreError::CorruptBlob { file, .. }) =
-            error.downcast_ref::<StoreError>()
-        {
-            return Some(*file);
+    pub(super) fn may_help(&mut self, store: &Store, error: &EngineError) -> bool {
+        // A remote lost them, or had other bytes, after their stage was found there.
+        let lost = store.take_lost();
+        let mut reasons: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        match error {
+            EngineError::Disowned { stage, reason } => reasons.push(format!("{stage}: {reason}")),
+            EngineError::Interrupted { .. } => return false,
+            _ => {}
         }
-        next = error.source();
+        let mut help = false;
+        for reason in reasons {
+            let count = self.reasons.entry(reason).or_default();
+            *count += 1;
+            help |= *count <= SAME;
+        }
+        help
     }
-    None
 }
 
 #[cfg(test)]
 mod tests {
+    use mitune_store::{FileDigest, StoreError};
+
     use super::*;
 
     #[test]
     fn a_run_goes_back_for_each_reason_a_few_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
         let mut rewinds = Rewinds::default();
-        let missing =
-            |text: &str| EngineError::from(StoreError::MissingBlob(FileDigest::of(text.as_bytes())));
+        let mut missing = |text: &str| {
+            let file = FileDigest::of(text.as_bytes());
+            assert!(store.read(&file).is_err());
+            rewinds.may_help(&store, &EngineError::from(StoreError::MissingBlob(file)))
+        };
         for text in ["a", "b", "c", "d", "e"] {
-            assert!(rewinds.may_help(&missing(text)), "{text}");
+            assert!(missing(text), "{text}");
         }
-        assert!(rewinds.may_help(&missing("a")) && rewinds.may_help(&missing("a")));
-        assert!(!rewinds.may_help(&missing("a")));
+        assert!(missing("a") && missing("a") && !missing("a"));
         let other = EngineError::Outputs {
             stage: "a".into(),
             declared: String::new(),
             yielded: String::new(),
         };
-        assert!(!rewinds.may_help(&other));
+        assert!(!rewinds.may_help(&store, &other));
     }
 }

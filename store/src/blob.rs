@@ -1,5 +1,6 @@
 //! Blobs: bytes named by their hash.
 
+use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -70,10 +71,25 @@ impl Store {
             Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })
                 if self.fetch_elsewhere(file) =>
             {
-                self.read_here(file, limit)
+                self.note_lost(file, self.read_here(file, limit))
             }
-            read => read,
+            read => self.note_lost(file, read),
         }
+    }
+
+    /// Remembers a blob that is nowhere to be had, though somebody relied on it.
+    fn note_lost<T>(&self, file: &FileDigest, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) = read {
+            self.lost().insert(*file);
+        }
+        read
+    }
+
+    /// Returns the blobs that somebody relied on and that were nowhere to be had since the last call.
+    ///
+    /// What names them is found lacking from now on, so whoever has them computed again comes further.
+    pub fn take_lost(&self) -> HashSet<FileDigest> {
+        std::mem::take(&mut *self.lost())
     }
 
     fn read_here(&self, file: &FileDigest, limit: u64) -> Result<Vec<u8>, StoreError> {
@@ -108,12 +124,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
     pub fn path(&self, file: &FileDigest) -> Result<PathBuf, StoreError> {
-        match self.inspect_here(file, None, Look::Once) {
+        let looked = match self.inspect_here(file, None, Look::Once) {
             Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) if self.fetch_elsewhere(file) => {
-                self.inspect_here(file, None, Look::Once)?
+                self.inspect_here(file, None, Look::Once)
             }
-            looked => looked?,
+            looked => looked,
         };
+        self.note_lost(file, looked.map_err(StoreError::from))?;
         Ok(self.layout().blob(file))
     }
 

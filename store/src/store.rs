@@ -1,10 +1,11 @@
 //! Opening a store.
 
+use std::collections::HashSet;
 use std::fs::DirEntry;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ulid::Ulid;
@@ -12,6 +13,7 @@ use ulid::Ulid;
 use crate::error::StoreError;
 use crate::file_system::FileSystem;
 use crate::format::{Format, FormatError};
+use crate::id::FileDigest;
 use crate::identity::{Identity, Verified};
 use crate::index::IndexHandle;
 use crate::layout::{DIRECTORIES, Layout, ON_DEMAND};
@@ -41,6 +43,7 @@ struct Shared {
     index: Arc<IndexHandle>,
     leases: Arc<LeaseMemory>,
     sharing: OnceLock<Sharing>,
+    lost: Mutex<HashSet<FileDigest>>,
     renew_after: Duration,
 }
 
@@ -95,6 +98,7 @@ impl Store {
                 index,
                 leases: Arc::new(LeaseMemory::new(options.leases)),
                 sharing: OnceLock::new(),
+                lost: Mutex::default(),
                 renew_after: options.renew_after,
             }),
         })
@@ -150,6 +154,12 @@ impl Store {
 
     pub(crate) fn sharing(&self) -> Option<&Sharing> {
         self.shared.sharing.get()
+    }
+
+    /// Blobs that somebody relied on and that were nowhere to be had.
+    pub(crate) fn lost(&self) -> MutexGuard<'_, HashSet<FileDigest>> {
+        // A panic elsewhere cannot leave the set half changed.
+        self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn renew_after(&self) -> Duration {

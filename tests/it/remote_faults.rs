@@ -117,8 +117,15 @@ fn a_remote_with_other_bytes_costs_time_only() {
             fs::write(&path, bytes).unwrap();
         }
     }
-    for changed in [&[][..], &["--set", "stages.b.modulo=5"]] {
+    for (changed, report) in [
+        (&[][..], ""),
+        (&["--set", "stages.b.modulo=5"][..], ""),
+        (&[][..], "report: {}\n"),
+    ] {
         let ben = User::new();
+        let pipeline = ben.path().join("demo.yaml");
+        let text = fs::read_to_string(&pipeline).unwrap();
+        fs::write(&pipeline, text + report).unwrap();
         ben.does(&["remote", "add", "lab", &lab.url(), "--read-only"]);
         for _ in 0..2 {
             let mut arguments = vec!["run", "demo.yaml"];
