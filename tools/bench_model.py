@@ -10,6 +10,9 @@ Each round of either is a process of its own; peaks are those of the process.
 `--level` holds both to the same vector instructions: avx512, avx2 or baseline. mitune takes its variable; PyTorch's own
 kernels, oneDNN and MKL have one each. On processors of other makers than Intel, MKL chooses by itself what its variable
 says or less. PyTorch's kernels of `default` are compiled for SSE2, oneDNN's least is SSE4.1.
+
+On a graphics card: `--device cuda` (mitune's device, and PyTorch's before the colon), `--dtype f16` for the networks of
+both (training is in f32), `--compile` for torch.compile. `--peer-only` prints the peer's own numbers as JSON.
 """
 
 import argparse
@@ -53,7 +56,11 @@ def options():
     parser.add_argument("--level", choices=LEVELS, help="vector instructions of both [default: the best]")
     parser.add_argument("--work", default=",".join(WORKS), help="what to measure [default: everything]")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--peer-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="cpu", help="device of both, as mitune names it [default: cpu]")
+    parser.add_argument("--dtype", choices=("f32", "f16", "bf16"), default="f32")
+    parser.add_argument("--compile", action="store_true", help="compile the peer's networks")
+    parser.add_argument("--largest-batch", type=int, default=2, help="largest batch of the denoiser alone")
+    parser.add_argument("--peer-only", action="store_true", help="measure PyTorch alone and print JSON")
     return parser.parse_args()
 
 
@@ -72,18 +79,28 @@ def peak_bytes():
     return int(line.split()[1]) * 1024
 
 
-def measure(results, works, name, batch, runs, call):
+def measure(results, works, name, batch, runs, call, warm_up=None):
     """Appends what a piece of work takes, unless it is left out."""
     if not any(name.startswith(WORKS[work]) for work in works):
         return
+    import torch
+
     seconds, peak = [], 0
     for run in range(runs + 1):
         counts = reset_peak()
+        on_card = torch.cuda.is_available()
+        if on_card:
+            torch.cuda.reset_peak_memory_stats()
         start = time.perf_counter()
-        call()
+        (warm_up if run == 0 and warm_up else call)()
+        if on_card:
+            torch.cuda.synchronize()
         if run > 0:
             seconds.append(time.perf_counter() - start)
-            peak = max(peak, peak_bytes()) if counts else None
+            if on_card:
+                peak = max(peak, torch.cuda.max_memory_reserved())
+            else:
+                peak = max(peak, peak_bytes()) if counts else None
     results.append({"work": name, "batch": batch, "seconds": statistics.median(seconds), "peak_bytes": peak})
 
 
@@ -95,56 +112,66 @@ def peer(arguments):
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    load = lambda kind, name: kind.from_pretrained(arguments.model, subfolder=name, dtype=torch.float32).eval()
+    device = torch.device("cuda" if arguments.device.startswith("cuda") else "cpu")
+    dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[arguments.dtype]
+    load = lambda kind, name: kind.from_pretrained(arguments.model, subfolder=name, dtype=dtype).eval().to(device)
     unet, vae = load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae")
     unet.requires_grad_(False)
     vae.requires_grad_(False)
+    compiled = (lambda module: torch.compile(module)) if arguments.compile else (lambda module: module)
+    denoiser, decode = compiled(unet), compiled(vae.decode)
     scheduler = DDPMScheduler.from_pretrained(arguments.model, subfolder="scheduler")
     side, channels, runs = unet.config.sample_size, unet.config.in_channels, arguments.runs
-    latents = lambda batch: torch.randn(batch, channels, side, side)
+    normal = lambda *shape, dtype=dtype: torch.randn(*shape, device=device, dtype=dtype)
+    latents = lambda batch, **kind: normal(batch, channels, side, side, **kind)
     width = unet.config.cross_attention_dim
     text = json.loads((Path(arguments.model) / "text_encoder/config.json").read_text())
     tokens = text.get("max_position_embeddings", 77)
 
-    def conditioning(batch):
-        context = torch.randn(batch, tokens, width)
+    def conditioning(batch, **kind):
+        context = normal(batch, tokens, width, **kind)
         if unet.config.addition_embed_type != "text_time":
             return {"encoder_hidden_states": context}
         pooled = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
-        added = {"text_embeds": torch.randn(batch, pooled), "time_ids": torch.randn(batch, 6)}
+        added = {"text_embeds": normal(batch, pooled, **kind), "time_ids": normal(batch, 6, **kind)}
         return {"encoder_hidden_states": context, "added_cond_kwargs": added}
 
     results = []
     works = arguments.work.split(",")
     with torch.no_grad():
-        sample, prompt = latents(2), conditioning(2)
-        timesteps = torch.full((2,), 500.0)
-        measure(results, works, "unet forward", 2, runs, lambda: unet(sample, timesteps, **prompt))
+        batch = 2
+        while batch <= max(arguments.largest_batch, 2):
+            sample, prompt, at = latents(batch), conditioning(batch), torch.full((batch,), 500.0, device=device)
+            measure(results, works, "unet forward", batch, runs, lambda: denoiser(sample, at, **prompt))
+            batch *= 2
         latent = latents(1)
-        measure(results, works, "vae decode", 1, runs, lambda: vae.decode(latent))
+        measure(results, works, "vae decode", 1, runs, lambda: decode(latent))
         count = arguments.candidates
         prompts = conditioning(2 * count)
 
-        def candidates(scored):
-            scheduler.set_timesteps(arguments.steps)
+        def candidates(scored, steps):
+            scheduler.set_timesteps(steps)
             generator = torch.Generator().manual_seed(42)
-            image = torch.randn(latents(count).shape, generator=generator)
-            total = torch.zeros(count)
+            image = torch.randn(latents(count).shape, generator=generator).to(device)
+            total = torch.zeros(count, device=device)
             for step in scheduler.timesteps:
-                both = torch.cat([image, image])
-                negative, positive = unet(both, step, **prompts).sample.chunk(2)
+                both = torch.cat([image, image]).to(dtype)
+                negative, positive = denoiser(both, step, **prompts).sample.float().chunk(2)
                 difference = positive - negative
                 if scored:
                     total += difference.flatten(1).square().sum(1)
                 guided = negative + 7.5 * difference
                 image = scheduler.step(guided, step, image, generator=generator).prev_sample
 
-        name = "candidates with mutual information"
-        measure(results, works, name, count, runs, lambda: candidates(True))
-        measure(results, works, "candidates without", count, runs, lambda: candidates(False))
+        for name, scored in (("candidates with mutual information", True), ("candidates without", False)):
+            all_steps = lambda scored=scored: candidates(scored, arguments.steps)
+            few_steps = lambda scored=scored: candidates(scored, min(arguments.steps, 2))
+            measure(results, works, name, count, runs, all_steps, few_steps)
 
+    unet.float()
     batch = arguments.training_batch
-    noisy, target, prompts = latents(batch), latents(batch), conditioning(batch)
+    kind = {"dtype": torch.float32}
+    noisy, target, prompts = latents(batch, **kind), latents(batch, **kind), conditioning(batch, **kind)
     for name, dora in (("training step, LoRA", False), ("training step, DoRA", True)):
         targets = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
         config = LoraConfig(r=32, lora_alpha=32, init_lora_weights="gaussian", target_modules=targets, use_dora=dora)
@@ -153,7 +180,7 @@ def peer(arguments):
         optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=1e-2)
 
         def step():
-            output = unet(noisy, torch.full((batch,), 750.0), **prompts).sample
+            output = unet(noisy, torch.full((batch,), 750.0, device=device), **prompts).sample
             torch.nn.functional.mse_loss(output, target).backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
@@ -165,8 +192,8 @@ def peer(arguments):
 
 
 def run_program(arguments):
-    command = [arguments.program, "bench", "model", "--json", "--model", arguments.model, "--device", "cpu"]
-    for name in ("candidates", "steps", "training_batch", "runs"):
+    command = [arguments.program, "bench", "model", "--json", "--model", arguments.model, "--dtype", arguments.dtype]
+    for name in ("device", "candidates", "steps", "training_batch", "largest_batch", "runs"):
         command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
     command += ["--work", arguments.work]
     environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
@@ -191,9 +218,13 @@ def main():
     rounds = [(run_program(arguments), run_peer(arguments)) for _ in range(arguments.rounds)]
     rows = []
     for position, first in enumerate(rounds[0][1]):
-        ours = [next(m for m in round[0] if m["work"] == first["work"]) for round in rounds]
+        same = lambda entry: (entry["work"], entry["batch"]) == (first["work"], first["batch"])
+        ours = [next(filter(same, round[0])) for round in rounds]
         theirs = [round[1][position] for round in rounds]
         median = lambda list, key: statistics.median(entry[key] or 0 for entry in list)
+        for entry in ours:
+            # Memory of the device where there is one, as the peer counts it.
+            entry["peak_bytes"] = entry["device_bytes"] or entry["peak_bytes"]
         row = {"work": first["work"], "batch": first["batch"]}
         row["seconds"] = [median(ours, "seconds"), median(theirs, "seconds")]
         row["speed_ratio"] = row["seconds"][1] / row["seconds"][0]
