@@ -1,7 +1,6 @@
 //! Decoding the few latents that a report shows, with the very model that generated them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::path::Path;
 
@@ -88,16 +87,17 @@ impl<'a> ReportDecoder<'a> {
         first: &LatentImage,
     ) -> Result<Vec<RgbImage>, ReportDecoderError> {
         let (content, found) = self.find(&first.generated_by)?;
-        let decoder = match self.loaded.entry(content) {
-            Entry::Occupied(loaded) => loaded.into_mut(),
-            Entry::Vacant(place) => {
-                let device = &self.device.open()?.device;
-                place.insert(match found {
-                    Found::Directory(path) => StoredLatentDecoder::open(path, device)?,
-                    Found::Artifact(model) => StoredLatentDecoder::of_artifact(self.store, &model, device)?,
-                })
-            }
-        };
+        if !self.loaded.contains_key(&content) {
+            let device = &self.device.open()?.device;
+            let decoder = match found {
+                Found::Directory(path) => StoredLatentDecoder::open(path, device)?,
+                Found::Artifact(model) => StoredLatentDecoder::of_artifact(self.store, &model, device)?,
+            };
+            // A directory that changed while it was read is another model by now.
+            self.find(&first.generated_by)?;
+            self.loaded.insert(content, decoder);
+        }
+        let decoder = &self.loaded[&content];
         Ok(decoder.decode(values, first.shape)?)
     }
 

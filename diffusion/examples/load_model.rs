@@ -43,14 +43,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let before = resident("VmRSS");
-    let mut load = f64::INFINITY;
+    let (mut load, mut digested) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..3 {
         let start = Instant::now();
         let model = directory.load(&Device::flex(), dtype)?;
         load = load.min(start.elapsed().as_secs_f64());
         drop(model);
+        let start = Instant::now();
+        let model = directory.load_digested(&Device::flex(), dtype)?;
+        digested = digested.min(start.elapsed().as_secs_f64());
+        drop(model);
     }
     println!("load s {load:.3}, {:.2} times reading into memory", load / kept);
+    println!(
+        "load and hash s {digested:.3}, {:.2} times loading",
+        digested / load
+    );
     if let (Some(before), Some(peak)) = (before, resident("VmHWM")) {
         let weights = directory.parameter_count() * width;
         let taken = peak.saturating_sub(before) as f64;

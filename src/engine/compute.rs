@@ -59,8 +59,16 @@ impl Engine<'_> {
         // changed since would be wrong for everybody who shares the store.
         self.check_external(work)?;
         self.check_inputs(work, results)?;
-        let (output, share) = self.run_stage(work, results)?;
-        self.check_external(work)?;
+        let (output, share) = match self.run_stage(work, results) {
+            Err(error @ (EngineError::Changed { .. } | EngineError::Interrupted { .. })) => {
+                return Err(error);
+            }
+            // A stage that failed on a file which changed under it speaks of damage where there is none.
+            ran => {
+                self.check_external(work)?;
+                ran?
+            }
+        };
         check_outputs(work.stage, &output.outputs)?;
         let effort = Effort {
             units: work
@@ -140,6 +148,11 @@ impl Engine<'_> {
         );
         match catch_unwind(AssertUnwindSafe(|| stage.stage.run(&context))) {
             Ok(Ok(output)) => Ok((output, progress.share())),
+            Ok(Err(StageError::Changed { input })) => {
+                // Its digest may have been remembered, and then found to be that of other bytes.
+                self.digests.forget();
+                Err(EngineError::Changed { stage: name, input })
+            }
             Ok(Err(StageError::Interrupted)) => Err(EngineError::Interrupted { run: work.log.id() }),
             Ok(Err(source @ StageError::Configuration(_))) => {
                 let (file, mark) = (work.pipeline.file.clone(), stage.mark);

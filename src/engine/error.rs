@@ -40,7 +40,10 @@ pub enum EngineError {
         message: String,
     },
     /// A file that a stage reads is not the one its key was made of.
-    #[error("`{input}` of stage `{stage}` changed while the pipeline ran; nothing was kept of the stage")]
+    #[error(
+        "`{input}` of stage `{stage}` changed while the pipeline ran; nothing was recorded of it. Run again once nobody \
+         writes to it"
+    )]
     Changed {
         /// The stage.
         stage: String,

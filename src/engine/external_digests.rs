@@ -2,19 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mitune_stages::stage::{ExternalDigests, StageError};
+use mitune_stages::stage::{Digested, ExternalDigests, FileIdentity, StageError};
 use mitune_store::ContentDigest;
 use mitune_store::bounded_file::read;
 use serde::{Deserialize, Serialize};
-
-/// A file changed this recently may change again within the resolution of its times, so it is not remembered.
-const SETTLED: Duration = Duration::from_secs(2);
 
 /// Bytes that the memory stays far below.
 const SIZE_LIMIT: u64 = 64 << 20;
@@ -34,18 +28,8 @@ struct Memory {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Entry {
-    files: Vec<Identity>,
+    files: Vec<FileIdentity>,
     digest: ContentDigest,
-}
-
-/// What changes whenever the bytes of a file may have changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    dev: u64,
-    ino: u64,
-    size: u64,
-    mtime: (i64, i64),
-    ctime: (i64, i64),
 }
 
 /// A file that a stage needs and that cannot be looked at.
@@ -103,7 +87,7 @@ impl ExternalDigests for RememberedDigests {
         &self,
         purpose: &str,
         files: &[&Path],
-        compute: &mut dyn FnMut() -> Result<ContentDigest, StageError>,
+        compute: &mut dyn FnMut() -> Result<Digested, StageError>,
     ) -> Result<ContentDigest, StageError> {
         let mut name = purpose.to_owned();
         for file in files {
@@ -117,8 +101,10 @@ impl ExternalDigests for RememberedDigests {
         {
             return Ok(entry.digest);
         }
-        let digest = compute()?;
-        if identities(files)? == before && before.iter().all(Identity::is_settled) {
+        let Digested { digest, read } = compute()?;
+        // A file that took a name for that moment alone has lent its digest to no other.
+        let same = read.iter().all(|read| before.contains(read)) && identities(files)? == before;
+        if same && before.iter().all(FileIdentity::is_settled) {
             let mut memory = self.memory.borrow_mut();
             memory.entries.insert(
                 name,
@@ -131,12 +117,19 @@ impl ExternalDigests for RememberedDigests {
         }
         Ok(digest)
     }
+
+    fn forget(&self) {
+        *self.memory.borrow_mut() = Memory {
+            entries: BTreeMap::new(),
+            changed: true,
+        };
+    }
 }
 
-fn identities(files: &[&Path]) -> Result<Vec<Identity>, StageError> {
+fn identities(files: &[&Path]) -> Result<Vec<FileIdentity>, StageError> {
     let identity = |file: &&Path| {
         std::fs::metadata(file)
-            .map(|metadata| Identity::of(&metadata))
+            .map(|metadata| FileIdentity::of(&metadata))
             .map_err(|source| unreadable(file, source))
     };
     files.iter().map(identity).collect()
@@ -149,27 +142,10 @@ fn unreadable(path: &Path, source: std::io::Error) -> StageError {
     })
 }
 
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            dev: metadata.dev(),
-            ino: metadata.ino(),
-            size: metadata.size(),
-            mtime: (metadata.mtime(), metadata.mtime_nsec()),
-            ctime: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let changed = Duration::from_secs(u64::try_from(self.ctime.0).unwrap_or_default());
-        now.saturating_sub(changed) > SETTLED
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::time::Duration;
 
     use mitune_store::Digest;
 
@@ -184,7 +160,10 @@ mod tests {
         let digest = |digests: &RememberedDigests, purpose: &str| {
             let mut compute = || {
                 calls.set(calls.get() + 1);
-                Ok(ContentDigest::new(Digest::new([calls.get(); 32])))
+                Ok(Digested {
+                    digest: ContentDigest::new(Digest::new([calls.get(); 32])),
+                    read: identities(&[&weights])?,
+                })
             };
             digests.digest(purpose, &[&weights], &mut compute).unwrap()
         };
@@ -195,7 +174,7 @@ mod tests {
             "a file that just changed is not trusted"
         );
 
-        std::thread::sleep(SETTLED + Duration::from_millis(1100));
+        std::thread::sleep(Duration::from_millis(3100));
         let digests = RememberedDigests::open(folder.path());
         let first = digest(&digests, "a");
         assert_eq!(digest(&digests, "a"), first);
@@ -205,7 +184,34 @@ mod tests {
         let reopened = RememberedDigests::open(folder.path());
         assert_eq!(digest(&reopened, "a"), first, "remembered across processes");
         std::fs::write(&weights, "two").unwrap();
-        assert_ne!(digest(&reopened, "a"), first, "same size, other bytes");
+        reopened.forget();
+        assert_ne!(digest(&reopened, "a"), first, "a wrong digest can be forgotten");
+        std::fs::write(&weights, "two").unwrap();
+        assert_ne!(digest(&digests, "a"), first, "same size, other bytes");
+    }
+
+    /// A link that leads elsewhere while its file is hashed, and back before anybody looks.
+    #[test]
+    fn a_digest_of_other_files_than_those_named_is_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let [named, other] = ["named", "other"].map(|name| folder.path().join(name));
+        for file in [&named, &other] {
+            std::fs::write(file, "same").unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(3100));
+        let digests = RememberedDigests::open(folder.path());
+        let digest = |byte: u8, read: &Path| {
+            let digest = ContentDigest::new(Digest::new([byte; 32]));
+            let mut compute = || {
+                Ok(Digested {
+                    digest,
+                    read: identities(&[read])?,
+                })
+            };
+            digests.digest("a", &[&named], &mut compute).unwrap() == digest
+        };
+        assert!(digest(1, &other) && digest(2, &named));
+        assert!(!digest(3, &named), "remembered");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::prompts::{IngestReport, PromptsConfig, PromptsError, file_digest, ing
 use crate::registry::StageConfig;
 use crate::schema;
 use crate::stage::{
-    Content, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults,
-    StageError, StageOutput, keyed_config,
+    Content, Digested, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 
 const OUTPUTS: [OutputPort; 1] = [OutputPort {
@@ -63,7 +63,7 @@ impl Stage for Ingest {
         for (number, path) in (1..).zip(self.config.source.paths()) {
             let path = self.directory.join(path);
             let digest = digests.digest("bytes/1", &[&path], &mut || bytes_digest(&path))?;
-            found.insert(format!("source {number}"), digest);
+            found.insert(external_name(number), digest);
         }
         Ok(found)
     }
@@ -78,6 +78,10 @@ impl Stage for Ingest {
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         context.check_cancelled()?;
         let ingested = ingest(&self.config, &self.directory).map_err(stage_error)?;
+        for (number, file) in (1..).zip(&ingested.files) {
+            let read = ContentDigest::new(Digest::from(file.digest));
+            context.check_external(&external_name(number), read)?;
+        }
         let report = ingested.report;
         context.progress().message(&summary(&report));
         let prompts = context.store().put_table(&schema::prompts(), ingested.batches)?;
@@ -87,9 +91,17 @@ impl Stage for Ingest {
     }
 }
 
-fn bytes_digest(path: &Path) -> Result<ContentDigest, StageError> {
-    let hash = file_digest(path).map_err(stage_error)?;
-    Ok(ContentDigest::new(Digest::from(hash)))
+/// What keys call a file.
+fn external_name(number: usize) -> String {
+    format!("source {number}")
+}
+
+fn bytes_digest(path: &Path) -> Result<Digested, StageError> {
+    let (hash, identity) = file_digest(path).map_err(stage_error)?;
+    Ok(Digested {
+        digest: ContentDigest::new(Digest::from(hash)),
+        read: vec![identity],
+    })
 }
 
 /// Tells what the pipeline or its files should change from what only failed this time.

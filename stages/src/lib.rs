@@ -5,6 +5,8 @@ pub mod adapter_file;
 pub mod adapter_place;
 pub mod adapter_tools;
 mod candidate_index;
+#[cfg(test)]
+mod changed_inputs;
 pub mod columns;
 mod content_check;
 mod demand;
@@ -13,12 +15,15 @@ pub mod draws;
 pub mod evaluate;
 pub mod evaluation;
 pub mod failure_hint;
+mod file_identity;
 pub mod finetune;
 pub mod generate;
 pub mod given_pairs;
 mod ingest;
 pub mod item_blocks;
 mod key_ingredients;
+#[cfg(test)]
+mod keyed_settings;
 mod latent_decoder;
 mod latent_rows;
 pub mod latent_shape;

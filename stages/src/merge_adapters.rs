@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mitune_diffusion::adapter::{SavedAdapter, UNET};
+use mitune_diffusion::adapter::SavedAdapter;
 use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,13 +123,14 @@ impl Stage for MergeAdapters {
             .iter()
             .map(|artifact| stored_adapter::read(context, artifact))
             .collect::<Result<Vec<SavedAdapter>, _>>()?;
-        let open = self.model.as_ref().map(|model| model.open(context)).transpose()?;
-        let base = open
-            .as_ref()
-            .map(|open| BaseWeights::open(open.directory().path(), UNET))
-            .transpose()?;
         let weighted: Vec<(&SavedAdapter, f64)> = adapters.iter().zip(weights).collect();
-        let mean = mean_of(&weighted, self.config.mean, base.as_ref())?;
+        let mean = |base: Option<&BaseWeights<'_>>| mean_of(&weighted, self.config.mean, base);
+        let mean = match &self.model {
+            Some(model) => model
+                .open(context)?
+                .read_unet(context, |unet| mean(Some(&BaseWeights::of(unet))))?,
+            None => mean(None),
+        }?;
         let rank = mean.layers.values().map(|layer| layer.rank).max();
         Ok(StageOutput::one("adapter", stored_adapter::put(context, &mean)?)
             .with_metric("adapters", adapters.len())

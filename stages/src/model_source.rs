@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType};
 use mitune_diffusion::adapter::merge;
-use mitune_diffusion::model::{DiffusionModel, ModelDirectory};
+use mitune_diffusion::model::{DiffusionModel, ModelDigests, ModelDirectory};
+use mitune_diffusion::weights::{SafetensorsFile, TensorSource, WeightsError};
 use mitune_store::{Artifact, ContentDigest, Digest};
 
 use crate::reference::Reference;
-use crate::stage::{Content, Dtype, ExternalDigests, InputPort, StageContext, StageDefaults, StageError};
+use crate::stage::{
+    Content, Digested, Dtype, ExternalDigests, FileIdentity, InputPort, StageContext, StageDefaults,
+    StageError,
+};
 use crate::stored_adapter;
 
 /// Name of the port on which a stage takes a model that another stage made.
@@ -17,6 +21,9 @@ pub const MODEL_PORT: &str = "model_from";
 
 /// Name of the port on which a stage takes an adapter.
 pub const ADAPTER_PORT: &str = "adapter";
+
+/// What keys call the model directory.
+const EXTERNAL: &str = "model";
 
 /// Where a stage's model comes from.
 #[derive(Clone, Debug)]
@@ -86,8 +93,8 @@ impl ModelSource {
         let directory = ModelDirectory::open(path).map_err(StageError::configuration)?;
         let files = model_files(directory.path()).map_err(StageError::configuration)?;
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let digest = digests.digest("model/1", &files, &mut || model_digest(&directory))?;
-        Ok(BTreeMap::from([("model".to_owned(), digest)]))
+        let digest = digests.digest("model/1", &files, &mut || digest(path))?;
+        Ok(BTreeMap::from([(EXTERNAL.to_owned(), digest)]))
     }
 
     /// Opens the model.
@@ -98,6 +105,7 @@ impl ModelSource {
         match self {
             Self::Directory(path) => Ok(OpenModel {
                 directory: ModelDirectory::open(path).map_err(StageError::configuration)?,
+                is_external: true,
                 _temporary: None,
             }),
             Self::Stage(_) => {
@@ -108,6 +116,7 @@ impl ModelSource {
                 let directory = ModelDirectory::open(&path).map_err(StageError::failed)?;
                 Ok(OpenModel {
                     directory,
+                    is_external: false,
                     _temporary: Some(temporary),
                 })
             }
@@ -118,50 +127,63 @@ impl ModelSource {
 /// A model directory that stays in place while it is used.
 pub struct OpenModel {
     directory: ModelDirectory,
+    /// Whether it lies outside the store, where it may change.
+    is_external: bool,
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl OpenModel {
-    /// Returns the directory.
-    pub fn directory(&self) -> &ModelDirectory {
-        &self.directory
-    }
-
-    /// Returns the digest of everything in the model that can change a result.
-    ///
-    /// # Errors
-    /// [`StageError::Configuration`] if weights cannot be read.
-    pub fn digest(&self) -> Result<ContentDigest, StageError> {
-        model_digest(&self.directory)
-    }
-
-    /// Loads the networks, with an adapter folded into the weights where there is one.
+    /// Loads the networks, with an adapter folded into the weights where there is one, and returns the digest of the
+    /// model as it was loaded, without the adapter.
     ///
     /// Folding costs nothing while sampling, where an adapter of its own would run at every step.
     ///
     /// # Errors
-    /// [`StageError::Configuration`] if weights do not fit the model, or an error of the store.
+    /// [`StageError::Configuration`] if weights do not fit the model, [`StageError::Changed`] if it is not the model that
+    /// the keys were derived from, or an error of the store.
     pub fn load(
         &self,
         context: &StageContext<'_>,
         adapter: Option<&Artifact>,
         device: &Device,
         dtype: Dtype,
-    ) -> Result<DiffusionModel, StageError> {
+    ) -> Result<(DiffusionModel, ContentDigest), StageError> {
         let notices = self.directory.notices();
         notices
             .iter()
             .for_each(|notice| context.progress().message(notice));
-        let mut model = self
-            .directory
-            .load(device, float_dtype(dtype))
-            .map_err(StageError::configuration)?;
+        let loaded = self.directory.load_digested(device, float_dtype(dtype));
+        let (mut model, digests) = loaded.map_err(StageError::configuration)?;
+        let digest = self.check(context, &digests)?;
         if let Some(adapter) = adapter {
             let saved = stored_adapter::read(context, adapter)?;
             saved.attach(&mut model.unet).map_err(StageError::configuration)?;
             merge(&mut model.unet);
         }
-        Ok(model)
+        Ok((model, digest))
+    }
+
+    /// Hands out the denoiser's tensors, each to be read once.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if weights cannot be read, or [`StageError::Changed`] as [`Self::load`].
+    pub(crate) fn read_unet<T>(
+        &self,
+        context: &StageContext<'_>,
+        read: impl FnOnce(&dyn TensorSource) -> T,
+    ) -> Result<T, StageError> {
+        let read = self.directory.read_unet(read);
+        let (value, digests) = read.map_err(StageError::configuration)?;
+        self.check(context, &digests)?;
+        Ok(value)
+    }
+
+    fn check(&self, context: &StageContext<'_>, digests: &ModelDigests) -> Result<ContentDigest, StageError> {
+        let digest = content(digests);
+        if self.is_external {
+            context.check_external(EXTERNAL, digest)?;
+        }
+        Ok(digest)
     }
 }
 
@@ -203,7 +225,19 @@ fn model_files(path: &Path) -> Result<Vec<PathBuf>, ModelSourceError> {
     Ok(files)
 }
 
-fn model_digest(directory: &ModelDirectory) -> Result<ContentDigest, StageError> {
+/// Digests a model directory, opened anew: what was opened before its files were looked at may be another one.
+fn digest(path: &Path) -> Result<Digested, StageError> {
+    let directory = ModelDirectory::open(path).map_err(StageError::configuration)?;
     let digests = directory.digests().map_err(StageError::configuration)?;
-    Ok(ContentDigest::new(Digest::from(digests.whole())))
+    let metadata = directory.weight_files().map(SafetensorsFile::file_metadata);
+    let metadata = metadata.collect::<Result<Vec<_>, WeightsError>>();
+    let metadata = metadata.map_err(StageError::configuration)?;
+    Ok(Digested {
+        digest: content(&digests),
+        read: metadata.iter().map(FileIdentity::of).collect(),
+    })
+}
+
+fn content(digests: &ModelDigests) -> ContentDigest {
+    ContentDigest::new(Digest::from(digests.whole()))
 }

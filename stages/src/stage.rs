@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::content_check::{ContentError, ExpectedTable};
+pub use crate::file_identity::FileIdentity;
 pub use crate::key_ingredients::{ItemFamily, KeyIngredients};
 pub use crate::lazy_device::LazyDevice;
 pub use crate::stage_context::{Progress, Silent, StageContext, Work};
@@ -149,6 +150,9 @@ impl StageOutput {
 pub trait ExternalDigests {
     /// Returns the digest of `files` for `purpose`, calling `compute` only if a file changed since the last time.
     ///
+    /// `compute` must open the files itself. It is not asked while a remembered digest can be that of the files, which
+    /// only the digest of what is read later proves.
+    ///
     /// The purpose names the way of hashing with its version, such as `tensors/1`, because one file may be digested
     /// in several ways.
     ///
@@ -158,8 +162,20 @@ pub trait ExternalDigests {
         &self,
         purpose: &str,
         files: &[&Path],
-        compute: &mut dyn FnMut() -> Result<ContentDigest, StageError>,
+        compute: &mut dyn FnMut() -> Result<Digested, StageError>,
     ) -> Result<ContentDigest, StageError>;
+
+    /// Forgets all digests, because one was found not to be that of its files.
+    fn forget(&self) {}
+}
+
+/// A digest, and what it was made from.
+#[derive(Clone, Debug)]
+pub struct Digested {
+    /// The digest.
+    pub digest: ContentDigest,
+    /// The files whose bytes were hashed, as they were open: others may have taken their names meanwhile.
+    pub read: Vec<FileIdentity>,
 }
 
 /// The number format of a computation.

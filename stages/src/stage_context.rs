@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use mitune_store::{Artifact, FamilyKey, StageKey, Store};
+use mitune_store::{Artifact, ContentDigest, FamilyKey, StageKey, Store};
 
 use crate::key_ingredients::{ItemFamily, KeyIngredients};
 use crate::lazy_device::LazyDevice;
@@ -56,6 +56,31 @@ impl<'a> StageContext<'a> {
     /// [`StageError::Canonical`] if it has no canonical encoding.
     pub fn family_key(&self, family: &ItemFamily<'_>) -> Result<FamilyKey, StageError> {
         Ok(self.ingredients.family_key(family)?)
+    }
+
+    /// Returns the digest that the keys have of something outside the store.
+    ///
+    /// # Errors
+    /// [`StageError::MissingInput`] if they have none.
+    pub fn external(&self, name: &str) -> Result<ContentDigest, StageError> {
+        let digest = self.ingredients.external().get(name).copied();
+        digest.ok_or_else(|| StageError::MissingInput {
+            port: name.to_owned(),
+        })
+    }
+
+    /// Checks that what was read outside the store is what the keys were derived from. Call it before anything is
+    /// published that depends on it.
+    ///
+    /// # Errors
+    /// [`StageError::Changed`] if it is not.
+    pub fn check_external(&self, name: &str, read: ContentDigest) -> Result<(), StageError> {
+        if self.external(name)? == read {
+            return Ok(());
+        }
+        Err(StageError::Changed {
+            input: name.to_owned(),
+        })
     }
 
     /// Returns the artifact on a port that takes one.

@@ -14,6 +14,12 @@ pub enum StageError {
     /// The pipeline asks for something that is not there or makes no sense. The program then exits with 2.
     #[error(transparent)]
     Configuration(Box<dyn Error + Send + Sync>),
+    /// What a stage read outside the store is not what its key was derived from; nothing was published.
+    #[error("`{input}` changed while it was read")]
+    Changed {
+        /// What the stage calls the file or folder.
+        input: String,
+    },
     /// The work itself failed.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use crate::lazy_device::LazyDevice;
 use crate::registry::StageConfig;
 use crate::stage::{
-    Dtype, ExternalDigests, KeyIngredients, Progress, Silent, Stage, StageContext, StageDefaults, StageError,
-    StageOutput,
+    Digested, Dtype, ExternalDigests, KeyIngredients, Progress, Silent, Stage, StageContext, StageDefaults,
+    StageError, StageOutput,
 };
 
 /// Digests every file anew.
@@ -24,9 +24,9 @@ impl ExternalDigests for Unremembered {
         &self,
         _: &str,
         _: &[&Path],
-        compute: &mut dyn FnMut() -> Result<ContentDigest, StageError>,
+        compute: &mut dyn FnMut() -> Result<Digested, StageError>,
     ) -> Result<ContentDigest, StageError> {
-        compute()
+        Ok(compute()?.digest)
     }
 }
 
@@ -86,6 +86,17 @@ impl Trial {
         inputs: &[(&'static str, &[&Artifact])],
         progress: &dyn Progress,
     ) -> Result<StageOutput, StageError> {
+        self.run_changed::<C>(settings, inputs, progress, || {})
+    }
+
+    /// Makes a stage and runs it, after something changed that its keys are already made of.
+    pub(crate) fn run_changed<C: StageConfig>(
+        &self,
+        settings: Json,
+        inputs: &[(&'static str, &[&Artifact])],
+        progress: &dyn Progress,
+        change: impl FnOnce(),
+    ) -> Result<StageOutput, StageError> {
         let stage = self.stage::<C>(settings)?;
         let declared: Vec<_> = stage.inputs().iter().map(|port| port.port).collect();
         let mut connected: BTreeMap<_, _> = declared.into_iter().map(|port| (port, Vec::new())).collect();
@@ -107,6 +118,7 @@ impl Trial {
             stage.external(&Unremembered)?,
             None,
         )?;
+        change();
         let context = StageContext::new(
             &self.store,
             &ingredients,

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::FloatDType;
 
 use super::ModelError;
-use crate::weights::{Dtype, NameTable, SeededTensors, WeightsFolder, load_module};
+use crate::weights::{Dtype, NameTable, SeededTensors, TensorSource, WeightsFolder, load_module};
 
 pub(super) fn open_weights(
     model: &Path,
@@ -21,7 +21,7 @@ pub(super) fn open_weights(
 pub(super) fn fill<M: Module>(
     component: &'static str,
     module: M,
-    weights: &WeightsFolder,
+    weights: &dyn TensorSource,
     names: &NameTable<'_>,
     dtype: FloatDType,
 ) -> Result<M, ModelError> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use blake3::Hash;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ModelError;
 use super::directory::ModelDirectory;
+use super::loading::PerComponent;
 use super::text::TextComponent;
-use crate::weights::WeightsFolder;
 
 /// One digest per component: of its tensors by name, and of its configuration as understood.
 ///
@@ -17,38 +17,37 @@ use crate::weights::WeightsFolder;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelDigests {
     /// The denoiser.
-    pub unet: blake3::Hash,
+    pub unet: Hash,
     /// The autoencoder.
-    pub vae: blake3::Hash,
+    pub vae: Hash,
     /// The text encoder.
-    pub text_encoder: blake3::Hash,
+    pub text_encoder: Hash,
     /// The second text encoder with its tokenizer and what stands for an empty prompt, where there
     /// is one.
-    pub second_text_encoder: Option<blake3::Hash>,
+    pub second_text_encoder: Option<Hash>,
     /// Vocabulary, merges, special tokens and context length.
-    pub tokenizer: blake3::Hash,
+    pub tokenizer: Hash,
     /// The noise schedule.
-    pub scheduler: blake3::Hash,
+    pub scheduler: Hash,
 }
 
 impl ModelDigests {
-    pub(super) fn compute(model: &ModelDirectory) -> Result<Self, ModelError> {
-        Ok(Self {
-            unet: component("unet", &model.unet_config, &model.unet)?,
-            vae: component("vae", &model.vae_config, &model.vae)?,
-            text_encoder: component("text_encoder", &model.text.config, &model.text.weights)?,
-            second_text_encoder: model
-                .second
-                .as_ref()
-                .map(|text| second(text, model.force_zeros_for_empty_prompt))
-                .transpose()?,
+    /// The digests of a model whose tensors have these digests.
+    pub(super) fn of(model: &ModelDirectory, tensors: &PerComponent<Hash>) -> Self {
+        let second = model.second.as_ref().zip(tensors.second_text_encoder);
+        Self {
+            unet: component("unet", &model.unet_config, tensors.unet),
+            vae: component("vae", &model.vae_config, tensors.vae),
+            text_encoder: component("text_encoder", &model.text.config, tensors.text_encoder),
+            second_text_encoder: second
+                .map(|(text, tensors)| second_encoder(text, tensors, model.force_zeros_for_empty_prompt)),
             tokenizer: labelled("tokenizer", &model.text.tokenizer.fingerprint()),
             scheduler: labelled("scheduler", &canonical(&model.scheduler_config)),
-        })
+        }
     }
 
     /// One digest for the whole model.
-    pub fn whole(&self) -> blake3::Hash {
+    pub fn whole(&self) -> Hash {
         let parts = [
             self.unet,
             self.vae,
@@ -62,29 +61,21 @@ impl ModelDigests {
     }
 }
 
-fn second(text: &TextComponent, force_zeros_for_empty_prompt: bool) -> Result<blake3::Hash, ModelError> {
-    let encoder = component("text_encoder_2", &text.config, &text.weights)?;
+fn second_encoder(text: &TextComponent, tensors: Hash, force_zeros_for_empty_prompt: bool) -> Hash {
+    let encoder = component("text_encoder_2", &text.config, tensors);
     let mut bytes = encoder.as_bytes().to_vec();
     bytes.push(u8::from(force_zeros_for_empty_prompt));
     bytes.extend(text.tokenizer.fingerprint());
-    Ok(labelled("second text encoder", &bytes))
+    labelled("second text encoder", &bytes)
 }
 
-fn component(
-    name: &'static str,
-    config: &impl Serialize,
-    weights: &WeightsFolder,
-) -> Result<blake3::Hash, ModelError> {
-    let tensors = weights.digest().map_err(|source| ModelError::Weights {
-        component: name,
-        source,
-    })?;
+fn component(name: &'static str, config: &impl Serialize, tensors: Hash) -> Hash {
     let mut bytes = tensors.as_bytes().to_vec();
     bytes.extend(canonical(config));
-    Ok(labelled(name, &bytes))
+    labelled(name, &bytes)
 }
 
-fn labelled(label: &str, bytes: &[u8]) -> blake3::Hash {
+fn labelled(label: &str, bytes: &[u8]) -> Hash {
     let mut hasher = blake3::Hasher::new_derive_key("mitune 2025 model component");
     hasher.update(&(label.len() as u64).to_le_bytes());
     hasher.update(label.as_bytes());

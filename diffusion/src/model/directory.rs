@@ -1,21 +1,18 @@
 //! A model folder, opened and checked but not loaded.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use burn::tensor::{Device, FloatDType};
-
-use super::component::{fill, open_weights};
+use super::ModelError;
+use super::component::open_weights;
 use super::index::{Index, read_component, read_config};
 use super::place::locate;
 use super::text::{self, TextComponent};
-use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
-use crate::clip::{ClipTextConfig, ClipTextModel};
+use crate::clip::ClipTextConfig;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
-use crate::unet::{PARAMETER_RENAMES, UNet2DConditionConfig, UNet2DConditionModel};
-use crate::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use crate::weights::{NameTable, TensorSource, WeightsFolder};
+use crate::unet::{PARAMETER_RENAMES, UNet2DConditionConfig};
+use crate::vae::AutoencoderConfig;
+use crate::weights::{NameTable, SafetensorsFile, TensorSource, WeightsFolder};
 
 /// How a denoiser's parameters are named in files.
 pub(super) const UNET_NAMES: NameTable<'static> = NameTable {
@@ -40,7 +37,6 @@ pub struct ModelDirectory {
     pub(super) unet_config: UNet2DConditionConfig,
     pub(super) vae_config: AutoencoderConfig,
     pub(super) scheduler_config: SchedulerConfig,
-    digests: OnceLock<ModelDigests>,
 }
 
 impl ModelDirectory {
@@ -97,7 +93,6 @@ impl ModelDirectory {
                 (config, true) => config,
                 (config, false) => config.of_stable_diffusion(),
             },
-            digests: OnceLock::new(),
         };
         if let Some(variant) = variant
             && model.weights().all(|weights| weights.variant() != Some(variant))
@@ -128,6 +123,11 @@ impl ModelDirectory {
         [&self.unet, &self.vae]
             .into_iter()
             .chain(texts.map(|text| &text.weights))
+    }
+
+    /// Every file of weights, open since the folder was opened.
+    pub fn weight_files(&self) -> impl Iterator<Item = &SafetensorsFile> {
+        self.weights().flat_map(WeightsFolder::files)
     }
 
     /// The folder that holds the model, which may be a snapshot inside the one that was named.
@@ -163,94 +163,5 @@ impl ModelDirectory {
     /// Prompts to token ids.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.text.tokenizer
-    }
-
-    /// What identifies the model; read once, then remembered as long as this value lives.
-    ///
-    /// # Errors
-    /// When weights cannot be read.
-    pub fn digests(&self) -> Result<ModelDigests, ModelError> {
-        if let Some(digests) = self.digests.get() {
-            return Ok(*digests);
-        }
-        let digests = ModelDigests::compute(self)?;
-        Ok(*self.digests.get_or_init(|| digests))
-    }
-
-    /// Loads every component onto a device, with parameters of the given element type.
-    ///
-    /// As in diffusers, the autoencoder of Stable Diffusion XL is f32 where the others are f16 if its
-    /// `force_upcast` says that f16 overflows in it.
-    ///
-    /// # Errors
-    /// When a tensor is missing, unused, misshapen or not finite.
-    pub fn load(&self, device: &Device, dtype: FloatDType) -> Result<DiffusionModel, ModelError> {
-        Ok(DiffusionModel {
-            unet: self.load_unet(device, dtype)?,
-            vae: self.load_vae(device, self.vae_dtype(dtype))?,
-            text_encoder: self.load_text_encoder(device, dtype)?,
-            second_text_encoder: self.load_second_text_encoder(device, dtype)?,
-            tokenizer: self.text.tokenizer.clone(),
-            unet_config: self.unet_config.clone(),
-            vae_config: self.vae_config.clone(),
-            text_config: self.text.config.clone(),
-            scheduler_config: self.scheduler_config.clone(),
-        })
-    }
-
-    fn vae_dtype(&self, dtype: FloatDType) -> FloatDType {
-        let overflows = self.second.is_some() && self.vae_config.force_upcast;
-        match (dtype, overflows) {
-            (FloatDType::F16, true) => FloatDType::F32,
-            _ => dtype,
-        }
-    }
-
-    /// Loads the denoiser alone.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn load_unet(&self, device: &Device, dtype: FloatDType) -> Result<UNet2DConditionModel, ModelError> {
-        let module = UNet2DConditionModel::new(&self.unet_config, device);
-        fill("unet", module, &self.unet, &UNET_NAMES, dtype)
-    }
-
-    /// Loads the autoencoder alone.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn load_vae(&self, device: &Device, dtype: FloatDType) -> Result<AutoencoderKL, ModelError> {
-        let path = || self.path.join("vae/config.json");
-        let module = AutoencoderKL::new(&self.vae_config, device)
-            .map_err(|source| ModelError::Autoencoder { path: path(), source })?;
-        fill("vae", module, &self.vae, &AUTOENCODER_NAMES, dtype)
-    }
-
-    /// Loads the text encoder alone.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn load_text_encoder(&self, device: &Device, dtype: FloatDType) -> Result<ClipTextModel, ModelError> {
-        self.text.load(device, dtype)
-    }
-
-    /// Loads the second text encoder alone, if the model has one.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub fn load_second_text_encoder(
-        &self,
-        device: &Device,
-        dtype: FloatDType,
-    ) -> Result<Option<SecondTextEncoder>, ModelError> {
-        let Some(second) = &self.second else {
-            return Ok(None);
-        };
-        Ok(Some(SecondTextEncoder {
-            text_encoder: second.load(device, dtype)?,
-            tokenizer: second.tokenizer.clone(),
-            text_config: second.config.clone(),
-            force_zeros_for_empty_prompt: self.force_zeros_for_empty_prompt,
-        }))
     }
 }

@@ -11,6 +11,7 @@ mod fit;
 #[cfg(test)]
 mod gradient_tests;
 mod index;
+mod loading;
 mod place;
 mod place_message;
 #[cfg(test)]

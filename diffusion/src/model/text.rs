@@ -9,7 +9,7 @@ use super::component::{fill, open_weights};
 use super::index::read_config;
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
 use crate::tokenizer::Tokenizer;
-use crate::weights::WeightsFolder;
+use crate::weights::{TensorSource, WeightsFolder};
 
 /// Names of the two folders of a text encoder.
 #[derive(Debug, Clone, Copy)]
@@ -69,17 +69,17 @@ impl TextComponent {
         })
     }
 
-    pub(super) fn load(&self, device: &Device, dtype: FloatDType) -> Result<ClipTextModel, ModelError> {
+    /// Loads the network from its weights, which may be hashed on the way.
+    pub(super) fn load(
+        &self,
+        weights: &dyn TensorSource,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<ClipTextModel, ModelError> {
         let module = ClipTextModel::new(&self.config, device).map_err(|source| ModelError::TextModel {
             path: self.path.clone(),
             source,
         })?;
-        fill(
-            self.folders.encoder,
-            module,
-            &self.weights,
-            &TEXT_MODEL_NAMES,
-            dtype,
-        )
+        fill(self.folders.encoder, module, weights, &TEXT_MODEL_NAMES, dtype)
     }
 }

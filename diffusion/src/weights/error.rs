@@ -155,6 +155,12 @@ pub enum WeightsError {
         /// The shard that holds it, or `no shard`.
         found: String,
     },
+    /// A digest was asked of tensors that were not all read once.
+    #[error("Weights `{origin}` were read in part or twice, so that they have no digest")]
+    NotReadOnce {
+        /// Where they come from.
+        origin: String,
+    },
     /// A tensor was asked for that the source lacks.
     #[error("No tensor `{tensor}` in `{origin}`")]
     NoTensor {

@@ -1,9 +1,9 @@
 //! One safetensors file, opened by its header and read tensor by tensor.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use safetensors::Dtype;
 
@@ -14,10 +14,12 @@ use crate::input_file::open_file;
 /// A safetensors file whose header has been read and checked.
 ///
 /// The file's length is checked against the header when it is opened, so a download that was cut
-/// off is found before any work is done.
+/// off is found before any work is done. It stays open: another file that takes its name meanwhile
+/// is not read.
 #[derive(Debug, Clone)]
 pub struct SafetensorsFile {
     path: PathBuf,
+    file: Arc<File>,
     header: Header,
 }
 
@@ -32,6 +34,7 @@ impl SafetensorsFile {
         let header = Header::read(path, &mut file, found)?;
         Ok(Self {
             path: path.to_owned(),
+            file: Arc::new(file),
             header,
         })
     }
@@ -39,6 +42,17 @@ impl SafetensorsFile {
     /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the system says of the file that was opened, whatever lies under its name by now.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn file_metadata(&self) -> Result<Metadata, WeightsError> {
+        self.file.metadata().map_err(|source| WeightsError::Read {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Every tensor's header entry, by name.
@@ -77,16 +91,9 @@ impl TensorSource for SafetensorsFile {
                 tensor: name.to_owned(),
                 origin: self.origin(),
             })?;
-        let read = |source| WeightsError::Read {
-            path: self.path.clone(),
-            source,
-        };
         let (begin, end) = entry.data_offsets;
-        let mut file = File::open(&self.path).map_err(read)?;
-        file.seek(SeekFrom::Start(self.header.data_begin + begin))
-            .map_err(read)?;
         let mut data = vec![0; (end - begin) as usize];
-        file.read_exact(&mut data).map_err(read)?;
+        self.parts(name)?.read_part(0, &mut data)?;
         Ok(HostTensor {
             dtype: entry.dtype,
             shape: entry.shape.clone(),
@@ -103,12 +110,8 @@ impl TensorSource for SafetensorsFile {
                 tensor: name.to_owned(),
                 origin: self.origin(),
             })?;
-        let file = File::open(&self.path).map_err(|source| WeightsError::Read {
-            path: self.path.clone(),
-            source,
-        })?;
         Ok(Box::new(FilePart {
-            file,
+            file: Arc::clone(&self.file),
             path: self.path.clone(),
             begin: self.header.data_begin + entry.data_offsets.0,
         }))
@@ -117,7 +120,7 @@ impl TensorSource for SafetensorsFile {
 
 /// A tensor in an open file.
 struct FilePart {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     /// The tensor's first byte, counted from the file's.
     begin: u64,

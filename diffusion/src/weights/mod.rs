@@ -21,6 +21,7 @@ mod load;
 mod load_problem;
 mod names;
 mod save;
+mod scattered_digest;
 mod seeded;
 mod source;
 mod stream;
@@ -29,7 +30,7 @@ mod tests;
 mod transfer;
 
 pub(crate) use bytes::SafetensorsBytes;
-pub use digest::digest_tensors;
+pub use digest::{DigestedTensors, digest_tensors};
 pub use error::WeightsError;
 pub use file::SafetensorsFile;
 pub use folder::WeightsFolder;

@@ -1,14 +1,12 @@
 use std::path::Path;
 
 use mitune_diffusion::adapter::{AdapterError, LayerShape, SavedAdapter, UNET};
-use mitune_diffusion::weights::{TensorSource as _, WeightsFolder};
+use mitune_diffusion::weights::{TensorSource, WeightsFolder};
 
 use crate::stage::StageError;
 
 /// The weights of a component of a model, as its files hold them.
-pub(crate) struct BaseWeights {
-    folder: WeightsFolder,
-}
+pub(crate) struct BaseWeights<'a>(&'a dyn TensorSource);
 
 /// The name of the files of a component without its end: diffusers' of a denoiser, else transformers'.
 pub(super) fn stem(component: &str) -> &'static str {
@@ -18,22 +16,20 @@ pub(super) fn stem(component: &str) -> &'static str {
     }
 }
 
-impl BaseWeights {
-    pub(crate) fn open(model: &Path, component: &str) -> Result<Self, StageError> {
-        let folder = model.join(component);
-        if !folder.is_dir() {
-            return Err(StageError::configuration(AdapterError::NoComponent {
-                component: component.to_owned(),
-            }));
-        }
-        let folder = WeightsFolder::open(&folder, stem(component));
-        Ok(Self {
-            folder: folder.map_err(StageError::configuration)?,
-        })
+/// Opens the files of a component.
+pub(super) fn open_weights(model: &Path, component: &str) -> Result<WeightsFolder, StageError> {
+    let folder = model.join(component);
+    if !folder.is_dir() {
+        return Err(StageError::configuration(AdapterError::NoComponent {
+            component: component.to_owned(),
+        }));
     }
+    WeightsFolder::open(&folder, stem(component)).map_err(StageError::configuration)
+}
 
-    pub(crate) fn folder(&self) -> &WeightsFolder {
-        &self.folder
+impl<'a> BaseWeights<'a> {
+    pub(crate) fn of(tensors: &'a dyn TensorSource) -> Self {
+        Self(tensors)
     }
 
     /// Checks that every layer of an adapter is there in its shape.
@@ -59,7 +55,7 @@ impl BaseWeights {
 
     /// The rows of a layer's weight.
     pub(crate) fn rows(&self, layer: &str) -> Option<Vec<f32>> {
-        let tensor = self.folder.read(&self.tensor(layer)?).ok()?;
+        let tensor = self.0.read(&self.tensor(layer)?).ok()?;
         tensor.to_f32().ok()
     }
 
@@ -67,11 +63,11 @@ impl BaseWeights {
     pub(super) fn tensor(&self, layer: &str) -> Option<String> {
         let names = [layer, layer.strip_prefix("text_model.").unwrap_or(layer)];
         let mut names = names.iter().map(|name| format!("{name}.weight"));
-        names.find(|name| self.folder.describe(name).is_some())
+        names.find(|name| self.0.describe(name).is_some())
     }
 
     fn shape(&self, layer: &str) -> Option<LayerShape> {
-        let (_, shape) = self.folder.describe(&self.tensor(layer)?)?;
+        let (_, shape) = self.0.describe(&self.tensor(layer)?)?;
         LayerShape::of_weight(&shape)
     }
 }

@@ -7,7 +7,7 @@ use mitune_diffusion::weights::Dtype as StoredDtype;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::base_weights::BaseWeights;
+use super::base_weights::{BaseWeights, open_weights};
 use super::conversion::{ConvertedForm, write};
 use super::new_path::check_free;
 use crate::adapter_file::AdapterFile;
@@ -50,7 +50,8 @@ pub fn mean(
         .map(ModelDirectory::locate)
         .transpose()
         .map_err(StageError::configuration)?;
-    let base = model.map(|model| BaseWeights::open(&model, UNET)).transpose()?;
+    let weights = model.map(|model| open_weights(&model, UNET)).transpose()?;
+    let base = weights.as_ref().map(|weights| BaseWeights::of(weights));
     let mean = mean_of(&weighted, kind, base.as_ref())?;
     let adapters = BTreeMap::from([(UNET, mean.clone())]);
     write(&adapters, out, ConvertedForm::Peft, StoredDtype::F32)?;
@@ -61,7 +62,7 @@ pub fn mean(
 pub(crate) fn mean_of(
     adapters: &[(&SavedAdapter, f64)],
     kind: MeanKind,
-    base: Option<&BaseWeights>,
+    base: Option<&BaseWeights<'_>>,
 ) -> Result<SavedAdapter, StageError> {
     if let Some(base) = base {
         for (adapter, _) in adapters {

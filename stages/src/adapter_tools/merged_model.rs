@@ -8,7 +8,7 @@ use mitune_diffusion::weights::{
     Dtype, HostTensor, TensorMap, TensorSource as _, WeightsError, write_safetensors,
 };
 
-use super::base_weights::{BaseWeights, stem};
+use super::base_weights::{BaseWeights, open_weights, stem};
 use super::new_path::{WriteError, check_free, write_folder};
 use crate::adapter_file::{AdapterFile, AdapterFileError};
 use crate::stage::StageError;
@@ -85,7 +85,8 @@ fn merge_component(
     adapters: &[(&AdapterFile, &SavedAdapter)],
     merged: &mut MergedModel,
 ) -> Result<TensorMap, StageError> {
-    let base = BaseWeights::open(model, component)?;
+    let weights = open_weights(model, component)?;
+    let base = BaseWeights::of(&weights);
     for (file, adapter) in adapters {
         base.check(adapter).map_err(|source| {
             StageError::configuration(AdapterFileError::Adapter {
@@ -94,7 +95,7 @@ fn merge_component(
             })
         })?;
     }
-    let mut tensors = base.folder().read_all().map_err(StageError::failed)?;
+    let mut tensors = weights.read_all().map_err(StageError::failed)?;
     let layers: BTreeSet<&String> = adapters
         .iter()
         .flat_map(|(_, adapter)| adapter.layers.keys())

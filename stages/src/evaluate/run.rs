@@ -115,7 +115,8 @@ impl Evaluate {
             return Ok(None);
         };
         let open = source.open(context)?;
-        open.load(context, None, context.device()?, Dtype::F32).map(Some)
+        let (model, _) = open.load(context, None, context.device()?, Dtype::F32)?;
+        Ok(Some(model))
     }
 }
 

@@ -44,7 +44,7 @@ impl Finetune {
         let examples = Examples::read(context.store(), &selections)?;
         let device = context.device()?;
         let open = self.model.open(context)?;
-        let model = open.load(context, None, device, Dtype::F32)?;
+        let (model, _) = open.load(context, None, device, Dtype::F32)?;
         examples
             .check_channels(model.unet_config.in_channels)
             .map_err(StageError::configuration)?;

@@ -62,7 +62,7 @@ impl Generate {
         let open = self.model.open(context)?;
         let device = context.device()?;
         let adapter = context.optional_input(ADAPTER_PORT);
-        let model = open.load(context, adapter, device, self.dtype)?;
+        let (model, digest) = open.load(context, adapter, device, self.dtype)?;
         let latent_shape = latent_shape(
             &model.unet_config,
             &model.vae_config,
@@ -79,7 +79,7 @@ impl Generate {
         let family = context.family_key(&ItemFamily {
             choosing_settings: &SELECTING,
             item_ports: &["prompts"],
-            model: Some(open.digest()?),
+            model: Some(digest),
             batch_size: Some(batch_size),
         })?;
         let blocks = self.blocks(&family, &prompts, batch_size)?;

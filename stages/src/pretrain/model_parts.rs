@@ -48,7 +48,7 @@ pub(super) fn load_networks(
     text_config: &ClipTextConfig,
 ) -> Result<ConditionalDenoiser, StageError> {
     let open = ModelSource::Stage(reference.clone()).open(context)?;
-    let model = open.load(context, None, context.device()?, Dtype::F32)?;
+    let (model, _) = open.load(context, None, context.device()?, Dtype::F32)?;
     if model.unet_config != *unet_config {
         return Err(StageError::configuration(OtherNetworks("denoiser")));
     }

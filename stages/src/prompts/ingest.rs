@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow_array::RecordBatch;
 
@@ -15,6 +14,7 @@ use super::source::PromptSource;
 use super::split::{SplitConfig, TEST, TRAIN, held_out};
 use super::table;
 use super::text_file::open_input;
+use crate::stage::FileIdentity;
 
 /// The prompts of a pipeline.
 #[derive(Debug, Clone)]
@@ -36,20 +36,20 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The BLAKE3 hash of its bytes, for the key of the stage.
     pub digest: blake3::Hash,
-    /// Its size in bytes and the time of its last change, by which a change during reading is noticed.
-    stamp: (u64, Option<SystemTime>),
+    /// By which a change during reading is noticed.
+    identity: FileIdentity,
 }
 
-/// The BLAKE3 hash of the bytes of a file, read in small pieces.
+/// The BLAKE3 hash of the bytes of a file, read in small pieces, and what the file was when they were read.
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn file_digest(path: &Path) -> Result<blake3::Hash, PromptsError> {
+pub fn file_digest(path: &Path) -> Result<(blake3::Hash, FileIdentity), PromptsError> {
+    let file = open_input(path)?;
+    let metadata = file.metadata().map_err(PromptsError::read(path))?;
     let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(open_input(path)?)
-        .map_err(PromptsError::read(path))?;
-    Ok(hasher.finalize())
+    hasher.update_reader(file).map_err(PromptsError::read(path))?;
+    Ok((hasher.finalize(), FileIdentity::of(&metadata)))
 }
 
 /// Hashes the files of a source, in their order; relative paths start at `base`, and patterns and folders stand for their
@@ -79,7 +79,7 @@ pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsEr
     let files = source_files(config, base)?;
     let (mut rows, mut report) = read(config, &files)?;
     for file in &files {
-        if stamp(&file.path)? != file.stamp {
+        if identity(&file.path)? != file.identity {
             return Err(PromptsError::Changed {
                 path: file.path.clone(),
             });
@@ -162,19 +162,18 @@ fn assign(config: &SplitConfig, rows: &mut [PromptRow]) -> Result<(), PromptsErr
 }
 
 fn source_file(name: String, path: PathBuf) -> Result<SourceFile, PromptsError> {
-    let stamp = stamp(&path)?;
-    let digest = file_digest(&path)?;
+    let (digest, identity) = file_digest(&path)?;
     Ok(SourceFile {
         name,
         digest,
-        stamp,
+        identity,
         path,
     })
 }
 
-fn stamp(path: &Path) -> Result<(u64, Option<SystemTime>), PromptsError> {
+fn identity(path: &Path) -> Result<FileIdentity, PromptsError> {
     let metadata = std::fs::metadata(path).map_err(PromptsError::read(path))?;
-    Ok((metadata.len(), metadata.modified().ok()))
+    Ok(FileIdentity::of(&metadata))
 }
 
 fn origin(files: &[SourceFile]) -> String {

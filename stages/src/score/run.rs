@@ -64,10 +64,10 @@ impl Score {
         let open = self.model.open(context)?;
         let device = context.device()?;
         let adapter = context.optional_input(ADAPTER_PORT);
-        let model = open.load(context, adapter, device, self.dtype)?;
+        let (model, digest) = open.load(context, adapter, device, self.dtype)?;
         let family = context.family_key(&ItemFamily {
             item_ports: &["candidates"],
-            model: Some(open.digest()?),
+            model: Some(digest),
             ..ItemFamily::default()
         })?;
         let (names, elements) = read_names(context, &family)?;

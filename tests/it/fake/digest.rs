@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use mitune_stages::registry::StageConfig;
 use mitune_stages::stage::{
-    Content, ExternalDigests, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+    Content, Digested, ExternalDigests, FileIdentity, InputPort, OutputPort, Stage, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use mitune_store::{ContentDigest, FileDigest, Value};
 use schemars::JsonSchema;
@@ -65,7 +65,11 @@ impl Stage for Digest {
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
         let digest = digests.digest("bytes/1", &[&self.file], &mut || {
             let bytes = std::fs::read(&self.file).map_err(StageError::configuration)?;
-            Ok(ContentDigest::new(*FileDigest::of(&bytes).digest()))
+            let metadata = std::fs::metadata(&self.file).map_err(StageError::configuration)?;
+            Ok(Digested {
+                digest: ContentDigest::new(*FileDigest::of(&bytes).digest()),
+                read: vec![FileIdentity::of(&metadata)],
+            })
         })?;
         Ok(BTreeMap::from([("file".to_owned(), digest)]))
     }

@@ -1,4 +1,5 @@
 mod architectures;
+mod changing_files;
 mod errors;
 mod mutations;
 mod pipelines;
