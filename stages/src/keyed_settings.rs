@@ -19,7 +19,15 @@ const NOT_KEYED: [(&str, &[&str]); 9] = [
     ),
     (
         "score",
-        &["adapter", "candidates", "model", "model_from", "shard_size"],
+        &[
+            "adapter",
+            "candidates",
+            "model",
+            "model_from",
+            // Must be empty.
+            "negative_prompt",
+            "shard_size",
+        ],
     ),
     ("select", &["candidates", "evaluation", "scores"]),
     (
@@ -67,12 +75,13 @@ fn base(kind: &str) -> Json {
 fn values() -> Vec<Json> {
     let numbers = [0, 1, 2, 3, 5, 24, 200, 600].map(|number| json!(number));
     let fractions = [0.125, 0.5, 0.75, 1.5].map(|number| json!(number));
-    let lists = [json!(["z"]), json!([32, 32]), json!([1.0, 3.0])];
+    let lists = [json!(["z"]), json!([32, 32]), json!([2, 5]), json!([1.0, 3.0])];
     let objects = [
         json!({"inline": ["c"]}),
         json!({"count": 1}),
         json!({"fraction": 0.5}),
         json!("z"),
+        json!(""),
     ];
     let flags = [json!(true), json!(false)];
     [&numbers[..], &fractions, &lists, &objects, &flags].concat()
