@@ -119,8 +119,8 @@ impl Engine<'_> {
     fn begin(&self, pipeline: &str) -> Result<RunLog, EngineError> {
         match RunLog::create(self.store, pipeline) {
             Err(error) if error.is_read_only() => {
-                let text = "the store may only be read here: nothing of this run is kept";
-                self.observer.progress().message(text);
+                let text = format!("nothing of this run is kept, the store may only be read here: {error}");
+                self.observer.progress().message(&text);
                 Ok(RunLog::unrecorded(self.store, pipeline))
             }
             log => Ok(log?),

@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn every_ingredient_is_in_both_keys() {
-        let changes: [(&str, fn(&mut Named)); 9] = [
+        type Change = fn(&mut Named);
+        let changes: [(&str, Change); 9] = [
             ("kind", |named| named.kind = "score"),
             ("revision", |named| named.revision = 2),
             ("dtype", |named| named.dtype = Some(Dtype::F16)),

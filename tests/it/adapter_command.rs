@@ -114,14 +114,17 @@ fn nothing_is_overwritten_and_what_is_wrong_is_named() {
     );
     assert!(message.contains("add up to 0"), "{message}");
     let message = refuse(folder, &["info", "missing.safetensors"]);
-    assert!(message.contains("Cannot read `missing.safetensors`"), "{message}");
+    assert!(
+        message.contains("Adapter `missing.safetensors` does not exist"),
+        "{message}"
+    );
     fs::write(folder.join("no.safetensors"), "no adapter").unwrap();
     let message = refuse(folder, &["diff", "lora.safetensors", "no.safetensors"]);
     assert!(
         message.contains("`no.safetensors` cannot be read as an adapter"),
         "{message}"
     );
-    assert!(message.contains("Not a safetensors file"), "{message}");
+    assert!(message.contains("not a safetensors file"), "{message}");
 
     let mut other = read(&folder.join("lora.safetensors"));
     let layer = other.layers["conv_in"].clone();

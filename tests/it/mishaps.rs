@@ -53,16 +53,21 @@ fn find<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
 #[test]
 fn a_training_that_diverges_stops_with_its_step_and_keeps_its_checkpoint() {
     let place = Place::new();
-    let set = ["--set", "stages.adapter.learning_rate=1e30"];
+    let set = [
+        "--set",
+        "stages.adapter.learning_rate=1e6",
+        "--set",
+        "stages.adapter.optimizer={weight_decay: 1e6}",
+    ];
     let texts = [
         "Error: Stage `adapter` failed\n",
-        "Training stopped at step 1 of 3; the last checkpoint is kept. Lower the learning rate",
+        "Training stopped at step 2 of 3; the last checkpoint is kept. Lower the learning rate",
         "is `NaN`",
     ];
     place.refused(&set, 1, &texts);
-    assert_eq!(place.files("checkpoints").len(), 1);
+    assert_eq!(place.files("checkpoints").len(), 2);
     assert!(place.contents().iter().all(|(port, _)| port != "adapter"));
-    place.refused(&set, 1, &["going on from the checkpoint of step 1", texts[1]]);
+    place.refused(&set, 1, &["going on from the checkpoint of step 2", texts[1]]);
     assert_eq!(place.run(&[]).code, Some(0), "the mistake mended");
 }
 

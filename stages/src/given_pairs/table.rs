@@ -9,8 +9,10 @@ use mitune_diffusion::forward_scores::ForwardScores;
 
 use super::{PairScoring, ScoredPair};
 
+type ScoreOf = fn(&ForwardScores) -> f64;
+
 /// The scores after the first, in the order of the table.
-const SCORES: [(&str, fn(&ForwardScores) -> f64); 5] = [
+const SCORES: [(&str, ScoreOf); 5] = [
     ("mi_signed", |scores| scores.mi_signed),
     ("itm", |scores| scores.itm),
     ("itm_normalised", |scores| scores.itm_normalised),

@@ -10,8 +10,11 @@ use mitune_diffusion::forward_scores::{ForwardErrors, ForwardScorer, ForwardScor
 use super::latents::Finished;
 use crate::schema::scores_with_traces;
 
+type ScoreOf = fn(&ForwardScores) -> f64;
+type TraceOf = fn(&ForwardTraces) -> &[f64];
+
 /// The scores, in the order of the table.
-const SCORES: [(&str, fn(&ForwardScores) -> f64); 6] = [
+const SCORES: [(&str, ScoreOf); 6] = [
     ("mi_signed", |scores| scores.mi_signed),
     ("mi_forward", |scores| scores.mi_forward),
     ("itm", |scores| scores.itm),
@@ -21,7 +24,7 @@ const SCORES: [(&str, fn(&ForwardScores) -> f64); 6] = [
 ];
 
 /// The scores whose terms are kept.
-const TRACES: [(&str, fn(&ForwardTraces) -> &[f64]); 4] = [
+const TRACES: [(&str, TraceOf); 4] = [
     ("mi_signed", |traces| &traces.mi_signed),
     ("mi_forward", |traces| &traces.mi_forward),
     ("itm", |traces| &traces.itm),

@@ -101,7 +101,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the settings cannot be listed.
     pub fn remote_names(&self) -> Result<Vec<String>, StoreError> {
-        let names = self.object_names("remotes")?.files.into_iter();
+        // A link or a pipe has a name too: reading it says what it is, where passing it over would say nothing.
+        let entries = self.entries(&self.root().join("remotes"))?;
+        let names = entries
+            .iter()
+            .filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<String> = names
             .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
             .filter(|name| check_name(name).is_ok())
