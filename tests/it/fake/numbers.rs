@@ -157,7 +157,8 @@ impl Numbers {
         let append = |name: &Path, text: &dyn Display| -> std::io::Result<()> {
             let path = self.directory.join(name);
             let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-            writeln!(file, "{text}")
+            // In one piece, so that lines of several processes stay whole.
+            file.write_all(format!("{text}\n").as_bytes())
         };
         let workers = journal.with_extension("workers");
         append(journal, &n)
