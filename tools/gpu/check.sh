@@ -73,7 +73,7 @@ done
 if [ ${#working[@]} -gt 0 ] && "$python" -c 'import torch, diffusers' 2> /dev/null; then
   attempt 60 init-model "$(program "${working[0]}")" init-model --arch "$large" --random-weights "$out/model"
   attempt 150 peer "$python" "$here/bench_model.py" "$out/model" --peer-only --device "${PEER_DEVICE:-cuda}" --dtype "${DTYPE:-f16}" \
-    --compile --candidates "${CANDIDATES:-50}" --steps "${STEPS:-50}" --training-batch 4 --runs 1
+    --compile --candidates "${CANDIDATES:-50}" --steps "${STEPS:-50}" --training-batch 4 --largest-batch 16 --runs 1
   rm -rf "$out/model"
 else
   say "torch and diffusers are not installed: no peer"

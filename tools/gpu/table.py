@@ -24,7 +24,8 @@ def checks(folder):
             if answer is None:
                 print(f"| {name} | | | | | no answer |")
                 continue
-            worst = max(answer["parts"], key=lambda part: (part["error"] or float("inf")) / part["allowed"])
+            size = lambda part: float("inf") if part["error"] is None else part["error"] / part["allowed"]
+            worst = max(answer["parts"], key=size)
             company, error = answer["company"], worst["error"]
             shown = "not finite" if error is None else f"{error:.1e} ({worst['part']})"
             verdict = "agrees" if answer["passed"] else "DIFFERS"
