@@ -66,6 +66,16 @@ impl SafetensorsFile {
     }
 }
 
+impl SafetensorsFile {
+    fn entry(&self, name: &str) -> Result<&TensorEntry, WeightsError> {
+        let entry = self.header.entries.get(name);
+        entry.ok_or_else(|| WeightsError::NoTensor {
+            tensor: name.to_owned(),
+            origin: self.origin(),
+        })
+    }
+}
+
 impl TensorSource for SafetensorsFile {
     fn origin(&self) -> String {
         self.path.display().to_string()
@@ -83,14 +93,7 @@ impl TensorSource for SafetensorsFile {
     }
 
     fn read(&self, name: &str) -> Result<HostTensor, WeightsError> {
-        let entry = self
-            .header
-            .entries
-            .get(name)
-            .ok_or_else(|| WeightsError::NoTensor {
-                tensor: name.to_owned(),
-                origin: self.origin(),
-            })?;
+        let entry = self.entry(name)?;
         let (begin, end) = entry.data_offsets;
         let mut data = vec![0; (end - begin) as usize];
         self.parts(name)?.read_part(0, &mut data)?;
@@ -102,14 +105,7 @@ impl TensorSource for SafetensorsFile {
     }
 
     fn parts(&self, name: &str) -> Result<Box<dyn PartReader>, WeightsError> {
-        let entry = self
-            .header
-            .entries
-            .get(name)
-            .ok_or_else(|| WeightsError::NoTensor {
-                tensor: name.to_owned(),
-                origin: self.origin(),
-            })?;
+        let entry = self.entry(name)?;
         Ok(Box::new(FilePart {
             file: Arc::clone(&self.file),
             path: self.path.clone(),

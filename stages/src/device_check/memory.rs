@@ -4,8 +4,6 @@ use burn::tensor::{DType, Device, Tensor};
 use mitune_diffusion::device::{probe, quietly};
 use serde::Serialize;
 
-use crate::stage::StageError;
-
 /// Elements of one piece: 1 GiB in f32.
 const PIECE: usize = 1 << 28;
 /// Pieces that no device of today holds.
@@ -31,7 +29,7 @@ impl MemoryReport {
 /// Fills the memory of a device piece by piece, frees it and computes again.
 ///
 /// Every piece is written and waited for, because a reservation alone costs nothing.
-pub(super) fn exhaust(device: &Device) -> Result<MemoryReport, StageError> {
+pub(super) fn exhaust(device: &Device) -> MemoryReport {
     let mut pieces: Vec<Tensor<1>> = Vec::new();
     let mut refusal = None;
     while refusal.is_none() && pieces.len() < MOST_PIECES {
@@ -52,9 +50,9 @@ pub(super) fn exhaust(device: &Device) -> Result<MemoryReport, StageError> {
         device.memory_cleanup();
         probe(device)
     });
-    Ok(MemoryReport {
+    MemoryReport {
         allocated_bytes,
         refusal,
         broken: again.and_then(|result| result).err(),
-    })
+    }
 }

@@ -93,7 +93,7 @@ impl DeviceCheck {
         let memory = match self.exhaust_memory {
             true => {
                 progress.message("Filling the device's memory");
-                Some(memory::exhaust(&loaded.device)?)
+                Some(memory::exhaust(&loaded.device))
             }
             false => None,
         };
