@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &InitArguments, session: &Session<'_>) -> Result<()
         .open(file)
         .and_then(|mut target| target.write_all(pipeline(&arguments.model)?.as_bytes()));
     match written {
-        Ok(()) if session.json => print_json(&serde_json::json!({ "file": file })),
+        Ok(()) if session.json => print_json(&serde_json::json!({ "file": file.to_string_lossy() })),
         Ok(()) => line(format!("Wrote `{0}`; now run `mitune plan {0}`", file.display())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Failure::usage(format!("`{}` exists already", file.display())).with_hint("Give another name"))

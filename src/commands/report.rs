@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &ReportArguments, session: &Session<'_>) -> Result<
     digests.save();
     written?;
     if session.json {
-        print_json(&serde_json::json!({ "run": run.id.to_string(), "report": path }))
+        print_json(&serde_json::json!({ "run": run.id.to_string(), "report": path.to_string_lossy() }))
     } else {
         line(format!(
             "Report of run {} written to `{}`",

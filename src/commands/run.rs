@@ -111,7 +111,10 @@ fn write_report(tools: &ReportTools<'_>, summary: &RunSummary) -> Result<Option<
 fn details(arguments: &RunArguments) -> BTreeMap<String, Value> {
     let mut details = BTreeMap::from([
         ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
-        ("file".to_owned(), json!(arguments.pipeline.file)),
+        (
+            "file".to_owned(),
+            json!(arguments.pipeline.file.to_string_lossy()),
+        ),
         ("set".to_owned(), json!(arguments.pipeline.assignments)),
     ]);
     if !arguments.tags.is_empty() {

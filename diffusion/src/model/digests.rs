@@ -7,8 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::directory::ModelDirectory;
+use super::error::ModelError;
 use super::loading::PerComponent;
 use super::text::TextComponent;
+use crate::tokenizer::Tokenizer;
 
 /// One digest per component: of its tensors by name, and of its configuration as understood.
 ///
@@ -33,17 +35,21 @@ pub struct ModelDigests {
 
 impl ModelDigests {
     /// The digests of a model whose tensors have these digests.
-    pub(super) fn of(model: &ModelDirectory, tensors: &PerComponent<Hash>) -> Self {
+    ///
+    /// # Errors
+    /// When a tokenizer cannot be written as JSON.
+    pub(super) fn of(model: &ModelDirectory, tensors: &PerComponent<Hash>) -> Result<Self, ModelError> {
         let second = model.second.as_ref().zip(tensors.second_text_encoder);
-        Self {
+        Ok(Self {
             unet: component("unet", &model.unet_config, tensors.unet),
             vae: component("vae", &model.vae_config, tensors.vae),
             text_encoder: component("text_encoder", &model.text.config, tensors.text_encoder),
             second_text_encoder: second
-                .map(|(text, tensors)| second_encoder(text, tensors, model.force_zeros_for_empty_prompt)),
-            tokenizer: labelled("tokenizer", &model.text.tokenizer.fingerprint()),
+                .map(|(text, tensors)| second_encoder(text, tensors, model.force_zeros_for_empty_prompt))
+                .transpose()?,
+            tokenizer: labelled("tokenizer", &fingerprint(&model.text.tokenizer)?),
             scheduler: labelled("scheduler", &canonical(&model.scheduler_config)),
-        }
+        })
     }
 
     /// One digest for the whole model.
@@ -61,12 +67,22 @@ impl ModelDigests {
     }
 }
 
-fn second_encoder(text: &TextComponent, tensors: Hash, force_zeros_for_empty_prompt: bool) -> Hash {
+fn second_encoder(
+    text: &TextComponent,
+    tensors: Hash,
+    force_zeros_for_empty_prompt: bool,
+) -> Result<Hash, ModelError> {
     let encoder = component("text_encoder_2", &text.config, tensors);
     let mut bytes = encoder.as_bytes().to_vec();
     bytes.push(u8::from(force_zeros_for_empty_prompt));
-    bytes.extend(text.tokenizer.fingerprint());
-    labelled("second text encoder", &bytes)
+    bytes.extend(fingerprint(&text.tokenizer)?);
+    Ok(labelled("second text encoder", &bytes))
+}
+
+fn fingerprint(tokenizer: &Tokenizer) -> Result<Vec<u8>, ModelError> {
+    tokenizer
+        .fingerprint()
+        .map_err(|source| ModelError::Tokenizer { source })
 }
 
 fn component(name: &'static str, config: &impl Serialize, tensors: Hash) -> Hash {

@@ -64,7 +64,7 @@ impl ModelDirectory {
     /// When weights cannot be read.
     pub fn digests(&self) -> Result<ModelDigests, ModelError> {
         let tensors = self.sources().try_into(digest_tensors)?;
-        Ok(ModelDigests::of(self, &tensors))
+        ModelDigests::of(self, &tensors)
     }
 
     /// Loads every component onto a device, with parameters of the given element type.
@@ -95,7 +95,7 @@ impl ModelDirectory {
             dtype,
         )?;
         let tensors = digested.try_into(DigestedTensors::finish)?;
-        Ok((model, ModelDigests::of(self, &tensors)))
+        Ok((model, ModelDigests::of(self, &tensors)?))
     }
 
     /// Hands out the denoiser's tensors, each to be read once, and tells what identifies the model as it was read.
@@ -109,7 +109,7 @@ impl ModelDirectory {
         let digested = self.sources().map(|source| DigestedTensors::new(*source));
         let value = read(&digested.unet);
         let tensors = digested.try_into(DigestedTensors::finish)?;
-        Ok((value, ModelDigests::of(self, &tensors)))
+        Ok((value, ModelDigests::of(self, &tensors)?))
     }
 
     fn load_from(

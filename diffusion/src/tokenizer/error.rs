@@ -111,6 +111,12 @@ pub enum TokenizerError {
         /// The encoder's reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What identifies a tokenizer could not be written down.
+    #[error("Cannot write the tokenizer as JSON")]
+    Identity {
+        /// The encoder's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A word of a vocabulary cannot be one token.
     #[error("Word `{word}` is not one run of lower-case ASCII letters, so it cannot be one token")]
     Word {

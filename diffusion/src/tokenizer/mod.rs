@@ -106,8 +106,12 @@ impl Tokenizer {
     }
 
     /// Bytes that are equal only for tokenizers that give equal ids.
-    pub(crate) fn fingerprint(&self) -> Vec<u8> {
-        let pipeline = self.pipeline.to_string(false).unwrap_or_default();
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be written as JSON.
+    pub(crate) fn fingerprint(&self) -> Result<Vec<u8>, TokenizerError> {
+        let pipeline = self.pipeline.to_string(false);
+        let pipeline = pipeline.map_err(|source| TokenizerError::Identity { source })?;
         let numbers = (self.start, self.end, self.padding, self.context_length);
         let mut text = format!("{numbers:?}{pipeline}");
         // Only where they differ from what they are in every other tokenizer, whose identity this must not change.
@@ -118,7 +122,7 @@ impl Tokenizer {
                 self.pipeline.get_encode_special_tokens()
             ));
         }
-        text.into_bytes()
+        Ok(text.into_bytes())
     }
 
     /// Sets the context length, in tokens, start and end included.

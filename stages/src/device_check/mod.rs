@@ -15,10 +15,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
-use mitune_diffusion::weights::{SafetensorsFile, TensorMap, TensorSource, write_safetensors};
+use mitune_diffusion::weights::{SafetensorsFile, TensorMap, TensorSource, encode_safetensors};
 use serde::Serialize;
 
 use crate::loaded_model::LoadedModel;
+use crate::output_file::write_file;
 use crate::stage::{Dtype, Progress, StageError};
 
 pub use self::company::CompanyReport;
@@ -87,7 +88,8 @@ impl DeviceCheck {
         let found = numbers::compute(&loaded, self.dtype)?;
         let seconds = start.elapsed().as_secs_f64();
         if let Some(path) = &self.save {
-            write_safetensors(path, &found, None).map_err(StageError::failed)?;
+            let bytes = encode_safetensors(&found, None).map_err(StageError::failed)?;
+            write_file(path, &bytes).map_err(StageError::failed)?;
         }
         let company = company::measure(&loaded, self.dtype)?;
         let memory = match self.exhaust_memory {

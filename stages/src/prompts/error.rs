@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use arrow_schema::ArrowError;
+use mitune_bounded_file::BoundedFileError;
 use parquet::errors::ParquetError;
 
 use super::clean::InvalidPrompt;
@@ -82,24 +83,9 @@ pub enum PromptsError {
         #[source]
         source: csv::Error,
     },
-    /// A file is no regular one, such as a pipe, a device or a folder.
-    #[error("`{}` is {found}, not a regular file", path.display())]
-    NotRegular {
-        /// The path.
-        path: PathBuf,
-        /// What is there, with its article.
-        found: &'static str,
-    },
-    /// A file has more bytes than are read.
-    #[error("`{}` has {size} bytes, at most {limit} are read", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its bytes.
-        size: u64,
-        /// Bytes that are read at most.
-        limit: u64,
-    },
+    /// A file is no regular one, such as a pipe or a device, or has more bytes than are read.
+    #[error(transparent)]
+    Unbounded(BoundedFileError),
     /// A file is of a kind that this source does not read.
     #[error("`{}` {format}", path.display())]
     WrongFormat {

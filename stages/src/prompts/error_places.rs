@@ -47,14 +47,9 @@ impl PromptsError {
 
 impl From<BoundedFileError> for PromptsError {
     fn from(error: BoundedFileError) -> Self {
-        let path = error.path().to_owned();
         match error {
-            BoundedFileError::NotRegular { found, .. } => Self::NotRegular { path, found },
-            BoundedFileError::TooLarge { size, limit, .. } => Self::TooLarge { path, size, limit },
-            error => Self::Read {
-                path,
-                source: error.into(),
-            },
+            BoundedFileError::Io { path, source } => Self::Read { path, source },
+            error => Self::Unbounded(error),
         }
     }
 }

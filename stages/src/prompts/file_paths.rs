@@ -1,6 +1,6 @@
 //! The files that the paths of a source stand for: themselves, what a pattern matches, or what a folder holds.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -93,27 +93,72 @@ impl FilePaths<'_> {
         }
     }
 
-    /// What a pattern matches, relative to the base where the pattern is.
+    /// What a pattern matches, relative to the base where the pattern is; names that are no UTF-8 match as they are shown.
     fn matches(&self, given: &Path, pattern: &Path) -> Result<Vec<PathBuf>, PromptsError> {
-        let pattern = pattern.to_string_lossy();
-        let absolute = Path::new(&*pattern).is_absolute();
-        let base = self.base.to_str().filter(|base| !absolute && !base.is_empty());
-        let whole = match base {
-            None => pattern.into_owned(),
-            Some(base) => format!("{}/{pattern}", Pattern::escape(base)),
-        };
-        let found = glob::glob_with(&whole, OPTIONS)
-            .map_err(|error| self.setting(given, format!("is no pattern: {error}")))?;
-        let mut paths = Vec::new();
-        for path in found.take(MOST_FILES + 1) {
-            let path = path.map_err(|error| PromptsError::Read {
-                path: error.path().to_owned(),
-                source: error.into(),
-            })?;
-            let relative = base.and_then(|base| path.strip_prefix(base).ok());
-            paths.push(relative.unwrap_or(&path).to_owned());
+        let mut found = vec![PathBuf::new()];
+        for component in pattern.components() {
+            let Component::Normal(name) = component else {
+                found.iter_mut().for_each(|path| path.push(component));
+                continue;
+            };
+            let name = name.to_string_lossy();
+            let wanted = Pattern::new(&name)
+                .map_err(|error| self.setting(given, format!("is no pattern: {error}")))?;
+            found = match (&*name, name.contains(['*', '?', '['])) {
+                ("**", _) => self.below(found)?,
+                (_, true) => self.inside(&found, &wanted)?,
+                (name, false) => {
+                    let paths = found.into_iter().map(|path| path.join(name));
+                    paths.filter(|path| self.exists(path)).collect()
+                }
+            };
         }
-        Ok(paths)
+        Ok(found)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.base.join(path).symlink_metadata().is_ok()
+    }
+
+    /// What is in some folders and matches.
+    fn inside(&self, folders: &[PathBuf], wanted: &Pattern) -> Result<Vec<PathBuf>, PromptsError> {
+        let mut found = Vec::new();
+        for folder in folders.iter().filter(|folder| self.base.join(folder).is_dir()) {
+            for name in self.names(folder)? {
+                if wanted.matches_with(&name.to_string_lossy(), OPTIONS) {
+                    found.push(folder.join(name));
+                }
+            }
+            if found.len() > MOST_FILES {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Some folders, and all below them that are not hidden, without following links.
+    fn below(&self, mut folders: Vec<PathBuf>) -> Result<Vec<PathBuf>, PromptsError> {
+        folders.retain(|folder| self.base.join(folder).is_dir());
+        let mut done = 0;
+        while done < folders.len() && folders.len() <= MOST_FILES {
+            for name in self.names(&folders[done])? {
+                let path = folders[done].join(&name);
+                let kind = self.base.join(&path).symlink_metadata();
+                if !name.to_string_lossy().starts_with('.') && kind.is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                }
+            }
+            done += 1;
+        }
+        Ok(folders)
+    }
+
+    fn names(&self, folder: &Path) -> Result<Vec<OsString>, PromptsError> {
+        let full = self.base.join(folder);
+        let entries = std::fs::read_dir(&full).map_err(PromptsError::read(&full))?;
+        entries
+            .map(|entry| Ok(entry.map_err(PromptsError::read(&full))?.file_name()))
+            .collect()
     }
 
     /// The files of a folder and of the folders in it, but for those that begin with a dot or a line, as everybody who
@@ -226,6 +271,11 @@ mod tests {
         );
         assert_eq!(found(&["data/**/*.txt"]), ["data/_metadata.txt", "data/z.txt"]);
         assert_eq!(
+            found(&["**/[x-z].[tT]*"]),
+            ["data/sub/x.TXT", "data/sub/y.txt.gz", "data/z.txt"]
+        );
+        assert_eq!(found(&["d*ta/../a.txt"]), ["data/../a.txt"]);
+        assert_eq!(
             found(&["d*ta"]),
             ["data/sub/x.TXT", "data/sub/y.txt.gz", "data/z.txt"]
         );
@@ -258,6 +308,18 @@ mod tests {
         };
         let found = message(expander.expand(&[PathBuf::from("~/a.txt")]));
         assert!(found.contains("no home folder is known"), "{found}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_utf8_match_as_they_are_shown() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let files = filled();
+        let name = OsStr::from_bytes(b"caf\xe9.txt");
+        fs::write(files.path().join("data").join(name), "a red car\n").expect("a file");
+        let found = |path: &str| names(&files, &[path]).expect("files").len();
+        assert_eq!((found("data/c*.txt"), found("**/c*.txt")), (1, 1));
+        assert_eq!(found("data/*.txt"), 3);
     }
 
     #[cfg(unix)]

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek as _};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use mitune_bounded_file::open_regular;
+use mitune_bounded_file::{BoundedFileError, open_regular};
 
 use super::error::PromptsError;
 use super::file_format::FileFormat;
@@ -62,11 +62,11 @@ pub(super) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, Prompts
 pub(super) fn open_input(path: &Path) -> Result<File, PromptsError> {
     let (file, metadata) = open_regular(path)?;
     match metadata.len() {
-        size if size > MOST_BYTES => Err(PromptsError::TooLarge {
+        size if size > MOST_BYTES => Err(PromptsError::Unbounded(BoundedFileError::TooLarge {
             path: path.to_owned(),
             size,
             limit: MOST_BYTES,
-        }),
+        })),
         _ => Ok(file),
     }
 }

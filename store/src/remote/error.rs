@@ -62,10 +62,12 @@ pub enum RemoteError {
         reason: String,
     },
     /// The remote does not accept who asks.
-    #[error("{place} refuses access{}", (if detail.is_empty() { String::new() } else { format!(": {detail}") }))]
+    #[error("{place} refuses access{}", refused(object, detail))]
     Denied {
         /// The remote.
         place: String,
+        /// What was asked for, if it was one object or folder.
+        object: String,
         /// What it said.
         detail: String,
     },
@@ -158,6 +160,17 @@ fn known_remotes(names: &[String]) -> String {
     match names {
         [] => ": the store has none yet".to_owned(),
         names => format!(", only `{}`", names.join("`, `")),
+    }
+}
+
+fn refused(object: &str, detail: &str) -> String {
+    let object = match object {
+        "" => String::new(),
+        object => format!(" to `{object}`"),
+    };
+    match detail {
+        "" => object,
+        detail => format!("{object}: {detail}"),
     }
 }
 

@@ -124,7 +124,10 @@ impl Pull<'_> {
             | RemoteError::Missing { .. }
             | RemoteError::Damaged { .. }
             | RemoteError::TooLarge { .. } => true,
-            RemoteError::Failed { .. } => self.failures.fetch_add(1, Ordering::Relaxed) < FAILURES,
+            // What may be listed may be refused one by one.
+            RemoteError::Failed { .. } | RemoteError::Denied { .. } => {
+                self.failures.fetch_add(1, Ordering::Relaxed) < FAILURES
+            }
             _ => false,
         }
     }

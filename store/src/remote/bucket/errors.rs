@@ -25,9 +25,14 @@ pub(super) fn explain(
         return RemoteError::NoCredentials { place, source };
     }
     match error {
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            let detail = code(&text).unwrap_or_default().to_owned();
-            RemoteError::Denied { place, detail }
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+            if !is_about_one_object(&text) =>
+        {
+            RemoteError::Denied {
+                place,
+                object: object.to_owned(),
+                detail: code(&text).unwrap_or_default().to_owned(),
+            }
         }
         error if is_transport(&error) => RemoteError::Unreachable {
             place,
@@ -114,11 +119,16 @@ fn texts(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Tells whether a refusal is that of one object: in an archive, or under a key of its own.
+fn is_about_one_object(text: &str) -> bool {
+    code(text).is_some_and(|code| code == "InvalidObjectState" || code.starts_with("KMS"))
+}
+
 /// Finds the code in an answer such as `<Error><Code>SignatureDoesNotMatch</Code>`.
 fn code(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("<Code>")?;
     let (code, _) = rest.split_once("</Code>")?;
     code.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric())
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
         .then_some(code)
 }

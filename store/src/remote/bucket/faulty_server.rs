@@ -36,6 +36,8 @@ struct State {
     /// The answer to a conditional write that the server does not know.
     refusal: Mutex<Option<&'static str>>,
     ignores_ranges: AtomicBool,
+    /// Objects that may not be read, each with the code of the answer.
+    denied: Mutex<BTreeMap<String, &'static str>>,
     requests: AtomicU64,
 }
 
@@ -86,6 +88,11 @@ impl FaultyServer {
     /// Gives whole files only.
     pub(super) fn ignore_ranges(&self) {
         self.state.ignores_ranges.store(true, Ordering::Relaxed);
+    }
+
+    /// Lists an object, but refuses to give it.
+    pub(super) fn deny(&self, name: &str, code: &'static str) {
+        self.state.denied.lock().unwrap().insert(name.to_owned(), code);
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -205,6 +212,10 @@ impl State {
             "GET" if request.query.contains("list-type=2") => {
                 let text = page(objects.keys(), &request.query);
                 ("200 OK", String::new(), text.into_bytes())
+            }
+            "GET" if let Some(code) = self.denied.lock().unwrap().get(name) => {
+                let text = format!("<Error><Code>{code}</Code></Error>");
+                ("403 Forbidden", String::new(), text.into_bytes())
             }
             _ => match (objects.get(name), request.headers.get("range")) {
                 (None, _) => nothing("404 Not Found"),

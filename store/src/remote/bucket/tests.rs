@@ -8,7 +8,7 @@ use super::faulty_server::{Fault, FaultyServer};
 use super::{Bucket, BucketOptions};
 use crate::digest::Digest;
 use crate::id::{FileDigest, StageKey};
-use crate::remote::{Created, Credentials, Object, Remote, RemoteError, RemoteSettings, probe};
+use crate::remote::{Created, Credentials, Object, Remote, RemoteError, RemoteSettings, describe, probe};
 
 fn credentials() -> Credentials {
     let pairs = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
@@ -269,4 +269,25 @@ fn names_that_the_client_cannot_spell_hide_no_others() {
     let requests = server.requests() - before;
     assert!(requests < 200, "{requests} requests");
     assert_eq!(bucket.list("absent").unwrap(), super::Listing::default());
+}
+
+/// A key that may not is another thing than an object that is archived or encrypted with another key.
+#[test]
+fn what_is_refused_is_named() {
+    let server = FaultyServer::start();
+    let bucket = bucket(&server, None);
+    let name = format!("x/{}", action());
+    server.put(&name, b"{}");
+    for (code, denied) in [
+        ("AccessDenied", true),
+        ("InvalidObjectState", false),
+        ("KMS.DisabledException", false),
+    ] {
+        server.deny(&name, code);
+        let error = bucket.read(&action(), 100).unwrap_err();
+        assert_eq!(matches!(error, RemoteError::Denied { .. }), denied, "{error:?}");
+        let text = describe(&error);
+        assert!(text.contains(&action().to_string()), "{text}");
+        assert!(text.contains(code), "{text}");
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Faulty {
     breaks_after: AtomicU64,
     /// A blob that is not there.
     pub(crate) evicted: Option<FileDigest>,
+    /// An object that this one may not read.
+    pub(crate) denied: Option<Object>,
     /// Lists what was there before the last object.
     pub(crate) lags: bool,
 }
@@ -31,6 +33,7 @@ impl Faulty {
             tombstones: AtomicU64::new(0),
             breaks_after: AtomicU64::new(breaks_after),
             evicted: None,
+            denied: None,
             lags: false,
         }
     }
@@ -43,6 +46,17 @@ impl Faulty {
         }
         self.breaks_after.store(left - 1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn allow(&self, object: &Object) -> Result<(), RemoteError> {
+        match self.denied == Some(*object) {
+            true => Err(RemoteError::Denied {
+                place: self.place(),
+                object: object.to_string(),
+                detail: "AccessDenied".to_owned(),
+            }),
+            false => Ok(()),
+        }
     }
 
     fn is_gone(&self, object: &Object) -> bool {
@@ -65,6 +79,7 @@ impl Remote for Faulty {
         if matches!(object, Object::Tombstone(..)) {
             self.tombstones.fetch_add(1, Ordering::Relaxed);
         }
+        self.allow(object)?;
         if self.is_gone(object) {
             Ok(None)
         } else {
@@ -75,6 +90,7 @@ impl Remote for Faulty {
         if self.is_gone(&Object::Blob(*blob)) {
             return Ok(false);
         }
+        self.allow(&Object::Blob(*blob))?;
         self.work()?;
         self.fetched.fetch_add(1, Ordering::Relaxed);
         self.inner.fetch(blob, size, sink)

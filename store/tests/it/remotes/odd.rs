@@ -259,3 +259,26 @@ fn tombstones_come_once_and_many_at_a_time() {
         ));
     }
 }
+
+#[test]
+fn one_object_that_may_not_be_read_stops_no_pull() {
+    let place = tempfile::tempdir().unwrap();
+    let (_, remote) = folder(place.path());
+    let (_a, anna) = store();
+    let [one, two] = ["one", "two"].map(|name| publish(&anna, name, 0..8));
+    push_all(&anna, &upstream(&remote)).unwrap();
+    for denied in [Object::Action(one.key), Object::Blob(one.outputs["json"].file)] {
+        let mut faulty = Faulty::new(&remote, u64::MAX);
+        faulty.denied = Some(denied);
+        let faulty: Arc<dyn Remote> = Arc::new(faulty);
+        let (_b, ben) = store();
+        let pulled = pull_all(&ben, &upstream(&faulty));
+        assert_eq!(pulled.left_out.len(), 1, "{pulled:?}");
+        assert!(
+            pulled.left_out[0].contains(&format!("refuses access to `{denied}`")),
+            "{pulled:?}"
+        );
+        assert!(matches!(ben.lookup(&two.key), Lookup::Hit(_)));
+        assert!(matches!(ben.lookup(&one.key), Lookup::Miss(_)));
+    }
+}
