@@ -29,28 +29,17 @@ use crate::commands::transfer::TransferArguments;
 #[derive(Debug, Parser)]
 #[command(name = "mitune", version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Folder of the store [default: .mitune in the working directory]
-    #[arg(
-        long,
-        global = true,
-        env = "MITUNE_STORE",
-        value_name = "DIR",
-        hide_env_values = true
-    )]
+    /// Folder of the store [default: .mitune in the working directory] [env: MITUNE_STORE]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 
     /// Do not tell other processes what is being computed, nor wait for them; results stay right [env: MITUNE_LEASES=off]
     #[arg(long, global = true)]
     pub(crate) no_leases: bool,
 
-    /// Hold the CPU device to lower vector instructions than the processor has: baseline, neon, avx2 or avx512
-    #[arg(
-        long,
-        global = true,
-        env = "MITUNE_CPU_LEVEL",
-        value_name = "LEVEL",
-        hide_env_values = true
-    )]
+    /// Hold the CPU device to lower vector instructions than the processor has: baseline, neon, avx2 or avx512 [env:
+    /// MITUNE_CPU_LEVEL]
+    #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) cpu_level: Option<CpuLevel>,
 
     /// Write data as JSON to standard output

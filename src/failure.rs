@@ -1,5 +1,6 @@
 //! The edge where errors become messages and exit codes.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
@@ -106,7 +107,7 @@ impl Failure {
         } else {
             "Error: "
         };
-        let mut text = format!("{label}{}\n", self.error);
+        let mut text = format!("{label}{}\n", without_its_middle(&self.error.to_string()));
         let mut causes: Vec<String> = Vec::new();
         let mut source = self.error.source();
         while let Some(error) = source {
@@ -123,7 +124,7 @@ impl Failure {
             } else {
                 String::new()
             };
-            text.push_str(&format!("  Caused by: {number}{cause}\n"));
+            text.push_str(&format!("  Caused by: {number}{}\n", without_its_middle(cause)));
         }
         if self.kind == Kind::Bug {
             text.push_str("This is a bug in mitune; please report it.\n");
@@ -269,6 +270,18 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
+/// Characters of an error that are told; a value or a line of a file that it quotes may have millions.
+const TOLD: usize = 2_000;
+
+/// Leaves out the middle of an error that is too long to be read; its end often says what is wrong.
+fn without_its_middle(text: &str) -> Cow<'_, str> {
+    let mut ends = text.char_indices().map(|(at, _)| at);
+    let (Some(first), Some(last)) = (ends.by_ref().nth(TOLD), ends.nth_back(TOLD / 4)) else {
+        return Cow::Borrowed(text);
+    };
+    Cow::Owned(format!("{} [...] {}", &text[..first], &text[last..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +298,19 @@ mod tests {
         source: Option<Box<dyn Error + Send + Sync>>,
     ) -> Box<dyn Error + Send + Sync> {
         Box::new(Link { text, source })
+    }
+
+    #[test]
+    fn long_errors_lose_their_middle_only() {
+        let plain = |count: usize| "a".repeat(count);
+        assert_eq!(without_its_middle(&plain(2_400)), plain(2_400));
+        let text = format!("`{}` is not finite", "\u{e9}".repeat(1_000_000));
+        let told = without_its_middle(&text);
+        assert!(told.chars().count() < 2_600, "{}", told.len());
+        assert!(
+            told.starts_with("`\u{e9}") && told.ends_with("` is not finite"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod commands;
 mod device_hint;
 pub mod document;
 pub mod engine;
+mod environment;
 mod failure;
 mod file_size_limit;
 mod panic_report;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::panic::catch_unwind;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use mitune_stages::cpu_level::CpuLevelError;
 
 use crate::cli::Arguments;
@@ -12,7 +13,7 @@ use crate::failure::Failure;
 use crate::pipeline::StageKinds;
 use crate::session::Session;
 use crate::ui::{is_obeyed, print_usage};
-use crate::{commands, file_size_limit, panic_report};
+use crate::{commands, environment, file_size_limit, panic_report};
 
 /// Runs the program and returns its exit code.
 ///
@@ -23,20 +24,25 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let control = |argument: &OsString| argument.to_string_lossy().chars().any(is_obeyed);
     let obeyed = arguments.iter().any(control);
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let undecodable: Vec<String> = arguments
+        .iter()
+        .filter(|argument| argument.to_str().is_none())
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let mut arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => return refused(&not_text(undecodable)),
         Err(error) => {
-            print_usage(&error, obeyed);
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            return match print_usage(&error, obeyed) {
+                Ok(()) => u8::try_from(error.exit_code()).unwrap_or(2),
+                Err(failure) => refused(&failure),
+            };
         }
     };
     file_size_limit::fail_writes();
-    let session = match Session::new(&arguments, kinds) {
+    let session = match environment::complete(&mut arguments).and_then(|()| Session::new(&arguments, kinds)) {
         Ok(session) => session,
-        Err(failure) => {
-            failure.report();
-            return failure.exit_code();
-        }
+        Err(failure) => return refused(&failure),
     };
     let result = catch_unwind(std::panic::AssertUnwindSafe(|| {
         if let Some(level) = arguments.cpu_level {
@@ -53,6 +59,19 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
             _ => Failure::bug("The program stopped in the middle of its work"),
         },
     };
+    refused(&failure)
+}
+
+/// Arguments that must be texts and are none.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is not UTF-8 text, as this argument must be", .0.join("`, `"))]
+struct NotText(Vec<String>);
+
+fn not_text(arguments: Vec<String>) -> Failure {
+    Failure::usage(NotText(arguments)).with_hint("Give the file another name, or a link that has one")
+}
+
+fn refused(failure: &Failure) -> u8 {
     failure.report();
     failure.exit_code()
 }

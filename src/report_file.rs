@@ -1,7 +1,10 @@
 //! Where the report of a run goes.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use mitune_bounded_file::place_of;
 use mitune_stages::stage::{ExternalDigests, LazyDevice};
 use mitune_store::{RunRecord, Store};
 
@@ -17,6 +20,9 @@ struct ReportFileError {
     path: PathBuf,
     source: std::io::Error,
 }
+
+/// How a page begins.
+const PAGE: &[u8] = b"<!DOCTYPE html>";
 
 /// Returns where the pipeline wants its report, by default its name with `.html` in the working directory.
 pub(crate) fn report_path(pipeline: &Pipeline) -> PathBuf {
@@ -62,20 +68,39 @@ pub(crate) fn write_report_file(
         decoder: Some(&mut decode),
         ..ReportOptions::default()
     };
-    let page = write_report(store, run, options).map_err(Failure::failed)?;
     let error = |source| {
         Failure::failed(ReportFileError {
             path: path.to_owned(),
             source,
         })
     };
-    let draft = path.with_extension(format!("{}.draft", std::process::id()));
-    let written = std::fs::write(&draft, page).and_then(|()| std::fs::rename(&draft, path));
+    let place = place_of(path).map_err(|source| error(source.into()))?;
+    check_page(&place).map_err(error)?;
+    let page = write_report(store, run, options).map_err(Failure::failed)?;
+    let draft = place.with_extension(format!("{}.draft", std::process::id()));
+    let written = std::fs::write(&draft, page).and_then(|()| std::fs::rename(&draft, &place));
     if written.is_err() {
         // The failure that is told matters more than a draft that cannot be removed.
         let _ = std::fs::remove_file(&draft);
     }
     written.map_err(error)
+}
+
+/// Checks that what a report replaces is a page, and not a pipeline whose name was given by mistake.
+fn check_page(place: &Path) -> io::Result<()> {
+    let mut start = Vec::new();
+    match File::open(place) {
+        Ok(file) => file.take(PAGE.len() as u64).read_to_end(&mut start)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match start.is_empty() || start.eq_ignore_ascii_case(PAGE) {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no web page has the name and is not overwritten",
+        )),
+    }
 }
 
 /// Makes a file name of a pipeline's name.
@@ -97,7 +122,18 @@ fn file_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::file_name;
+    use super::{check_page, file_name};
+
+    #[test]
+    fn only_a_page_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        check_page(&path).unwrap();
+        for (text, replaced) in [("", true), ("<!doctype HTML><p>", true), ("version: 1\n", false)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(check_page(&path).is_ok(), replaced, "{text}");
+        }
+    }
 
     #[test]
     fn names_of_pipelines_become_harmless_file_names() {

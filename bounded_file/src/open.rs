@@ -1,7 +1,7 @@
 //! Opening regular files only.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::BoundedFileError;
 
@@ -42,6 +42,21 @@ pub fn check_regular(path: &Path) -> Result<Metadata, BoundedFileError> {
     let metadata = metadata.map_err(|source| BoundedFileError::io(path, source))?;
     regular(path, &metadata)?;
     Ok(metadata)
+}
+
+/// Finds where a file is to be written that takes the place of what has the name: behind links, which stay, and only of
+/// a regular file.
+///
+/// # Errors
+/// [`BoundedFileError::NotRegular`] for a folder, a pipe or a device, [`BoundedFileError::Io`] if a link leads nowhere.
+pub fn place_of(path: &Path) -> Result<PathBuf, BoundedFileError> {
+    match check_regular(path) {
+        Ok(_) => path
+            .canonicalize()
+            .map_err(|source| BoundedFileError::io(path, source)),
+        Err(error) if error.is_absent() && path.symlink_metadata().is_err() => Ok(path.to_owned()),
+        Err(error) => Err(error),
+    }
 }
 
 fn regular(path: &Path, metadata: &Metadata) -> Result<(), BoundedFileError> {

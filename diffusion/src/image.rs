@@ -1,8 +1,8 @@
 //! Images as tensors, as 8-bit RGB and as PNG files; [`crate::image_decoding`] reads other files.
 
-use std::error::Error;
-
 use burn::tensor::{DType, Device, Tensor, TensorData, TensorReadError};
+
+use crate::image_decoding::ImageDamage;
 
 /// An image of 8-bit red, green and blue, row by row from the top left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,22 +53,24 @@ pub enum ImageError {
     },
     /// An image has more pixels than are read.
     #[error(
-        "It has {width} x {height} pixels, at most {} are read",
-        crate::image_decoding::MOST_PIXELS
+        "It has {width} x {height} pixels, which are {}, more than the {limit} that are read; make it smaller",
+        width.saturating_mul(*height)
     )]
     TooLarge {
         /// Width in pixels.
         width: u64,
         /// Height in pixels.
         height: u64,
+        /// Most pixels that are read.
+        limit: u64,
     },
     /// A file is damaged or ends too early.
     #[error("Cannot decode {format}")]
     Decode {
         /// The kind of file.
         format: &'static str,
-        /// The decoder's reason.
-        source: Box<dyn Error + Send + Sync>,
+        /// What is wrong with it.
+        source: ImageDamage,
     },
     /// An image could not be written as PNG.
     #[error("Cannot encode PNG")]
@@ -155,10 +157,12 @@ impl RgbImage {
     /// - output: `[3, height, width]` with values in -1..1
     pub fn to_tensor(&self, device: &Device) -> Tensor<3> {
         let (height, width) = (self.height as usize, self.width as usize);
-        let values: Vec<f32> = (0..3)
-            .flat_map(|channel| self.pixels.iter().skip(channel).step_by(3))
-            .map(|byte| f32::from(*byte) / 127.5 - 1.0)
-            .collect();
+        // A list that grows by itself takes up to twice the memory.
+        let mut values = Vec::with_capacity(self.pixels.len());
+        for channel in 0..3 {
+            let plane = self.pixels.iter().skip(channel).step_by(3);
+            values.extend(plane.map(|byte| f32::from(*byte) / 127.5 - 1.0));
+        }
         Tensor::from_data(TensorData::new(values, [3, height, width]), (device, DType::F32))
     }
 

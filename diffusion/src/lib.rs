@@ -3,6 +3,7 @@
 
 pub mod adapter;
 pub mod clip;
+mod compute_threads;
 pub mod conditioning;
 pub mod config_fields;
 pub mod cpu_level;

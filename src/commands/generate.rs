@@ -30,11 +30,11 @@ pub(crate) struct GenerateArguments {
     pub(crate) negative: String,
 
     /// Number of images
-    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(one_prompt::MOST_IMAGES)))]
+    #[arg(short = 'n', long = "count", value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(one_prompt::MOST_IMAGES)))]
     pub(crate) count: u32,
 
     /// Seed of the noise
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 0)]
     pub(crate) seed: u64,
 
     /// Where noise comes from: counter does not depend on the batch, torch is what diffusers draws on a CPU
@@ -46,7 +46,7 @@ pub(crate) struct GenerateArguments {
     pub(crate) scheduler: Option<Scheduler>,
 
     /// Number of denoising steps
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u32).range(1..=i64::from(MOST_TIMESTEPS)))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = value_parser!(u32).range(1..=i64::from(MOST_TIMESTEPS)))]
     pub(crate) steps: u32,
 
     /// Scale of classifier-free guidance
@@ -58,11 +58,11 @@ pub(crate) struct GenerateArguments {
     pub(crate) eta: f64,
 
     /// Height in pixels [default: that of the model]
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
     pub(crate) height: Option<usize>,
 
     /// Width in pixels [default: that of the model]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
     pub(crate) width: Option<usize>,
 
     /// Number format of the computation
@@ -201,7 +201,7 @@ fn document(plan: &OnePrompt, generated: &Generated) -> Value {
     let image =
         |image: &GeneratedImage| json!({"file": image.file, "seed_index": image.seed_index, "mi": image.mi});
     json!({
-        "folder": plan.out,
+        "folder": plan.out.to_string_lossy(),
         "table": one_prompt::TABLE,
         "prompt": plan.prompt,
         "truncated": generated.truncated,

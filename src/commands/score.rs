@@ -35,19 +35,19 @@ pub(crate) struct ScoreArguments {
     pub(crate) adapter: Option<AdapterFile>,
 
     /// Number of timesteps: those that a generation of so many steps visits, or spread over a range
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u32).range(1..=i64::from(MOST_TIMESTEPS)))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = value_parser!(u32).range(1..=i64::from(MOST_TIMESTEPS)))]
     pub(crate) timesteps: u32,
 
     /// Smallest timestep of a range; the column mi is then mi_forward, what the range contributes
-    #[arg(long, value_name = "T", value_parser = value_parser!(u32).range(..=i64::from(MOST_TIMESTEPS)))]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, value_parser = value_parser!(u32).range(..=i64::from(MOST_TIMESTEPS)))]
     pub(crate) first_timestep: Option<u32>,
 
     /// Largest timestep of a range
-    #[arg(long, value_name = "T", value_parser = value_parser!(u32).range(..=i64::from(MOST_TIMESTEPS)))]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, value_parser = value_parser!(u32).range(..=i64::from(MOST_TIMESTEPS)))]
     pub(crate) last_timestep: Option<u32>,
 
     /// Number of noises at each timestep
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(MOST_NOISES)))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(MOST_NOISES)))]
     pub(crate) noises: u32,
 
     /// Which pairs meet the same noises: all (bank), or those of one prompt
@@ -55,7 +55,7 @@ pub(crate) struct ScoreArguments {
     pub(crate) noise: Naming,
 
     /// Seed of the noises
-    #[arg(long, value_name = "S", default_value_t = 42)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 42)]
     pub(crate) seed: u64,
 
     /// Whose weight, range and reduction mi and mi_signed have
@@ -155,7 +155,7 @@ fn document(plan: &GivenPairs, scored: &Scored) -> Value {
         document
     };
     json!({
-        "table": plan.out,
+        "table": plan.out.to_string_lossy(),
         "truncated_prompts": scored.truncated,
         "device": scored.device,
         "pairs": scored.pairs.iter().map(pair).collect::<Vec<_>>(),

@@ -100,17 +100,33 @@ fn transfer(
         work(&wanted, options, &display)?
     };
     if session.json {
-        return print_json(&report);
+        print_json(&report)?;
+    } else {
+        let would = if arguments.dry_run { "would " } else { "" };
+        line(format!(
+            "{would}{action} {} records and {} blobs, {}; {} records were there{}",
+            report.records,
+            report.blobs,
+            bytes(report.bytes),
+            report.present,
+            remarks(&report)
+        ))?;
     }
-    let would = if arguments.dry_run { "would " } else { "" };
-    line(format!(
-        "{would}{action} {} records and {} blobs, {}; {} records were there{}",
-        report.records,
-        report.blobs,
-        bytes(report.bytes),
-        report.present,
-        remarks(&report)
-    ))
+    whole(&report)
+}
+
+/// Fails if results could not go, after everything else went.
+fn whole(report: &TransferReport) -> Result<(), Failure> {
+    match report.incomplete {
+        0 => Ok(()),
+        count => Err(Failure::failed(format!(
+            "{count} results could not be sent, because something of them is damaged or gone here"
+        ))
+        .with_hint(
+            "`mitune store verify --from STORE` or `mitune pull` brings it back, `mitune run` computes it again; then \
+             push again",
+        )),
+    }
 }
 
 /// Says what is not as one may expect.
@@ -149,4 +165,20 @@ fn find(store: &Store, name: Option<&str>) -> Result<(String, Upstream, bool), F
     let own = secret_key()?.map(|key| key.public());
     let upstream = upstream(&name, &settings, own)?;
     Ok((name, upstream, settings.read_only))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_that_could_not_go_are_a_failure() {
+        let report = |incomplete| TransferReport {
+            incomplete,
+            left_out: vec!["something".to_owned()],
+            ..TransferReport::default()
+        };
+        whole(&report(0)).unwrap();
+        assert_eq!(whole(&report(2)).unwrap_err().exit_code(), 1);
+    }
 }

@@ -94,15 +94,34 @@ fn words(text: &str, error: &Error) -> String {
         .trim_start_matches("error:")
         .trim()
         .replace("scalar", "text");
+    let message = even_quotes(&message);
     let mut letters = message.chars();
     letters
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// The parser quotes characters `x'.
+fn even_quotes(message: &str) -> String {
+    let odd = message.matches('`').count() % 2 == 1;
+    match message.rfind('\'') {
+        Some(end) if odd => format!("{}`{}", &message[..end], &message[end + 1..]),
+        _ => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::load;
+
+    #[test]
+    fn characters_are_quoted_evenly() {
+        assert_eq!(
+            super::even_quotes("Unexpected character: `%'"),
+            "Unexpected character: `%`"
+        );
+        assert_eq!(super::even_quotes("`a` isn't b"), "`a` isn't b");
+    }
 
     /// Texts of every kind of mistake that the parser tells apart.
     fn mistakes() -> Vec<String> {

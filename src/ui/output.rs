@@ -48,24 +48,22 @@ pub(crate) fn remark(text: impl AsRef<str>) {
 /// terminal shows them.
 ///
 /// Clap repeats what was typed, so styles are left out where that holds control characters of its own.
-pub(crate) fn print_usage(error: &clap::Error, typed_control_characters: bool) {
+///
+/// # Errors
+/// If help does not reach standard output; a mistake that nobody can be told of stays a mistake.
+pub(crate) fn print_usage(error: &clap::Error, typed_control_characters: bool) -> Result<(), Failure> {
     let styled = error.render();
     let plain = plain_terminal() || typed_control_characters;
     let text = |terminal: bool| match terminal && !plain {
         true => styled.ansi().to_string(),
         false => printable(&styled.to_string()),
     };
-    // Nothing can be told to a user whose terminal is gone.
-    let _ = match error.use_stderr() {
-        true => {
-            let mut stderr = io::stderr().lock();
-            stderr.write_all(text(stderr.is_terminal()).as_bytes())
-        }
-        false => {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(text(stdout.is_terminal()).as_bytes())
-        }
-    };
+    if error.use_stderr() {
+        let mut stderr = io::stderr().lock();
+        let _ = stderr.write_all(text(stderr.is_terminal()).as_bytes());
+        return Ok(());
+    }
+    write(text(io::stdout().is_terminal()).as_bytes())
 }
 
 /// Whether standard error is a terminal on which bars can move and colours are wanted.

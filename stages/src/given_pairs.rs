@@ -18,7 +18,7 @@ use self::table::{schema, table};
 use crate::adapter_file::AdapterFile;
 use crate::latent_shape::side_step;
 use crate::loaded_model::LoadedModel;
-use crate::output_file::write_table;
+use crate::output_file::{OutputFileError, check_place, write_table};
 use crate::prompts::PromptsError;
 use crate::prompts::pairs::{Pair, Pairs};
 use crate::stage::{Dtype, Progress, StageError, Work};
@@ -32,6 +32,12 @@ const BATCH: usize = 8;
 
 /// Pixels that a batch holds at most; four images of 512 x 512.
 const BATCH_PIXELS: usize = 1 << 20;
+
+/// Pixels of an image that is scored at most, as many as 4096 x 4096 have.
+///
+/// Images are scored at their own size, and the 24 bytes that each pixel takes as numbers are 400 MB then, before the
+/// networks begin. The head of a file tells how many there are.
+const MOST_PIXELS: u64 = 1 << 24;
 
 /// Which pairs to score, with what, and where the scores go.
 #[derive(Clone, Debug)]
@@ -165,10 +171,10 @@ impl GivenPairs {
         }
         let same =
             |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        match same(&self.out, &self.pairs) {
-            true => Err(StageError::configuration(GivenPairsError::SameFile { path })),
-            false => Ok(()),
+        if same(&self.out, &self.pairs) {
+            return Err(StageError::configuration(GivenPairsError::SameFile { path }));
         }
+        check_place(&self.out, b"PAR1").map_err(OutputFileError::before_work)
     }
 
     fn name(&self, pair: &Pair) -> String {
@@ -203,7 +209,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn decode(&self, pair: Pair) -> Result<Decoded, StageError> {
-        let pixels = RgbImage::decode(&pair.image).map_err(|source| {
+        let pixels = RgbImage::decode_at_most(&pair.image, MOST_PIXELS).map_err(|source| {
             let image = self.plan.name(&pair);
             StageError::configuration(GivenPairsError::Undecodable { image, source })
         })?;

@@ -16,6 +16,7 @@ use crate::adapter_file::AdapterFile;
 use crate::demand::check_batch;
 use crate::latent_shape::latent_shape;
 use crate::loaded_model::LoadedModel;
+use crate::output_file::{OutputFileError, check_folder};
 use crate::stage::{Dtype, Progress, StageError};
 use crate::unprompted::{Unprompted, unprompted};
 
@@ -192,7 +193,7 @@ impl OnePrompt {
                 return Err(StageError::configuration(OnePromptError::Exists { path }));
             }
         }
-        Ok(())
+        check_folder(&self.out).map_err(OutputFileError::before_work)
     }
 }
 

@@ -3,19 +3,21 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::blob::{Doubt, Look};
+use crate::blob::{Doubt, Look, PREIMAGE_LIMIT};
 use crate::canonical::Value;
 use crate::error::StoreError;
 use crate::id::{FileDigest, StageKey};
 use crate::identity::Identity;
 use crate::index::Summary;
 use crate::key::domain;
+use crate::length::Length;
 use crate::publish::{Placed, publish};
 use crate::quarantine::move_if_same;
 use crate::record::{self, ActionRecord};
 use crate::remote::Object;
 use crate::sealed::{self, Sealed};
 use crate::store::Store;
+use crate::volume::{is_directory, parent};
 
 /// Whose result a key has after publishing.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,16 +65,25 @@ impl Store {
         })
     }
 
-    /// Stores the value a key was derived from again if the blob of a record is gone; nothing else needs it, so a result
-    /// is none the worse without.
+    /// Stores the value a key was derived from again if the blob of a record is gone or damaged; nothing else needs it,
+    /// so a result is none the worse without.
     ///
     /// # Errors
     /// Those of [`Store::put_preimage`].
     pub fn mend_preimage(&self, record: &ActionRecord, preimage: &Value) -> Result<(), StoreError> {
-        if self.writable() && !self.is_there(&self.layout().blob(&record.preimage)) {
+        if self.writable() && !self.has_preimage(&record.preimage) {
             self.put_preimage(preimage)?;
         }
         Ok(())
+    }
+
+    /// Tells whether the value a key was derived from is in this store itself, hashing it once per process.
+    pub(crate) fn has_preimage(&self, preimage: &FileDigest) -> bool {
+        match self.inspect_length(preimage, Length::AtMost(PREIMAGE_LIMIT), Look::Once) {
+            Ok(_) => true,
+            // One out of reach is not there to be judged; it may be good.
+            Err(doubt) => matches!(doubt, Doubt::Unreadable(_)),
+        }
     }
 
     /// Publishes the validated result of a stage: the first one wins and everybody adopts it.
@@ -193,7 +204,12 @@ impl Store {
     pub(crate) fn displace(&self, record: &ActionRecord, judged: &Identity) -> Result<(), StoreError> {
         let name = FileDigest::of(&sealed::seal(domain::ACTION_RECORD, record)?);
         let aside = self.layout().divergent(&record.key, &name);
-        move_if_same(self.files(), &self.layout().action(&record.key), &aside, judged);
+        let action = self.layout().action(&record.key);
+        if !move_if_same(self.files(), &action, &aside, judged) && !is_directory(self.files(), parent(&aside))
+        {
+            // Something else has the name of a directory: the next attempt finds the way clear.
+            self.volume().ensure_directory(parent(&aside))?;
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::{Doubt, Look};
 use crate::directory;
-use crate::error::StoreError;
+use crate::error::{Fate, StoreError};
 use crate::id::{ContentDigest, FileDigest};
 use crate::store::Store;
 use crate::table;
@@ -77,7 +77,7 @@ impl Store {
     /// [`StoreError`] if the list itself is missing or damaged.
     pub fn members(&self, artifact: &Artifact) -> Result<Vec<(FileDigest, u64)>, StoreError> {
         match artifact.kind {
-            ArtifactKind::Parts => Ok(table::read_manifest(self, artifact)?.members()),
+            ArtifactKind::Parts => Ok(table::read_outline(self, artifact)?.members()),
             ArtifactKind::Directory => Ok(directory::members(&self.read_directory(artifact)?)),
             ArtifactKind::Table | ArtifactKind::Tensors | ArtifactKind::Json | ArtifactKind::Html => {
                 Ok(Vec::new())
@@ -90,11 +90,12 @@ impl Store {
         self.inspect(&artifact.file, Some(artifact.bytes), look)?;
         let members = self.members(artifact).map_err(|error| match error {
             StoreError::MissingBlob(file) => Doubt::Missing(file),
-            StoreError::CorruptBlob { file, reason } => Doubt::Corrupt { file, reason },
+            StoreError::CorruptBlob { file, reason, fate } => Doubt::Corrupt { file, reason, fate },
             StoreError::Path(error) => Doubt::Unreadable(error),
             other => Doubt::Corrupt {
                 file: artifact.file,
                 reason: other.to_string(),
+                fate: Fate::Untouched,
             },
         })?;
         for (file, size) in members {

@@ -5,10 +5,11 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::StoreError;
-use crate::file_system::{Reading, is_lasting};
+use crate::error::{Fate, StoreError};
+use crate::file_system::{Reading, is_absent, is_lasting};
 use crate::id::FileDigest;
 use crate::identity::Identity;
+use crate::length::Length;
 use crate::path_error::PathError;
 use crate::publish::{Placed, publish};
 use crate::staging::StagedFile;
@@ -29,7 +30,11 @@ pub(crate) enum Look {
 #[derive(Debug)]
 pub(crate) enum Doubt {
     Missing(FileDigest),
-    Corrupt { file: FileDigest, reason: String },
+    Corrupt {
+        file: FileDigest,
+        reason: String,
+        fate: Fate,
+    },
     Unreadable(PathError),
 }
 
@@ -37,7 +42,7 @@ impl From<Doubt> for StoreError {
     fn from(doubt: Doubt) -> Self {
         match doubt {
             Doubt::Missing(file) => Self::MissingBlob(file),
-            Doubt::Corrupt { file, reason } => Self::CorruptBlob { file, reason },
+            Doubt::Corrupt { file, reason, fate } => Self::CorruptBlob { file, reason, fate },
             Doubt::Unreadable(error) => Self::Path(error),
         }
     }
@@ -48,8 +53,11 @@ const CHUNK: usize = 1 << 20;
 /// The largest blob that is read into memory as a whole; larger ones are read piece by piece from their path.
 const WHOLE_LIMIT: u64 = 4 << 30;
 
-/// The largest blob that is read whole as a list of rows or files, or as a value of JSON.
-pub(crate) const LIST_LIMIT: u64 = 512 << 20;
+/// The largest blob that is read whole as a list of rows or files, or as a value of JSON, from wherever it comes.
+pub(crate) const LIST_LIMIT: u64 = 256 << 20;
+
+/// The largest blob that holds the value a key was derived from: the settings of a stage.
+pub(crate) const PREIMAGE_LIMIT: u64 = 16 << 20;
 
 impl Store {
     /// Reads a blob of at most 4 GiB, hashing it.
@@ -96,7 +104,7 @@ impl Store {
         let path = self.layout().blob(file);
         let (handle, metadata) = match self.open_blob(&path) {
             Ok(opened) => opened,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if self.files().is_nowhere(&path, &error) => {
                 return Err(StoreError::MissingBlob(*file));
             }
             Err(error) => return Err(self.unreadable(file, error).into()),
@@ -152,6 +160,16 @@ impl Store {
         }
     }
 
+    /// Looks at the existence and the size of the value a key was derived from, as [`Store::inspect`] does.
+    pub(crate) fn inspect_preimage(&self, file: &FileDigest) -> Result<u64, Doubt> {
+        match self.inspect_length(file, Length::AtMost(PREIMAGE_LIMIT), Look::Size) {
+            Err(doubt @ (Doubt::Missing(_) | Doubt::Corrupt { .. })) => {
+                self.size_elsewhere(file, None).ok_or(doubt)
+            }
+            looked => looked,
+        }
+    }
+
     /// Looks at a blob of this store itself; one that is damaged is set aside.
     ///
     /// Returns its size.
@@ -161,25 +179,28 @@ impl Store {
         size: Option<u64>,
         look: Look,
     ) -> Result<u64, Doubt> {
+        self.inspect_length(file, size.into(), look)
+    }
+
+    /// Looks at a blob of which more or less is known; one that is damaged is set aside.
+    ///
+    /// Returns its size.
+    pub(crate) fn inspect_length(&self, file: &FileDigest, length: Length, look: Look) -> Result<u64, Doubt> {
         let path = self.layout().blob(file);
         let (handle, metadata) = match self.open_blob(&path) {
             Ok(opened) => opened,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Doubt::Missing(*file)),
+            Err(error) if self.files().is_nowhere(&path, &error) => return Err(Doubt::Missing(*file)),
             Err(error) => return Err(self.unreadable(file, error)),
         };
         let identity = Identity::of(&metadata);
-        if let Some(size) = size.filter(|size| *size != identity.size) {
-            self.verified().remove(file);
-            let mut reading = Reading {
-                files: self.files(),
-                file: &handle,
-            };
+        if let Some(reason) = length.contradicts(identity.size) {
             // Good bytes stay: then what is wrong is the size that somebody recorded.
-            if !matches!(hash(&mut reading), Ok(found) if found == *file) {
-                self.set_aside("blob", &path, &identity);
-            }
-            let reason = format!("it has {} bytes instead of {size}", identity.size);
-            return Err(Doubt::Corrupt { file: *file, reason });
+            let fate = match self.is_good_all_the_same(file, &handle, identity) {
+                true => Fate::Untouched,
+                false => self.throw_out(file, &identity),
+            };
+            let file = *file;
+            return Err(Doubt::Corrupt { file, reason, fate });
         }
         if look == Look::Size || (look == Look::Once && self.verified().contains(file, &identity)) {
             return Ok(identity.size);
@@ -194,6 +215,24 @@ impl Store {
         }
         self.verified().insert(*file, identity);
         Ok(identity.size)
+    }
+
+    /// Tells whether a blob of an unexpected size has the bytes of its name, as far as that can be known in bounded
+    /// time.
+    fn is_good_all_the_same(&self, file: &FileDigest, handle: &File, identity: Identity) -> bool {
+        if self.verified().contains(file, &identity) {
+            return true;
+        }
+        let mut reading = Reading {
+            files: self.files(),
+            file: handle,
+        };
+        let good = Length::is_worth_reading(identity.size)
+            && matches!(hash(&mut reading), Ok(found) if found == *file);
+        if good {
+            self.verified().insert(*file, identity);
+        }
+        good
     }
 
     /// Gives a staged file its name as a blob, replacing a damaged one that holds the name.
@@ -229,9 +268,7 @@ impl Store {
     /// Opens a blob, if need be out of the trash.
     fn open_blob(&self, path: &Path) -> io::Result<(File, Metadata)> {
         match self.files().open_regular(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.revive(path) => {
-                self.files().open_regular(path)
-            }
+            Err(error) if is_absent(&error) && self.revive(path) => self.files().open_regular(path),
             opened => opened,
         }
     }
@@ -247,20 +284,27 @@ impl Store {
         let Some(metadata) = judged else {
             return Doubt::Unreadable(PathError::new("read", &path, error));
         };
-        self.verified().remove(file);
-        self.set_aside("blob", &path, &Identity::of(&metadata));
         Doubt::Corrupt {
             file: *file,
             reason: error.to_string(),
+            fate: self.throw_out(file, &Identity::of(&metadata)),
         }
     }
 
     fn condemn(&self, file: &FileDigest, identity: &Identity, found: FileDigest) -> Doubt {
-        self.verified().remove(file);
-        self.set_aside("blob", &self.layout().blob(file), identity);
         Doubt::Corrupt {
             file: *file,
             reason: format!("its bytes hash to `{}`", found.short()),
+            fate: self.throw_out(file, identity),
+        }
+    }
+
+    /// Sets a blob aside that is no good, and tells whether that worked.
+    fn throw_out(&self, file: &FileDigest, judged: &Identity) -> Fate {
+        self.verified().remove(file);
+        match self.set_aside("blob", &self.layout().blob(file), judged) {
+            true => Fate::SetAside,
+            false => Fate::Stays,
         }
     }
 }

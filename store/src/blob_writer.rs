@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::error::StoreError;
+use crate::error::{Fate, StoreError};
 use crate::id::FileDigest;
 use crate::path_error::PathError;
 use crate::staging::StagedFile;
@@ -105,6 +105,7 @@ impl BlobWriter {
             return Err(StoreError::CorruptBlob {
                 file: *expected,
                 reason: format!("its bytes hash to `{}`", found.short()),
+                fate: Fate::Untouched,
             });
         }
         self.store.place_blob(expected, &self.staged)

@@ -34,11 +34,21 @@ pub enum StoreError {
     /// A blob that is not there.
     #[error("Blob `{0}` is not in the store")]
     MissingBlob(FileDigest),
-    /// A blob whose bytes are not those that were written; it was set aside.
-    #[error("Blob `{file}` is damaged and was set aside: {reason}")]
+    /// A blob whose bytes are not those that were written.
+    #[error("Blob `{file}` is damaged{}: {reason}", .fate.words())]
     CorruptBlob {
         /// The name of the blob.
         file: FileDigest,
+        /// How it was told.
+        reason: String,
+        /// What became of the file.
+        fate: Fate,
+    },
+    /// A record whose bytes are not those that were written, or whose own blob is of no use.
+    #[error("Record `{record}` is damaged: {reason}")]
+    CorruptRecord {
+        /// The file of the record inside the store.
+        record: String,
         /// How it was told.
         reason: String,
     },
@@ -111,6 +121,28 @@ pub enum StoreError {
         /// The newest version known here.
         known: u32,
     },
+}
+
+/// What became of a damaged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was moved to `quarantine/`, so that a good one can take its name.
+    SetAside,
+    /// It stands where it stood, because the store cannot be written.
+    Stays,
+    /// It never had its name, or keeps it because its bytes are good.
+    Untouched,
+}
+
+impl Fate {
+    /// Returns what to say of a damaged file, behind the word.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::SetAside => " and was set aside",
+            Self::Stays => ", and could not be set aside",
+            Self::Untouched => "",
+        }
+    }
 }
 
 impl StoreError {

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use mitune_bounded_file::place_of;
 use ulid::Ulid;
 
 use crate::artifact::{Artifact, ArtifactKind};
-use crate::error::StoreError;
+use crate::error::{Fate, StoreError};
 use crate::file_system::{FileSystem, OsFileSystem};
 use crate::id::FileDigest;
 use crate::path_error::{AtPath, PathError};
@@ -26,6 +27,10 @@ impl Store {
     /// nothing is left at the path or beside it.
     pub fn export(&self, artifact: &Artifact, destination: &Path) -> Result<(), StoreError> {
         let destination = std::path::absolute(destination).at("resolve", destination)?;
+        let destination = match destination.is_dir() {
+            true => destination,
+            false => place_of(&destination).at("replace", &destination)?,
+        };
         let Some(parent) = destination.parent() else {
             return Err(StoreError::ExportExists(destination.display().to_string()));
         };
@@ -85,6 +90,7 @@ impl Store {
             return Err(StoreError::CorruptBlob {
                 file: artifact.file,
                 reason,
+                fate: Fate::Untouched,
             });
         }
         Ok(output

@@ -24,11 +24,7 @@ impl Store {
 
     /// Lists the entries of a fan directory whose names are digests with the given ending, in the order of the digests.
     pub(crate) fn fan_entries(&self, fan: &Path, ending: &str) -> Result<Vec<(PathBuf, Digest)>, PathError> {
-        let entries = match self.entries(fan) {
-            // A file where a directory should be holds nothing.
-            Err(error) if error.io().kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
-            entries => entries?,
-        };
+        let entries = self.entries(fan)?;
         let mut found = Vec::with_capacity(entries.len());
         for entry in entries {
             let name = entry.file_name();

@@ -1,5 +1,7 @@
 //! The `FORMAT` file: who may read and who may write a store.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 /// The format this program writes.
@@ -24,16 +26,23 @@ pub struct Format {
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The store needs a newer program to be read.
-    #[error("The store needs a program that reads format {needed}, this one reads up to {CURRENT}")]
+    #[error(
+        "`{path}` needs a program that reads format {needed}, this one reads up to {CURRENT}: use a newer mitune"
+    )]
     NeedsNewerReader {
+        /// The file.
+        path: String,
         /// The format a reader must know.
         needed: u32,
     },
     /// The store needs a newer program to be written.
     #[error(
-        "The store is read-only here: it needs a program that writes format {needed}, this one writes {CURRENT}"
+        "The store of `{path}` is read-only here: it needs a program that writes format {needed}, this one writes \
+         {CURRENT}: use a newer mitune"
     )]
     NeedsNewerWriter {
+        /// The file.
+        path: String,
         /// The format a writer must know.
         needed: u32,
     },
@@ -44,22 +53,55 @@ pub enum FormatError {
         path: String,
     },
     /// The store uses another hash function.
-    #[error("The store hashes with `{0}`, this program with `blake3`")]
-    Hash(String),
+    #[error(
+        "`{path}` says that the store hashes with `{hash}`, this program hashes with `blake3`: use a newer mitune; if the \
+         file is damaged, move it away, and a run with that store writes it anew"
+    )]
+    Hash {
+        /// The file.
+        path: String,
+        /// The name of the function.
+        hash: String,
+    },
     /// The identity cannot become part of a file name.
-    #[error("`{0}` is not the identity of a store: it takes 1 to 64 letters and digits")]
-    StoreId(String),
+    #[error(
+        "`{path}` holds `{id}`, which is not the identity of a store: it takes 1 to 64 letters and digits; a run with that \
+         store writes it anew"
+    )]
+    StoreId {
+        /// The file.
+        path: String,
+        /// What stands there.
+        id: String,
+    },
     /// `FORMAT` cannot be parsed.
-    #[error("`{path}` is not a store description")]
+    #[error("`{path}` is not a store description; a run with that store writes it anew")]
     Unreadable {
         /// The file.
         path: String,
         /// Why.
         source: serde_json::Error,
     },
+    /// Something else has the name `FORMAT`.
+    #[error("`{path}` is not a regular file; a run with that store sets it aside and writes it anew")]
+    NotAFile {
+        /// What has the name.
+        path: String,
+    },
     /// The directory holds something else.
-    #[error("`{path}` is not a store: it has no FORMAT file but holds `{found}`")]
+    #[error("`{path}` is not a store: it has no FORMAT file but holds `{found}`; name another folder")]
     NotAStore {
+        /// The directory.
+        path: String,
+        /// An entry that does not belong to a store.
+        found: String,
+    },
+    /// `FORMAT` is of no use, and what stands beside it may be of a newer program.
+    #[error(
+        "`{path}/FORMAT` is damaged, and it is not written anew, because `{path}` also holds `{found}`, which is of no \
+         store that this program knows: move that away, or use a newer mitune"
+    )]
+    Guess {
         /// The directory.
         path: String,
         /// An entry that does not belong to a store.
@@ -79,30 +121,31 @@ impl Format {
     }
 
     /// Checks the identity, which becomes part of file names on hosts that use the store.
-    pub(crate) fn check_identity(&self) -> Result<(), FormatError> {
-        match is_identity(&self.store_id) {
-            true => Ok(()),
-            false => Err(FormatError::StoreId(self.store_id.chars().take(80).collect())),
+    pub(crate) fn check_identity(&self, place: &dyn Display) -> Result<(), FormatError> {
+        if is_identity(&self.store_id) {
+            return Ok(());
         }
+        let (path, id) = (place.to_string(), self.store_id.chars().take(80).collect());
+        Err(FormatError::StoreId { path, id })
     }
 
-    pub(crate) fn check_readable(&self) -> Result<(), FormatError> {
+    pub(crate) fn check_readable(&self, place: &dyn Display) -> Result<(), FormatError> {
+        let path = || place.to_string();
         if self.hash != "blake3" {
-            return Err(FormatError::Hash(self.hash.clone()));
+            let (path, hash) = (path(), self.hash.chars().take(80).collect());
+            return Err(FormatError::Hash { path, hash });
         }
         if self.min_reader > CURRENT {
-            return Err(FormatError::NeedsNewerReader {
-                needed: self.min_reader,
-            });
+            let (path, needed) = (path(), self.min_reader);
+            return Err(FormatError::NeedsNewerReader { path, needed });
         }
         Ok(())
     }
 
-    pub(crate) fn check_writable(&self) -> Result<(), FormatError> {
+    pub(crate) fn check_writable(&self, place: &dyn Display) -> Result<(), FormatError> {
         if self.min_writer > CURRENT {
-            return Err(FormatError::NeedsNewerWriter {
-                needed: self.min_writer,
-            });
+            let (path, needed) = (place.to_string(), self.min_writer);
+            return Err(FormatError::NeedsNewerWriter { path, needed });
         }
         Ok(())
     }
@@ -122,7 +165,10 @@ mod tests {
         assert!(is_identity("01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         for text in ["", "..", "../../home", "a/b", "a\u{0}", "a b", &"a".repeat(65)] {
             assert!(!is_identity(text), "{text}");
-            assert!(Format::new(text.to_owned()).check_identity().is_err());
+            let error = Format::new(text.to_owned())
+                .check_identity(&"store/FORMAT")
+                .unwrap_err();
+            assert!(error.to_string().starts_with("`store/FORMAT` holds"), "{error}");
         }
     }
 }

@@ -54,6 +54,7 @@ mod json;
 mod key;
 mod layout;
 mod lease;
+mod length;
 mod lineage;
 mod listing;
 mod logical_name;
@@ -104,7 +105,7 @@ pub use crate::collect::{
 };
 pub use crate::digest::{Digest, DigestError};
 pub use crate::directory::{DirectoryEntry, DirectoryFile};
-pub use crate::error::StoreError;
+pub use crate::error::{Fate, StoreError};
 pub use crate::format::{Format, FormatError};
 pub use crate::history::{Earlier, History};
 pub use crate::id::{ContentDigest, FamilyKey, FileDigest, ItemKey, RowDigest, StageKey};

@@ -139,6 +139,15 @@ impl Store {
         Ok(sealed)
     }
 
+    /// Reads an action record as it stands, without setting aside what is damaged or looking into the trash.
+    pub(crate) fn recorded_action(&self, key: &StageKey) -> Option<ActionRecord> {
+        let path = self.layout().action(key);
+        match sealed::read(self.files(), &path, domain::ACTION_RECORD, record::VERSION) {
+            Ok(Sealed::Good(record)) => Some(record),
+            _ => None,
+        }
+    }
+
     pub(crate) fn inspect_results(&self, record: &ActionRecord, look: Look) -> Result<(), Doubt> {
         record
             .outputs
@@ -151,7 +160,7 @@ impl From<Doubt> for MissReason {
     fn from(doubt: Doubt) -> Self {
         match doubt {
             Doubt::Missing(file) => Self::MissingBlob { file },
-            Doubt::Corrupt { file, reason } => Self::Corrupt {
+            Doubt::Corrupt { file, reason, .. } => Self::Corrupt {
                 what: format!("Blob `{}`", file.short()),
                 reason,
             },

@@ -3,15 +3,15 @@
 //! A file is complete and on disk before it has a name that anybody reads, and the name is taken with an operation
 //! that fails if it is taken already. `docs/store-format.md` lists what a crash leaves behind after each step.
 
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::file_system::leads_to_none;
 use crate::path_error::{AtPath, PathError};
 use crate::staging::StagedFile;
-use crate::volume::{ensure_directory, parent};
+use crate::volume::parent;
 
 /// What became of a file at its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) fn publish_all(files: &[(StagedFile, PathBuf)]) -> Result<Vec<Placed>
 /// Replaces a file that has one writer, such as the record of a run: readers see the old or the new bytes.
 pub(crate) fn replace(staged: &StagedFile, destination: &Path) -> Result<(), PathError> {
     staged.seal()?;
-    ensure_directory(staged.files(), parent(destination))?;
+    staged.volume().ensure_directory(parent(destination))?;
     staged
         .files()
         .rename(staged.path(), destination)
@@ -66,8 +66,8 @@ pub(crate) fn replace(staged: &StagedFile, destination: &Path) -> Result<(), Pat
 fn place(staged: &StagedFile, destination: &Path) -> Result<Placed, PathError> {
     let files = staged.files();
     let mut linked = files.link(staged.path(), destination);
-    if matches!(&linked, Err(error) if error.kind() == ErrorKind::NotFound) {
-        ensure_directory(files, parent(destination))?;
+    if matches!(&linked, Err(error) if leads_to_none(error)) {
+        staged.volume().ensure_directory(parent(destination))?;
         linked = files.link(staged.path(), destination);
     }
     let Err(error) = linked else {

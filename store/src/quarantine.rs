@@ -7,7 +7,7 @@ use ulid::Ulid;
 use crate::file_system::FileSystem;
 use crate::identity::Identity;
 use crate::store::Store;
-use crate::volume::ensure_directory;
+use crate::volume::{ensure_directory, is_directory, parent};
 
 impl Store {
     /// Moves a file that was judged bad to `quarantine/`; returns whether it is gone from its name.
@@ -24,7 +24,14 @@ impl Store {
         let aside = self
             .layout()
             .quarantine(&format!("{kind}.{}.{name}", Ulid::generate()));
-        move_if_same(self.files(), path, &aside, judged)
+        if move_if_same(self.files(), path, &aside, judged) {
+            return true;
+        }
+        let directory = parent(&aside);
+        // Something else may have the name of the directory.
+        !is_directory(self.files(), directory)
+            && self.volume().ensure_directory(directory).is_ok()
+            && move_if_same(self.files(), path, &aside, judged)
     }
 }
 

@@ -13,7 +13,6 @@ use crate::run::{RunEvent, RunId, RunRecord, RunStatus};
 use crate::sealed;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
-use crate::volume::ensure_directory;
 
 /// The log of a run in progress; clones write to the same files.
 #[derive(Debug, Clone)]
@@ -38,7 +37,7 @@ impl RunLog {
     pub fn create(store: &Store, pipeline: &str) -> Result<Self, StoreError> {
         let record = RunRecord::begin(pipeline);
         store.check_writable()?;
-        ensure_directory(store.files(), &store.layout().run(&record.id))?;
+        store.volume().ensure_directory(&store.layout().run(&record.id))?;
         write_record(store, &record)?;
         let path = store
             .layout()

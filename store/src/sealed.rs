@@ -3,7 +3,6 @@
 //! A record carries `check`, a hash of everything else in it, so that a flipped bit inside a number is as visible as
 //! one in the syntax. The hash is over the canonical encoding: white space does not matter.
 
-use std::io;
 use std::path::Path;
 
 use serde::Serialize;
@@ -59,7 +58,7 @@ pub(crate) fn read<T: DeserializeOwned>(
 ) -> Result<Sealed<T>, PathError> {
     let (bytes, identity) = match files.read_bounded(path, SIZE_LIMIT) {
         Ok((bytes, metadata)) => (bytes, Identity::of(&metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sealed::Absent),
+        Err(error) if files.is_nowhere(path, &error) => return Ok(Sealed::Absent),
         // What will never be read again is damaged like what reads wrongly.
         Err(error) if is_lasting(&error) => match files.metadata(path) {
             Ok(metadata) => {

@@ -1,7 +1,6 @@
 //! Private files on their way into the store.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::io::Errno;
 use ulid::Ulid;
 
-use crate::file_system::FileSystem;
+use crate::file_system::{FileSystem, leads_to_none};
 use crate::path_error::{AtPath, PathError};
-use crate::volume::{Volume, ensure_directory};
+use crate::volume::Volume;
 
 /// The directory that one open store stages its files in; removed with it when empty.
 #[derive(Debug)]
@@ -95,8 +94,8 @@ impl StagedFile {
         let path = staging.directory.join(number.to_string());
         let files = staging.volume.files();
         let mut file = files.create(&path);
-        if matches!(&file, Err(error) if error.kind() == ErrorKind::NotFound) {
-            ensure_directory(files, &staging.directory)?;
+        if matches!(&file, Err(error) if leads_to_none(error)) {
+            staging.volume.ensure_directory(&staging.directory)?;
             file = files.create(&path);
         }
         let mut staged = Self {

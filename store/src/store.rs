@@ -86,7 +86,7 @@ impl Store {
             Err(StoreError::Format(_)) if options.create => (create_again(&layout, &staging)?, false),
             Err(error) => return Err(error),
         };
-        format.check_readable()?;
+        format.check_readable(&layout.format().display())?;
         let index = Arc::new(IndexHandle::new(&options.index, &format.store_id));
         Ok(Self {
             shared: Arc::new(Shared {
@@ -184,10 +184,12 @@ impl Store {
             let path = self.root().display().to_string();
             return Err(FormatError::Absent { path });
         }
-        self.shared.format.check_writable()
+        let file = self.layout().format();
+        self.shared.format.check_writable(&file.display())
     }
 
-    /// Lists a directory of the store; one that nobody needed yet is absent and has no entries.
+    /// Lists a directory of the store; one that nobody needed yet is absent and has no entries, and what stands in its
+    /// place has none.
     pub(crate) fn entries(&self, directory: &Path) -> Result<Vec<DirEntry>, PathError> {
         self.files().list_if_there(directory).at("list", directory)
     }
@@ -221,10 +223,14 @@ fn read_format(files: &dyn FileSystem, layout: &Layout) -> Result<Option<Format>
                     path: path.display().to_string(),
                     source,
                 })?;
-            format.check_identity()?;
+            format.check_identity(&path.display())?;
             Ok(Some(format))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            let path = path.display().to_string();
+            Err(FormatError::NotAFile { path }.into())
+        }
         Err(error) => Ok(Err(error).at("read", &path)?),
     }
 }
@@ -291,11 +297,12 @@ fn refuse_foreign_entries(files: &dyn FileSystem, layout: &Layout) -> Result<(),
         });
         if !ours {
             let path = layout.root().display().to_string();
-            return Err(FormatError::NotAStore {
-                path,
-                found: name.to_string_lossy().into_owned(),
-            }
-            .into());
+            let found = name.to_string_lossy().into_owned();
+            let error = match files.exists(&layout.format()) {
+                true => FormatError::Guess { path, found },
+                false => FormatError::NotAStore { path, found },
+            };
+            return Err(error.into());
         }
     }
     Ok(())
@@ -380,7 +387,7 @@ mod tests {
         assert!(
             matches!(
                 error,
-                StoreError::Format(FormatError::NeedsNewerWriter { needed: 2 })
+                StoreError::Format(FormatError::NeedsNewerWriter { needed: 2, .. })
             ),
             "{error}"
         );
@@ -391,7 +398,7 @@ mod tests {
         assert!(
             matches!(
                 error,
-                StoreError::Format(FormatError::NeedsNewerReader { needed: 2 })
+                StoreError::Format(FormatError::NeedsNewerReader { needed: 2, .. })
             ),
             "{error}"
         );
@@ -399,9 +406,39 @@ mod tests {
         format.min_reader = 1;
         format.hash = "md5".to_owned();
         write(&format);
-        assert!(matches!(
-            Store::open(root.path()),
-            Err(StoreError::Format(FormatError::Hash(_)))
-        ));
+        let error = Store::open(root.path()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Format(FormatError::Hash { .. })),
+            "{error}"
+        );
+        let file = root.path().join("FORMAT");
+        for text in [file.to_str().unwrap(), "`md5`", "move it away"] {
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_description_that_is_of_no_use_is_named_with_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("FORMAT");
+        Store::open(root.path()).unwrap();
+        std::fs::write(root.path().join(".DS_Store"), "x").unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let error = Store::open(root.path()).unwrap_err();
+        for text in ["FORMAT` is damaged", "`.DS_Store`", "move that away"] {
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        std::fs::remove_file(root.path().join(".DS_Store")).unwrap();
+
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        let error = Store::open_or_empty(root.path()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Format(FormatError::NotAFile { .. })),
+            "{error}"
+        );
+        Store::open(root.path()).unwrap();
+        assert!(file.is_file());
     }
 }

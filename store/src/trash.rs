@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use ulid::Ulid;
 
+use crate::file_system::{is_absent, leads_to_none};
 use crate::path_error::{AtPath, PathError};
 use crate::store::Store;
-use crate::volume::{ensure_directory, parent};
+use crate::volume::parent;
 
 impl Store {
     /// Lists the collections in the trash, oldest first.
@@ -33,7 +34,7 @@ impl Store {
             };
             match self.files().metadata(&trashed) {
                 Ok(_) => return Ok(Some(trashed)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(error).at("read", &trashed),
             }
         }
@@ -87,7 +88,7 @@ impl Store {
         if let Err(error) = &moved {
             match error.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::NOENT) if files.exists(trashed) => {
-                    ensure_directory(files, parent(path))?;
+                    self.volume().ensure_directory(parent(path))?;
                     moved = files.rename_exclusive(trashed, path);
                 }
                 // Without this operation a second name first, so that the file is never without one.
@@ -113,10 +114,10 @@ impl Store {
     pub(crate) fn throw_away(&self, path: &Path, trashed: &Path) -> Result<(), PathError> {
         let files = self.files();
         let mut moved = files.rename(path, trashed);
-        if matches!(&moved, Err(error) if error.kind() == ErrorKind::NotFound) {
+        if matches!(&moved, Err(error) if leads_to_none(error)) {
             // The directory must be durable before anything is only there.
             let directory = parent(trashed);
-            ensure_directory(files, directory)?;
+            self.volume().ensure_directory(directory)?;
             self.volume().sync_name(directory)?;
             moved = files.rename(path, trashed);
         }

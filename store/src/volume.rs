@@ -1,11 +1,14 @@
 //! Which names in a store are durable.
 
 use std::collections::HashSet;
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::file_system::FileSystem;
+use ulid::Ulid;
+
+use crate::file_system::{FileSystem, leads_to_none};
+use crate::layout::Layout;
 use crate::path_error::{AtPath, PathError};
 
 /// The file system of an open store, and the directories whose names this process made durable.
@@ -61,11 +64,54 @@ impl Volume {
         self.files.sync_directory(path).at("sync", path)
     }
 
+    /// Creates a directory of the store and those above it, as [`ensure_directory`] does; what is none and has the name
+    /// of one is set aside.
+    pub(crate) fn ensure_directory(&self, path: &Path) -> Result<(), PathError> {
+        match ensure_directory(self.files(), path) {
+            Err(error) if leads_to_none(error.io()) => {
+                self.clear_way(path);
+                ensure_directory(self.files(), path)
+            }
+            ensured => ensured,
+        }
+    }
+
+    /// Moves what stands in the way of a directory to `quarantine/`; what cannot be moved stays in the way.
+    fn clear_way(&self, path: &Path) {
+        let mut way = self.root.clone();
+        for name in path.strip_prefix(&self.root).into_iter().flatten() {
+            way.push(name);
+            if is_directory(self.files(), &way) {
+                continue;
+            }
+            let id = Ulid::generate();
+            let layout = Layout::new(self.root.clone());
+            let (aside, ready) = if way == layout.directory("quarantine") {
+                let aside = layout.staging(&format!("quarantine.{id}"));
+                let ready = ensure_directory(self.files(), parent(&aside));
+                (aside, ready)
+            } else {
+                let aside = layout.quarantine(&format!("folder.{id}.{}", name.to_string_lossy()));
+                let ready = self.ensure_directory(parent(&aside));
+                (aside, ready)
+            };
+            // A second name first and no rename: another writer may have made the directory meanwhile, which has no
+            // second name and cannot be removed like a file.
+            if ready.is_ok() && self.files().link(&way, &aside).is_ok() {
+                let _ = self.files().remove_file(&way);
+            }
+            return;
+        }
+    }
+
     fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
         // A panic elsewhere cannot leave the set half changed.
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What to say of something else under the name of a directory.
+pub(crate) const NOT_A_DIRECTORY: &str = "it is not a directory: move it away, and it is made anew";
 
 /// Creates a directory of a store and those above it, shared with the people who may use the store; their names are
 /// durable once a file in them is.
@@ -87,7 +133,8 @@ fn ensure(
     ensure_above: &dyn Fn(&Path) -> Result<(), PathError>,
 ) -> Result<bool, PathError> {
     let created = match files.create_directory(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && path.parent().is_some() => {
+        // Also where something above is no directory, so that the error names it.
+        Err(error) if leads_to_none(&error) && path.parent().is_some() => {
             ensure_above(parent(path))?;
             files.create_directory(path)
         }
@@ -96,11 +143,14 @@ fn ensure(
     match created {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory(files, path) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(Error::new(ErrorKind::NotADirectory, NOT_A_DIRECTORY)).at("create", path)
+        }
         Err(error) => Err(error).at("create", path),
     }
 }
 
-fn is_directory(files: &dyn FileSystem, path: &Path) -> bool {
+pub(crate) fn is_directory(files: &dyn FileSystem, path: &Path) -> bool {
     files
         .metadata(path)
         .is_ok_and(|metadata| metadata.is_dir() || (metadata.is_symlink() && path.is_dir()))

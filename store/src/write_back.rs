@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::remote::{Object, TransferObserver, TransferOptions, Upstream, describe, push_objects};
+use crate::remote::{Object, TransferObserver, TransferOptions, Unwatched, Upstream, describe, push_objects};
 use crate::sharing::{Warn, lasting};
 use crate::store::Store;
 
@@ -87,7 +87,13 @@ fn work(receiver: &Receiver<Task>, waiting: &Waiting, warn: &Warn) {
             let options = TransferOptions::default();
             // It was just made, so whatever the remote had under its name is another one.
             upstream.have.remove(&object);
-            match push_objects(&store, &upstream, &[object], options, &Notes(warn)) {
+            let notes = Notes(warn);
+            // That a run waits for results is no news: what could not go was told, and the next push brings the rest.
+            let observer: &dyn TransferObserver = match object {
+                Object::Run(_) => &Unwatched,
+                _ => &notes,
+            };
+            match push_objects(&store, &upstream, &[object], options, observer) {
                 Ok(_) => {}
                 Err(error) if error.is_lasting() => {
                     if upstream.give_up() {

@@ -124,7 +124,7 @@ fn nothing_is_overwritten_and_what_is_wrong_is_named() {
         message.contains("`no.safetensors` cannot be read as an adapter"),
         "{message}"
     );
-    assert!(message.contains("not a safetensors file"), "{message}");
+    assert!(message.contains("expected a safetensors file"), "{message}");
 
     let mut other = read(&folder.join("lora.safetensors"));
     let layer = other.layers["conv_in"].clone();

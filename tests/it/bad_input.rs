@@ -58,8 +58,8 @@ fn mistakes_in_a_pipeline_are_pointed_at_and_nothing_is_made() {
             "[a red circle, a green cross]",
             "[]",
             &[
-                "small.yaml:5:3: Stage `prompts` cannot run",
-                "the source is empty",
+                "small.yaml:5:3: Stage `prompts` cannot be set up",
+                "`source.inline` must list at least one prompt",
             ],
         ),
     ] {

@@ -174,7 +174,7 @@ fn stores_of_programs_to_come_are_read_or_refused_as_they_say() {
         assert!(
             matches!(
                 error,
-                StoreError::Format(FormatError::NeedsNewerWriter { needed: 2 })
+                StoreError::Format(FormatError::NeedsNewerWriter { needed: 2, .. })
             ),
             "{error}"
         );

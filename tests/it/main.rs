@@ -27,6 +27,7 @@ mod joining;
 mod keys;
 mod lost_files;
 mod mishaps;
+mod output_places;
 mod program;
 mod references;
 mod remote_faults;

@@ -5,7 +5,8 @@ use super::kohya_names::is_kohya;
 use super::names::{PEFT_PREFIX, Part, UNET};
 use super::parts::{Parts, read_values};
 use super::place::Place;
-use super::settings::{METADATA, Settings};
+use super::settings::Settings;
+use super::settings_text::SettingsText;
 use super::{AdapterError, AdapterForm, AdapterMethod, SavedAdapter};
 use crate::weights::{SafetensorsBytes, SafetensorsFile, TensorSource};
 
@@ -27,8 +28,8 @@ impl AdapterContents {
     /// Reads a safetensors file in any known form.
     ///
     /// Ranks come from the tensors. Alphas come from `alpha` tensors, else from `config_json` (PEFT's
-    /// `adapter_config.json`), else from the file's own metadata; without any of them, alpha equals the rank, as in
-    /// diffusers. Names without a component are taken for the denoiser's.
+    /// `adapter_config.json`), else from the file's own metadata; settings that name none mean 8, as in PEFT. Without
+    /// settings, alpha equals the rank, as in diffusers. Names without a component are taken for the denoiser's.
     ///
     /// # Errors
     /// A tensor that is not a part of an adapter, incomplete or misshapen layers, values that are
@@ -52,7 +53,7 @@ impl AdapterContents {
         metadata: &BTreeMap<String, String>,
         config_json: Option<&str>,
     ) -> Result<Self, AdapterError> {
-        let settings = config_json.or(metadata.get(METADATA).map(String::as_str));
+        let settings = SettingsText::of(config_json, metadata);
         let names = source.names();
         let form = AdapterForm::of_names(&names);
         if let Some(name) = names

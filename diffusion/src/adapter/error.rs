@@ -1,6 +1,8 @@
 use thiserror::Error;
 
+use super::SettingsPlace;
 use crate::config_fields::SettingError;
+use crate::input_file::JsonProblem;
 use crate::weights::{Dtype, WeightsError};
 
 /// Why an adapter could not be attached, read or written.
@@ -179,21 +181,25 @@ pub enum AdapterError {
         shape: Vec<usize>,
     },
     /// A setting of PEFT is not supported.
-    #[error(transparent)]
-    Config(#[from] SettingError),
-    /// The metadata of the file is not JSON.
-    #[error("Metadata `{key}` of the adapter is not valid JSON")]
-    MetadataJson {
-        /// Metadata key.
-        key: &'static str,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
+    #[error("{problem} (in {place})")]
+    Config {
+        /// Where it stands.
+        place: SettingsPlace,
+        /// The setting and its value.
+        problem: SettingError,
     },
-    /// The metadata asks for something this program does not do.
+    /// The settings are no JSON object.
+    #[error("The settings in {place} cannot be read")]
+    Settings {
+        /// Where they stand.
+        place: SettingsPlace,
+        /// What is wrong with them.
+        source: JsonProblem,
+    },
+    /// The settings ask for something this program does not do.
     #[error("Adapter setting `{key}` is `{found}`, expected {expected}")]
     Setting {
-        /// Setting in the metadata.
+        /// Name of the setting.
         key: String,
         /// Its value.
         found: String,

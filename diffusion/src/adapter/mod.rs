@@ -25,6 +25,7 @@ mod patterns;
 mod place;
 mod saved;
 mod settings;
+mod settings_text;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -41,4 +42,5 @@ pub use mean::{mean_of_factors, mean_of_weights};
 pub use merge::merge_into_rows;
 pub use names::{COMPONENTS, UNET};
 pub use saved::{SavedAdapter, SavedLayer};
+pub use settings_text::SettingsPlace;
 pub use write::{encode_kohya, encode_peft};

@@ -5,19 +5,22 @@ use serde_json::{Map, Value, json};
 use super::ordered_json::OrderedJson;
 use super::patterns::Patterns;
 use super::saved::SavedLayer;
+use super::settings_text::SettingsText;
 use super::{AdapterError, AdapterMethod, SavedAdapter};
-use crate::config_fields::{ConfigFields, PEFT, flag, number, whole};
-
-/// Key under which diffusers keeps the PEFT config in a safetensors header.
-pub(super) const METADATA: &str = "lora_adapter_metadata";
+use crate::config_fields::{ConfigFields, PEFT, SettingError, flag, number, whole};
 
 const RANKS: &str = "rank_pattern";
 const ALPHAS: &str = "alpha_pattern";
 
+/// Alpha of settings that name none, as in PEFT.
+const DEFAULT_ALPHA: f64 = 8.0;
+
 /// What the PEFT config of a file says about the meaning of its tensors.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
+    /// Nothing where they do not say: PEFT's default is 8, but the tensors tell the rank.
     rank: Option<usize>,
+    /// Nothing where there are no settings.
     alpha: Option<f64>,
     pub(super) dora: Option<bool>,
     /// Nothing where they cannot be understood: the tensors tell the ranks.
@@ -52,31 +55,37 @@ fn switched_off() -> [(&'static str, Vec<Value>); 11] {
 
 impl Settings {
     /// Reads the settings of one component, refusing those that would change what is computed.
-    pub(super) fn parse(metadata: Option<&str>, component: &str) -> Result<Self, AdapterError> {
-        let Some(text) = metadata else {
+    pub(super) fn parse(text: Option<SettingsText<'_>>, component: &str) -> Result<Self, AdapterError> {
+        let Some(text) = text else {
             return Ok(Self::default());
         };
-        let all: OrderedJson = serde_json::from_str(text).map_err(|source| AdapterError::MetadataJson {
-            key: METADATA,
-            source,
-        })?;
-        if let OrderedJson::Other(other) = all {
-            return Err(AdapterError::Setting {
-                key: METADATA.to_owned(),
-                found: other.to_string(),
-                expected: "settings by name in braces",
-            });
-        }
+        let all = text.parse()?;
+        let Some(own) = of_component(&all, component) else {
+            return Ok(Self::default());
+        };
         let patterns = |key: &str| all.get(&format!("{component}.{key}")).or_else(|| all.get(key));
         let alphas = Patterns::parse(ALPHAS, patterns(ALPHAS))?;
         let ranks = Patterns::parse(RANKS, patterns(RANKS)).ok();
-        let mut fields = ConfigFields::new(of_component(&all, component), PEFT);
+        Self::of_fields(own, ranks, alphas).map_err(|problem| AdapterError::Config {
+            place: text.place,
+            problem,
+        })
+    }
+
+    fn of_fields(
+        fields: Map<String, Value>,
+        ranks: Option<Patterns>,
+        alphas: Patterns,
+    ) -> Result<Self, SettingError> {
+        let mut fields = ConfigFields::new(fields, PEFT);
         let switch = "`true`, `false` or `null`";
         let settings = Self {
             rank: fields.take_optional("r", "a positive whole number", |value| {
                 whole(value).filter(|rank| *rank > 0)
             })?,
-            alpha: fields.take_optional("lora_alpha", "a number", number)?,
+            alpha: fields.take("lora_alpha", "a number", Some(DEFAULT_ALPHA), |value| {
+                number(value).map(Some)
+            })?,
             dora: fields.take_optional("use_dora", switch, Value::as_bool)?,
             root: fields.take("use_rslora", switch, false, flag)?,
             ranks,
@@ -196,11 +205,13 @@ const TRAINING: [&str; 25] = [
     "velora_config",
 ];
 
-/// The settings of one component: its own, and those without a component, in this order.
-fn of_component(all: &OrderedJson, component: &str) -> Map<String, Value> {
+/// The settings of one component: its own, and those without a component, in this order; nothing where all are those of
+/// other components.
+fn of_component(all: &OrderedJson, component: &str) -> Option<Map<String, Value>> {
     let Value::Object(fields) = all.to_value() else {
-        return Map::new();
+        return None;
     };
+    let empty = fields.is_empty();
     let start = format!("{component}.");
     let own = fields
         .iter()
@@ -211,12 +222,16 @@ fn of_component(all: &OrderedJson, component: &str) -> Map<String, Value> {
         .filter(|(name, _)| !name.contains('.'))
         .collect();
     chosen.extend(own);
-    chosen
+    (empty || !chosen.is_empty()).then_some(chosen)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str, component: &str) -> Result<Settings, AdapterError> {
+        Settings::parse(SettingsText::of(Some(text), &BTreeMap::new()), component)
+    }
 
     #[test]
     fn a_component_prefix_is_optional() {
@@ -224,7 +239,7 @@ mod tests {
             r#"{"unet.r": 4, "unet.lora_alpha": 8, "unet.use_dora": true, "text_encoder.r": 9}"#,
             r#"{"r": 4, "lora_alpha": 8.0, "use_dora": true, "use_rslora": null}"#,
         ] {
-            let settings = Settings::parse(Some(text), "unet").unwrap();
+            let settings = parse(text, "unet").unwrap();
             assert_eq!(
                 (settings.rank, settings.alpha, settings.dora),
                 (Some(4), Some(8.0), Some(true))
@@ -234,12 +249,35 @@ mod tests {
         assert_eq!((none.rank, none.alpha, none.dora), (None, None, None));
     }
 
+    /// PEFT's default, which has nothing to do with the rank.
+    #[test]
+    fn settings_without_an_alpha_mean_eight() {
+        for (text, alpha) in [
+            (r#"{"r": 4}"#, Some(8.0)),
+            ("{}", Some(8.0)),
+            (r#"{"unet.r": 4}"#, Some(8.0)),
+            (r#"{"lora_alpha": 3, "unet.r": 4}"#, Some(3.0)),
+            // Nothing is said of this component.
+            (r#"{"text_encoder.r": 4, "text_encoder.lora_alpha": 2}"#, None),
+        ] {
+            let settings = parse(text, "unet").unwrap();
+            assert_eq!(settings.alpha_of("x", 16).unwrap(), alpha, "{text}");
+        }
+        let root = parse(r#"{"use_rslora": true}"#, "unet").unwrap();
+        assert_eq!(root.alpha_of("x", 16).unwrap(), Some(32.0));
+        let pattern = parse(r#"{"alpha_pattern": {"to_q": 3}}"#, "unet").unwrap();
+        assert_eq!(
+            ["to_q", "to_k"].map(|layer| pattern.alpha_of(layer, 2).unwrap()),
+            [Some(3.0), Some(8.0)]
+        );
+    }
+
     #[test]
     fn patterns_are_those_of_peft() {
         let text = r#"{"r": 4, "lora_alpha": 8, "rank_pattern": {"attn1.to_q": 2, "^ff.net.2": 6},
             "alpha_pattern": {"to_q": 3, "mid\\.attn1\\.to_q": 3.5, "up.*to_(k|v)": 5, "to_out\\.0$": 6, "^conv_in": 7,
             "down(?!.*attn2).*to_k": 9, "(?P<part>to_v)": 10, "attn2-to_x": 11}}"#;
-        let settings = Settings::parse(Some(text), "unet").unwrap();
+        let settings = parse(text, "unet").unwrap();
         assert!(settings.check_rank("mid.attn1.to_q", 2).is_ok());
         assert!(settings.check_rank("mid.attn2.to_q", 4).is_ok());
         assert!(settings.check_rank("ff.net.2", 6).is_ok());
@@ -261,10 +299,10 @@ mod tests {
         ] {
             assert_eq!(settings.alpha_of(layer, 2).unwrap(), Some(alpha), "{layer}");
         }
-        let root = Settings::parse(Some(r#"{"lora_alpha": 8, "use_rslora": true}"#), "unet").unwrap();
+        let root = parse(r#"{"lora_alpha": 8, "use_rslora": true}"#, "unet").unwrap();
         assert_eq!(root.alpha_of("x", 16).unwrap(), Some(32.0));
         let text = r#"{"lora_alpha": 8, "alpha_pattern": {"^encoder.layers.0.mlp.fc1": 3}}"#;
-        let text = Settings::parse(Some(text), "text_encoder").unwrap();
+        let text = parse(text, "text_encoder").unwrap();
         assert_eq!(
             text.alpha_of("text_model.encoder.layers.0.mlp.fc1", 2).unwrap(),
             Some(3.0)
@@ -275,7 +313,7 @@ mod tests {
     fn patterns_of_ranks_are_not_needed() {
         for ranks in [r#"{"to_(q": 3}"#, "7", r#"{"to_q": "x"}"#] {
             let text = format!(r#"{{"r": 4, "rank_pattern": {ranks}}}"#);
-            let settings = Settings::parse(Some(&text), "unet").unwrap();
+            let settings = parse(&text, "unet").unwrap();
             assert!(settings.check_rank("to_q", 9).is_ok());
         }
     }
@@ -303,10 +341,17 @@ mod tests {
                 r#"{"new_rule": 1, "peft_version": "0.30.0"}"#,
                 "`new_rule` is unknown",
             ),
-            ("[", "not valid JSON"),
-            ("[1]", "is `[1]`"),
+            ("[", "`adapter_config.json` cannot be read"),
+            (
+                r#"{"lora_alpha": null}"#,
+                "`lora_alpha` is `null`, but only a number is supported (in `adapter_config.json`)",
+            ),
+            (
+                r#"{"unet.lora_alpha": null}"#,
+                "`lora_alpha` is `null`, but only a number",
+            ),
         ] {
-            let message = Settings::parse(Some(text), "unet").unwrap_err().to_string();
+            let message = parse(text, "unet").unwrap_err().to_string();
             assert!(message.contains(words), "{message}");
         }
     }
@@ -324,7 +369,7 @@ mod tests {
             "revision": null, "target_modules": ["to_q"], "target_parameters": null, "task_type": null,
             "trainable_token_indices": null, "use_bdlora": null, "use_dora": false, "use_qalora": false,
             "use_rslora": false, "kasa_config": null, "velora_config": null, "monteclora_config": null}"#;
-        assert_eq!(Settings::parse(Some(text), "unet").unwrap().alpha, Some(4.0));
-        assert!(Settings::parse(Some(&text.replace("0.21.2", "0.30.0")), "unet").is_ok());
+        assert_eq!(parse(text, "unet").unwrap().alpha, Some(4.0));
+        assert!(parse(&text.replace("0.21.2", "0.30.0"), "unet").is_ok());
     }
 }

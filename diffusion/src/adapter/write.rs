@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::kohya_names::{mangle, prefix};
 use super::layout::encode;
 use super::names::{PEFT_PREFIX, Part};
-use super::settings::{METADATA, settings_map};
+use super::settings::settings_map;
+use super::settings_text::METADATA;
 use super::{AdapterError, SavedAdapter, SavedLayer};
 use crate::weights::{Dtype, HostTensor, TensorMap};
 

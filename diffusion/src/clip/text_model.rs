@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::config::{ClipTextConfig, ClipTextConfigError};
 use super::layer::{EncoderLayer, layer_norm};
 use crate::adapter::AdaptableLayer;
+use crate::compute_threads::on_compute_thread;
 use crate::linear::{Bias, Linear};
 use crate::unet::{LayerNorm, VisitLayers as _};
 
@@ -96,6 +97,10 @@ impl ClipTextModel {
     /// - ids: `[batch, tokens]`, each below the vocabulary's size, at most
     ///   `max_position_embeddings` tokens
     pub fn forward(&self, ids: Tensor<2, Int>) -> TextOutput {
+        on_compute_thread(|| self.encode(ids))
+    }
+
+    fn encode(&self, ids: Tensor<2, Int>) -> TextOutput {
         let [_, tokens] = ids.dims();
         let model = &self.text_model;
         let positions = model

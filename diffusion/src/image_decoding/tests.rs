@@ -98,11 +98,72 @@ fn sizes_without_end_are_refused_before_memory_is_taken() {
     for (name, bytes) in [("jpeg", jpeg), ("webp", webp), ("png", png)] {
         let error = RgbImage::decode(&bytes).unwrap_err();
         assert!(matches!(error, ImageError::TooLarge { .. }), "{name}: {error:?}");
+        let message = error.to_string();
         assert!(
-            error.to_string().ends_with("pixels, at most 178956970 are read"),
-            "{error}"
+            message.ends_with(", more than the 67108864 that are read; make it smaller"),
+            "{message}"
         );
     }
+}
+
+#[test]
+fn photographs_are_read_and_whoever_computes_reads_less() {
+    // Of 50 and of 60 million pixels.
+    for (width, height) in [(8688, 5792), (9504, 6336)] {
+        assert_eq!(
+            check_size(width, height, MOST_PIXELS).unwrap(),
+            (width as u32, height as u32)
+        );
+    }
+    let error = check_size(12_000, 12_000, MOST_PIXELS).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "It has 12000 x 12000 pixels, which are 144000000, more than the 67108864 that are read; make it smaller"
+    );
+    assert!(check_size(1 << 32, 0, MOST_PIXELS).is_err());
+    for (name, bytes) in golden() {
+        let image = RgbImage::decode(&bytes).unwrap();
+        let pixels = u64::from(image.width()) * u64::from(image.height());
+        assert_eq!(RgbImage::decode_at_most(&bytes, pixels).unwrap(), image, "{name}");
+        let error = RgbImage::decode_at_most(&bytes, pixels - 1).unwrap_err();
+        assert!(
+            matches!(error, ImageError::TooLarge { limit, .. } if limit == pixels - 1),
+            "{name}: {error}"
+        );
+    }
+}
+
+/// Nobody learns what to do from a checksum.
+#[test]
+fn damage_is_told_in_words_of_no_decoder() {
+    let files = golden();
+    let reason = |bytes: &[u8]| match RgbImage::decode(bytes).unwrap_err() {
+        ImageError::Decode { source, .. } => source,
+        other => panic!("{other}"),
+    };
+    let mut png = RgbImage::new(2, 2, vec![7; 12]).unwrap().to_png().unwrap();
+    assert_eq!(reason(&png[..20]), ImageDamage::Cut);
+    // The first byte of the sum of the head.
+    png[29] ^= 1;
+    assert_eq!(reason(&png), ImageDamage::Damaged);
+    let jpeg = &files["q75_s2.jpg"];
+    assert_eq!(reason(&jpeg[..jpeg.len() - 2]), ImageDamage::Cut);
+    let mut lossless = jpeg.clone();
+    let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    lossless[frame + 1] = 0xc3;
+    assert_eq!(reason(&lossless), ImageDamage::Rare);
+    let mut deep = jpeg.clone();
+    deep[frame + 4] = 12;
+    assert_eq!(reason(&deep), ImageDamage::Rare);
+    let webp = &files["animated.webp"];
+    assert_eq!(reason(&webp[..14]), ImageDamage::Cut);
+    let mut other = webp.clone();
+    other[12..16].copy_from_slice(b"abcd");
+    assert_eq!(reason(&other), ImageDamage::Damaged);
+    assert_eq!(
+        ImageDamage::Damaged.to_string(),
+        "The file is damaged; get it again"
+    );
 }
 
 /// The sum that ends a chunk of a PNG file.

@@ -29,6 +29,8 @@ pub enum Contents {
     Safetensors,
     /// Text in UTF-16.
     Utf16,
+    /// Words for people, or lists of words.
+    Text,
     /// Zeros alone, as far as was looked.
     Zeros,
     /// Bytes that are no text.
@@ -90,6 +92,11 @@ impl Contents {
         }
     }
 
+    /// As [`Self::of`], and plain text too: for a place where no text is expected.
+    pub fn of_anything(bytes: &[u8]) -> Option<Self> {
+        Self::of(bytes).or_else(|| is_text(bytes).then_some(Self::Text))
+    }
+
     /// What to do where this lies in place of the file.
     pub fn hint(self) -> Option<&'static str> {
         match self {
@@ -106,6 +113,10 @@ impl Contents {
             ),
             Self::Compressed => Some("Unpack it"),
             Self::Utf16 => Some("Save it as UTF-8"),
+            Self::Text => Some(
+                "Look into it: servers answer with a line of text where a file is not found or not allowed; then \
+                 download it again",
+            ),
             Self::Json | Self::Gguf | Self::Hdf5 | Self::Safetensors | Self::Binary => None,
         }
     }
@@ -126,8 +137,27 @@ impl fmt::Display for Contents {
             Self::Compressed => "is compressed",
             Self::Safetensors => "is a safetensors file",
             Self::Utf16 => "is text in UTF-16",
+            Self::Text => "is plain text",
             Self::Zeros => "holds zeros alone, as a download that broke off",
             Self::Binary => "is no text",
         })
     }
+}
+
+/// Bytes of a file that tell whether it is text.
+const HEAD: usize = 512;
+
+/// Whether a file is text; fewer than eight bytes may also be the beginning of a number.
+fn is_text(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // The head may end within a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    let plain = |character: char| !character.is_control() || character.is_whitespace();
+    text.len() >= 8 && text.chars().all(plain)
 }

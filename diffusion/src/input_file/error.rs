@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::Contents;
+use super::{Contents, JsonProblem};
 
 /// Why a file that the user has cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +48,12 @@ pub enum InputFileError {
         expected: &'static str,
     },
     /// The text is not JSON.
-    #[error("`{}` is not valid JSON{}", path.display(), if source.is_eof() { ": it ends in the middle, as if cut off" } else { "" })]
+    #[error("`{}` is not valid JSON", path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// Where and why not.
-        source: serde_json::Error,
+        source: JsonProblem,
     },
     /// The JSON is a list or a single value.
     #[error("`{}` holds {found}, expected settings by name in braces", path.display())]
@@ -92,6 +92,10 @@ impl InputFileError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Contents { found, .. } => found.hint().map(str::to_owned),
+            Self::Json {
+                source: JsonProblem::Cut | JsonProblem::Zeros { .. },
+                ..
+            } => Some("Download it again: the last time did not come to its end".to_owned()),
             Self::DeadLink { .. } => {
                 Some("What the link led to was moved, removed or never downloaded; get it again".to_owned())
             }

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{InputFileError, LONGEST_CONFIGURATION, read_file, text_of};
+use super::json_problem::{JsonProblem, kind_of};
+use super::{Contents, InputFileError, LONGEST_CONFIGURATION, read_file, text_of};
+
+const EXPECTED: &str = "a JSON file";
 
 /// Reads the settings in a configuration.
 ///
@@ -20,46 +23,47 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, InputFileEr
 /// # Errors
 /// As [`read_object`].
 pub(crate) fn parse_object(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>, InputFileError> {
-    let text = text_of(path, bytes, "a JSON file")?;
-    let parsed = serde_json::from_str(text).or_else(|source| {
-        // What Python adds to JSON is understood, all else is told as it stands.
-        serde_json::from_str(&without_infinities(text)).map_err(|_| source)
-    });
-    match parsed {
+    let text = text_of(path, bytes, EXPECTED)?;
+    let path = path.to_owned();
+    match parse(text) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(other) => Err(InputFileError::NotAnObject {
-            path: path.to_owned(),
+            path,
             found: kind_of(&other),
         }),
-        Err(source) => Err(InputFileError::Json {
-            path: path.to_owned(),
-            source,
+        Err(source) => Err(match Contents::of_anything(bytes) {
+            Some(Contents::Text) => InputFileError::Contents {
+                path,
+                found: Contents::Text,
+                expected: EXPECTED,
+            },
+            _ => InputFileError::Json { path, source },
         }),
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+fn parse(text: &str) -> Result<Value, JsonProblem> {
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
     }
+    // What Python adds to JSON is understood, all else is told where it stands.
+    let plain = without_infinities(text);
+    serde_json::from_str(&plain).map_err(|error| JsonProblem::of(&plain, &error))
 }
 
 /// Replaces the bare words for infinities, which Python writes, by null: where diffusers uses them they are its
-/// defaults. `NaN` stays and is an error: no setting means anything with it.
+/// defaults. `NaN` stays and is an error: no setting means anything with it. Everything else keeps its place.
 pub(crate) fn without_infinities(text: &str) -> String {
-    const WORDS: [&str; 2] = ["-Infinity", "Infinity"];
+    const WORDS: [(&str, &str); 2] = [("-Infinity", "null     "), ("Infinity", "null    ")];
     let mut plain = String::with_capacity(text.len());
     let (mut rest, mut quoted) = (text, false);
     while let Some(character) = rest.chars().next() {
-        let word = WORDS.into_iter().find(|word| !quoted && rest.starts_with(word));
+        let word = WORDS
+            .into_iter()
+            .find(|(word, _)| !quoted && rest.starts_with(word));
         let length = match (word, character) {
-            (Some(word), _) => {
-                plain.push_str("null");
+            (Some((word, null)), _) => {
+                plain.push_str(null);
                 rest = &rest[word.len()..];
                 continue;
             }

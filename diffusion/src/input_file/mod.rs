@@ -6,6 +6,7 @@
 mod contents;
 mod error;
 mod json;
+mod json_problem;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::path::Path;
 pub use contents::Contents;
 pub use error::InputFileError;
 pub(crate) use json::{parse_object, read_object, without_infinities};
+pub use json_problem::JsonProblem;
 
 /// The longest configuration that is read, in bytes; published ones have a few thousand.
 pub(crate) const LONGEST_CONFIGURATION: u64 = 16 << 20;

@@ -25,6 +25,27 @@ fn what_lies_in_place_of_a_file_is_named() {
     }
 }
 
+/// Answers of servers in place of files, and lengths and lists of tokens that look like them.
+#[test]
+fn plain_text_is_told_where_none_is_expected() {
+    let long = "\u{e9}".repeat(400);
+    for (bytes, expected) in [
+        (&b"Entry not found"[..], Some(Contents::Text)),
+        (b"Not found\r\n", Some(Contents::Text)),
+        (&b"x".repeat(9)[..], Some(Contents::Text)),
+        // 512 bytes end within a character.
+        (format!("x{long}").as_bytes(), Some(Contents::Text)),
+        (b"@", None),
+        (b"\x40\0\0\0\0\0\0\0 ", None),
+        (b"Entry not f\xff", None),
+        (b"{\"a\": 1}  ", Some(Contents::Json)),
+    ] {
+        assert_eq!(Contents::of_anything(bytes), expected, "{bytes:?}");
+    }
+    let hint = Contents::Text.hint().unwrap();
+    assert!(hint.contains("not found or not allowed"), "{hint}");
+}
+
 #[test]
 fn json_is_an_object_with_or_without_a_byte_order_mark() {
     let folder = tempfile::tempdir().unwrap();
@@ -42,6 +63,7 @@ fn json_is_an_object_with_or_without_a_byte_order_mark() {
         (b"", "is empty"),
         (b"{\"a\": 1,}", "is not valid JSON"),
         (b"{\"a\": NaN}", "is not valid JSON"),
+        (b"Entry not found", "is plain text, expected a JSON file"),
         (b"\xff\xfe{\0}\0", "UTF-16"),
         (b"\xc3\x28", "is no text"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
@@ -49,6 +71,17 @@ fn json_is_an_object_with_or_without_a_byte_order_mark() {
         let error = read(bytes).unwrap_err().to_string();
         assert!(error.contains(words) && error.contains("config.json"), "{error}");
     }
+    // The place is that of the text as it stands, behind words that are understood.
+    let error = read(b"{\"a\": -Infinity, \"b\": NaN}").unwrap_err();
+    let InputFileError::Json { source, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        source.to_string(),
+        "`b` is `NaN`, which is no number in JSON (line 1, column 23)"
+    );
+    let hole = read(b"{\"a\": \0\0\0\0").unwrap_err();
+    assert!(hole.hint().unwrap().starts_with("Download it again"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::ModelError;
 use super::component::open_weights;
-use super::index::{Index, read_component, read_config};
+use super::index::{Index, read_component};
 use super::place::locate;
 use super::text::{self, TextComponent};
 use crate::clip::ClipTextConfig;
@@ -74,25 +74,19 @@ impl ModelDirectory {
             source,
         })?;
         let stem = "diffusion_pytorch_model";
-        let second = index.has_second_text_encoder();
         let model = Self {
             path: path.to_owned(),
             unet: open_weights(path, "unet", stem, variant)?,
             vae: open_weights(path, "vae", stem, variant)?,
             text: TextComponent::open(path, text::FIRST, variant)?,
-            second: second
+            second: index
+                .has_second_text_encoder()
                 .then(|| TextComponent::open(path, text::SECOND, variant))
                 .transpose()?,
             force_zeros_for_empty_prompt: index.force_zeros_for_empty_prompt,
             unet_config: read_component(path, "unet", &["UNet2DConditionModel"])?,
             vae_config,
-            scheduler_config: match (
-                read_config::<SchedulerConfig>(&path.join("scheduler/scheduler_config.json"))?,
-                second,
-            ) {
-                (config, true) => config,
-                (config, false) => config.of_stable_diffusion(),
-            },
+            scheduler_config: index.scheduler_config(path)?,
         };
         if let Some(variant) = variant
             && model.weights().all(|weights| weights.variant() != Some(variant))

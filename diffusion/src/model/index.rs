@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::ModelError;
 use crate::config_fields::{ConfigFields, DIFFUSERS};
 use crate::input_file::read_object;
+use crate::scheduler::SchedulerConfig;
 
 const ONE_ENCODER: &str = "StableDiffusionPipeline";
 const TWO_ENCODERS: &str = "StableDiffusionXLPipeline";
@@ -19,6 +20,8 @@ const TWO_ENCODERS: &str = "StableDiffusionXLPipeline";
 #[derive(Debug)]
 pub(super) struct Index {
     class: String,
+    /// Class of the scheduler, where it says one.
+    scheduler: Option<String>,
     /// Whether an empty negative prompt is all zeros; XL only, and true unless it says otherwise.
     pub(super) force_zeros_for_empty_prompt: bool,
 }
@@ -36,8 +39,10 @@ impl Index {
         )?;
         check_rest(&path, &fields)?;
         let text = |field: &str| fields.get(field).and_then(Value::as_str).unwrap_or_default();
+        let scheduler = fields.get("scheduler").and_then(|entry| entry.get(1)?.as_str());
         let index = Self {
             class: text("_class_name").to_owned(),
+            scheduler: scheduler.map(str::to_owned),
             force_zeros_for_empty_prompt: fields
                 .get("force_zeros_for_empty_prompt")
                 .and_then(Value::as_bool)
@@ -58,6 +63,24 @@ impl Index {
 
     pub(super) fn has_second_text_encoder(&self) -> bool {
         self.class == TWO_ENCODERS
+    }
+
+    /// The settings of the scheduler, as a scheduler of the class that the index names.
+    ///
+    /// Pipelines of diffusers build that class, whatever class wrote the settings.
+    pub(super) fn scheduler_config(&self, folder: &Path) -> Result<SchedulerConfig, ModelError> {
+        let config: SchedulerConfig = read_config(&folder.join("scheduler/scheduler_config.json"))?;
+        let config = match &self.scheduler {
+            Some(class) => SchedulerConfig {
+                class_name: class.clone(),
+                ..config
+            },
+            None => config,
+        };
+        Ok(match self.has_second_text_encoder() {
+            true => config,
+            false => config.of_stable_diffusion(),
+        })
     }
 
     /// Components, and the classes supported for each.

@@ -34,6 +34,17 @@ pub enum SchedulerConfigError {
         /// The values that would work.
         supported: &'static str,
     },
+    /// Betas that are not one for each timestep.
+    #[error(
+        "Scheduler setting `trained_betas` has {found} entries; supported: {expected}, as many as \
+         `num_train_timesteps`"
+    )]
+    BetaCount {
+        /// Entries in the file.
+        found: usize,
+        /// Number of timesteps.
+        expected: usize,
+    },
 }
 
 impl SchedulerConfigError {
@@ -71,7 +82,8 @@ pub struct DynamicThreshold {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>", into = "SchedulerFile")]
 pub struct SchedulerConfig {
-    /// The diffusers class the file was written for; it decides which scheduler is the model's own.
+    /// The diffusers class that the model's index names, else the one that the file was written by; it decides which
+    /// scheduler is the model's own.
     pub class_name: String,
     /// The number of training timesteps. By default, 1000.
     pub num_train_timesteps: usize,
@@ -284,6 +296,18 @@ mod tests {
     fn what_is_no_configuration_is_refused() {
         for text in ["[]", "[1000, 0.1]", "null", r#"{"beta_start": NaN}"#, ""] {
             assert!(SchedulerConfig::from_json(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn betas_are_counted() {
+        for (betas, found) in [("[]", 0), ("[0.1, 0.2]", 2)] {
+            let text = format!("{{\"trained_betas\": {betas}, \"num_train_timesteps\": 3}}");
+            let message = SchedulerConfig::from_json(&text).unwrap_err().to_string();
+            let expected = format!(
+                "Scheduler setting `trained_betas` has {found} entries; supported: 3, as many as `num_train_timesteps`"
+            );
+            assert!(message.starts_with(&expected), "{message}");
         }
     }
 

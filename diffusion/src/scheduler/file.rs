@@ -101,14 +101,12 @@ impl TryFrom<SchedulerFile> for SchedulerConfig {
                 supported,
             ));
         }
-        let betas = file.trained_betas.as_ref();
-        if betas.is_some_and(|betas| betas.len() != num_train_timesteps) {
-            let supported = "as many as `num_train_timesteps`";
-            return Err(SchedulerConfigError::unsupported(
-                "trained_betas",
-                "a list",
-                supported,
-            ));
+        let betas = file.trained_betas.as_ref().map(Vec::len);
+        if let Some(found) = betas.filter(|found| *found != num_train_timesteps) {
+            return Err(SchedulerConfigError::BetaCount {
+                found,
+                expected: num_train_timesteps,
+            });
         }
         let steps_offset = file.steps_offset.unwrap_or(0);
         if steps_offset >= num_train_timesteps {

@@ -10,6 +10,7 @@ use super::error::TrainingError;
 use super::gradients::{Gradients, clip_factor};
 use super::learning_rate::LearningRate;
 use super::parameters::{rewrite_trainable, trainable_parameters, trainable_values};
+use crate::compute_threads::on_compute_thread;
 
 const PUT_BACK: &str = "an update always puts the module back";
 
@@ -135,7 +136,7 @@ impl<M: Module> Trainer<M> {
             if !loss.is_tracked() {
                 return Err(TrainingError::NothingToTrain { update });
             }
-            let backward = loss.backward();
+            let backward = on_compute_thread(|| loss.backward());
             let value = loss
                 .inner()
                 .try_into_scalar::<f32>()

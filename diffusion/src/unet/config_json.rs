@@ -62,7 +62,7 @@ impl TryFrom<Map<String, Value>> for UNet2DConditionConfig {
 
 fn read(reader: &mut ConfigFields) -> Result<UNet2DConditionConfig, UNetConfigError> {
     let widths = vec![320, 640, 1280, 1280];
-    let widths = reader.take_list("block_out_channels", "even numbers", widths, even)?;
+    let widths = reader.take_list("block_out_channels", EVENS, widths, even)?;
     if widths.is_empty() {
         return Err(UNetConfigError::NoLevels);
     }
@@ -72,8 +72,13 @@ fn read(reader: &mut ConfigFields) -> Result<UNet2DConditionConfig, UNetConfigEr
     let count = POSITIVE;
     let switch = "`true` or `false`";
     let number = "a number";
+    let factor = "a number other than 0";
     Ok(UNet2DConditionConfig {
-        sample_size: reader.take_optional("sample_size", "a number or `null`", size)?,
+        sample_size: reader.take_optional(
+            "sample_size",
+            &format!("{POSITIVE}, or two of them that are equal, or `null`,"),
+            size,
+        )?,
         in_channels: reader.take("in_channels", count, 4, positive)?,
         out_channels: reader.take("out_channels", count, 4, positive)?,
         center_input_sample: reader.take("center_input_sample", switch, false, flag)?,
@@ -102,7 +107,7 @@ fn read(reader: &mut ConfigFields) -> Result<UNet2DConditionConfig, UNetConfigEr
                 _ => None,
             }
         })?,
-        mid_block_scale_factor: reader.take("mid_block_scale_factor", number, 1.0, |value| {
+        mid_block_scale_factor: reader.take("mid_block_scale_factor", factor, 1.0, |value| {
             value.as_f64().filter(|factor| *factor != 0.0)
         })?,
         norm_num_groups: reader.take("norm_num_groups", count, 32, positive)?,
@@ -123,8 +128,8 @@ fn read(reader: &mut ConfigFields) -> Result<UNet2DConditionConfig, UNetConfigEr
             &format!("{POSITIVE}, or `null`,"),
             positive,
         )?,
-        conv_in_kernel: reader.take("conv_in_kernel", "an odd number", 3, odd)?,
-        conv_out_kernel: reader.take("conv_out_kernel", "an odd number", 3, odd)?,
+        conv_in_kernel: reader.take("conv_in_kernel", ODD, 3, odd)?,
+        conv_out_kernel: reader.take("conv_out_kernel", ODD, 3, odd)?,
         addition: addition(reader)?,
         block_out_channels: widths,
     })
@@ -142,9 +147,9 @@ fn addition(reader: &mut ConfigFields) -> Result<Option<TextTimeAddition>, Setti
         reader.ignore(&[time, input]);
         return Ok(None);
     }
-    let time_features = reader.take_required(time, "an even number", even)?;
+    let time_features = reader.take_required(time, EVEN, even)?;
     let sizes = TextTimeAddition::SIZES * time_features;
-    let supported = format!("a number above {} times `{time}`", TextTimeAddition::SIZES);
+    let supported = format!("{POSITIVE} and above {} times `{time}`", TextTimeAddition::SIZES);
     let in_features = reader.take_required(input, &supported, |value| {
         positive(value).filter(|features| *features > sizes)
     })?;
@@ -209,9 +214,14 @@ fn layers(value: &Value) -> Option<usize> {
     positive(value).filter(|number| *number <= 1024)
 }
 
+const EVEN: &str = "an even number from 2 to 65536";
+const EVENS: &str = "even numbers from 2 to 65536";
+
 fn even(value: &Value) -> Option<usize> {
     positive(value).filter(|number| number % 2 == 0)
 }
+
+const ODD: &str = "an odd number from 1 to 65535";
 
 fn odd(value: &Value) -> Option<usize> {
     positive(value).filter(|number| number % 2 == 1)
@@ -412,14 +422,14 @@ mod tests {
             (json!({"addition_embed_type": "image_hint"}), off),
             (
                 json!({"addition_embed_type": "text_time", "addition_time_embed_dim": 256}),
-                "Field `projection_class_embeddings_input_dim` is `null`, but only a number above 6 times \
-                 `addition_time_embed_dim` is supported",
+                "Field `projection_class_embeddings_input_dim` is `null`, but only a whole number from 1 to 65536 \
+                 and above 6 times `addition_time_embed_dim` is supported",
             ),
             (
                 json!({"addition_embed_type": "text_time", "addition_time_embed_dim": 256,
                     "projection_class_embeddings_input_dim": 1536}),
-                "Field `projection_class_embeddings_input_dim` is `1536`, but only a number above 6 times \
-                 `addition_time_embed_dim` is supported",
+                "Field `projection_class_embeddings_input_dim` is `1536`, but only a whole number from 1 to 65536 \
+                 and above 6 times `addition_time_embed_dim` is supported",
             ),
             (json!({"up_block_types": ["AttnUpBlock2D"]}), up),
             (
@@ -455,7 +465,25 @@ mod tests {
             ),
             (
                 json!({"conv_in_kernel": 2}),
-                "Field `conv_in_kernel` is `2`, but only an odd number is supported",
+                "Field `conv_in_kernel` is `2`, but only an odd number from 1 to 65535 is supported",
+            ),
+            (
+                json!({"sample_size": 0}),
+                "Field `sample_size` is `0`, but only a whole number from 1 to 65536, or two of them that are equal, \
+                 or `null`, is supported",
+            ),
+            (
+                json!({"sample_size": [64, 96]}),
+                "Field `sample_size` is `[64,96]`, but only a whole number from 1 to 65536, or two of them that are \
+                 equal, or `null`, is supported",
+            ),
+            (
+                json!({"block_out_channels": [0, 64]}),
+                "Field `block_out_channels` is `[0,64]`, but only a list of even numbers from 2 to 65536 is supported",
+            ),
+            (
+                json!({"mid_block_scale_factor": 0}),
+                "Field `mid_block_scale_factor` is `0`, but only a number other than 0 is supported",
             ),
         ];
         for (changes, message) in cases {

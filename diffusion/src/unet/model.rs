@@ -11,6 +11,7 @@ use super::layers::VisitLayers;
 use super::norm::GroupNorm;
 use super::time_embedding::{TimestepEmbedding, Timesteps};
 use crate::adapter::AdaptableLayer;
+use crate::compute_threads::on_compute_thread;
 use crate::conditioning::{AddedConditioning, Conditioning};
 use crate::weights::{NameTable, TensorMap, module_tensors};
 
@@ -104,6 +105,10 @@ impl UNet2DConditionModel {
         conditioning: impl Into<Conditioning>,
     ) -> Tensor<4> {
         let conditioning = conditioning.into();
+        on_compute_thread(|| self.predict(sample, timesteps, conditioning))
+    }
+
+    fn predict(&self, sample: Tensor<4>, timesteps: Tensor<1>, conditioning: Conditioning) -> Tensor<4> {
         let sines = self.time_proj.forward(timesteps).cast(sample.dtype());
         let time = self.time_embedding.forward(sines);
         let time = match self.addition(conditioning.added.as_ref(), sample.dtype()) {

@@ -7,6 +7,7 @@ use super::config::{AutoencoderConfig, AutoencoderConfigError};
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::tiling::{Pieces, Tiles};
+use crate::compute_threads::on_compute_thread;
 use crate::unet::Conv2d;
 
 /// diffusers' `AutoencoderKL`.
@@ -82,10 +83,10 @@ impl AutoencoderKL {
             false => self.moments(image),
         };
         let image = image.cast(self.dtype());
-        let moments = match pieces.slices([batch, height * width]) {
+        let moments = on_compute_thread(|| match pieces.slices([batch, height * width]) {
             true => one_by_one(&image, moments),
             false => moments(image),
-        };
+        });
         let half = moments.dims()[1] / 2;
         let mean = moments.clone().narrow(1, 0, half);
         let log_variance = moments.narrow(1, half, half).clamp(-30.0, 20.0);
@@ -119,10 +120,10 @@ impl AutoencoderKL {
             false => self.image(latent),
         };
         let latent = latent.cast(self.dtype());
-        match pieces.slices([batch, pixels]) {
+        on_compute_thread(|| match pieces.slices([batch, pixels]) {
             true => one_by_one(&latent, image),
             false => image(latent),
-        }
+        })
     }
 
     /// Whether a quarter of a tile is a whole number of latent positions: where it is not, tiles do

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use safetensors::Dtype;
 
 use super::load_problem::{Listed, LoadProblem};
-use crate::input_file::InputFileError;
+use crate::input_file::{InputFileError, JsonProblem};
 
 /// A failure to read, check or write weights.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +90,12 @@ pub enum WeightsError {
         found: String,
     },
     /// The header is not the JSON it should be.
-    #[error("Malformed header in `{}`", path.display())]
+    #[error("The header of `{}` is damaged or incomplete", path.display())]
     Header {
         /// The file.
         path: PathBuf,
-        /// The parser's reason.
-        source: serde_json::Error,
+        /// What is wrong with it, and where.
+        source: JsonProblem,
     },
     /// A tensor's byte range does not continue where the one before it ended.
     #[error("Tensor `{tensor}` in `{}` occupies bytes {begin}..{end}, expected to begin at {expected}", path.display())]
@@ -212,7 +212,7 @@ impl WeightsError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
-            Self::Truncated { .. } => {
+            Self::Truncated { .. } | Self::Header { .. } => {
                 Some("Download it again: the last time did not come to its end".to_owned())
             }
             Self::NoFile { instead, .. } if instead.iter().any(|name| is_pickle(name)) => Some(

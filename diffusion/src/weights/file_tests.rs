@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::{load, tensors, write_shards};
 use super::*;
-use crate::input_file::{Contents, InputFileError};
+use crate::input_file::{Contents, InputFileError, JsonProblem};
 
 fn open(bytes: &[u8]) -> WeightsError {
     let folder = tempfile::tempdir().unwrap();
@@ -53,6 +53,30 @@ fn malformed_headers_are_refused() {
     ));
     assert!(matches!(open(&with_header("{", 0)), WeightsError::Header { .. }));
     assert!(open(&with_header("{", 0)).source().is_some());
+    for (header, reason) in [
+        (
+            "[1]",
+            "It holds a list, expected names with their values in braces",
+        ),
+        (
+            "{\"a\0\0\0\0\0\0",
+            "It holds zeros from line 1, column 4 on, as a download that broke off leaves",
+        ),
+    ] {
+        let error = open(&with_header(header, 8));
+        let message = error.to_string();
+        assert!(message.ends_with("is damaged or incomplete"), "{message}");
+        assert_eq!(error.source().unwrap().to_string(), reason);
+        assert!(error.hint().unwrap().starts_with("Download it again"));
+    }
+    let no_text = open(&[&3_u64.to_le_bytes()[..], b"{\xff}"].concat());
+    assert!(matches!(
+        no_text,
+        WeightsError::Header {
+            source: JsonProblem::NotText,
+            ..
+        }
+    ));
     let entry = |fields: &str| format!(r#"{{"a": {{{fields}}}}}"#);
     let cases = [
         (r#""dtype": "F99", "shape": [1], "data_offsets": [0, 4]"#, "Entry"),
@@ -131,6 +155,7 @@ fn other_kinds_of_files_are_named() {
         (b"PK\x03\x04aaaaaaaaaaaaaaaa", "pickle"),
         (b"\x80\x02}q\x01(X\x01\x00", "pickle"),
         (b"{\"error\": \"Repository not found\"}", "is JSON"),
+        (b"Entry not found", "is plain text, expected a safetensors file"),
         (&[0; 600], "zeros alone"),
     ] {
         let error = open(bytes);

@@ -8,7 +8,7 @@ use safetensors::Dtype;
 use serde_json::{Map, Value};
 
 use super::WeightsError;
-use crate::input_file::{Contents, InputFileError};
+use crate::input_file::{Contents, InputFileError, JsonProblem};
 
 /// The longest header that is read: the limit that the format itself sets, 100 MB.
 pub const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -92,11 +92,10 @@ impl Header {
     }
 
     fn parse(path: &Path, text: &[u8], data_begin: u64) -> Result<Self, WeightsError> {
-        let mut fields: Map<String, Value> =
-            serde_json::from_slice(text).map_err(|source| WeightsError::Header {
-                path: path.to_owned(),
-                source,
-            })?;
+        let mut fields = fields_of(text).map_err(|source| WeightsError::Header {
+            path: path.to_owned(),
+            source,
+        })?;
         let metadata = match fields.remove("__metadata__") {
             Some(Value::Object(texts)) => texts
                 .into_iter()
@@ -116,9 +115,19 @@ impl Header {
     }
 }
 
+/// What a header says, by name.
+fn fields_of(bytes: &[u8]) -> Result<Map<String, Value>, JsonProblem> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonProblem::NotText)?;
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(other) => Err(JsonProblem::not_an_object(&other)),
+        Err(error) => Err(JsonProblem::of(text, &error)),
+    }
+}
+
 /// Recognises a file that is no safetensors file by its first bytes.
 fn other_kind(path: &Path, head: &[u8]) -> Option<WeightsError> {
-    let found = Contents::of(head).filter(|found| *found != Contents::Safetensors)?;
+    let found = Contents::of_anything(head).filter(|found| *found != Contents::Safetensors)?;
     Some(WeightsError::File(InputFileError::Contents {
         path: path.to_owned(),
         found,

@@ -36,31 +36,31 @@ pub(crate) struct ModelArguments {
     dtype: NumberFormat,
 
     /// Height in pixels [default: that of the model]
-    #[arg(long, value_name = "H")]
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
     height: Option<usize>,
 
     /// Width in pixels [default: that of the model]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
     width: Option<usize>,
 
     /// Candidates of the one prompt, made in one batch
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = value_parser!(u16).range(1..=4096))]
     candidates: u16,
 
     /// Denoising steps of a candidate
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 2, value_parser = value_parser!(u16).range(1..=1000))]
     steps: u16,
 
     /// Samples of a training step
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = value_parser!(u16).range(1..=4096))]
     training_batch: u16,
 
     /// Largest batch to try on the denoiser, from 2 on by doubling
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u16).range(2..=4096))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 2, value_parser = value_parser!(u16).range(2..=4096))]
     largest_batch: u16,
 
     /// Counted runs of each piece of work, after one that warms up
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 3, value_parser = value_parser!(u16).range(1..=1000))]
     runs: u16,
 
     /// What to measure, separated by commas [default: everything]

@@ -17,15 +17,15 @@ pub(crate) struct StoreArguments {
     folder: PathBuf,
 
     /// Records of the large store; a million take 9 GB of disk
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
     records: u32,
 
     /// Shards of the stage that is run again
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     shards: u32,
 
     /// Records of the store for lookups
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
     lookups: u32,
 
     /// Do one part on the store that is there

@@ -28,7 +28,7 @@ pub(crate) struct LineageArguments {
     down: bool,
 
     /// Steps to go at most
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", allow_negative_numbers = true)]
     depth: Option<usize>,
 
     /// How to show it; `--json` gives nodes and edges

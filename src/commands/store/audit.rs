@@ -26,7 +26,12 @@ pub(super) struct AuditArguments {
     pipeline: PipelineArguments,
 
     /// Part of the results to compute again, such as `1%`; at least one
-    #[arg(long, value_name = "PERCENT", default_value = "1%")]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        allow_negative_numbers = true,
+        default_value = "1%"
+    )]
     recompute: Percent,
 
     /// Accept numbers that differ by noise this many dB below their peak; by default they must be the same to the bit

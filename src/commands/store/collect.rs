@@ -17,7 +17,7 @@ pub(super) struct CollectArguments {
     yes: bool,
 
     /// Newest runs that are kept of each user and pipeline, whatever their age
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 5)]
     keep_runs: usize,
 
     /// Runs and records are kept for this long
@@ -33,11 +33,11 @@ pub(super) struct CollectArguments {
     trash: Duration,
 
     /// Give up the oldest runs until what is kept takes no more than this
-    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = quantity::size)]
     max_size: Option<u64>,
 
     /// Keep the results of the last rounds of each run only; the records of all rounds stay
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     keep_rounds: Option<u32>,
 
     /// Keep the results of those stages only that no other stage of the run reads; all records stay

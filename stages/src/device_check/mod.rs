@@ -19,7 +19,7 @@ use mitune_diffusion::weights::{SafetensorsFile, TensorMap, TensorSource, encode
 use serde::Serialize;
 
 use crate::loaded_model::LoadedModel;
-use crate::output_file::write_file;
+use crate::output_file::{OutputFileError, check_place, write_file};
 use crate::stage::{Dtype, Progress, StageError};
 
 pub use self::company::CompanyReport;
@@ -82,6 +82,9 @@ impl DeviceCheck {
     /// [`StageError::Configuration`] if the model, the device, the format or the saved numbers cannot be used,
     /// [`StageError::Failed`] if the device fails.
     pub fn run(&self, progress: &dyn Progress) -> Result<DeviceCheckReport, StageError> {
+        if let Some(path) = &self.save {
+            check_place(path, b"").map_err(OutputFileError::before_work)?;
+        }
         let loaded = LoadedModel::load(&self.model, None, self.device, self.dtype)?;
         progress.message(&format!("Computing on {}", loaded.device_name));
         let start = Instant::now();

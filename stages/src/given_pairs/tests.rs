@@ -171,6 +171,10 @@ fn what_is_wrong_with_an_image_is_said_and_nothing_is_written() {
     );
     fs::write(&place, b"GIF89a").unwrap();
     assert_eq!(message(), format!("{name} cannot be read"));
+    // Some more than 4096 x 4096.
+    let large = RgbImage::new(4104, 4096, vec![0; 4104 * 4096 * 3]).unwrap();
+    fs::write(&place, large.to_png().unwrap()).unwrap();
+    assert_eq!(message(), format!("{name} cannot be read"));
     fs::remove_file(&place).unwrap();
     assert!(message().contains("1.png"));
     fs::write(&plan.pairs, "image,prompt\n").unwrap();

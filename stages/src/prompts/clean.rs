@@ -1,6 +1,7 @@
 //! The text of a prompt, checked and trimmed.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 /// The greatest length of a prompt, in bytes of UTF-8.
 ///
@@ -12,6 +13,10 @@ pub const MAX_PROMPT_BYTES: usize = 64 * 1024;
 pub enum InvalidPrompt {
     /// The bytes are not UTF-8.
     NotUtf8,
+    /// The bytes are not UTF-8 and hold control characters: a file of some program.
+    NotTextBytes,
+    /// Half of a character of UTF-16 stands alone.
+    HalfCharacter,
     /// The text holds a NUL character, which text files do not have.
     Nul,
     /// The text is longer than [`MAX_PROMPT_BYTES`].
@@ -65,11 +70,21 @@ impl<'a> RawText<'a> {
 }
 
 impl InvalidPrompt {
+    /// What bytes are that are not UTF-8.
+    pub(super) fn not_utf8(bytes: &[u8], error: Utf8Error) -> Self {
+        let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+        match bytes.get(error.valid_up_to()..) {
+            Some([0xed, 0xa0..=0xbf, ..]) => Self::HalfCharacter,
+            _ if bytes.iter().any(is_control) => Self::NotTextBytes,
+            _ => Self::NotUtf8,
+        }
+    }
+
     /// The name under which the report counts it.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
-            Self::NotUtf8 => "not_utf8",
+            Self::NotUtf8 | Self::NotTextBytes | Self::HalfCharacter => "not_utf8",
             Self::Nul => "nul_character",
             Self::TooLong => "too_long",
             Self::NotText(_) => "not_text",
@@ -83,6 +98,12 @@ impl fmt::Display for InvalidPrompt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUtf8 => formatter.write_str("is not UTF-8"),
+            Self::NotTextBytes => {
+                formatter.write_str("is no text: it is not UTF-8 and holds control characters")
+            }
+            Self::HalfCharacter => {
+                formatter.write_str("holds half of a character, as UTF-16 that was cut apart does")
+            }
             Self::Nul => formatter.write_str("holds a NUL character"),
             Self::TooLong => write!(formatter, "is longer than {MAX_PROMPT_BYTES} bytes"),
             Self::NotText(found) => write!(formatter, "is {found}, not a text"),
@@ -103,7 +124,8 @@ pub(super) fn clean(bytes: &[u8]) -> Result<&str, InvalidPrompt> {
     if bytes.len() > MAX_PROMPT_BYTES {
         return Err(InvalidPrompt::TooLong);
     }
-    let text = str::from_utf8(bytes).map_err(|_| InvalidPrompt::NotUtf8)?.trim();
+    let text = str::from_utf8(bytes).map_err(|error| InvalidPrompt::not_utf8(bytes, error))?;
+    let text = text.trim();
     if text.contains('\0') {
         return Err(InvalidPrompt::Nul);
     }
@@ -135,6 +157,8 @@ mod tests {
     #[test]
     fn damage_is_named() {
         assert_eq!(clean(b"a \xff car"), Err(InvalidPrompt::NotUtf8));
+        assert_eq!(clean(b"\x89PNG\x0d\x0a\x1a"), Err(InvalidPrompt::NotTextBytes));
+        assert_eq!(clean(b"a \xed\xa0\xbd car"), Err(InvalidPrompt::HalfCharacter));
         assert_eq!(clean(b"a \0 car"), Err(InvalidPrompt::Nul));
         assert_eq!(
             clean(&vec![b'a'; MAX_PROMPT_BYTES + 1]),

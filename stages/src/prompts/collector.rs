@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::clean::{Cleaned, RawText};
 use super::config::{InvalidPrompts, PromptsConfig};
 use super::error::PromptsError;
+use super::held::{Held, row_bytes};
 use super::identity::PromptIdentity;
 use super::report::IngestReport;
-use super::sample::Sample;
+use super::sample::{Offered, Sample};
 
 /// A row as a source has it.
 #[derive(Debug, Clone, Copy)]
@@ -41,17 +42,24 @@ pub(super) struct Collector<'a> {
     /// How often each prompt was seen, by the hash of what makes it a duplicate: 20 bytes a prompt, not its text.
     seen: HashMap<PromptIdentity, u32>,
     sample: Sample<PromptRow>,
+    held: Held,
     report: IngestReport,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(config: &'a PromptsConfig) -> Self {
+        Self::holding(config, Held::nothing())
+    }
+
+    /// A collector with bounds of its own.
+    pub(super) fn holding(config: &'a PromptsConfig, held: Held) -> Self {
         Self {
             config,
             source: Arc::from(""),
             rows: 0,
             seen: HashMap::new(),
             sample: Sample::new(config.sample.as_ref()),
+            held,
             report: IngestReport::default(),
         }
     }
@@ -64,6 +72,8 @@ impl<'a> Collector<'a> {
     /// Takes one row of the file at `path`.
     pub(super) fn offer(&mut self, path: &Path, raw: RawPrompt<'_>) -> Result<(), PromptsError> {
         self.report.read += 1;
+        self.held
+            .check(path, self.report.read, self.seen.len(), self.config)?;
         let Ok(line) = u32::try_from(raw.line) else {
             return Err(PromptsError::TooManyLines {
                 path: path.to_owned(),
@@ -80,16 +90,24 @@ impl<'a> Collector<'a> {
         self.report.duplicates_kept += u64::from(occurrence > 0);
         let identity = PromptIdentity::new(raw.category, raw.split, &self.source, text, occurrence);
         let source = &self.source;
-        let left_out = self.sample.offer(&identity, self.rows, || PromptRow {
-            identity,
-            text: text.into(),
-            category: raw.category.map(Arc::from),
-            split: raw.split.map(Arc::from),
-            source: Arc::clone(source),
-            line,
+        let held = &mut self.held;
+        let offered = self.sample.offer(&identity, self.rows, || {
+            let row = PromptRow {
+                identity,
+                text: text.into(),
+                category: raw.category.map(Arc::from),
+                split: raw.split.map(Arc::from),
+                source: Arc::clone(source),
+                line,
+            };
+            held.keep(row_bytes(&row));
+            row
         });
         self.rows += 1;
-        self.report.not_sampled += u64::from(left_out);
+        self.report.not_sampled += u64::from(offered.leaves_one_out());
+        if let Offered::InPlaceOf(row) = offered {
+            self.held.release(row_bytes(&row));
+        }
         Ok(())
     }
 

@@ -63,14 +63,16 @@ impl CsvSource {
     pub(super) fn read(&self, path: &Path, collector: &mut Collector<'_>) -> Result<(), PromptsError> {
         let mut records = open_records(path, self.delimiter)?;
         let header = records.byte_headers().map_err(PromptsError::csv(path))?.clone();
-        let prompt = column_index(path, &header, &self.column)?;
-        let label = |column: &Option<String>| {
-            column
-                .as_deref()
-                .map(|column| column_index(path, &header, column))
-                .transpose()
+        let index = |setting, column: &str| {
+            column_index(path, &header, column).map_err(|error| error.of_setting(setting))
         };
-        let (category, split) = (label(&self.category_column)?, label(&self.split_column)?);
+        let label = |setting, column: &Option<String>| {
+            let column = column.as_deref();
+            column.map(|column| index(setting, column)).transpose()
+        };
+        let prompt = index("column", &self.column)?;
+        let category = label("category_column", &self.category_column)?;
+        let split = label("split_column", &self.split_column)?;
         let mut record = csv::ByteRecord::new();
         // Records are counted, because the parser's own line numbers are off after CRLF and blank lines.
         let mut number = 0;
@@ -115,7 +117,25 @@ pub(super) fn column_index(
         .ok_or_else(|| {
             let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
             PromptsError::missing_column(path, column, names.iter().map(AsRef::as_ref))
+                .divided_by(other_delimiter(header, column))
         })
+}
+
+/// The character that divides the columns of a header, if a column is found once it does.
+fn other_delimiter(header: &csv::ByteRecord, column: &str) -> Option<char> {
+    let is_column = |piece: &[u8]| {
+        let piece = piece.trim_ascii();
+        let inside = piece
+            .strip_prefix(b"\"")
+            .and_then(|piece| piece.strip_suffix(b"\""));
+        inside.unwrap_or(piece) == column.as_bytes()
+    };
+    let divides = |delimiter: u8| {
+        let mut names = header.iter();
+        names.any(|name| name.split(|byte| *byte == delimiter).any(is_column))
+    };
+    let found = [b';', b'\t', b'|', b','].into_iter().find(|byte| divides(*byte));
+    found.map(char::from)
 }
 
 #[cfg(test)]
@@ -179,6 +199,36 @@ mod tests {
     }
 
     #[test]
+    fn a_delimiter_that_was_not_expected_is_told() {
+        let files = Files::new();
+        for (header, hint) in [
+            ("id;prompt", "`delimiter: \";\"`"),
+            ("\"id\";\"prompt\"", "`delimiter: \";\"`"),
+            ("id\tprompt", "`delimiter: \"\\t\"`"),
+            ("id,prompts", "Did you mean `column: prompts`?"),
+            ("id,words", "`column` names the column"),
+        ] {
+            let paths = files.write("a.csv", format!("{header}\n1;a car, red\n"));
+            let error = read(&files, source(paths)).expect_err("no such column");
+            let found = error.hint().unwrap_or_default();
+            assert!(found.contains(hint), "{header}: {found}");
+        }
+        let labelled = CsvSource {
+            category_column: Some("kind".to_owned()),
+            ..source(files.write("a.csv", "prompt,kinds\na car,x\n"))
+        };
+        let hint = read(&files, labelled).expect_err("no such column").hint();
+        assert_eq!(hint.as_deref(), Some("Did you mean `category_column: kinds`?"));
+    }
+
+    #[test]
+    fn the_mark_of_dos_is_no_record() {
+        let files = Files::new();
+        let paths = files.write("a.csv", "id,prompt\r\n1,a car\r\n\u{1a}");
+        assert_eq!(rows(&read(&files, source(paths)).expect("prompts")).len(), 1);
+    }
+
+    #[test]
     fn labels_that_are_no_text_are_invalid_like_prompts() {
         let files = Files::new();
         let paths = files.write("a.csv", b"prompt,kind\na car,\xff\na boat,x\n");
@@ -201,7 +251,7 @@ mod tests {
         assert!(missing.ends_with("a.csv`; found `id`, `text`"), "{missing}");
         let ragged = message(read(&files, source(files.write("b.csv", "id,prompt\n1,a,car\n"))));
         assert!(
-            ragged.contains("b.csv` as CSV: CSV error") && ragged.contains("line: 2"),
+            ragged.ends_with("b.csv` as CSV: line 2 has 3 fields, but the header has 2"),
             "{ragged}"
         );
         let bytes = message(read(

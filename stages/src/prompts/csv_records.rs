@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::error::PromptsError;
 use super::text_file::open_text;
+use super::text_problem::TextProblem;
 
 /// Opens a CSV file whose first record is a header; every record must have as many fields.
 pub(super) fn open_records(path: &Path, delimiter: char) -> Result<Records, PromptsError> {
@@ -54,9 +55,7 @@ impl Read for RecordBytes {
         let count = self.since_record.get().saturating_add(read as u64);
         self.since_record.set(count);
         if count > MOST_RECORD_BYTES {
-            let problem =
-                format!("a record has more than {MOST_RECORD_BYTES} bytes; is a quote never closed?");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+            return Err(TextProblem::RecordTooLong(MOST_RECORD_BYTES).into());
         }
         Ok(read)
     }

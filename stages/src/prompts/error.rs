@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use arrow_schema::ArrowError;
 use mitune_bounded_file::BoundedFileError;
-use parquet::errors::ParquetError;
 
 use super::clean::InvalidPrompt;
+use super::csv_problem::CsvProblem;
 use super::file_format::FileFormat;
+use super::parquet_problem::ParquetProblem;
 use super::report::IngestReport;
 
 /// A failure to read prompts or image-prompt pairs, with the file and the place in it.
@@ -31,7 +32,7 @@ pub enum PromptsError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: ParquetError,
+        source: ParquetProblem,
     },
     /// The values of a Parquet file cannot be decoded.
     #[error("Cannot decode the values of `{}`", path.display())]
@@ -40,7 +41,7 @@ pub enum PromptsError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: ArrowError,
+        source: ParquetProblem,
     },
     /// A Parquet file is so damaged that its reader gave up.
     #[error("`{}` is damaged: {problem}", path.display())]
@@ -61,9 +62,13 @@ pub enum PromptsError {
         found: String,
         /// The one of them that is spelled most alike.
         nearest: Option<String>,
+        /// The setting that names the column, if one does.
+        setting: Option<&'static str>,
+        /// The character that seems to divide the columns, if it is another one than was expected.
+        delimiter: Option<char>,
     },
     /// A column holds another type than it must.
-    #[error("Column `{column}` of `{}` must hold {expected}, found `{found}`", path.display())]
+    #[error("Column `{column}` of `{}` must hold {expected}, found {found}", path.display())]
     ColumnType {
         /// The file.
         path: PathBuf,
@@ -71,17 +76,30 @@ pub enum PromptsError {
         column: String,
         /// The type it must have, in words.
         expected: &'static str,
-        /// The Arrow type it has.
+        /// What it holds, in words.
         found: String,
+        /// The path of a text inside of what it holds.
+        inside: Option<String>,
+        /// The setting that names the column, if one does.
+        setting: Option<&'static str>,
     },
-    /// A CSV record cannot be parsed.
+    /// A file of pairs cannot be opened or read.
+    #[error("Cannot read `{}`", path.display())]
+    ReadPairs {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The records of a CSV file cannot be told apart.
     #[error("Cannot read `{}` as CSV", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
         /// Why, with the line.
         #[source]
-        source: csv::Error,
+        source: CsvProblem,
     },
     /// A file is no regular one, such as a pipe or a device, or has more bytes than are read.
     #[error(transparent)]
@@ -159,6 +177,32 @@ pub enum PromptsError {
         line: u64,
         /// The greatest length.
         limit: usize,
+    },
+    /// The files of a source have more rows than are read.
+    #[error(
+        "`{}` brings the rows of the source to more than {limit}, the most that are read",
+        path.display()
+    )]
+    TooManyRows {
+        /// The file that was read at last.
+        path: PathBuf,
+        /// The greatest number.
+        limit: u64,
+    },
+    /// The prompts would fill the memory.
+    #[error(
+        "The prompts of {rows} rows take more than {limit} bytes of memory; reading stopped in `{}`",
+        path.display()
+    )]
+    TooManyPrompts {
+        /// The file that was read at last.
+        path: PathBuf,
+        /// Rows read so far.
+        rows: u64,
+        /// The greatest number of bytes.
+        limit: u64,
+        /// What makes them fewer.
+        remedy: &'static str,
     },
     /// A prompt cannot be used, and the configuration does not allow to leave it out.
     #[error("The prompt at `{origin}:{line}` {problem}; `invalid_prompts: skip` leaves such prompts out")]

@@ -69,11 +69,13 @@ pub fn source_files(config: &PromptsConfig, base: &Path) -> Result<Vec<SourceFil
 
 /// Reads, filters, samples and splits the prompts of a source; relative paths start at `base`.
 ///
-/// Memory grows with the sample and with the number of distinct prompts (some 50 bytes each), not with the files.
+/// Memory grows with the sample and with the number of distinct prompts (some 50 bytes each), not with the files; what
+/// would take more than 1 GiB of it is refused.
 ///
 /// # Errors
 /// An invalid setting; a file that is missing, damaged, lacks a column or has another type in it; a prompt that cannot
-/// be used, unless those are left out; a file that changes while it is read; no prompts left, with the reasons.
+/// be used, unless those are left out; more rows or prompts than are held; a file that changes while it is read; no
+/// prompts left, with the reasons.
 pub fn ingest(config: &PromptsConfig, base: &Path) -> Result<Ingested, PromptsError> {
     let config = &config.expanded(base, None)?;
     let files = source_files(config, base)?;

@@ -10,7 +10,7 @@ use super::clean::{InvalidPrompt, RawText};
 use super::collector::{Collector, RawPrompt};
 use super::error::PromptsError;
 use super::json_row::{Row, read_row};
-use super::lines::LineReader;
+use super::lines::{LineEnds, LineReader};
 use super::text_file::open_text;
 
 /// The greatest length of a line, in bytes; its object may hold more than the prompt.
@@ -39,7 +39,7 @@ fn default_field() -> String {
 
 impl JsonLinesSource {
     pub(super) fn read(&self, path: &Path, collector: &mut Collector<'_>) -> Result<(), PromptsError> {
-        let mut lines = LineReader::new(open_text(path)?, MAX_LINE_BYTES);
+        let mut lines = LineReader::new(open_text(path)?, LineEnds::Lf, MAX_LINE_BYTES);
         let labels = [&self.category_field, &self.split_field].map(Option::as_deref);
         let fields: Vec<&str> = [Some(self.field.as_str()), labels[0], labels[1]]
             .into_iter()
@@ -116,8 +116,9 @@ enum Line {
 
 impl Line {
     fn read(bytes: &[u8], fields: &[&str], names: bool) -> Self {
-        let Ok(text) = str::from_utf8(bytes) else {
-            return Self::Invalid(InvalidPrompt::NotUtf8, None);
+        let text = match str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return Self::Invalid(InvalidPrompt::not_utf8(bytes, error), None),
         };
         if text.trim_ascii().is_empty() {
             return Self::Blank;

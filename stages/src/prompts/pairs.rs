@@ -13,6 +13,7 @@ use super::csv_file::column_index;
 use super::csv_records::{Records, open_records};
 use super::error::PromptsError;
 use super::parquet_file::{Batches, ParquetFile, column_type};
+use super::text_file::{open_input, start};
 
 /// An image and the prompt it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ const IMAGE: &str = "image";
 const PROMPT: &str = "prompt";
 
 impl Pairs {
-    /// Opens a file with the columns `image` and `prompt`: Parquet where its name ends in `.parquet`, else CSV.
+    /// Opens a file with the columns `image` and `prompt`: Parquet where its name or its beginning says so, else CSV.
     ///
     /// The image is a path relative to the directory of the file; in Parquet it may also be the image feature of
     /// Hugging Face (a struct of `bytes` and `path`) or plain bytes.
@@ -67,14 +68,7 @@ impl Pairs {
     /// # Errors
     /// A file that cannot be read, lacks one of the columns or has another type in it.
     pub fn open(path: &Path) -> Result<Self, PromptsError> {
-        let is_parquet = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
-        let rows = if is_parquet {
-            open_parquet(path)?
-        } else {
-            open_csv(path)?
-        };
+        let rows = open_rows(path).map_err(PromptsError::of_pairs)?;
         Ok(Self {
             path: path.to_owned(),
             row: 0,
@@ -172,7 +166,18 @@ impl Iterator for Pairs {
     type Item = Result<Pair, PromptsError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_pair().transpose()
+        self.next_pair().map_err(PromptsError::of_pairs).transpose()
+    }
+}
+
+fn open_rows(path: &Path) -> Result<Rows, PromptsError> {
+    let begins = start(&mut open_input(path)?).map_err(PromptsError::read(path))?;
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
+    match named || begins.starts_with(b"PAR1") {
+        true => open_parquet(path),
+        false => open_csv(path),
     }
 }
 
@@ -195,12 +200,13 @@ fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
     file.check_text(PROMPT)?;
     let found = file.column_type(IMAGE)?;
     let accepted = match found {
-        DataType::Utf8 | DataType::Binary => true,
+        DataType::Utf8 | DataType::Binary | DataType::Null => true,
         DataType::Struct(fields) => {
+            // A field that is null in every row has no type of its own; pandas writes `path` so.
             let has = |name, kind| {
                 fields
                     .find(name)
-                    .is_none_or(|(_, field)| field.data_type() == &kind)
+                    .is_none_or(|(_, field)| [&kind, &DataType::Null].contains(&field.data_type()))
             };
             (fields.find("bytes").is_some() || fields.find("path").is_some())
                 && has("bytes", DataType::Binary)

@@ -12,6 +12,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use super::compact_thrift::{Compact, Kind};
 use super::error::PromptsError;
 use super::page_head::PageHead;
+use super::parquet_problem::ParquetProblem;
 
 /// Largest footer; those of wide tables with thousands of row groups take some megabytes.
 const MOST_FOOTER_BYTES: u64 = 32 << 20;
@@ -34,11 +35,16 @@ const BATCH_BYTES: u64 = 128 << 20;
 /// Checks the footer: its size, and how deep the columns it declares are nested.
 ///
 /// # Errors
-/// [`PromptsError::Damaged`] if they are out of all reason. What is no Parquet at all is left to its reader.
+/// [`PromptsError::Parquet`] if there is none, [`PromptsError::Damaged`] if it is out of all reason.
 pub(super) fn check_footer(path: &Path, file: &mut File) -> Result<(), PromptsError> {
     let footer = footer(file).map_err(PromptsError::read(path))?;
     let problem = match footer {
-        Footer::Absent => return Ok(()),
+        Footer::Absent(problem) => {
+            return Err(PromptsError::Parquet {
+                path: path.to_owned(),
+                source: problem,
+            });
+        }
         Footer::TooLarge(size) => {
             format!("its footer has {size} bytes, at most {MOST_FOOTER_BYTES} are read")
         }
@@ -51,23 +57,34 @@ pub(super) fn check_footer(path: &Path, file: &mut File) -> Result<(), PromptsEr
 }
 
 enum Footer {
-    Absent,
+    Absent(ParquetProblem),
     TooLarge(u64),
     Bytes(Vec<u8>),
 }
 
 fn footer(file: &mut File) -> io::Result<Footer> {
+    let mut start = Vec::new();
+    file.rewind()?;
+    file.take(4).read_to_end(&mut start)?;
+    let absent = match start.as_slice() {
+        b"PAR1" => ParquetProblem::Cut,
+        b"PARE" => ParquetProblem::Encrypted,
+        _ => ParquetProblem::NotParquet,
+    };
     let size = file.seek(SeekFrom::End(0))?;
     let mut end = [0; 8];
     if size < 12 {
-        return Ok(Footer::Absent);
+        return Ok(Footer::Absent(absent));
     }
     file.seek(SeekFrom::End(-8))?;
     file.read_exact(&mut end)?;
     let [a, b, c, d, magic @ ..] = end;
     let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-    if &magic != b"PAR1" || length > size - 8 {
-        return Ok(Footer::Absent);
+    match &magic {
+        b"PAR1" if length > size - 8 => return Ok(Footer::Absent(ParquetProblem::Damaged)),
+        b"PAR1" => {}
+        b"PARE" => return Ok(Footer::Absent(ParquetProblem::Encrypted)),
+        _ => return Ok(Footer::Absent(absent)),
     }
     if length > MOST_FOOTER_BYTES {
         return Ok(Footer::TooLarge(length));

@@ -61,11 +61,17 @@ pub(super) fn read_column(
     collector: &mut Collector<'_>,
 ) -> Result<(), PromptsError> {
     let path = file.path().to_owned();
-    let columns: Vec<&str> = [Some(column), labels.category_column, labels.split_column]
-        .into_iter()
-        .flatten()
-        .collect();
-    columns.iter().try_for_each(|column| file.check_text(column))?;
+    let mut columns = Vec::new();
+    for (setting, column) in [
+        ("column", Some(column)),
+        ("category_column", labels.category_column),
+        ("split_column", labels.split_column),
+    ] {
+        let Some(column) = column else { continue };
+        file.check_text(column)
+            .map_err(|error| error.of_setting(setting))?;
+        columns.push(column);
+    }
     let mut batches = file.read(&columns, None)?;
     let mut line = 0;
     while let Some(batch) = batches.next_batch()? {

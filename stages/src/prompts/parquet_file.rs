@@ -16,10 +16,11 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 
+use super::column_words::in_words;
 use super::error::PromptsError;
 use super::file_format::FileFormat;
 use super::parquet_bounds::{batch_rows, check_footer};
-use super::parquet_text::{TextColumn, find, has_list, is_text};
+use super::parquet_text::{TextColumn, find, has_list, is_text, text_inside};
 use super::text_file::{open_input, start};
 
 /// Rows decoded at a time: few, so that even rows of a megabyte fit in memory.
@@ -142,13 +143,9 @@ impl ParquetFile {
 /// Does work of the Parquet reader, which takes some damage for impossible and panics.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, PromptsError>) -> Result<T, PromptsError> {
     // Whatever the work leaves half done is dropped together with the reader, because every error ends the reading.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<String>().map(String::as_str);
-        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(PromptsError::Damaged {
-            path: path.to_owned(),
-            problem: message.unwrap_or("the reader gave no reason").to_owned(),
-        })
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let problem = "its parts contradict each other".to_owned();
+        Err(PromptsError::damaged(path, problem))
     })
 }
 
@@ -219,7 +216,9 @@ pub(super) fn column_type(
         path: path.to_owned(),
         column: column.to_owned(),
         expected,
-        found: found.to_string(),
+        found: in_words(found),
+        inside: text_inside(column, found).filter(|_| !has_list(found)),
+        setting: None,
     }
 }
 

@@ -79,6 +79,20 @@ pub(super) fn find<'f>(fields: &'f Fields, name: &str) -> Option<(usize, &'f Fie
     Some((index, inner))
 }
 
+/// The path of the first text inside of a struct, such as `meta.prompt` of `meta`.
+pub(super) fn text_inside(name: &str, kind: &DataType) -> Option<String> {
+    let DataType::Struct(fields) = kind else {
+        return None;
+    };
+    fields.iter().find_map(|field| {
+        let path = format!("{name}.{}", field.name());
+        match field.data_type() {
+            DataType::Utf8 => Some(path),
+            kind => text_inside(&path, kind),
+        }
+    })
+}
+
 /// Whether a value of this type may hold any number of others, as a list does.
 pub(super) fn has_list(kind: &DataType) -> bool {
     match kind {

@@ -61,21 +61,19 @@ impl<T> Sample<T> {
 
     /// Offers the item at the place `order` of its source; `make` is called only where it is chosen for now.
     ///
-    /// Returns whether one item, this or another, had to be left out.
-    pub fn offer(&mut self, identity: &PromptIdentity, order: u64, make: impl FnOnce() -> T) -> bool {
+    /// Returns what became of it, and which other item had to make room.
+    pub fn offer(&mut self, identity: &PromptIdentity, order: u64, make: impl FnOnce() -> T) -> Offered<T> {
         let rank = (
             first_half(&blake3::keyed_hash(&self.key, identity.as_bytes())),
             order,
         );
         let full = self.chosen.len() >= self.limit;
         if full && self.chosen.peek().is_none_or(|last| last.rank <= rank) {
-            return true;
+            return Offered::LeftOut;
         }
-        if full {
-            self.chosen.pop();
-        }
+        let last = if full { self.chosen.pop() } else { None };
         self.chosen.push(Entry { rank, item: make() });
-        full
+        last.map_or(Offered::Chosen, |last| Offered::InPlaceOf(last.item))
     }
 
     /// The chosen items in the order of their source.
@@ -84,6 +82,25 @@ impl<T> Sample<T> {
         let mut chosen = self.chosen.into_vec();
         chosen.sort_unstable_by_key(|entry| entry.rank.1);
         chosen.into_iter().map(|entry| entry.item).collect()
+    }
+}
+
+/// What became of an item that was offered to a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered<T> {
+    /// It is chosen for now.
+    Chosen,
+    /// It is chosen for now, and this other item no longer is.
+    InPlaceOf(T),
+    /// It is not chosen.
+    LeftOut,
+}
+
+impl<T> Offered<T> {
+    /// Whether one item, this or another, had to be left out.
+    #[must_use]
+    pub fn leaves_one_out(&self) -> bool {
+        !matches!(self, Self::Chosen)
     }
 }
 
@@ -129,7 +146,8 @@ mod tests {
         let mut sample = Sample::new(Some(&SampleConfig { count, seed }));
         let mut left_out = 0;
         for (order, item) in items.iter().enumerate() {
-            left_out += usize::from(sample.offer(&identity(*item), order as u64, || *item));
+            let offered = sample.offer(&identity(*item), order as u64, || *item);
+            left_out += usize::from(offered.leaves_one_out());
         }
         let chosen = sample.into_chosen();
         assert_eq!(chosen.len() + left_out, items.len());
@@ -201,7 +219,8 @@ mod tests {
     fn without_a_configuration_everything_is_kept() {
         let mut all = Sample::new(None);
         for item in 0..100 {
-            assert!(!all.offer(&identity(item), u64::from(item), || item));
+            let offered = all.offer(&identity(item), u64::from(item), || item);
+            assert_eq!(offered, Offered::Chosen);
         }
         assert_eq!(all.into_chosen(), (0..100).collect::<Vec<_>>());
     }

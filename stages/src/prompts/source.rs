@@ -115,6 +115,13 @@ impl PromptSource {
 
     pub(super) fn validate(&self) -> Result<(), PromptsError> {
         match self {
+            Self::Inline(prompts) if prompts.is_empty() => {
+                let problem = "must list at least one prompt, found none".to_owned();
+                Err(PromptsError::Setting {
+                    setting: "source.inline",
+                    problem,
+                })
+            }
             Self::Inline(_) => Ok(()),
             Self::Shapes(source) => source.validate(),
             Self::Diffusiondb(source) => source.validate(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::clean::{MAX_PROMPT_BYTES, RawText};
 use super::collector::{Collector, RawPrompt};
 use super::error::PromptsError;
-use super::lines::LineReader;
+use super::lines::{LineEnds, LineReader};
 use super::text_file::open_text;
 
 /// Text files with one prompt on each line.
@@ -41,7 +41,7 @@ pub(super) fn read_lines(
 ) -> Result<(), PromptsError> {
     // A margin, so that a prompt of the greatest length may have white space around it.
     const LIMIT: usize = 2 * MAX_PROMPT_BYTES;
-    let mut lines = LineReader::new(open_text(path)?, LIMIT);
+    let mut lines = LineReader::new(open_text(path)?, LineEnds::LfOrCr, LIMIT);
     while let Some(line) = lines.next_line().map_err(PromptsError::read(path))? {
         let text = content(line.bytes);
         let text = match line.cut && text.len() == line.bytes.len() {
@@ -87,6 +87,42 @@ mod tests {
         );
         assert_eq!(ingested.report.rejected["empty"], 1);
         assert_eq!(ingested.report.duplicates_kept, 1);
+    }
+
+    #[test]
+    fn old_macs_and_dos_end_lines_and_files_their_way() {
+        let files = Files::new();
+        for content in ["a red car\ra boat\r", "a red car\r\na boat\r\n\u{1a}"] {
+            let ingested = files
+                .ingest(source(files.write("words.txt", content)))
+                .expect("prompts");
+            let row = |text: &str, line| (text.to_owned(), None, None, "words.txt".to_owned(), line);
+            assert_eq!(rows(&ingested), [row("a red car", 1), row("a boat", 2)]);
+        }
+    }
+
+    #[test]
+    fn only_a_text_is_said_to_be_of_an_older_program() {
+        let half_pair = [0xfe, 0xff, 0, b'a', 0xd8, 0x3d, 0, b'b'];
+        let half_unit = [0xfe, 0xff, 0, b'a', 0];
+        let cases: [(&[u8], &str, bool); 4] = [
+            (b"a caf\xe9", "is not UTF-8", true),
+            (b"a \xff\x01\x02", "is no text", false),
+            (&half_pair, "holds half of a character", false),
+            (&half_unit, "holds half of a character", false),
+        ];
+        for (content, problem, hinted) in cases {
+            let files = Files::new();
+            let error = files
+                .ingest(source(files.write("a.txt", content)))
+                .expect_err("no prompts");
+            assert_eq!(error.hint().is_some_and(|hint| hint.contains("iconv")), hinted);
+            let found = error.to_string();
+            assert!(
+                found.starts_with(&format!("The prompt at `a.txt:1` {problem}")),
+                "{found}"
+            );
+        }
     }
 
     #[test]

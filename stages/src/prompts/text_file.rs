@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use mitune_bounded_file::{BoundedFileError, open_regular};
 
+use super::end_mark::WithoutEndMark;
 use super::error::PromptsError;
 use super::file_format::FileFormat;
+use super::packed::{Gzip, Unpacked};
+use super::text_problem::TextProblem;
 use super::utf16::{ByteOrder, Utf16Reader};
 
 /// Most bytes of a file, and most bytes of text that it may hold: forty times the largest set of prompts there is.
@@ -21,15 +23,20 @@ pub(super) const MOST_BYTES: u64 = 16 << 30;
 pub(super) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, PromptsError> {
     let mut file = open_input(path)?;
     let start = start(&mut file).map_err(PromptsError::read(path))?;
-    let bytes: Box<dyn Read> = match start.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+    // How what is no text is told from its first bytes: inside of a packed file, another packed one is none.
+    type Told = fn(&[u8]) -> Option<FileFormat>;
+    let (bytes, told): (Box<dyn Read>, Told) = match start.as_slice() {
+        [0x1f, 0x8b, ..] => {
+            let gzip = Gzip::new(BufReader::new(file));
+            (Box::new(Unpacked::new("gzip", gzip)), FileFormat::of_packed)
+        }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let decoder = zstd::Decoder::new(file).map_err(PromptsError::read(path))?;
-            Box::new(decoder)
+            let zstd = zstd::Decoder::new(file).map_err(PromptsError::read(path))?;
+            (Box::new(Unpacked::new("zstd", zstd)), FileFormat::of_packed)
         }
         other => match FileFormat::other_than_text(other) {
             Some(format) => return Err(PromptsError::wrong_format(path, format)),
-            None => Box::new(file),
+            None => (Box::new(file), FileFormat::other_than_text),
         },
     };
     let mut bytes = BufReader::new(Bounded {
@@ -37,7 +44,7 @@ pub(super) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, Prompts
         left: MOST_BYTES,
     });
     let text = bytes.fill_buf().map_err(PromptsError::read(path))?;
-    if let Some(format) = FileFormat::other_than_text(text) {
+    if let Some(format) = told(text) {
         return Err(PromptsError::wrong_format(path, format));
     }
     let order = match text {
@@ -49,10 +56,11 @@ pub(super) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, Prompts
         _ => None,
     };
     let Some(order) = order else {
-        return Ok(BufReader::new(Box::new(bytes)));
+        return Ok(BufReader::new(Box::new(WithoutEndMark::new(bytes))));
     };
     bytes.consume(2);
-    Ok(BufReader::new(Box::new(Utf16Reader::new(bytes, order))))
+    let text = BufReader::new(Utf16Reader::new(bytes, order));
+    Ok(BufReader::new(Box::new(WithoutEndMark::new(text))))
 }
 
 /// Opens a regular file that is not too large.
@@ -91,10 +99,7 @@ impl<R: Read> Read for Bounded<R> {
         let read = self.bytes.read(buffer)?;
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
-            None => {
-                let problem = format!("it unpacks to more than {MOST_BYTES} bytes");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-            }
+            None => return Err(TextProblem::UnpacksToMore(MOST_BYTES).into()),
         }
         Ok(read)
     }
@@ -198,12 +203,52 @@ mod tests {
             ),
             (utf32, "is UTF-32; convert it with `iconv -f UTF-32 -t UTF-8`"),
             (gzip(b"PAR1 and more"), "is a Parquet file"),
+            (
+                gzip(&gzip(TEXT.as_bytes())),
+                "is packed twice, inside with gzip; unpack it once",
+            ),
+            (
+                zstd::encode_all(&gzip(b"a")[..], 1).expect("no I/O error in memory"),
+                "is packed twice",
+            ),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), "is a PNG image"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec(), "is a JPEG image"),
+            (b"GIF89a\x01".to_vec(), "is a GIF image"),
+            (b"RIFF\x24\0\0\0WEBPVP8 ".to_vec(), "is a WebP image"),
+            (b"%PDF-1.7\n".to_vec(), "is a PDF document; save its text"),
+            (b"{\\rtf1\\ansi".to_vec(), "is an RTF document"),
+            (
+                b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0".to_vec(),
+                "is an old Office document",
+            ),
+            (
+                b"ARROW1\0\0\xff".to_vec(),
+                "is a Feather or Arrow file; save it as Parquet",
+            ),
+            (b"FEA1 and more".to_vec(), "is a Feather or Arrow file"),
+            (b"SQLite format 3\0".to_vec(), "is an SQLite database"),
         ] {
             let found = message(read(&bytes));
             assert!(found.contains("a.txt` ") && found.contains(words), "{found}");
         }
-        let cut = gzip(TEXT.as_bytes());
-        assert!(message(read(&cut[..cut.len() - 9])).contains("Cannot read `"));
+    }
+
+    #[test]
+    fn packed_files_that_broke_off_are_told_with_what_to_do() {
+        let zstd = zstd::encode_all(TEXT.as_bytes(), 1).expect("no I/O error in memory");
+        for (whole, program) in [(gzip(TEXT.as_bytes()), "gzip"), (zstd, "zstd")] {
+            let error = read(&whole[..whole.len() - 9]).expect_err("half a file");
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains("download it again"), "{hint}");
+            let found = message::<()>(Err(error));
+            assert!(
+                found.starts_with("Cannot read `")
+                    && found.ends_with(&format!(
+                        "a.txt`: its {program} data ends too early; the file is cut short"
+                    )),
+                "{found}"
+            );
+        }
     }
 
     #[cfg(unix)]

@@ -9,6 +9,9 @@ pub(super) enum ByteOrder {
     Little,
 }
 
+/// Half of a pair as UTF-8 would write it if it could, in place of half a unit.
+const HALF: [u8; 3] = [0xed, 0xb0, 0x80];
+
 /// Turns UTF-16 into UTF-8 while it is read.
 ///
 /// Half of a surrogate pair becomes bytes that are no UTF-8, so that the row it stands in is refused or left out like
@@ -51,7 +54,7 @@ impl<R: BufRead> Utf16Reader<R> {
                 let read = read_both(&mut self.units, &mut pair)?;
                 match read {
                     2 => units.push(self.order.unit(pair)),
-                    _ => self.ready.push(0xff),
+                    _ => self.ready.extend_from_slice(&HALF),
                 }
                 0
             }

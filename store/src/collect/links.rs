@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::error::CollectError;
 use crate::artifact::ArtifactKind;
 use crate::blob::LIST_LIMIT;
+use crate::file_system::is_absent;
 use crate::id::{ContentDigest, FileDigest, StageKey};
 use crate::path_error::AtPath;
 use crate::store::Store;
@@ -179,7 +180,7 @@ impl Store {
         let bytes = match self.files().read_bounded(path, LIST_LIMIT) {
             Ok((bytes, _)) => bytes,
             // What is no file, or too large for what it should be, is as good as absent.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+            Err(error) if is_absent(&error) || error.kind() == ErrorKind::InvalidData => {
                 return Ok(None);
             }
             // A file out of reach may be good: nothing may be collected on a guess.

@@ -10,6 +10,7 @@ use super::options::CollectOptions;
 use super::report::RootCounts;
 use crate::age::age;
 use crate::error::StoreError;
+use crate::file_system::is_absent;
 use crate::id::{FamilyKey, StageKey};
 use crate::roots::{PinError, PinTarget};
 use crate::run::{RunRecord, RunStatus};
@@ -36,6 +37,7 @@ pub(crate) fn mark_roots<'s>(
     options: &CollectOptions,
     now: SystemTime,
 ) -> Result<(Mark<'s>, RootCounts), CollectError> {
+    store.check_folders()?;
     let mut mark = Mark::new(store, options.max_bytes.is_some());
     let mut counts = RootCounts::default();
     for pin in store.pins().map_err(pin_error)? {
@@ -160,7 +162,7 @@ fn mark_recent(
 pub(crate) fn is_recent(store: &Store, path: &Path, recent: Duration, now: SystemTime) -> bool {
     match store.files().metadata(path) {
         Ok(metadata) => age(now, &metadata) < recent,
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        Err(error) => !is_absent(&error),
     }
 }
 

@@ -150,13 +150,33 @@ impl dyn FileSystem + '_ {
         self.metadata(path).is_ok()
     }
 
-    /// Lists a directory; one that is absent has no entries.
+    /// Tells from the error of a read whether nothing has the name, also because a directory above it is none.
+    pub(crate) fn is_nowhere(&self, path: &Path, error: &io::Error) -> bool {
+        let loops = || self.metadata(path).is_err_and(|error| is_loop(&error));
+        is_absent(error) || (is_loop(error) && loops())
+    }
+
+    /// Lists a directory; one that is absent has no entries, and so has what is none.
     pub(crate) fn list_if_there(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         match self.list(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) if leads_to_none(&error) => Ok(Vec::new()),
             entries => entries,
         }
     }
+}
+
+/// Tells whether nothing has a name: it is free, or what stands where its directory should be is none.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Tells whether there is no directory: its name is free, or something else has it, such as a link to itself.
+pub(crate) fn leads_to_none(error: &io::Error) -> bool {
+    is_absent(error) || is_loop(error)
+}
+
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Tells whether trying again later cannot help: the disk lost the bytes, or the name holds something else than a file.

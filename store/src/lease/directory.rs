@@ -11,8 +11,8 @@ use super::content::Content;
 use super::key::LeaseKey;
 use super::protocol::{Epoch, Sight};
 use crate::error::StoreError;
-use crate::file_system::FileSystem;
-use crate::path_error::AtPath;
+use crate::file_system::{FileSystem, leads_to_none};
+use crate::path_error::{AtPath, PathError};
 use crate::store::Store;
 use crate::volume::parent;
 
@@ -98,6 +98,10 @@ impl LeaseDirectory {
                 match &linked {
                     // The directory is not there yet, or whoever released the lease removed it just now.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_directory()?,
+                    Err(error) if leads_to_none(error) => {
+                        let made = self.store.volume().ensure_directory(&self.path);
+                        made.map_err(PathError::into_io)?;
+                    }
                     _ => break,
                 }
                 linked = files.link(staged.path(), &path);

@@ -203,9 +203,12 @@ fn without_leases_work_goes_on() {
     assert!(matches!(store.leases().claim(&key(), "x"), Claim::Without(None)));
     let absent = Store::open_or_empty(root.path().join("none")).unwrap();
     assert!(matches!(absent.leases().claim(&key(), "x"), Claim::Without(None)));
-    // Something stands where the directory should be.
+    // Something stands where directories should be, and nowhere it could be set aside.
     let store = Store::open(root.path()).unwrap();
-    std::fs::write(root.path().join("leases"), "x").unwrap();
+    for name in ["tmp", "quarantine"] {
+        std::fs::remove_dir_all(root.path().join(name)).unwrap();
+        std::fs::write(root.path().join(name), "x").unwrap();
+    }
     assert!(matches!(
         store.leases().claim(&key(), "x"),
         Claim::Without(Some(_))

@@ -1,6 +1,7 @@
 //! What comes from a remote is checked here before it becomes part of the store.
 
 use super::{Object, RemoteError, Upstream};
+use crate::blob::PREIMAGE_LIMIT;
 use crate::canonical::Value;
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -12,9 +13,6 @@ use crate::shard::{self, ShardRecord};
 use crate::store::Store;
 use crate::tombstone;
 use crate::trust::{Reason, Refusal, voucher};
-
-/// A preimage is the settings of a stage; one larger than this is none.
-const PREIMAGE_LIMIT: u64 = 16 << 20;
 
 /// A record from a remote that passed every check.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl Upstream {
         }
         self.refuse_disowned(store, &object, key.digest(), &bytes)?;
         let unvouched = self.vouched(&object, domain::SIGNED_ACTION, &bytes)?;
-        let preimage = match store.is_here(&record.preimage) {
+        let preimage = match store.has_preimage(&record.preimage) {
             true => None,
             false => Some(self.small_blob(&record.preimage, PREIMAGE_LIMIT)?),
         };

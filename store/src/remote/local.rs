@@ -1,11 +1,11 @@
 //! The files of a store on this side of an exchange, or of one in a folder on the other.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Created, Listing, Object};
 use crate::error::StoreError;
+use crate::file_system::is_absent;
 use crate::path_error::{AtPath, PathError};
 use crate::publish::{Placed, publish, replace};
 use crate::store::Store;
@@ -20,7 +20,7 @@ impl Store {
         let path = self.object_path(object);
         match self.files().open_regular(&path) {
             Ok((file, metadata)) => Ok(Some((file, metadata.len()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error).at("read", &path),
         }
     }
@@ -29,7 +29,7 @@ impl Store {
         let path = self.object_path(object);
         match self.files().metadata(&path) {
             Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error).at("read", &path),
         }
     }
@@ -39,7 +39,7 @@ impl Store {
         let path = self.object_path(object);
         match self.files().read_bounded(&path, object.limit()) {
             Ok((bytes, _)) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error).at("read", &path),
         }
     }
@@ -63,6 +63,9 @@ impl Store {
     pub(crate) fn object_names(&self, folder: &str) -> Result<Listing, PathError> {
         let path = self.root().join(folder);
         let mut listing = Listing::default();
+        if self.files().metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            listing.odd.push(odd(&path, "is no folder"));
+        }
         for entry in self.entries(&path)? {
             // What is not spelled as the store spells names is no file of it.
             let Ok(name) = entry.file_name().into_string() else {

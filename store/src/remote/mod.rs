@@ -25,6 +25,7 @@ mod pull;
 mod pull_choice;
 mod pull_transfer;
 mod push;
+mod push_transfer;
 mod settings;
 mod transfer;
 mod upstream;

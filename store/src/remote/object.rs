@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ulid::Ulid;
 
+use crate::blob::LIST_LIMIT;
 use crate::digest::Digest;
 use crate::id::{FamilyKey, FileDigest, StageKey};
 use crate::record;
@@ -41,7 +42,7 @@ impl Object {
             Self::Format | Self::Tombstone(..) | Self::Canary(_) => 64 << 10,
             Self::Action(_) => record::SIZE_LIMIT as u64,
             Self::Shard(..) | Self::Run(_) => 64 << 20,
-            Self::Blob(_) => 256 << 20,
+            Self::Blob(_) => LIST_LIMIT,
         }
     }
 }

@@ -99,11 +99,12 @@ fn bucket_format(remote: &dyn Remote, create: bool) -> Result<Option<Format>, Re
         bytes = read()?;
     }
     let parse = |bytes: Vec<u8>| {
-        let format: Format = serde_json::from_slice(&bytes).map_err(|source| FormatError::Unreadable {
-            path: format!("{} FORMAT", remote.place()),
-            source,
-        })?;
-        format.check_identity()?;
+        let path = format!("{} FORMAT", remote.place());
+        let format: Format = match serde_json::from_slice(&bytes) {
+            Ok(format) => format,
+            Err(source) => return Err(FormatError::Unreadable { path, source }),
+        };
+        format.check_identity(&path)?;
         Ok::<_, FormatError>(format)
     };
     Ok(bytes.map(parse).transpose()?)

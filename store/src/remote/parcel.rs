@@ -1,10 +1,17 @@
 //! A record on its way to a remote.
 
+use std::collections::BTreeMap;
+
 use super::Object;
 use crate::artifact::ArtifactKind;
-use crate::blob::{Doubt, Look};
+use crate::blob::Look;
 use crate::error::StoreError;
 use crate::id::FileDigest;
+use crate::key::domain;
+use crate::record;
+use crate::run::RunRecord;
+use crate::sealed::{self, Sealed};
+use crate::shard::{self, ShardRecord};
 use crate::store::Store;
 
 /// A record to push with the blobs it names.
@@ -14,6 +21,8 @@ pub(super) struct Parcel {
     pub(super) blobs: Vec<(FileDigest, u64)>,
     /// Blobs that list others, which go after these.
     pub(super) lists: Vec<(FileDigest, u64)>,
+    /// What the record says if it is that of a run, which goes after all it names.
+    pub(super) run: Option<RunRecord>,
 }
 
 impl Parcel {
@@ -22,13 +31,17 @@ impl Parcel {
         let Some(bytes) = store.object_bytes(&object)? else {
             return Ok(None);
         };
-        let (mut blobs, mut lists) = (Vec::new(), Vec::new());
+        let (mut blobs, mut lists, mut run) = (Vec::new(), Vec::new(), None);
         match object {
             Object::Action(key) => {
-                let Some(record) = store.good_action(&key) else {
-                    return Ok(None);
+                let record = match store.read_action(&key)? {
+                    Sealed::Good(record) => record,
+                    // It was disowned.
+                    Sealed::Absent => return Ok(None),
+                    Sealed::Newer { version } => return Err(newer(&object, version, record::VERSION)),
+                    Sealed::Corrupt { reason, .. } => return Err(corrupt(&object, reason)),
                 };
-                let size = store.inspect(&record.preimage, None, Look::Size)?;
+                let size = store.inspect_preimage(&record.preimage)?;
                 blobs.push((record.preimage, size));
                 for artifact in record.outputs.values() {
                     let members = store.members(artifact)?;
@@ -39,26 +52,60 @@ impl Parcel {
                 }
             }
             Object::Shard(family, name) => {
-                let Some(record) = store.good_shard(&family, &name) else {
+                if store.disowned(&name, &bytes)?.is_some() {
                     return Ok(None);
+                }
+                let Some(record) = store.good_shard(&family, &name) else {
+                    return Err(unusable_shard(&object, &bytes));
                 };
                 blobs.push((record.blob, record.bytes));
             }
+            Object::Run(id) => match store.read_run(&id) {
+                Some(record) => run = Some(record),
+                None => return Err(corrupt(&object, "it cannot be read".to_owned())),
+            },
             _ => {}
         }
         for (blob, size) in blobs.iter().chain(&lists) {
-            if let Err(doubt) = store.inspect(blob, Some(*size), Look::Size) {
-                return Err(match doubt {
-                    Doubt::Unreadable(error) => error.into(),
-                    doubt => doubt.into(),
-                });
-            }
+            store.inspect(blob, Some(*size), Look::Size)?;
         }
         Ok(Some(Self {
             object,
             bytes,
             blobs,
             lists,
+            run,
         }))
     }
+
+    /// Returns why one of the blobs did not go.
+    pub(super) fn lost<'l>(&self, lost: &'l BTreeMap<FileDigest, String>) -> Option<&'l String> {
+        let mut named = self.blobs.iter().chain(&self.lists);
+        named.find_map(|(blob, _)| lost.get(blob))
+    }
+}
+
+/// Says why a shard cannot go whose rows the store does not count on.
+fn unusable_shard(object: &Object, bytes: &[u8]) -> StoreError {
+    match sealed::parse::<ShardRecord>(bytes, domain::SHARD_RECORD, shard::VERSION) {
+        Ok(Ok(record)) => {
+            let blob = record.blob.short();
+            corrupt(
+                object,
+                format!("its blob `{blob}` is damaged, gone or out of reach"),
+            )
+        }
+        Ok(Err(version)) => newer(object, version, shard::VERSION),
+        Err(reason) => corrupt(object, reason),
+    }
+}
+
+fn corrupt(object: &Object, reason: String) -> StoreError {
+    let record = object.to_string();
+    StoreError::CorruptRecord { record, reason }
+}
+
+fn newer(object: &Object, version: u32, known: u32) -> StoreError {
+    let name = object.to_string();
+    StoreError::NewerRecord { name, version, known }
 }

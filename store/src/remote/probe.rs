@@ -35,7 +35,8 @@ fn probe_once(settings: &mut RemoteSettings, credentials: &Credentials) -> Resul
         expected: settings.store_id.clone(),
     };
     let format = format.ok_or_else(|| other("no store".to_owned()))?;
-    format.check_readable()?;
+    let file = format!("{} FORMAT", remote.place());
+    format.check_readable(&file)?;
     if !first && format.store_id != settings.store_id {
         return Err(other(format!("the store `{}`", format.store_id)));
     }
@@ -43,7 +44,7 @@ fn probe_once(settings: &mut RemoteSettings, credentials: &Credentials) -> Resul
     if settings.read_only {
         return Ok(format!("{} can be read", remote.place()));
     }
-    format.check_writable()?;
+    format.check_writable(&file)?;
     let canary = Object::Canary(Ulid::generate());
     let (one, other) = (b"one".as_slice(), b"other".as_slice());
     remote.create(&canary, one)?;

@@ -24,6 +24,8 @@ pub struct TransferReport {
     pub present: u64,
     /// Records taken although nobody known vouches for them.
     pub unvouched: u64,
+    /// Results that a push could not send because something of them is damaged or gone here.
+    pub incomplete: u64,
     /// What was left out, and why.
     pub left_out: Vec<String>,
 }

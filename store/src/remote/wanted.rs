@@ -87,7 +87,12 @@ impl Store {
             }
         };
         if *wanted != Wanted::All {
-            let records: Vec<_> = keys.iter().filter_map(|key| self.good_action(key)).collect();
+            // A damaged one is set aside, and told, where it would be sent.
+            let read = |key: &StageKey| {
+                self.is_there(&self.layout().action(key));
+                self.recorded_action(key)
+            };
+            let records: Vec<_> = keys.iter().filter_map(read).collect();
             let records: Vec<&ActionRecord> = records.iter().collect();
             let shards = self.shards_of(&records)?;
             objects.extend(

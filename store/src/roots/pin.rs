@@ -64,7 +64,9 @@ pub enum PinError {
     #[error("There is no pin `{0}`")]
     Absent(PinName),
     /// A pin that cannot be relied on, so nothing may be collected.
-    #[error("Pin `{name}` cannot be read: {reason}")]
+    #[error(
+        "Pin `{name}` cannot be read: {reason}; `mitune store unpin {name}` removes it, and what it keeps may go"
+    )]
     Unreadable {
         /// Its name.
         name: PinName,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::TableError;
+use super::outline::outline;
 use super::parts::Part;
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::error::StoreError;
@@ -29,13 +30,6 @@ pub(crate) struct Member {
 }
 
 impl Manifest {
-    pub(crate) fn members(&self) -> Vec<(FileDigest, u64)> {
-        std::iter::once(&self.schema)
-            .chain(&self.blobs)
-            .map(|member| (member.file, member.bytes))
-            .collect()
-    }
-
     pub(crate) fn rows(&self) -> u64 {
         self.runs.iter().map(|(_, rows)| rows.len() as u64).sum()
     }
@@ -77,17 +71,8 @@ impl Manifest {
 /// Reads and checks the manifest of a table of parts.
 pub(crate) fn read_manifest(store: &Store, artifact: &Artifact) -> Result<Manifest, StoreError> {
     artifact.expect(ArtifactKind::Parts)?;
-    let manifest: Manifest =
-        serde_json::from_slice(&store.read_list(&artifact.file)?).map_err(TableError::Manifest)?;
-    if manifest
-        .runs
-        .iter()
-        .any(|(blob, _)| *blob >= manifest.blobs.len())
-    {
-        return Err(TableError::ManifestContent("a run names a blob that is not listed").into());
-    }
-    if artifact.rows.is_some_and(|rows| rows != manifest.rows()) {
-        return Err(TableError::ManifestContent("it has another number of rows than its artifact").into());
-    }
-    Ok(manifest)
+    let list = store.read_list(&artifact.file)?;
+    // Rows and runs are counted before any is kept.
+    outline(&list, artifact.rows)?;
+    Ok(serde_json::from_slice(&list).map_err(TableError::Manifest)?)
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod manifest;
+mod outline;
 mod parquet_file;
 mod parts;
 mod reader;
@@ -21,6 +22,6 @@ pub use reader::TableReader;
 pub use row_digest::row_digests;
 pub use shape::Reach;
 
-pub(crate) use manifest::read_manifest;
+pub(crate) use outline::read_outline;
 pub(crate) use row_digest::content;
 pub(crate) use writer::write_parquet;

@@ -37,7 +37,7 @@ pub enum KeyError {
     #[error("`{0}` is nobody's public key: not a point of the curve, or a weak one")]
     Point(String),
     /// The file holds something else.
-    #[error("`{0}` does not hold a secret key")]
+    #[error("`{0}` does not hold a secret key: move it away, then `mitune key new` makes one")]
     Secret(String),
     /// Others may read the secret.
     #[error("`{path}` can be read by others (mode {mode:o})")]

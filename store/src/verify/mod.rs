@@ -1,5 +1,6 @@
 //! Checking a whole store, and mending what can be mended.
 
+mod claims;
 mod content;
 mod depth;
 mod listed;
@@ -7,16 +8,18 @@ mod repair;
 mod report;
 mod unfinished;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use depth::{Sample, SampleError, VerifyDepth};
 pub use repair::RepairSource;
 pub use report::{VerifyFinding, VerifyOutcome, VerifyReport};
 
+use self::claims::Claims;
 use crate::artifact::Artifact;
-use crate::blob::{Doubt, Look};
-use crate::error::StoreError;
+use crate::blob::{Doubt, Look, PREIMAGE_LIMIT};
+use crate::error::{Fate, StoreError};
 use crate::id::{FileDigest, StageKey};
+use crate::length::Length;
 use crate::record::ActionRecord;
 use crate::sealed::Sealed;
 use crate::store::Store;
@@ -46,7 +49,9 @@ impl Store {
             store: self,
             depth,
             sources,
+            claims: Claims::default(),
             damaged: BTreeMap::new(),
+            staying: BTreeSet::new(),
             report: VerifyReport::default(),
         };
         verification.blobs()?;
@@ -70,8 +75,11 @@ struct Verification<'a> {
     store: &'a Store,
     depth: VerifyDepth,
     sources: &'a [&'a dyn RepairSource],
+    claims: Claims,
     /// Blobs that were set aside and could not be had again, with what was wrong.
     damaged: BTreeMap<FileDigest, String>,
+    /// Damaged blobs that could not be set aside.
+    staying: BTreeSet<FileDigest>,
     report: VerifyReport,
 }
 
@@ -81,27 +89,39 @@ impl Verification<'_> {
             for (path, digest) in self.fan_entries(&fan, "")? {
                 let file = FileDigest::new(digest);
                 self.report.blobs += 1;
-                if let Ok(metadata) = self.store.files().metadata(&path) {
-                    self.report.bytes += metadata.len();
-                }
-                let look = if self.depth.reads(&digest) {
-                    Look::Again
+                let size = self.store.files().metadata(&path).map_or(0, |there| there.len());
+                self.report.bytes = self.report.bytes.saturating_add(size);
+                let (look, length) = if self.depth.reads(&digest) {
+                    (Look::Again, self.claims.length(self.store, &file, size))
                 } else {
-                    Look::Size
+                    (Look::Size, Length::Any)
                 };
-                match self.store.inspect_here(&file, None, look) {
+                match self.store.inspect_length(&file, length, look) {
                     // A collector or another reader moved it in the meantime; records that name it tell.
                     Ok(_) | Err(Doubt::Missing(_)) => {}
-                    Err(Doubt::Corrupt { reason, .. }) => {
-                        if !self.mend(&file, &reason) {
-                            self.damaged.insert(file, reason);
-                        }
-                    }
+                    Err(Doubt::Corrupt { file, reason, fate }) => self.damaged_blob(file, reason, fate),
                     Err(doubt) => self.report.doubt(format!("Blob `{}`", file.short()), doubt),
                 }
             }
         }
         Ok(())
+    }
+
+    fn damaged_blob(&mut self, file: FileDigest, reason: String, fate: Fate) {
+        match fate {
+            // The records are wrong, which is told where they are checked.
+            Fate::Untouched => {}
+            Fate::Stays => {
+                self.staying.insert(file);
+                let doubt = Doubt::Corrupt { file, reason, fate };
+                self.report.doubt(String::new(), doubt);
+            }
+            Fate::SetAside => {
+                if !self.mend(&file, &reason) {
+                    self.damaged.insert(file, reason);
+                }
+            }
+        }
     }
 
     fn actions(&mut self) -> Result<(), StoreError> {
@@ -132,7 +152,7 @@ impl Verification<'_> {
 
     fn action(&mut self, record: &ActionRecord) {
         let what = |part: &str| format!("{part} of `{}` `{}`", record.stage, record.key.short());
-        if let Err(doubt) = self.mended(&record.preimage, None) {
+        if let Err(doubt) = self.mended(&record.preimage, Length::AtMost(PREIMAGE_LIMIT)) {
             self.report.doubt(what("Preimage"), doubt);
         }
         if self.store.is_dropped(&record.key) {
@@ -147,7 +167,7 @@ impl Verification<'_> {
                 Err(doubt) => {
                     lost = true;
                     // A blob that is good and still does not fit shows that the record is wrong.
-                    never |= matches!(&doubt, Doubt::Corrupt { file, .. } if self.is_blob(file));
+                    never |= self.is_good(&doubt);
                     self.report.doubt(what, doubt);
                 }
                 Ok(()) if self.depth.reads(record.key.digest()) && self.is_here(artifact) => {
@@ -177,24 +197,33 @@ impl Verification<'_> {
         self.is_blob(&artifact.file)
     }
 
+    /// Tells whether a blob that does not fit is good itself.
+    fn is_good(&self, doubt: &Doubt) -> bool {
+        match doubt {
+            Doubt::Corrupt { file, fate, .. } => *fate == Fate::Untouched && self.is_blob(file),
+            Doubt::Missing(_) | Doubt::Unreadable(_) => false,
+        }
+    }
+
     fn is_blob(&self, file: &FileDigest) -> bool {
         self.store.files().exists(&self.store.layout().blob(file))
     }
 
     /// Looks at every blob of an artifact, mending what can be mended, and returns the first doubt that stays.
     fn artifact(&mut self, artifact: &Artifact) -> Result<(), Doubt> {
-        self.mended(&artifact.file, Some(artifact.bytes))?;
+        self.mended(&artifact.file, Length::Exactly(artifact.bytes))?;
         let members = self.store.members(artifact).map_err(|error| match error {
             StoreError::MissingBlob(file) => Doubt::Missing(file),
             StoreError::Path(error) => Doubt::Unreadable(error),
             other => Doubt::Corrupt {
                 file: artifact.file,
                 reason: other.to_string(),
+                fate: Fate::Untouched,
             },
         })?;
         let mut doubts = members
             .into_iter()
-            .filter_map(|(file, bytes)| self.mended(&file, Some(bytes)).err());
+            .filter_map(|(file, bytes)| self.mended(&file, Length::Exactly(bytes)).err());
         let first = doubts.next();
         // The others are mended too, so that one loss does not hide what can be had.
         doubts.for_each(drop);
@@ -202,23 +231,34 @@ impl Verification<'_> {
     }
 
     /// Looks at a blob by existence and size and mends it if it is in doubt.
-    fn mended(&mut self, file: &FileDigest, bytes: Option<u64>) -> Result<(), Doubt> {
+    fn mended(&mut self, file: &FileDigest, length: Length) -> Result<(), Doubt> {
+        if self.staying.contains(file) {
+            return Err(Doubt::Corrupt {
+                file: *file,
+                reason: "its bytes are not those of its name".to_owned(),
+                fate: Fate::Stays,
+            });
+        }
         let there = self.store.files().exists(&self.store.layout().blob(file));
-        let doubt = match self.store.inspect_here(file, bytes, Look::Size) {
+        let doubt = match self.store.inspect_length(file, length, Look::Size) {
             Ok(_) if there => return Ok(()),
             // Looking at it took it out of the trash, which is no damage.
-            Ok(_) => match self.store.inspect_here(file, bytes, Look::Again) {
+            Ok(_) => match self.store.inspect_length(file, length, Look::Again) {
                 Ok(_) => return Ok(()),
                 Err(doubt) => doubt,
             },
             Err(doubt) => doubt,
         };
         if let Some(reason) = self.damaged.remove(file) {
-            return Err(Doubt::Corrupt { file: *file, reason });
+            return Err(Doubt::Corrupt {
+                file: *file,
+                reason,
+                fate: Fate::SetAside,
+            });
         }
         let reason = match &doubt {
             // Records may be pulled without their blobs.
-            Doubt::Missing(_) if self.store.size_elsewhere(file, bytes).is_some() => {
+            Doubt::Missing(_) if self.store.size_elsewhere(file, length.exact()).is_some() => {
                 self.report.elsewhere += 1;
                 return Ok(());
             }
@@ -229,7 +269,7 @@ impl Verification<'_> {
         };
         if self.mend(file, &reason) {
             // What came back need not have the size that the record tells.
-            self.store.inspect_here(file, bytes, Look::Size).map(drop)
+            self.store.inspect_length(file, length, Look::Size).map(drop)
         } else {
             Err(doubt)
         }

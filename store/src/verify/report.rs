@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::blob::Doubt;
+use crate::error::Fate;
 
 /// Something wrong in a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,10 +72,14 @@ impl VerifyReport {
                 let reason = format!("blob `{}` is gone", file.short());
                 self.missing.push(VerifyFinding { what, reason });
             }
-            Doubt::Corrupt { file, reason } => {
+            Doubt::Corrupt { file, reason, fate } => {
                 let what = format!("Blob `{}`", file.short());
                 if !self.corrupt.iter().any(|finding| finding.what == what) {
-                    self.corrupt(what, reason);
+                    let stays = match fate {
+                        Fate::Stays => "; it could not be set aside",
+                        Fate::SetAside | Fate::Untouched => "",
+                    };
+                    self.corrupt(what, format!("{reason}{stays}"));
                 }
             }
             Doubt::Unreadable(error) => {

@@ -29,6 +29,7 @@ mod group;
 mod history;
 mod merged;
 mod model;
+mod obstacles;
 mod remotes;
 mod sample;
 mod shards;

@@ -145,6 +145,89 @@ fn a_sample_reads_its_part_of_the_blobs() {
 }
 
 #[test]
+fn a_hole_in_place_of_a_blob_is_not_read_to_its_end() {
+    let hole = |path: &std::path::Path| {
+        std::fs::remove_file(path).unwrap();
+        std::fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
+    };
+    for depth in [VerifyDepth::Quick, VerifyDepth::Full] {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let record = publish(&store).into_record();
+        let members = |port: &str| store.members(&record.outputs[port]).unwrap();
+        let shard = members("parts").last().unwrap().0;
+        let outputs = record.outputs.values().map(|artifact| artifact.file);
+        let blobs: Vec<_> = outputs.chain([shard, record.preimage]).collect();
+        for file in blobs {
+            let path = blob(root.path(), &file);
+            hole(&path);
+            let report = store.verify(depth).unwrap();
+            assert_ne!(report.outcome(), VerifyOutcome::Clean, "{report:?}");
+            assert!(!path.exists(), "{report:?}");
+
+            publish(&store);
+            hole(&path);
+            let lookup = store.lookup(&key("all"));
+            if file == record.preimage {
+                store.mend_preimage(&record, &preimage("all")).unwrap();
+                assert!(matches!(lookup, Lookup::Hit(_)), "{lookup:?}");
+            } else {
+                assert!(matches!(lookup, Lookup::Miss(_)), "{lookup:?}");
+                publish(&store);
+            }
+            assert!(path.metadata().unwrap().len() < 1 << 20);
+            assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+        }
+    }
+}
+
+#[test]
+fn a_preimage_with_other_bytes_is_written_anew() {
+    for how in DAMAGES {
+        let root = tempfile::tempdir().unwrap();
+        let record = publish(&Store::open(root.path()).unwrap()).into_record();
+        damage(&blob(root.path(), &record.preimage), how);
+        let store = Store::open(root.path()).unwrap();
+        store.mend_preimage(&record, &preimage("all")).unwrap();
+        assert_eq!(store.read_preimage(&record.preimage).unwrap(), preimage("all"));
+    }
+}
+
+#[test]
+fn what_cannot_be_set_aside_is_not_said_to_be() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let record = publish(&store).into_record();
+    let (named, unnamed) = (record.outputs["json"].file, store.put_bytes(b"nobody's").unwrap());
+    for file in [named, unnamed] {
+        damage(&blob(root.path(), &file), Damage::Flip);
+    }
+    // Only a newer program may write it.
+    let format = root.path().join("FORMAT");
+    let text = std::fs::read_to_string(&format).unwrap();
+    std::fs::remove_file(&format).unwrap();
+    std::fs::write(&format, text.replace("\"min_writer\":1", "\"min_writer\":2")).unwrap();
+
+    let store = Store::open(root.path()).unwrap();
+    let report = store.verify(VerifyDepth::Full).unwrap();
+    assert_eq!(report.outcome(), VerifyOutcome::Lost, "{report:?}");
+    assert_eq!(
+        (report.repaired.len(), report.corrupt.len()),
+        (0, 2),
+        "{report:?}"
+    );
+    for finding in &report.corrupt {
+        assert!(finding.reason.ends_with("could not be set aside"), "{finding:?}");
+    }
+    let error = store.read(&named).unwrap_err().to_string();
+    assert!(
+        error.contains("is damaged, and could not be set aside"),
+        "{error}"
+    );
+    assert!(blob(root.path(), &named).exists());
+}
+
+#[test]
 fn what_cannot_be_listed_is_reported_and_the_rest_is_checked() {
     for place in [
         "blobs/ad",

@@ -119,7 +119,8 @@ fn files_that_are_no_adapters_are_refused() {
     let saved = varied(AdapterMethod::Lora);
     let bytes = saved.to_bytes("unet", Dtype::F32).unwrap();
     for (damaged, words) in [
-        (&b"nonsense"[..], "Header of `memory` claims"),
+        (&b"nonsense"[..], "`memory` is plain text"),
+        (b"\xff\xfd nonsense", "Header of `memory` claims"),
         (&[], "is empty"),
         (&bytes[..bytes.len() - 1], "Truncated"),
         (&bytes[..40], "Truncated"),

@@ -124,6 +124,12 @@ fn files_of_peft_itself_need_their_config() {
     let (bytes, _) = saved.to_peft_files(Dtype::F32).unwrap();
     let message = SavedAdapter::from_bytes(&bytes, "unet").unwrap_err().to_string();
     assert!(message.contains("adapter_config.json"), "{message}");
+    let without_alpha = AdapterContents::read(&bytes, Some(r#"{"use_dora": false}"#))
+        .unwrap()
+        .denoiser()
+        .unwrap();
+    assert_eq!(without_alpha.alpha(), Some(8.0));
+    assert!(settings::settings_map(&saved)["lora_alpha"].is_number());
     let config = r#"{"lora_alpha": 9, "use_rslora": true}"#;
     let read = AdapterContents::read(&bytes, Some(config))
         .unwrap()

@@ -5,6 +5,7 @@ mod mutations;
 mod pipelines;
 mod places;
 mod precision;
+mod scheduler_class;
 
 use std::path::{Path, PathBuf};
 

@@ -11,6 +11,7 @@ use super::super::clean::{RawText, clean};
 use super::super::collector::{PromptRow, usable};
 use super::super::config::PromptsConfig;
 use super::super::error::PromptsError;
+use super::super::held::{Held, row_bytes};
 use super::super::identity::PromptIdentity;
 use super::super::parquet_file::{Batches, ParquetFile};
 use super::super::report::IngestReport;
@@ -43,12 +44,12 @@ impl DiffusionDbSource {
                 continue;
             }
             report.duplicates_dropped += u64::from(group.images - 1);
-            let left_out = sample.offer(&identity, u64::from(group.first_row), || {
+            let offered = sample.offer(&identity, u64::from(group.first_row), || {
                 (identity, group.first_row)
             });
-            report.not_sampled += u64::from(left_out);
+            report.not_sampled += u64::from(offered.leaves_one_out());
         }
-        let rows = texts(path, source, &sample.into_chosen())?;
+        let rows = texts(path, source, &sample.into_chosen(), config)?;
         Ok((rows, report))
     }
 
@@ -67,6 +68,7 @@ impl DiffusionDbSource {
         file.check_text(PROMPT)?;
         let mut batches = file.read(&columns, None)?;
         let mut groups: HashMap<PromptIdentity, Group> = HashMap::new();
+        let held = Held::nothing();
         while let Some(batch) = batches.next_batch()? {
             let prompts = batches.text(&batch, PROMPT)?;
             let numbers = limits.numbers(&batches, &batch)?;
@@ -77,6 +79,7 @@ impl DiffusionDbSource {
                     });
                 };
                 report.read += 1;
+                held.check(path, report.read, groups.len(), config)?;
                 if let Some(reason) = limits.broken(&numbers, row) {
                     report.reject(reason, 1);
                     continue;
@@ -105,13 +108,18 @@ fn texts(
     path: &Path,
     source: &str,
     chosen: &[(PromptIdentity, u32)],
+    config: &PromptsConfig,
 ) -> Result<Vec<PromptRow>, PromptsError> {
     let source: Arc<str> = Arc::from(source);
+    let mut held = Held::nothing();
     let mut batches = ParquetFile::open(path)?.read(&[PROMPT], Some(selection(chosen)))?;
     let mut rows = Vec::with_capacity(chosen.len());
     let mut next = chosen.iter();
     while let Some(batch) = batches.next_batch()? {
+        let before = rows.len();
         append_texts(&batches, &batch, path, &source, &mut next, &mut rows)?;
+        rows[before..].iter().for_each(|row| held.keep(row_bytes(row)));
+        held.check(path, rows.len() as u64, 0, config)?;
     }
     if rows.len() < chosen.len() {
         return Err(PromptsError::Changed {

@@ -182,7 +182,7 @@ fn what_is_wrong_is_named() {
     };
     let wrong = message(files.ingest(PromptSource::Diffusiondb(wrong)));
     assert!(
-        wrong.ends_with("metadata.parquet` must hold numbers, found `Utf8`"),
+        wrong.ends_with("metadata.parquet` must hold numbers, found a text"),
         "{wrong}"
     );
 }

@@ -52,8 +52,8 @@ fn an_inline_list_is_a_source() {
 #[test]
 fn nothing_to_read_is_an_error() {
     assert_eq!(
-        message(ingest(&inline(&[]), Path::new(""))),
-        "No prompts left of 0 read from the inline list: the source is empty"
+        message(inline(&[]).validate()),
+        "Setting `source.inline` must list at least one prompt, found none"
     );
     assert_eq!(
         message(ingest(&inline(&["", " \n"]), Path::new(""))),

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use arrow_array::{BinaryArray, Int32Array, StringArray, StructArray};
+use arrow_array::{BinaryArray, Int32Array, NullArray, StringArray, StructArray};
+use arrow_schema::Field;
 
 use super::super::fixture::{Files, message, strings};
 use super::*;
@@ -66,6 +67,66 @@ fn the_image_feature_is_read() {
 }
 
 #[test]
+fn a_field_of_the_image_feature_may_have_no_type() {
+    let files = Files::new();
+    files.write("c.png", "third");
+    let column = |bytes: ArrayRef, path: ArrayRef| -> ArrayRef {
+        let field =
+            |name: &str, column: &ArrayRef| Arc::new(Field::new(name, column.data_type().clone(), true));
+        let fields = vec![field("bytes", &bytes), field("path", &path)];
+        Arc::new(StructArray::new(fields.into(), vec![bytes, path], None))
+    };
+    let none = || -> ArrayRef { Arc::new(NullArray::new(1)) };
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values([b"image"]));
+    for (image, expected) in [
+        (column(bytes, none()), pair(1, None, b"image", "a car")),
+        (
+            column(none(), strings(&["c.png"])),
+            pair(1, Some("c.png"), b"third", "a car"),
+        ),
+    ] {
+        // Its beginning tells what it is, too.
+        for name in ["pairs.parquet", "pairs.pq"] {
+            let columns = vec![("image", image.clone()), ("prompt", strings(&["a car"]))];
+            files.write_parquet(name, columns);
+            assert_eq!(
+                read(&files, name).expect("pairs"),
+                std::slice::from_ref(&expected)
+            );
+        }
+    }
+    for image in [column(none(), none()), none()] {
+        files.write_parquet(
+            "pairs.parquet",
+            vec![("image", image), ("prompt", strings(&["a car"]))],
+        );
+        let found = message(read(&files, "pairs.parquet"));
+        assert!(
+            found.ends_with("has no image: neither bytes nor a path"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn hints_speak_of_no_pipeline() {
+    let files = Files::new();
+    files.write("a.csv", "prompt,picture\na car,x\n");
+    files.write("b.csv", "prompt;image\na car;x\n");
+    files.write_parquet("c.parquet", vec![("prompt", strings(&["a car"]))]);
+    for (name, expected) in [
+        ("gone.csv", None),
+        ("gone.parquet", None),
+        ("a.csv", None),
+        ("b.csv", Some("Commas must divide its columns")),
+        ("c.parquet", None),
+    ] {
+        let error = read(&files, name).expect_err("an error");
+        assert_eq!(error.hint().as_deref(), expected, "{name}");
+    }
+}
+
+#[test]
 fn plain_bytes_are_an_image() {
     let files = Files::new();
     let images: ArrayRef = Arc::new(BinaryArray::from_iter_values([b"image"]));
@@ -121,7 +182,7 @@ fn what_is_wrong_is_named() {
     files.write_parquet("f.parquet", vec![("image", numbers), ("prompt", strings(&["a"]))]);
     let kind = message(read(&files, "f.parquet"));
     assert!(
-        kind.contains("must hold an image") && kind.ends_with("found `Int32`"),
+        kind.contains("must hold an image") && kind.ends_with("found a whole number"),
         "{kind}"
     );
     let gone = message(read(&files, "gone.csv"));

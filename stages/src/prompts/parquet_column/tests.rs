@@ -122,7 +122,7 @@ fn what_is_wrong_is_named() {
     )));
     assert!(wrong.starts_with("Column `prompt` of `"), "{wrong}");
     assert!(
-        wrong.ends_with("b.parquet` must hold text, found `Int64`"),
+        wrong.ends_with("b.parquet` must hold text, found a whole number"),
         "{wrong}"
     );
     let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values([b"a \xff car"]));
@@ -135,7 +135,10 @@ fn what_is_wrong_is_named() {
         1,
     )])]));
     let list = message(files.ingest(source(files.write_parquet("l.parquet", vec![("prompt", list)]))));
-    assert!(list.contains("l.parquet` must hold text, found `List"), "{list}");
+    assert!(
+        list.ends_with("l.parquet` must hold text, found a list of whole numbers"),
+        "{list}"
+    );
     let none: ArrayRef = Arc::new(NullArray::new(2));
     let none = message(files.ingest(source(files.write_parquet("n.parquet", vec![("prompt", none)]))));
     assert!(none.ends_with("2 rejected by `null`"), "{none}");
@@ -159,6 +162,64 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn a_text_inside_of_a_struct_is_pointed_at() {
+    let files = Files::new();
+    let fields = vec![
+        Arc::new(Field::new("id", DataType::Int64, true)),
+        Arc::new(Field::new("text", DataType::Utf8, true)),
+    ];
+    let values: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![1])), strings(&["a car"])];
+    let prompt = StructArray::new(fields.into(), values, None);
+    let paths = files.write_parquet("a.parquet", vec![("prompt", Arc::new(prompt) as ArrayRef)]);
+    let error = files.ingest(source(paths)).expect_err("a struct");
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("`column: prompt.text` takes the text inside of it")
+    );
+    let found = message::<()>(Err(error));
+    assert!(
+        found.ends_with("must hold text, found a struct with the fields `id`, `text`"),
+        "{found}"
+    );
+}
+
+#[test]
+fn files_that_are_no_whole_parquet_are_told_apart() {
+    let files = Files::new();
+    let paths = files.write_parquet("a.parquet", vec![("prompt", strings(&["a car"; 500]))]);
+    let whole = fs::read(files.path().join(&paths[0])).expect("a file");
+    let mut encrypted = whole.clone();
+    let end = encrypted.len() - 4;
+    encrypted[end..].copy_from_slice(b"PARE");
+    let cases: [(&[u8], &str); 5] = [
+        (b"a red car", "it does not begin and end as Parquet files do"),
+        (b"", "it does not begin and end as Parquet files do"),
+        (
+            &whole[..whole.len() / 2],
+            "its end is missing; the file is cut short",
+        ),
+        (b"PAR1 and more", "its end is missing; the file is cut short"),
+        (&encrypted, "it is encrypted"),
+    ];
+    for (content, words) in cases {
+        let error = files
+            .ingest(source(files.write("a.parquet", content)))
+            .expect_err("no Parquet");
+        assert!(error.hint().is_some(), "{error}");
+        let found = message::<()>(Err(error));
+        assert!(
+            found.ends_with(&format!("a.parquet` as Parquet: {words}")),
+            "{found}"
+        );
+    }
+    let found = message(files.ingest(source(files.write("a.parquet", b"ARROW1\0\0 and more"))));
+    assert!(
+        found.ends_with("a.parquet` is a Feather or Arrow file; save it as Parquet"),
+        "{found}"
+    );
+}
+
+#[test]
 fn invalid_text_in_a_text_column_is_an_error_of_the_file() {
     let files = Files::new();
     let paths = files.write_parquet(
@@ -173,7 +234,8 @@ fn invalid_text_in_a_text_column_is_an_error_of_the_file() {
     fs::write(&path, bytes).expect("a file");
     let found = message(files.ingest(source(paths)));
     assert!(
-        found.starts_with("Cannot decode the values of `") && found.contains("a.parquet`: "),
+        found.starts_with("Cannot decode the values of `")
+            && found.ends_with("a.parquet`: a text in it is not UTF-8"),
         "{found}"
     );
 }

@@ -1,5 +1,6 @@
 //! Remotes: a folder always, and a real S3 server where the environment names one (`tools/s3/start-rgw.sh`).
 
+mod damaged;
 mod faulty;
 mod odd;
 
