@@ -84,6 +84,9 @@ impl Volume {
             if is_directory(self.files(), &way) {
                 continue;
             }
+            if leads_elsewhere(&way) {
+                return;
+            }
             let id = Ulid::generate();
             let layout = Layout::new(self.root.clone());
             let (aside, ready) = if way == layout.directory("quarantine") {
@@ -144,10 +147,24 @@ fn ensure(
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory(files, path) => Ok(false),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(Error::new(ErrorKind::NotADirectory, NOT_A_DIRECTORY)).at("create", path)
+            let obstacle = match leads_elsewhere(path) {
+                true => UNMOUNTED,
+                false => NOT_A_DIRECTORY,
+            };
+            Err(Error::new(ErrorKind::NotADirectory, obstacle)).at("create", path)
         }
         Err(error) => Err(error).at("create", path),
     }
+}
+
+/// What to say of a link to a directory that is not there.
+const UNMOUNTED: &str = "it is a link to what is not there: mount the disk that it leads to, or remove the link if that is gone for good";
+
+/// Tells whether a name is a link to what is not there, as of a part of the store on a disk that is not mounted.
+///
+/// It stays: a new directory in its place would hide what lies on that disk.
+fn leads_elsewhere(path: &Path) -> bool {
+    path.is_symlink() && std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 pub(crate) fn is_directory(files: &dyn FileSystem, path: &Path) -> bool {

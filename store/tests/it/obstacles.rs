@@ -175,3 +175,34 @@ fn a_lease_is_taken_although_something_has_the_name_of_its_folder() {
         assert!(matches!(claim, Claim::Mine(_)), "{what}: {claim:?}");
     }
 }
+
+/// Parts of a store may lie on other disks; one that is not mounted must not be begun anew here.
+#[test]
+fn a_link_to_a_disk_that_is_not_mounted_stays() {
+    for folder in ["blobs", "actions"] {
+        let (root, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = Store::open(root.path()).unwrap();
+        let (place, mounted, gone) = (
+            root.path().join(folder),
+            disk.path().join("on"),
+            disk.path().join("off"),
+        );
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&mounted).unwrap();
+        std::os::unix::fs::symlink(&mounted, &place).unwrap();
+        publish(&store);
+        std::fs::rename(&mounted, &gone).unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let error = store
+            .put_bytes(b"more")
+            .err()
+            .map(|error| mitune_store::remote::describe(&error));
+        if folder == "blobs" {
+            assert!(error.unwrap().contains("mount the disk"));
+        }
+        assert!(place.is_symlink(), "{folder}");
+        std::fs::rename(&gone, &mounted).unwrap();
+        let store = Store::open(root.path()).unwrap();
+        assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)), "{folder}");
+    }
+}
