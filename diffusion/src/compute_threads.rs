@@ -5,17 +5,23 @@
 //! some hundred times in every forward pass. A network that runs on one of rayon's threads from beginning to end computes
 //! the first part of each operation itself, and sleeps once.
 
-/// Runs `work` on one of rayon's threads and returns what it returns.
+use burn::tensor::Device;
+
+/// Runs work on a device and returns what it returns, on one of rayon's threads if the device is the processor.
+///
+/// On a graphics card each thread of the host has a stream of its own: work that moves between them would have to wait
+/// for what the other stream has not done yet.
 ///
 /// Not for work that waits for other threads: with a single thread in the pool, nobody would be left to do what they ask
 /// for.
 ///
 /// # Panics
 /// As `work` does.
-pub(crate) fn on_compute_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    match rayon::current_thread_index() {
-        Some(_) => work(),
-        None => rayon::scope(|_| work()),
+pub(crate) fn on_compute_thread<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    let is_processor = device.clone().without_autodiff() == Device::flex();
+    match is_processor && rayon::current_thread_index().is_none() {
+        true => rayon::scope(|_| work()),
+        false => work(),
     }
 }
 
@@ -26,11 +32,13 @@ mod tests {
     #[test]
     fn work_runs_on_one_of_rayons_threads_and_stays_there() {
         assert_eq!(rayon::current_thread_index(), None);
-        let (outer, inner) = on_compute_thread(|| {
-            let inner = on_compute_thread(rayon::current_thread_index);
-            (rayon::current_thread_index(), inner)
-        });
-        assert!(outer.is_some());
-        assert_eq!(outer, inner);
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            let (outer, inner) = on_compute_thread(&device, || {
+                let inner = on_compute_thread(&device, rayon::current_thread_index);
+                (rayon::current_thread_index(), inner)
+            });
+            assert!(outer.is_some());
+            assert_eq!(outer, inner);
+        }
     }
 }

@@ -97,7 +97,7 @@ impl ClipTextModel {
     /// - ids: `[batch, tokens]`, each below the vocabulary's size, at most
     ///   `max_position_embeddings` tokens
     pub fn forward(&self, ids: Tensor<2, Int>) -> TextOutput {
-        on_compute_thread(|| self.encode(ids))
+        on_compute_thread(&ids.device(), || self.encode(ids))
     }
 
     fn encode(&self, ids: Tensor<2, Int>) -> TextOutput {

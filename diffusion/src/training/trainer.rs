@@ -136,7 +136,7 @@ impl<M: Module> Trainer<M> {
             if !loss.is_tracked() {
                 return Err(TrainingError::NothingToTrain { update });
             }
-            let backward = on_compute_thread(|| loss.backward());
+            let backward = on_compute_thread(&loss.device(), || loss.backward());
             let value = loss
                 .inner()
                 .try_into_scalar::<f32>()

@@ -105,7 +105,7 @@ impl UNet2DConditionModel {
         conditioning: impl Into<Conditioning>,
     ) -> Tensor<4> {
         let conditioning = conditioning.into();
-        on_compute_thread(|| self.predict(sample, timesteps, conditioning))
+        on_compute_thread(&sample.device(), || self.predict(sample, timesteps, conditioning))
     }
 
     fn predict(&self, sample: Tensor<4>, timesteps: Tensor<1>, conditioning: Conditioning) -> Tensor<4> {

@@ -83,7 +83,7 @@ impl AutoencoderKL {
             false => self.moments(image),
         };
         let image = image.cast(self.dtype());
-        let moments = on_compute_thread(|| match pieces.slices([batch, height * width]) {
+        let moments = on_compute_thread(&image.device(), || match pieces.slices([batch, height * width]) {
             true => one_by_one(&image, moments),
             false => moments(image),
         });
@@ -120,7 +120,7 @@ impl AutoencoderKL {
             false => self.image(latent),
         };
         let latent = latent.cast(self.dtype());
-        on_compute_thread(|| match pieces.slices([batch, pixels]) {
+        on_compute_thread(&latent.device(), || match pieces.slices([batch, pixels]) {
             true => one_by_one(&latent, image),
             false => image(latent),
         })
