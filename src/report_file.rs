@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use mitune_bounded_file::place_of;
+use mitune_stages::output_file::write_file;
 use mitune_stages::stage::{ExternalDigests, LazyDevice};
 use mitune_store::{RunRecord, Store};
 
@@ -77,13 +78,7 @@ pub(crate) fn write_report_file(
     let place = place_of(path).map_err(|source| error(source.into()))?;
     check_page(&place).map_err(error)?;
     let page = write_report(store, run, options).map_err(Failure::failed)?;
-    let draft = place.with_extension(format!("{}.draft", std::process::id()));
-    let written = std::fs::write(&draft, page).and_then(|()| std::fs::rename(&draft, &place));
-    if written.is_err() {
-        // The failure that is told matters more than a draft that cannot be removed.
-        let _ = std::fs::remove_file(&draft);
-    }
-    written.map_err(error)
+    write_file(&place, page.as_bytes()).map_err(Failure::failed)
 }
 
 /// Checks that what a report replaces is a page, and not a pipeline whose name was given by mistake.

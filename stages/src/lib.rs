@@ -35,7 +35,7 @@ pub mod model_bench;
 mod model_kinds;
 pub mod model_source;
 pub mod one_prompt;
-mod output_file;
+pub mod output_file;
 pub mod pretrain;
 pub mod producer;
 mod prompt_labels;

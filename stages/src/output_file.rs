@@ -17,7 +17,7 @@ use crate::stage::StageError;
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OutputFileError {
+pub enum OutputFileError {
     /// The system refused.
     #[error("Cannot write `{}`", path.display())]
     Write {
@@ -71,7 +71,7 @@ impl OutputFileError {
 ///
 /// # Errors
 /// [`OutputFileError`] if the system refuses or something else than a file has the name; it is then what it was before.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputFileError> {
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputFileError> {
     let place = place_of(path)?;
     let draft = draft_of(&place);
     let written = File::create(&draft)
