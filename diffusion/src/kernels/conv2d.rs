@@ -14,6 +14,8 @@ mod weight;
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 
+use super::{channels_first, channels_last};
+
 /// Where a convolution's kernel is placed on the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -55,12 +57,12 @@ pub(super) fn composed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, window:
     } = window;
     let sides = [(before, after), (before, after)];
     let options = ConvOptions::<2>::new_with_padding([stride, stride], sides, [1, 1], 1);
-    let x = x.permute([0, 3, 1, 2]);
+    let x = channels_first(x);
     let [images, out] = bias.dims();
     if images == 1 {
         let output = burn::tensor::module::conv2d(x, weight, Some(bias.reshape([out])), options);
-        return output.permute([0, 2, 3, 1]);
+        return channels_last(output);
     }
     let output = burn::tensor::module::conv2d(x, weight, None, options);
-    output.permute([0, 2, 3, 1]) + bias.reshape([images, 1, 1, out])
+    channels_last(output) + bias.reshape([images, 1, 1, out])
 }

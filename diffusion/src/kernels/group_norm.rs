@@ -8,6 +8,8 @@ mod passes;
 
 use burn::tensor::{DType, Tensor, activation};
 
+use super::{channels_first, channels_last};
+
 /// What a group norm is besides its weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupNormOptions {
@@ -49,16 +51,13 @@ pub(super) fn composed(
     let [batch, height, width, channels] = x.dims();
     let dtype = x.dtype();
     let size = channels / options.groups * height * width;
-    let groups = x
-        .permute([0, 3, 1, 2])
+    let groups = channels_first(x)
         .reshape([batch, options.groups, size])
         .cast(DType::F32);
     let centred = groups.clone() - groups.mean_dim(2);
     let variance = centred.clone().square().mean_dim(2);
     let normalised = centred / (variance + options.epsilon).sqrt();
-    let normalised = normalised
-        .reshape([batch, channels, height, width])
-        .permute([0, 2, 3, 1]);
+    let normalised = channels_last(normalised.reshape([batch, channels, height, width]));
     let per_channel = |values: Tensor<1>| values.cast(DType::F32).reshape([1, 1, 1, channels]);
     let output = normalised * per_channel(weight) + per_channel(bias);
     // Rounded once, at the end.

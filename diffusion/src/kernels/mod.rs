@@ -12,6 +12,7 @@
 //! transformer's tokens, and the one in which convolutions run on every device.
 
 mod attention;
+mod channel_order;
 mod column_affine;
 #[cfg(feature = "kernels")]
 mod column_sums;
@@ -35,6 +36,7 @@ mod tape;
 mod tests;
 
 pub use attention::attention;
+pub use channel_order::{channels_first, channels_last};
 pub use column_affine::column_affine;
 pub use conv2d::{Window, conv2d};
 pub use gated_gelu::gated_gelu;

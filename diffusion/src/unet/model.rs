@@ -13,6 +13,7 @@ use super::time_embedding::{TimestepEmbedding, Timesteps};
 use crate::adapter::AdaptableLayer;
 use crate::compute_threads::on_compute_thread;
 use crate::conditioning::{AddedConditioning, Conditioning};
+use crate::kernels::{channels_first, channels_last};
 use crate::weights::{NameTable, TensorMap, module_tensors};
 
 /// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
@@ -123,7 +124,7 @@ impl UNet2DConditionModel {
             true => sample * 2.0 - 1.0,
             false => sample,
         };
-        let mut x = self.conv_in.forward(sample.permute([0, 2, 3, 1]));
+        let mut x = self.conv_in.forward(channels_last(sample));
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &condition, &mut skips);
@@ -135,7 +136,7 @@ impl UNet2DConditionModel {
             x = block.forward(x, &condition, &mut skips);
         }
         let prediction = self.conv_out.forward(self.conv_norm_out.forward_silu(x));
-        prediction.permute([0, 3, 1, 2])
+        channels_first(prediction)
     }
 
     /// Embeds the prompt's vector and the image's sizes, `[batch, time features]`.

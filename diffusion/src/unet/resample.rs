@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use super::conv::Conv2d;
 use super::layers::VisitLayers;
 use crate::adapter::AdaptableLayer;
-use crate::kernels::Window;
+use crate::kernels::{Window, channels_first, channels_last};
 
 /// Halves height and width by a convolution with stride 2.
 #[derive(Module, Debug)]
@@ -74,7 +74,7 @@ impl Upsample2D {
                 .reshape([batch, size[0], size[1], channels])
         } else {
             let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
-            interpolate(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
+            channels_last(interpolate(channels_first(x), options))
         };
         self.conv.forward(enlarged)
     }

@@ -8,6 +8,7 @@ use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::tiling::{Pieces, Tiles};
 use crate::compute_threads::on_compute_thread;
+use crate::kernels::{channels_first, channels_last};
 use crate::unet::Conv2d;
 
 /// diffusers' `AutoencoderKL`.
@@ -134,21 +135,21 @@ impl AutoencoderKL {
 
     /// Mean and log-variance one after the other, `[batch, 2 latent_channels, .., ..]`.
     fn moments(&self, image: Tensor<4>) -> Tensor<4> {
-        let moments = self.encoder.forward(image.permute([0, 2, 3, 1]));
+        let moments = self.encoder.forward(channels_last(image));
         let moments = match &self.quant_conv {
             Some(conv) => conv.forward(moments),
             None => moments,
         };
-        moments.permute([0, 3, 1, 2])
+        channels_first(moments)
     }
 
     fn image(&self, latent: Tensor<4>) -> Tensor<4> {
-        let latent = latent.permute([0, 2, 3, 1]);
+        let latent = channels_last(latent);
         let latent = match &self.post_quant_conv {
             Some(conv) => conv.forward(latent),
             None => latent,
         };
-        self.decoder.forward(latent).permute([0, 3, 1, 2])
+        channels_first(self.decoder.forward(latent))
     }
 }
 
