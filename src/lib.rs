@@ -1,8 +1,9 @@
 //! mitune aligns text-to-image diffusion models with their prompts, as a cached and resumable pipeline.
 //!
 //! The crate is the program `mitune`: [`document`] reads YAML with positions, [`pipeline`] turns it into connected
-//! stages, [`engine`] plans and runs them against a store, [`commands`] are what the user types. Stages themselves are
-//! in `mitune-stages`, the store in `mitune-store`.
+//! stages, [`engine`] plans and runs them against a store, [`commands`] are what the user types, [`inspect`] is what
+//! there is to know of pipelines and runs, and [`pages`] shows it as HTML. Stages themselves are in `mitune-stages`, the
+//! store in `mitune-store`.
 
 mod aws_environment;
 mod cache_folder;
@@ -14,10 +15,11 @@ pub mod engine;
 mod environment;
 mod failure;
 mod file_size_limit;
+mod inspect;
+mod pages;
 mod panic_report;
 pub mod pipeline;
 mod program;
-pub mod report;
 mod report_decoder;
 mod report_file;
 mod session;

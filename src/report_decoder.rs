@@ -6,13 +6,12 @@ use std::path::Path;
 
 use mitune_stages::device::DeviceError;
 use mitune_stages::image::RgbImage;
-use mitune_stages::model_source::MODEL_PORT;
-use mitune_stages::stage::{ExternalDigests, LazyDevice};
+use mitune_stages::stage::{ExternalDigests, LazyDevice, MODEL_PORT};
 use mitune_stages::stored_latents::{StoredLatentDecoder, StoredLatentError};
 use mitune_store::{ActionRecord, Artifact, ContentDigest, Lookup, StageKey, Store, StoreError, Value};
 
+use crate::inspect::report::LatentImage;
 use crate::pipeline::Pipeline;
-use crate::report::LatentImage;
 
 /// Finds and loads models for a report; each is loaded once, and none before there is something to decode.
 pub(crate) struct ReportDecoder<'a> {

@@ -10,8 +10,9 @@ use mitune_stages::stage::{ExternalDigests, LazyDevice};
 use mitune_store::{RunRecord, Store};
 
 use crate::failure::Failure;
+use crate::inspect::report::{LatentImage, ReportOptions, collect};
+use crate::pages::report::report_page;
 use crate::pipeline::Pipeline;
-use crate::report::{LatentImage, ReportOptions, write_report};
 use crate::report_decoder::ReportDecoder;
 
 /// A report that could not be put in its place.
@@ -77,8 +78,8 @@ pub(crate) fn write_report_file(
     };
     let place = place_of(path).map_err(|source| error(source.into()))?;
     check_page(&place).map_err(error)?;
-    let page = write_report(store, run, options).map_err(Failure::failed)?;
-    write_file(&place, page.as_bytes()).map_err(Failure::failed)
+    let report = collect(store, run, options).map_err(Failure::failed)?;
+    write_file(&place, report_page(&report).as_bytes()).map_err(Failure::failed)
 }
 
 /// Checks that what a report replaces is a page, and not a pipeline whose name was given by mistake.

@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use mitune_diffusion::conditioning::{AddedConditioning, Conditioning};
 use mitune_diffusion::guidance::Denoiser as _;
 use mitune_diffusion::model::ModelDirectory;
-use mitune_diffusion::weights::{HostTensor, TensorMap, seeded_input_values, write_safetensors};
+use mitune_diffusion::nn::weights::{HostTensor, TensorMap, seeded_input_values, write_safetensors};
 
 const PROMPT: &str = "a red circle and a blue square";
 const SEED: u64 = 50;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Distribution, Tensor};
 use mitune_diffusion::cpu_level::CpuLevel;
-use mitune_diffusion::kernels::{
+use mitune_diffusion::nn::kernels::{
     GroupNormOptions, Window, attention, conv2d, gated_gelu, group_norm, layer_norm, linear,
 };
 

@@ -1,8 +1,10 @@
 //! Images as tensors, as 8-bit RGB and as PNG files; [`crate::image_decoding`] reads other files.
 
+mod damage;
+
 use burn::tensor::{DType, Device, Tensor, TensorData, TensorReadError};
 
-use crate::image_decoding::ImageDamage;
+pub use damage::ImageDamage;
 
 /// An image of 8-bit red, green and blue, row by row from the top left.
 #[derive(Debug, Clone, PartialEq, Eq)]

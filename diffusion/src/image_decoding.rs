@@ -3,8 +3,6 @@
 //! Alpha is dropped rather than blended, of an animation the first frame is taken, an orientation in EXIF and colour
 //! profiles are not applied, and greys of 16 bits are cut off at 255 where those of other images keep their upper half.
 
-mod damage;
-
 use std::io::Cursor;
 
 use image_webp::WebPDecoder;
@@ -13,9 +11,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use crate::image::{ImageError, RgbImage};
-
-pub use self::damage::ImageDamage;
+use crate::image::{ImageDamage, ImageError, RgbImage};
 
 /// Most pixels of an image, 67 million: more than nearly every camera takes, and decoded below 1 GiB.
 ///

@@ -3,7 +3,6 @@
 
 pub mod adapter;
 pub mod clip;
-mod compute_threads;
 pub mod conditioning;
 pub mod config_fields;
 pub mod cpu_level;
@@ -14,12 +13,10 @@ pub mod guidance;
 pub mod image;
 pub mod image_decoding;
 pub mod input_file;
-pub mod kernels;
-pub mod linear;
 pub mod model;
 pub mod mutual_information;
+pub mod nn;
 pub mod noise;
-mod operations;
 pub mod prediction;
 pub mod rectified_flow;
 pub mod sampler;
@@ -30,4 +27,3 @@ pub mod torch_noise;
 pub mod training;
 pub mod unet;
 pub mod vae;
-pub mod weights;

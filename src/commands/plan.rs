@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use mitune_stages::stage::LazyDevice;
-use serde_json::json;
 
 use super::pipeline_arguments::PipelineArguments;
 use crate::cache_folder::cache_folder;
-use crate::engine::{
-    Cause, CostEstimate, Engine, Plan, PlanState, PlannedStage, RememberedDigests, Unobserved, shortened,
-};
+use crate::engine::{CostEstimate, Engine, RememberedDigests, Unobserved, change};
 use crate::failure::Failure;
-use crate::pipeline::Pipeline;
+use crate::inspect::plan::{PlanOverview, StagePlan, StageState};
 use crate::session::Session;
 use crate::sharing::attach;
 use crate::ui::{Table, duration, line, moment, print_json};
@@ -40,57 +37,47 @@ pub(crate) fn run(arguments: &PlanArguments, session: &Session<'_>) -> Result<()
         observer: &Unobserved,
         cancelled: &AtomicBool::new(false),
     };
-    let plan = engine.plan(&pipeline)?;
+    let plan = PlanOverview::new(&pipeline, &engine.plan(&pipeline)?);
     digests.save();
     if session.json {
-        print_json(&document(&pipeline, &plan))
+        // As a value first, so that fields stand in the order of their names.
+        print_json(&serde_json::to_value(&plan)?)
     } else if arguments.explain {
-        print_explained(&pipeline, &plan)
+        plan.stages.iter().try_for_each(print_explained)
     } else {
-        print_table(&pipeline, &plan)
+        print_table(&plan)
     }
 }
 
-fn state_name(state: &PlanState) -> &'static str {
-    match state {
-        PlanState::Hit(_) => "hit",
-        PlanState::Miss(_) => "miss",
-        PlanState::Pending { .. } => "pending",
-    }
-}
-
-fn print_table(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
+fn print_table(plan: &PlanOverview) -> Result<(), Failure> {
     let mut table = Table::with_headings(["STATE", "STAGE", "KIND", "COST", "WHY"]);
-    for (stage, planned) in pipeline.stages.iter().zip(&plan.stages) {
+    for stage in &plan.stages {
+        let cost = stage.own_cost();
         table.row([
-            state_name(&planned.state).to_owned(),
-            stage.name.to_string(),
-            stage.stage.kind().to_owned(),
-            cost(planned),
-            why(pipeline, planned),
+            stage.state.name().to_owned(),
+            stage.name.clone(),
+            stage.kind.to_owned(),
+            cost.map_or_else(|| "-".to_owned(), |cost| about(cost.seconds)),
+            stage.why.clone(),
         ]);
     }
     table.print()?;
-    let count = |name, one: &str, many: &str| {
-        let states = plan.stages.iter().map(|planned| state_name(&planned.state));
-        let count = states.filter(|state| *state == name).count();
+    let count = |state, one: &str, many: &str| {
+        let count = plan.count(state);
         format!("{count} {}", if count == 1 { one } else { many })
     };
-    let (hits, misses) = (count("hit", "hit", "hits"), count("miss", "miss", "misses"));
-    let pending = count("pending", "pending", "pending");
-    let total = plan.seconds().map_or_else(String::new, |seconds| {
+    let (hits, misses) = (
+        count(StageState::Hit, "hit", "hits"),
+        count(StageState::Miss, "miss", "misses"),
+    );
+    let pending = count(StageState::Pending, "pending", "pending");
+    let total = plan.seconds.map_or_else(String::new, |seconds| {
         format!(
             "; {} by recorded times, less what is found item by item",
             about(seconds)
         )
     });
     line(format!("{hits}, {misses}, {pending}{total}"))
-}
-
-/// Says what computing a stage costs, as far as it is known.
-fn cost(planned: &PlannedStage) -> String {
-    let known = planned.cost().filter(|_| planned.twin.is_none());
-    known.map_or_else(|| "-".to_owned(), |cost| about(cost.seconds))
 }
 
 fn about(seconds: f64) -> String {
@@ -107,83 +94,28 @@ fn basis(cost: &CostEstimate) -> String {
     format!("{seconds}, judged by `{by}` of {}{device}", moment(cost.measured))
 }
 
-/// Says in one line why a stage computes.
-fn why(pipeline: &Pipeline, planned: &PlannedStage) -> String {
-    let reason = match &planned.state {
-        PlanState::Hit(_) => return String::new(),
-        PlanState::Miss(explanation) => explanation.summary(),
-        PlanState::Pending { waits_for, .. } => {
-            let names: Vec<String> = waits_for
-                .iter()
-                .map(|&index| pipeline.stages[index].name.to_string())
-                .collect();
-            format!("waits for {}", shortened(&names))
-        }
-    };
-    match planned.twin {
-        Some(twin) => format!("same as {}; {reason}", pipeline.stages[twin].name),
-        None => reason,
+fn print_explained(stage: &StagePlan) -> Result<(), Failure> {
+    line(format!("{} {} ({})", stage.state.name(), stage.name, stage.kind))?;
+    if let Some(key) = stage.key {
+        line(format!("  key {key}"))?;
     }
-}
-
-fn print_explained(pipeline: &Pipeline, plan: &Plan) -> Result<(), Failure> {
-    for (stage, planned) in pipeline.stages.iter().zip(&plan.stages) {
-        line(format!(
-            "{} {} ({})",
-            state_name(&planned.state),
-            stage.name,
-            stage.stage.kind()
-        ))?;
-        if let Some(key) = planned.key {
-            line(format!("  key {key}"))?;
-        }
-        match &planned.state {
-            PlanState::Hit(_) => {}
-            PlanState::Miss(explanation) if matches!(explanation.cause, Cause::Changed(_)) => {
-                line("  compared with the last time:")?;
-                explanation
-                    .lines()
-                    .iter()
-                    .try_for_each(|change| line(format!("    {change}")))?;
-            }
-            PlanState::Miss(_) | PlanState::Pending { .. } => line(format!("  {}", why(pipeline, planned)))?,
-        }
-        if let Some(cost) = planned.cost() {
-            line(format!("  {}", basis(cost)))?;
-        }
-        if let (PlanState::Miss(_), Some(preimage)) = (&planned.state, &planned.preimage) {
-            line("  derived from:")?;
-            for text in serde_json::to_string_pretty(preimage)?.lines() {
-                line(format!("    {text}"))?;
-            }
+    if !stage.changes.is_empty() {
+        line("  compared with the last time:")?;
+        let changes = stage.changes.iter();
+        changes
+            .map(change)
+            .try_for_each(|change| line(format!("    {change}")))?;
+    } else if stage.state != StageState::Hit {
+        line(format!("  {}", stage.why))?;
+    }
+    if let Some(cost) = &stage.cost {
+        line(format!("  {}", basis(cost)))?;
+    }
+    if let (StageState::Miss, Some(preimage)) = (stage.state, &stage.preimage) {
+        line("  derived from:")?;
+        for text in serde_json::to_string_pretty(preimage)?.lines() {
+            line(format!("    {text}"))?;
         }
     }
     Ok(())
-}
-
-fn document(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
-    let stages = pipeline.stages.iter().zip(&plan.stages).map(|(stage, planned)| {
-        let changes = match &planned.state {
-            PlanState::Miss(explanation) => match &explanation.cause {
-                Cause::Changed(differences) => differences.as_slice(),
-                _ => &[],
-            },
-            _ => &[],
-        };
-        let changes = changes.iter().map(|difference| {
-            json!({ "path": difference.path, "before": difference.left, "now": difference.right })
-        });
-        json!({
-            "name": stage.name,
-            "kind": stage.stage.kind(),
-            "state": state_name(&planned.state),
-            "key": planned.key,
-            "why": why(pipeline, planned),
-            "changes": changes.collect::<Vec<_>>(),
-            "cost": planned.cost(),
-            "same_as": planned.twin.map(|twin| &pipeline.stages[twin].name),
-            "preimage": planned.preimage,
-        })
-    });
-    json!({ "pipeline": pipeline.spec.name, "seconds": plan.seconds(), "stages": stages.collect::<Vec<_>>() })
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use mitune_store::{Artifact, Lookup, RunLog, RunStatus, StageKey, Store};
 use serde::Serialize;
 
-use super::compute::{Work, content};
+use super::context::Engine;
 use super::error::EngineError;
-use super::execute::{Engine, Outcome, StageResult};
 use super::ingredients::ingredients;
 use super::prepare::prepare;
-use crate::pipeline::Pipeline;
+use super::results::{Outcome, Results, StageResult};
+use super::task::Task;
+use crate::pipeline::{Pipeline, Source};
 
 /// A result that was computed again.
 #[derive(Debug, Serialize)]
@@ -57,27 +58,31 @@ impl Engine<'_> {
             ..*self
         };
         self.observer.run_started(&log.id(), pipeline);
-        let mut results: Vec<StageResult> = Vec::new();
+        let mut results = Results::default();
         let mut audited = Vec::new();
         for (index, (stage, prepared)) in pipeline.stages.iter().zip(&prepared).enumerate() {
             if chosen.iter().all(|chosen| *chosen < index) {
                 break;
             }
             let salt = pipeline.spec.salt.as_deref();
-            let ingredients = ingredients(stage, prepared, salt, |source| content(source, &results))?;
+            let content = |source: &Source| results.content(source);
+            let ingredients = ingredients(stage, prepared, salt, content)?;
             let key = *ingredients.key();
             let Lookup::Hit(record) = self.look_up(stage, &key, &results)? else {
                 break;
             };
             if chosen.contains(&index) {
                 let started = Instant::now();
-                let work = Work {
+                let task = Task {
                     pipeline,
                     stage,
                     ingredients: &ingredients,
                     log: &log,
                 };
-                let found = again.compute(&work, &results)?;
+                // Nothing is put off without other work.
+                let Some(found) = again.compute(&task, &results, &|| false)? else {
+                    break;
+                };
                 let pairs = record.outputs.iter().filter_map(|(port, recorded)| {
                     let now = found.outputs.get(port)?;
                     let pair = (recorded.clone(), now.clone());
@@ -90,10 +95,8 @@ impl Engine<'_> {
                     time: started.elapsed(),
                 });
             }
-            results.push(StageResult {
-                outcome: Outcome::Reused,
-                record: *record,
-            });
+            let (outcome, record) = (Outcome::Reused, *record);
+            results.insert(index, StageResult { outcome, record });
         }
         log.finish(RunStatus::Succeeded)?;
         Ok(audited)

@@ -8,8 +8,8 @@ use mitune_store::{RunLog, StageKey};
 use serde_json::{Value, json};
 
 use super::error::EngineError;
-use super::execute::{Outcome, StageResult};
 use super::explanation::Explanation;
+use super::results::{Outcome, StageResult};
 use crate::pipeline::PipelineStage;
 
 /// A stage begins to compute.

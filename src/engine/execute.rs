@@ -1,48 +1,16 @@
 //! Running a pipeline.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
-use mitune_stages::stage::{ExternalDigests, LazyDevice};
-use mitune_store::{ActionRecord, Lookup, RunId, RunLog, RunRecord, RunStatus, Store};
-use serde::Serialize;
+use mitune_store::{RunId, RunLog, RunRecord, RunStatus};
 
-use super::compute::{Work, content, input_rows};
+use super::context::Engine;
 use super::error::EngineError;
-use super::events;
-use super::explanation::Explainer;
-use super::ingredients::ingredients;
-use super::observer::Observer;
-use super::plan::Plan;
 use super::prepare::{Prepared, prepare};
+use super::results::StageResult;
 use super::rewind::Rewinds;
-use super::turn::Turn;
+use super::walk::Walk;
 use crate::pipeline::Pipeline;
-
-/// What is needed to plan and run pipelines.
-pub struct Engine<'a> {
-    /// Where results are kept.
-    pub store: &'a Store,
-    /// Where tensors are computed.
-    pub device: &'a LazyDevice,
-    /// Digests of files outside the store.
-    pub digests: &'a dyn ExternalDigests,
-    /// Who watches.
-    pub observer: &'a dyn Observer,
-    /// Set when the run shall stop.
-    pub cancelled: &'a AtomicBool,
-}
-
-/// How a stage came by its result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// The store had it.
-    Reused,
-    /// It was computed.
-    Computed,
-}
 
 /// A run that reached its end.
 #[derive(Debug)]
@@ -55,28 +23,11 @@ pub struct RunSummary {
     pub stages: Vec<StageResult>,
 }
 
-/// The result of one stage.
-#[derive(Debug)]
-pub struct StageResult {
-    /// How it came about.
-    pub outcome: Outcome,
-    /// The record with outputs and metrics.
-    pub record: ActionRecord,
-}
-
 impl Engine<'_> {
-    /// Works out what a run would do, without changing anything.
-    ///
-    /// # Errors
-    /// [`EngineError::Setup`] if a stage needs a file that is not there, [`EngineError::Store`] if the store cannot
-    /// be read.
-    pub fn plan(&self, pipeline: &Pipeline) -> Result<Plan, EngineError> {
-        Plan::make(pipeline, self.store, self.digests)
-    }
-
     /// Computes what the store does not have, stage after stage, and keeps a log of it in the store.
     ///
-    /// `details` are remembered in the record of the run.
+    /// Stages that other processes compute at the same time are left to them as long as there are others. `details` are
+    /// remembered in the record of the run.
     ///
     /// # Errors
     /// [`EngineError`] at the first stage that cannot be computed; results of stages before it are kept.
@@ -127,85 +78,18 @@ impl Engine<'_> {
         }
     }
 
-    /// Computes a stage, unless another process does so and comes to a result.
-    fn compute_or_wait(&self, work: &Work<'_>, results: &[StageResult]) -> Result<StageResult, EngineError> {
-        let (outcome, record) = match self.turn(work, results)? {
-            Turn::Found(record) => (Outcome::Reused, *record),
-            // The lease is released when the record is there.
-            Turn::Ours(_lease) => (Outcome::Computed, self.compute(work, results)?),
-        };
-        Ok(StageResult { outcome, record })
-    }
-
     fn run_stages(
         &self,
         pipeline: &Pipeline,
         prepared: &[Prepared],
         log: &RunLog,
     ) -> Result<RunSummary, EngineError> {
-        let mut stages: Vec<StageResult> = Vec::new();
-        let mut explainer = Explainer::new(self.store);
-        for (stage, prepared) in pipeline.stages.iter().zip(prepared) {
-            let salt = pipeline.spec.salt.as_deref();
-            let ingredients = ingredients(stage, prepared, salt, |source| content(source, &stages))?;
-            let (key, value) = (*ingredients.key(), ingredients.preimage());
-            let started = Instant::now();
-            let result = match self.look_up(stage, &key, &stages)? {
-                Lookup::Hit(record) => {
-                    if log.is_recorded() {
-                        self.store.mend_preimage(&record, value)?;
-                    }
-                    StageResult {
-                        outcome: Outcome::Reused,
-                        record: *record,
-                    }
-                }
-                Lookup::Miss(reason) if !log.is_recorded() => {
-                    let (stage, reason) = (stage.name.to_string(), reason.to_string());
-                    return Err(EngineError::ReadOnly { stage, reason });
-                }
-                Lookup::Miss(reason) => {
-                    // Hours may pass now: what this run found so far must not be collected meanwhile.
-                    log.update(|record| {
-                        name_stages(record, pipeline, &stages);
-                        record.stages.insert(stage.name.to_string(), key);
-                    })?;
-                    let rows = |port: &str| input_rows(stage, &stages, port);
-                    let explanation = explainer.explain(stage, value, reason, &rows)?;
-                    events::started(log, stage, key, &explanation)?;
-                    self.observer.stage_started(stages.len(), stage, &explanation);
-                    let work = Work {
-                        pipeline,
-                        stage,
-                        ingredients: &ingredients,
-                        log,
-                    };
-                    self.compute_or_wait(&work, &stages)
-                        .inspect_err(|error| events::stopped(log, stage, error))?
-                }
-            };
-            if result.outcome == Outcome::Computed {
-                // What a killed run leaves unsent is at most one stage.
-                self.store.flush_remotes();
-            }
-            let time = started.elapsed();
-            events::finished(log, stage, &result, time)?;
-            self.observer
-                .stage_finished(stages.len(), stage, result.outcome, time);
-            stages.push(result);
-        }
-        log.update(|record| name_stages(record, pipeline, &stages))?;
+        let results = Walk::new(self, pipeline, prepared, log).run()?;
+        log.update(|record| results.name_stages(pipeline, record))?;
         Ok(RunSummary {
             run: log.id(),
             record: log.record(),
-            stages,
+            stages: results.into_stages(),
         })
-    }
-}
-
-/// Enters the stages that have their results into the record of the run, which keeps them.
-fn name_stages(record: &mut RunRecord, pipeline: &Pipeline, stages: &[StageResult]) {
-    for (stage, result) in pipeline.stages.iter().zip(stages) {
-        record.stages.insert(stage.name.to_string(), result.record.key);
     }
 }

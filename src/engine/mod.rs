@@ -5,6 +5,7 @@
 
 mod audit;
 mod compute;
+mod context;
 mod cost;
 mod error;
 mod events;
@@ -18,17 +19,25 @@ mod observer;
 mod plan;
 mod prepare;
 mod progress_log;
+mod ready_set;
 mod result_check;
+mod results;
 mod rewind;
+mod survey;
+mod task;
 mod turn;
+mod waiting;
+mod walk;
 
 pub use audit::Audited;
+pub use context::Engine;
 pub use cost::CostEstimate;
 pub use error::EngineError;
-pub use execute::{Engine, Outcome, RunSummary, StageResult};
+pub use execute::RunSummary;
 pub use explanation::{Cause, Explanation};
 pub use explanation_text::{change, shortened};
 pub use external_digests::RememberedDigests;
 pub use interrupt::Interrupt;
 pub use observer::{Observer, Unobserved};
 pub use plan::{Plan, PlanState, PlannedStage};
+pub use results::{Outcome, StageResult};

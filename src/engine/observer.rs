@@ -5,8 +5,8 @@ use std::time::Duration;
 use mitune_stages::stage::{Progress, Silent};
 use mitune_store::RunId;
 
-use super::execute::Outcome;
 use super::explanation::Explanation;
+use super::results::Outcome;
 use crate::pipeline::{Pipeline, PipelineStage};
 
 /// Somebody who watches a run, such as the terminal.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mitune_stages::stage::ExternalDigests;
 use mitune_store::{ActionRecord, Lookup, MissReason, StageKey, Store, Value};
 
+use super::context::Engine;
 use super::cost::CostEstimate;
 use super::error::EngineError;
 use super::explanation::{Explainer, Explanation, estimate};
@@ -51,9 +52,19 @@ pub enum PlanState {
     },
 }
 
-impl Plan {
+impl Engine<'_> {
     /// Works out what a run would do, without changing anything.
-    pub(super) fn make(
+    ///
+    /// # Errors
+    /// [`EngineError::Setup`] if a stage needs a file that is not there, [`EngineError::Store`] if the store cannot
+    /// be read.
+    pub fn plan(&self, pipeline: &Pipeline) -> Result<Plan, EngineError> {
+        Plan::make(pipeline, self.store, self.digests)
+    }
+}
+
+impl Plan {
+    fn make(
         pipeline: &Pipeline,
         store: &Store,
         digests: &dyn ExternalDigests,

@@ -3,12 +3,15 @@
 //! Records come from other programs and other people. One with another table under a right key must cost the time to
 //! compute its stage, not every run: it is disowned, here and wherever the tombstone gets to.
 
-use mitune_stages::stage::ContentError;
-use mitune_store::{ActionRecord, Lookup, MissReason, Reach, StageKey, Store, StoreError};
+use std::collections::BTreeMap;
 
-use super::compute::{Work, check_outputs, input_rows};
+use mitune_stages::stage::{ContentError, OutputPort};
+use mitune_store::{ActionRecord, Artifact, Lookup, MissReason, Reach, StageKey, Store, StoreError};
+
+use super::context::Engine;
 use super::error::EngineError;
-use super::execute::{Engine, Outcome, StageResult};
+use super::results::{Outcome, Results};
+use super::task::Task;
 use crate::pipeline::PipelineStage;
 
 /// Wrong results of one key that are passed over, such as those of several remotes.
@@ -20,9 +23,9 @@ impl Engine<'_> {
         &self,
         stage: &PipelineStage,
         key: &StageKey,
-        results: &[StageResult],
+        results: &Results,
     ) -> Result<Lookup, EngineError> {
-        let rows = |port: &str| input_rows(stage, results, port);
+        let rows = |port: &str| results.rows(stage, port);
         let mut wrong = String::new();
         for _ in 0..ATTEMPTS {
             let record = match self.store.lookup(key) {
@@ -44,15 +47,14 @@ impl Engine<'_> {
     }
 
     /// Fetches what a stage reads and checks that it is what its ports say; the result that is not is disowned.
-    pub(super) fn check_inputs(&self, work: &Work<'_>, results: &[StageResult]) -> Result<(), EngineError> {
-        let sources = work.stage.inputs.iter().flat_map(|port| &port.sources);
-        for source in sources {
-            let result = &results[source.stage];
+    pub(super) fn check_inputs(&self, task: &Task<'_>, results: &Results) -> Result<(), EngineError> {
+        for source in task.stage.sources() {
+            let result = results.of(source);
             // What this run computed was checked when it was published, and is here.
             if result.outcome == Outcome::Computed {
                 continue;
             }
-            let made_by = &work.pipeline.stages[source.stage];
+            let made_by = &task.pipeline.stages[source.stage];
             let port = made_by
                 .stage
                 .outputs()
@@ -100,4 +102,26 @@ pub(super) fn check_record(
         }
     }
     Ok(())
+}
+
+/// Checks that a result has exactly the outputs that the stage declares, each of a kind that can hold it.
+pub(super) fn check_outputs(
+    stage: &PipelineStage,
+    outputs: &BTreeMap<String, Artifact>,
+) -> Result<(), EngineError> {
+    let declared: Vec<&str> = stage.stage.outputs().iter().map(|port| port.name).collect();
+    let yielded: Vec<&str> = outputs.keys().map(String::as_str).collect();
+    let held = |port: &OutputPort| {
+        let artifact = outputs.get(port.name);
+        artifact.is_some_and(|artifact| port.content.is_held_by(artifact.kind))
+    };
+    if declared.len() == yielded.len() && stage.stage.outputs().iter().all(held) {
+        return Ok(());
+    }
+    let (declared, yielded) = (declared.join("`, `"), yielded.join("`, `"));
+    Err(EngineError::Outputs {
+        stage: stage.name.to_string(),
+        declared,
+        yielded,
+    })
 }

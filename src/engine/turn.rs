@@ -1,77 +1,58 @@
-//! Waiting for one's turn at a stage that another process computes.
+//! Whose work a stage is: nobody's any more, this process's, or that of another one.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use mitune_store::{ActionRecord, Claim, Holder, Lease, LeaseKey, Lookup, MissReason};
 
-use mitune_stages::stage::Progress as _;
-use mitune_store::{ActionRecord, Claim, Lease, LeaseKey, Lookup};
-
-use super::compute::Work;
+use super::context::Engine;
 use super::error::EngineError;
-use super::execute::{Engine, StageResult};
-use super::progress_log::ProgressLog;
-
-/// Time between two looks at what the other process does, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// How soon a request to stop is noticed while waiting.
-const REACTION: Duration = Duration::from_millis(20);
+use super::results::Results;
+use super::task::Task;
 
 /// Whose work a stage is.
 pub(super) enum Turn {
-    /// Another process computed it in the meantime.
+    /// The store has its result.
     Found(Box<ActionRecord>),
     /// This process computes it, holding the lease as long as it does.
-    Ours(Option<Lease>),
+    Ours {
+        /// None where leases are not used or cannot be had.
+        lease: Option<Lease>,
+        /// Why the store has no result.
+        reason: MissReason,
+    },
+    /// Another process computes it.
+    Held {
+        /// That process.
+        holder: Holder,
+        /// Why the store has no result.
+        reason: MissReason,
+    },
 }
 
 impl Engine<'_> {
-    /// Waits until the result is there or nobody else computes it.
+    /// Looks up the result of a stage and, where there is none, tries to take the stage.
     ///
     /// A process that dies is taken over from; what it published so far, such as checkpoints, is gone on from.
-    pub(super) fn turn(&self, work: &Work<'_>, results: &[StageResult]) -> Result<Turn, EngineError> {
-        if work.stage.stage.shares_work() {
-            return Ok(Turn::Ours(None));
+    pub(super) fn turn(&self, task: &Task<'_>, results: &Results) -> Result<Turn, EngineError> {
+        let look = || self.look_up(task.stage, task.key(), results);
+        let reason = match look()? {
+            Lookup::Hit(record) => return Ok(Turn::Found(record)),
+            Lookup::Miss(reason) => reason,
+        };
+        if !task.log.is_recorded() {
+            let (stage, reason) = (task.name(), reason.to_string());
+            return Err(EngineError::ReadOnly { stage, reason });
         }
-        let leases = self.store.leases();
-        let key = LeaseKey::of_stage(work.ingredients.key());
-        let name = work.stage.name.to_string();
-        let progress = ProgressLog::new(self.observer.progress(), work.log, name.clone());
-        let look = || self.look_up(work.stage, work.ingredients.key(), results);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let holder = match leases.claim(&key, &name) {
-                Claim::Without(_) => return Ok(Turn::Ours(None)),
-                Claim::Mine(lease) => {
-                    progress.waiting(None);
-                    return Ok(match look()? {
-                        Lookup::Hit(record) => Turn::Found(record),
-                        Lookup::Miss(_) => Turn::Ours(Some(lease)),
-                    });
-                }
-                Claim::Held(holder) => holder,
-            };
-            progress.waiting(Some(&holder.to_string()));
-            self.rest(work, pause)?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            if let Lookup::Hit(record) = look()? {
-                progress.waiting(None);
-                return Ok(Turn::Found(record));
-            }
-        }
-    }
-
-    fn rest(&self, work: &Work<'_>, pause: Duration) -> Result<(), EngineError> {
-        let begun = Instant::now();
-        loop {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(EngineError::Interrupted { run: work.log.id() });
-            }
-            if begun.elapsed() >= pause {
-                return Ok(());
-            }
-            std::thread::sleep(REACTION.min(pause));
-        }
+        let key = LeaseKey::of_stage(task.key());
+        Ok(match self.store.leases().claim(&key, &task.name()) {
+            Claim::Held(holder) => Turn::Held { holder, reason },
+            Claim::Without(_) => Turn::Ours { lease: None, reason },
+            // Who held it before may have published the result just now.
+            Claim::Mine(lease) => match look()? {
+                Lookup::Hit(record) => Turn::Found(record),
+                Lookup::Miss(_) => Turn::Ours {
+                    lease: Some(lease),
+                    reason,
+                },
+            },
+        })
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct RunDisplay {
 
 struct State {
     stages: usize,
+    /// Place of the stage that is shown.
+    stage: Option<usize>,
     label: String,
     reused: usize,
     counter: Option<Counter>,
@@ -42,6 +44,7 @@ impl RunDisplay {
     pub(crate) fn new() -> Self {
         let state = State {
             stages: 0,
+            stage: None,
             label: String::new(),
             reused: 0,
             counter: None,
@@ -141,6 +144,7 @@ impl Observer for RunDisplay {
         self.change(|state| {
             state.flush_reused();
             let label = format!("[{}/{}] {}", index + 1, state.stages, stage.name);
+            state.stage = Some(index);
             state.start(label, self.bars);
             for text in reasons(explanation) {
                 state.say(&format!("  {text}"));
@@ -148,9 +152,12 @@ impl Observer for RunDisplay {
         });
     }
 
-    fn stage_finished(&self, _: usize, _: &PipelineStage, outcome: Outcome, time: Duration) {
+    fn stage_finished(&self, index: usize, _: &PipelineStage, outcome: Outcome, time: Duration) {
         self.change(|state| {
-            drop(state.bar.take());
+            // Other stages may be found while one is waited for.
+            if state.stage == Some(index) {
+                drop(state.bar.take());
+            }
             if outcome == Outcome::Reused {
                 state.reused += 1;
                 return;

@@ -6,13 +6,13 @@ use std::path::Path;
 use mitune_diffusion::adapter::AdapterError;
 use mitune_diffusion::input_file::{InputFileError, is_there};
 use mitune_diffusion::model::{ModelError, PlaceError};
+use mitune_diffusion::nn::weights::WeightsError;
 use mitune_diffusion::tokenizer::TokenizerError;
-use mitune_diffusion::weights::WeightsError;
 
-use crate::adapter_file::AdapterFileError;
-use crate::adapter_place::AdapterPlaceError;
-use crate::prompts::PromptsError;
-use crate::stage_error::StageError;
+use crate::adapters::adapter_file::AdapterFileError;
+use crate::adapters::adapter_place::AdapterPlaceError;
+use crate::contract::StageError;
+use crate::ingest::prompts::PromptsError;
 use crate::suggestion::closest;
 
 /// Looks through an error and its causes for one whose remedy is known.
@@ -117,7 +117,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
-        let file: crate::adapter_file::AdapterFile = path.to_str().unwrap().parse().unwrap();
+        let file: crate::adapters::adapter_file::AdapterFile = path.to_str().unwrap().parse().unwrap();
         let error = StageError::configuration(file.read().unwrap_err());
         assert!(hint(&error).unwrap().contains("git lfs pull"));
     }

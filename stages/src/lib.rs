@@ -1,81 +1,48 @@
-//! The stages of a pipeline, one file each, and the tables they exchange.
+//! The stages of a pipeline: the contract they keep, the tables they exchange, and one folder for each kind.
 #![recursion_limit = "256"]
 
-pub mod adapter_file;
-pub mod adapter_place;
 pub mod adapter_tools;
-mod candidate_index;
-#[cfg(test)]
-mod changed_inputs;
-pub mod columns;
-mod content_check;
-mod demand;
+pub mod adapters;
+pub mod contract;
 pub mod device_check;
 pub mod draws;
 pub mod evaluate;
-pub mod evaluation;
 pub mod failure_hint;
-mod file_identity;
 pub mod finetune;
 pub mod generate;
-pub mod given_pairs;
-mod ingest;
-pub mod item_blocks;
-mod key_ingredients;
-#[cfg(test)]
-mod keyed_settings;
-mod latent_decoder;
-mod latent_rows;
-pub mod latent_shape;
-mod lazy_device;
-mod loaded_model;
+pub mod ingest;
+pub mod items;
 pub mod merge_adapters;
 pub mod model_bench;
-#[cfg(test)]
-mod model_kinds;
-pub mod model_source;
-pub mod one_prompt;
+pub mod models;
 pub mod output_file;
 pub mod pretrain;
-pub mod producer;
-mod prompt_labels;
-pub mod prompts;
-pub mod reference;
 pub mod registry;
-#[cfg(test)]
-mod renamed_prompts;
-#[cfg(test)]
-mod round_trial;
-pub mod sampling_config;
-pub mod schema;
 pub mod score;
-mod score_columns;
-mod score_traces;
-pub mod scored_timesteps;
 pub mod select;
-pub mod setting_limits;
 pub mod shapes;
-pub mod stage;
-mod stage_context;
-mod stage_error;
-mod stage_ports;
 pub mod statistics;
-mod stored_adapter;
-pub mod stored_latents;
 pub mod suggestion;
-pub mod training_run;
+pub mod tables;
 #[cfg(test)]
-mod trial;
-#[cfg(test)]
-mod trial_model;
-#[cfg(test)]
-mod trial_tables;
-mod unprompted;
+mod testing;
+pub mod training;
 
+pub use adapters::{adapter_file, adapter_place};
+pub use contract as stage;
+pub use contract::{reference, setting_limits};
+pub use evaluate::measures as evaluation;
+pub use generate::{one_prompt, sampling_config};
+pub use ingest::prompts;
+pub use items::{item_blocks, producer};
 pub use mitune_diffusion::{cpu_level, device, image};
+pub use models::{latent_shape, model_source, stored_latents};
+pub use score::{given_pairs, scored_timesteps};
+pub use tables::{columns, schema};
+pub use training::training_run;
 
 /// Model folders.
 pub mod model {
     pub use mitune_diffusion::model::{Architecture, ModelDirectory, ModelError, UnknownArchitecture};
-    pub use mitune_diffusion::weights::Dtype as WeightsDtype;
+    pub use mitune_diffusion::nn::weights::Dtype as WeightsDtype;
 }

@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::stage::StageError;
+use crate::contract::StageError;
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]

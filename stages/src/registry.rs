@@ -1,24 +1,10 @@
 //! The one list of stage kinds.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _};
 
-use crate::stage::{Stage, StageDefaults, StageError};
-
-/// The settings of one kind of stage, as written in a pipeline.
-///
-/// Implementations deny unknown fields and use neither `flatten` nor `untagged`, so that every message can name the
-/// setting. Their doc comments become the descriptions in the JSON schema.
-pub trait StageConfig: DeserializeOwned + JsonSchema {
-    /// The name after `kind:`.
-    const KIND: &'static str;
-
-    /// Makes the stage, filling in what the pipeline says for all of its stages.
-    ///
-    /// # Errors
-    /// [`StageError::Configuration`] if settings contradict each other.
-    fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError>;
-}
+pub use crate::contract::StageConfig;
+use crate::contract::{Stage, StageDefaults, StageError};
 
 /// Declares [`StageSpec`] from the configuration types, so that a kind is listed once.
 macro_rules! stage_kinds {
@@ -46,7 +32,6 @@ macro_rules! stage_kinds {
                         return serde::Deserialize::deserialize(settings).map(Self::$variant);
                     }
                 )*
-                let _ = settings;
                 Err(D::Error::unknown_variant(kind, Self::KINDS))
             }
 
@@ -55,7 +40,6 @@ macro_rules! stage_kinds {
             /// # Errors
             /// [`StageError::Configuration`] if settings contradict each other.
             pub fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
-                let _ = defaults;
                 match self {
                     $(Self::$variant(config) => config.build(defaults),)*
                 }
@@ -63,7 +47,6 @@ macro_rules! stage_kinds {
 
             /// Describes the settings of every kind, without the `kind` itself.
             pub fn schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
-                let _ = &generator;
                 vec![$((<$config as StageConfig>::KIND, <$config>::json_schema(generator))),*]
             }
         }
@@ -71,7 +54,7 @@ macro_rules! stage_kinds {
 }
 
 stage_kinds! {
-    Ingest(crate::prompts::PromptsConfig),
+    Ingest(crate::ingest::prompts::PromptsConfig),
     Generate(crate::generate::GenerateConfig),
     Score(crate::score::ScoreConfig),
     Select(crate::select::SelectConfig),

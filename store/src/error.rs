@@ -2,13 +2,10 @@
 
 use std::io::ErrorKind;
 
+use crate::artifacts::{TableError, TensorError};
 use crate::canonical::CanonicalError;
-use crate::format::FormatError;
-use crate::id::{FileDigest, StageKey};
-use crate::logical_name::NameError;
-use crate::path_error::PathError;
-use crate::table::TableError;
-use crate::tensors::TensorError;
+use crate::files::{FormatError, PathError};
+use crate::names::{FileDigest, ItemKey, NameError, StageKey};
 
 /// A failed operation of the store.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +101,7 @@ pub enum StoreError {
     },
     /// A shard that names an item twice.
     #[error("Shard names the item `{0}` twice")]
-    RepeatedItem(crate::id::ItemKey),
+    RepeatedItem(ItemKey),
     /// Export would replace a directory that holds something.
     #[error("`{0}` exists and is not an empty directory")]
     ExportExists(String),
@@ -169,4 +166,19 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+/// Writes an error with its causes in one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
 }

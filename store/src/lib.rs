@@ -8,6 +8,10 @@
 //! The store knows nothing of stages or tensors beyond their bytes. `docs/store-format.md` describes the bytes on
 //! disk, the steps of a commit and every crash case.
 //!
+//! Inside, each folder says at its head what it holds. `names` and `files` know nothing of an open store, `store` is
+//! one; `artifacts`, `blobs`, `records`, `runs` and `shards` are what lies in it; `collect`, `lease`, `query`, `remote`,
+//! `retention`, `sharing` and `verify` are what is done with it.
+//!
 //! ```
 //! use mitune_store::{Lookup, Store, Value};
 //! # let directory = tempfile::tempdir()?;
@@ -26,111 +30,66 @@
     allow(clippy::unwrap_used, reason = "a test stops at the first surprise")
 )]
 
-mod actions;
-mod age;
-mod artifact;
-mod batch;
-mod blob;
-mod blob_writer;
+mod artifacts;
+mod blobs;
 mod canonical;
-mod checkpoint;
 mod collect;
 #[cfg(test)]
 mod crash_matrix;
-mod digest;
-mod directory;
 mod error;
-mod export;
-mod fan;
-mod file_system;
-mod format;
-mod history;
-mod id;
-mod identity;
+mod files;
 mod index;
-mod inside;
-mod items;
-mod json;
-mod key;
-mod layout;
 mod lease;
-mod length;
-mod lineage;
-mod listing;
-mod logical_name;
-mod lookup;
+mod names;
 mod open_options;
-mod path_error;
-mod publish;
-mod quarantine;
 mod query;
-mod record;
+mod records;
 pub mod remote;
-mod renewal;
-mod roots;
-mod run;
-mod run_log;
-mod sealed;
-mod shard;
-mod shard_check;
-mod shard_listing;
+mod retention;
+mod runs;
+mod shards;
 mod sharing;
-mod staging;
-mod staging_owner;
+mod size_limits;
 mod store;
-mod table;
-mod tensors;
 mod timestamp;
-mod tombstone;
-mod trash;
 pub mod trust;
 mod verify;
-#[cfg(test)]
-mod versions;
-mod volume;
-mod write_back;
 
 /// Reading files that may be anything: regular ones only, up to a bound.
 pub use mitune_bounded_file as bounded_file;
 
-pub use crate::actions::Published;
-pub use crate::artifact::{Artifact, ArtifactKind};
-pub use crate::batch::Batch;
-pub use crate::blob_writer::BlobWriter;
+pub use crate::artifacts::{
+    Artifact, ArtifactKind, DirectoryEntry, DirectoryFile, Part, Reach, TableError, TableReader, TensorBytes,
+    TensorError, row_digests, tensors_content,
+};
+pub use crate::blobs::BlobWriter;
 pub use crate::canonical::{CanonicalError, Difference, Value, differences, encode};
-pub use crate::checkpoint::Checkpoint;
 pub use crate::collect::{
     Amount, Chain, ChainStep, CollectError, CollectOptions, CollectReport, KeepRounds, Reason, Root,
     RootCounts,
 };
-pub use crate::digest::{Digest, DigestError};
-pub use crate::directory::{DirectoryEntry, DirectoryFile};
 pub use crate::error::{Fate, StoreError};
-pub use crate::format::{Format, FormatError};
-pub use crate::history::{Earlier, History};
-pub use crate::id::{ContentDigest, FamilyKey, FileDigest, ItemKey, RowDigest, StageKey};
+pub use crate::files::{Format, FormatError, PathError};
 pub use crate::index::IndexChoice;
-pub use crate::items::{ItemRow, index_items};
-pub use crate::lease::{Claim, Holder, Lease, LeaseKey, LeaseSettings, Leases, Owner};
-pub use crate::lineage::{Lineage, LineageEdge, LineageReach};
-pub use crate::listing::{BlobEntry, ListedArtifact};
-pub use crate::logical_name::NameError;
-pub use crate::lookup::{Lookup, MissReason};
+pub use crate::lease::{Claim, Holder, Lease, LeaseSettings, Leases, Owner};
+pub use crate::names::{
+    ContentDigest, Digest, DigestError, FamilyKey, FileDigest, ItemKey, LeaseKey, NameError, PinName,
+    PinNameError, RowDigest, RunId, StageKey,
+};
 pub use crate::open_options::OpenOptions;
-pub use crate::path_error::PathError;
-pub use crate::query::{MetricCondition, MetricError, Query};
-pub use crate::record::{ActionRecord, Effort, InputRecord, Producer};
-pub use crate::roots::{KeptRun, KeptWhy, Pin, PinError, PinName, PinNameError, PinTarget};
-pub use crate::run::{RunEvent, RunId, RunRecord, RunStatus};
-pub use crate::run_log::RunLog;
-pub use crate::shard::{ShardItem, ShardRecord};
-pub use crate::shard_listing::ShardListing;
+pub use crate::query::{
+    BlobEntry, Earlier, History, Lineage, LineageEdge, LineageReach, ListedArtifact, MetricCondition,
+    MetricError, Query,
+};
+pub use crate::records::{
+    ActionRecord, Batch, Checkpoint, Effort, InputRecord, Lookup, MissReason, Producer, Published, Tombstone,
+};
+pub use crate::retention::{KeptRun, KeptWhy, Pin, PinError, PinTarget};
+pub use crate::runs::{RunEvent, RunLog, RunRecord, RunStatus};
+pub use crate::shards::{ItemRow, ShardItem, ShardListing, ShardRecord, index_items};
 pub use crate::sharing::Sharing;
 pub use crate::store::Store;
-pub use crate::table::{Part, Reach, TableError, TableReader, row_digests};
-pub use crate::tensors::{TensorBytes, TensorError, tensors_content};
 pub use crate::timestamp::Timestamp;
-pub use crate::tombstone::Tombstone;
 pub use crate::verify::{
     RepairSource, Sample, SampleError, VerifyDepth, VerifyFinding, VerifyOutcome, VerifyReport,
 };

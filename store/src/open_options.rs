@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::file_system::{FileSystem, OsFileSystem};
+use crate::files::{FileSystem, OsFileSystem};
 use crate::index::IndexChoice;
 use crate::lease::LeaseSettings;
-use crate::renewal::RENEW_AFTER;
+
+/// The time of a file that is relied on again is renewed if it is older than this; a collector adds it to its grace.
+const RENEW_AFTER: Duration = Duration::from_secs(3600);
 
 /// How a store is opened; the default creates it if it is absent.
 #[derive(Debug, Clone)]

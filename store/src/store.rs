@@ -1,30 +1,24 @@
-//! Opening a store.
+//! An open store: what it is opened with, and what all else in this crate works on.
+
+mod creation;
+mod elsewhere;
+mod fan_out;
+mod folders;
+mod own_files;
 
 use std::collections::HashSet;
-use std::fs::DirEntry;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ulid::Ulid;
-
+use self::creation::{create, create_again, read_format, refuse_foreign_entries};
+pub(crate) use self::elsewhere::Elsewhere;
 use crate::error::StoreError;
-use crate::file_system::FileSystem;
-use crate::format::{Format, FormatError};
-use crate::id::FileDigest;
-use crate::identity::{Identity, Verified};
-use crate::index::IndexHandle;
-use crate::layout::{DIRECTORIES, Layout, ON_DEMAND};
+use crate::files::{AtPath, FileSystem, Format, FormatError, Staging, Volume};
+use crate::index::{IndexHandle, Verified};
 use crate::lease::LeaseMemory;
+use crate::names::{FileDigest, Layout};
 use crate::open_options::OpenOptions;
-use crate::path_error::{AtPath, PathError};
-use crate::publish::publish;
-use crate::quarantine::move_if_same;
-use crate::sharing::Sharing;
-use crate::staging::{StagedFile, Staging};
-use crate::volume::{Volume, ensure_directory, ensure_outside, parent};
 
 /// An open store; clones share it, and any number of processes may open the same directory.
 #[derive(Debug, Clone)]
@@ -42,7 +36,7 @@ struct Shared {
     verified: Verified,
     index: Arc<IndexHandle>,
     leases: Arc<LeaseMemory>,
-    sharing: OnceLock<Sharing>,
+    elsewhere: OnceLock<Box<dyn Elsewhere>>,
     lost: Mutex<HashSet<FileDigest>>,
     renew_after: Duration,
 }
@@ -97,7 +91,7 @@ impl Store {
                 verified: Verified::new(Arc::clone(&index)),
                 index,
                 leases: Arc::new(LeaseMemory::new(options.leases)),
-                sharing: OnceLock::new(),
+                elsewhere: OnceLock::new(),
                 lost: Mutex::default(),
                 renew_after: options.renew_after,
             }),
@@ -147,13 +141,13 @@ impl Store {
         Arc::clone(&self.shared.leases)
     }
 
-    /// Attaches keys and remotes for as long as the store is open; returns false if some are attached already.
-    pub fn attach(&self, sharing: Sharing) -> bool {
-        self.shared.sharing.set(sharing).is_ok()
+    /// Attaches other places and a key for as long as the store is open; returns false if some are attached already.
+    pub(crate) fn attach_elsewhere(&self, elsewhere: Box<dyn Elsewhere>) -> bool {
+        self.shared.elsewhere.set(elsewhere).is_ok()
     }
 
-    pub(crate) fn sharing(&self) -> Option<&Sharing> {
-        self.shared.sharing.get()
+    pub(crate) fn elsewhere(&self) -> Option<&dyn Elsewhere> {
+        self.shared.elsewhere.get().map(|elsewhere| &**elsewhere)
     }
 
     /// Blobs that somebody relied on and that were nowhere to be had.
@@ -187,130 +181,12 @@ impl Store {
         let file = self.layout().format();
         self.shared.format.check_writable(&file.display())
     }
-
-    /// Lists a directory of the store; one that nobody needed yet is absent and has no entries, and what stands in its
-    /// place has none.
-    pub(crate) fn entries(&self, directory: &Path) -> Result<Vec<DirEntry>, PathError> {
-        self.files().list_if_there(directory).at("list", directory)
-    }
-
-    /// Begins a file that is to become part of the store.
-    pub(crate) fn stage(&self, size: Option<u64>) -> Result<StagedFile, StoreError> {
-        self.check_writable()?;
-        Ok(StagedFile::create(&self.shared.staging, size)?)
-    }
-
-    /// Stages a whole file.
-    pub(crate) fn stage_bytes(&self, bytes: &[u8]) -> Result<StagedFile, StoreError> {
-        let mut staged = self.stage(None)?;
-        staged.write_all(bytes)?;
-        Ok(staged)
-    }
-}
-
-/// Bytes that no `FORMAT` reaches.
-const FORMAT_LIMIT: u64 = 64 << 10;
-
-fn read_format(files: &dyn FileSystem, layout: &Layout) -> Result<Option<Format>, StoreError> {
-    let path = layout.format();
-    let read = files
-        .open_regular(&path)
-        .and_then(|(file, metadata)| files.read_at_most(&file, metadata.len(), FORMAT_LIMIT));
-    match read {
-        Ok(bytes) => {
-            let format: Format =
-                serde_json::from_slice(&bytes).map_err(|source| FormatError::Unreadable {
-                    path: path.display().to_string(),
-                    source,
-                })?;
-            format.check_identity(&path.display())?;
-            Ok(Some(format))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == ErrorKind::InvalidData => {
-            let path = path.display().to_string();
-            Err(FormatError::NotAFile { path }.into())
-        }
-        Err(error) => Ok(Err(error).at("read", &path)?),
-    }
-}
-
-/// Creates the directories, then `FORMAT` last, so that a directory with `FORMAT` is a whole store.
-fn create(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
-    let volume = staging.volume();
-    if ensure_outside(volume.files(), layout.root())? {
-        share_root(volume.files(), layout.root());
-    }
-    refuse_foreign_entries(volume.files(), layout)?;
-    for name in DIRECTORIES {
-        ensure_directory(volume.files(), &layout.directory(name))?;
-    }
-    place(staging, &layout.ignore_file(), b"*\n")?;
-    let format = Format::new(Ulid::generate().to_string());
-    let text = serde_json::to_vec(&format).map_err(|source| StoreError::Json {
-        action: "write",
-        source,
-    })?;
-    place(staging, &layout.format(), &text)?;
-    // Another process may have been first.
-    Ok(read_format(volume.files(), layout)?.unwrap_or(format))
-}
-
-/// Shares a new store with a group whose folder it lies in: one with the set-group bit that the group may write.
-fn share_root(files: &dyn FileSystem, root: &Path) {
-    const GROUP_WRITES: u32 = 0o2020;
-    let mode = files.metadata(parent(root)).map(|metadata| metadata.mode());
-    if mode.is_ok_and(|mode| mode & GROUP_WRITES == GROUP_WRITES) {
-        files.share_directory(root, parent(root));
-    }
-}
-
-/// Describes a store anew whose `FORMAT` is damaged, if all else in it is of this format.
-fn create_again(layout: &Layout, staging: &Staging) -> Result<Format, StoreError> {
-    let (files, path) = (staging.volume().files(), layout.format());
-    refuse_foreign_entries(files, layout)?;
-    if let Ok(metadata) = files.metadata(&path) {
-        let aside = layout.quarantine(&format!("format.{}.FORMAT", Ulid::generate()));
-        move_if_same(files, &path, &aside, &Identity::of(&metadata));
-    }
-    create(layout, staging)
-}
-
-/// Writes a file at the top of the store unless it is there; the names beside it are durable afterwards.
-fn place(staging: &Staging, destination: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut staged = StagedFile::create(staging, None)?;
-    staged.write_all(bytes)?;
-    publish(&staged, destination)?;
-    Ok(())
-}
-
-/// Refuses a directory in use for something else; what an interrupted creation left is welcome.
-fn refuse_foreign_entries(files: &dyn FileSystem, layout: &Layout) -> Result<(), StoreError> {
-    for entry in files.list_if_there(layout.root()).at("list", layout.root())? {
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| {
-            DIRECTORIES.contains(&name)
-                || ON_DEMAND.contains(&name)
-                || [layout.ignore_file(), layout.format()]
-                    .iter()
-                    .any(|own| own.ends_with(name))
-        });
-        if !ours {
-            let path = layout.root().display().to_string();
-            let found = name.to_string_lossy().into_owned();
-            let error = match files.exists(&layout.format()) {
-                true => FormatError::Guess { path, found },
-                false => FormatError::NotAStore { path, found },
-            };
-            return Err(error.into());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::DIRECTORIES;
 
     #[test]
     fn opening_twice_gives_the_same_store() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mitune_diffusion::weights::Dtype;
+use mitune_diffusion::nn::weights::Dtype;
 use serde_json::Value;
 
 use crate::adapter_place::{place, read, refuse, succeed};

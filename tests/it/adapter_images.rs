@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use mitune_diffusion::adapter::{AdapterContents, AdapterForm, SavedAdapter};
 use mitune_diffusion::image::RgbImage;
-use mitune_diffusion::weights::{Dtype, SafetensorsFile, TensorMap, TensorSource as _};
+use mitune_diffusion::nn::weights::{Dtype, SafetensorsFile, TensorMap, TensorSource as _};
 
 use crate::program::run_real;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use mitune_diffusion::weights::TensorMap;
+use mitune_diffusion::nn::weights::TensorMap;
 
 use crate::adapter_place::{distance, place, read, refuse, succeed, weights};
 use crate::program::run_real;
@@ -102,7 +102,7 @@ fn means_of_weights_and_of_factors_are_what_they_say() {
             .into_iter()
             .zip(dora[name].to_f32().unwrap());
         let values: Vec<f32> = values.map(|(a, b)| (a + 2.0 * b) / 3.0).collect();
-        let tensor = mitune_diffusion::weights::HostTensor::from_f32(&values, tensor.shape.clone());
+        let tensor = mitune_diffusion::nn::weights::HostTensor::from_f32(&values, tensor.shape.clone());
         (name.clone(), tensor)
     });
     let mean: TensorMap = mean.collect::<BTreeMap<_, _>>();

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{Device, FloatDType};
 use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, AdapterTargets, SavedAdapter, attach};
 use mitune_diffusion::model::ModelDirectory;
-use mitune_diffusion::weights::{Dtype, TensorMap, TensorSource, WeightsFolder};
+use mitune_diffusion::nn::weights::{Dtype, TensorMap, TensorSource, WeightsFolder};
 
 use crate::program::{Ended, run_real};
 use crate::trial_model;

@@ -1,4 +1,4 @@
-"""Prints the golden values of diffusion/src/unet/operations.rs and diffusion/src/vae/operations.rs.
+"""Prints the golden values of diffusion/src/unet/forward_operations.rs and diffusion/src/vae/decode_operations.rs.
 
 Usage: python export_operations.py   (with torch and diffusers; nothing is computed, only counted)
 """

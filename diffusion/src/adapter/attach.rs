@@ -1,30 +1,11 @@
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::{AdaptableLayer, AdapterConfig, AdapterError, AdapterMethod, LowRankAdapter};
-use crate::clip::ClipTextModel;
+use super::{AdapterConfig, AdapterError, AdapterMethod};
+use crate::nn::layers::{AdaptTarget, AdaptableLayer, LowRankAdapter};
 use crate::noise::NoiseSource;
-use crate::unet::UNet2DConditionModel;
 
 const INITIAL_VALUES: &str = "mitune adapter initial values v1";
-
-/// A model whose linear layers and convolutions can be adapted.
-pub trait AdaptTarget {
-    /// Shows every adaptable layer to `visit` under its diffusers name.
-    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>));
-}
-
-impl AdaptTarget for UNet2DConditionModel {
-    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
-        self.named_layers_mut(visit);
-    }
-}
-
-impl AdaptTarget for ClipTextModel {
-    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
-        self.named_layers_mut(visit);
-    }
-}
 
 /// Puts a fresh adapter on every layer that the config selects, and returns their names.
 ///

@@ -8,7 +8,7 @@ use super::place::Place;
 use super::settings::Settings;
 use super::settings_text::SettingsText;
 use super::{AdapterError, AdapterForm, AdapterMethod, SavedAdapter};
-use crate::weights::{SafetensorsBytes, SafetensorsFile, TensorSource};
+use crate::nn::weights::{SafetensorsBytes, SafetensorsFile, TensorSource};
 
 /// An adapter as a file held it.
 #[derive(Debug, Clone, PartialEq)]

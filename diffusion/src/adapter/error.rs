@@ -3,7 +3,7 @@ use thiserror::Error;
 use super::SettingsPlace;
 use crate::config_fields::SettingError;
 use crate::input_file::JsonProblem;
-use crate::weights::{Dtype, WeightsError};
+use crate::nn::weights::{Dtype, WeightsError};
 
 /// Why an adapter could not be attached, read or written.
 #[derive(Debug, Error)]

@@ -164,7 +164,7 @@ fn kind_of(index: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::AdaptTarget as _;
+    use crate::nn::layers::AdaptTarget as _;
     use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::weights::TensorMap;
+use crate::nn::weights::TensorMap;
 
 /// Lays tensors out as a safetensors file with metadata; equal input gives equal bytes.
 ///

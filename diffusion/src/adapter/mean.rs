@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::{AdapterError, AdapterMethod, LayerShape, SavedAdapter, SavedLayer};
+use super::{AdapterError, AdapterMethod, SavedAdapter, SavedLayer};
+use crate::nn::layers::LayerShape;
 
 /// Averages the tensors A, B and m of adapters of one shape, each with a weight.
 ///

@@ -1,6 +1,7 @@
 //! Low-rank adapters (LoRA and DoRA) on the linear layers and convolutions of a model: of the
 //! denoiser, and for loading also of text encoders.
 //!
+//! The layers themselves and the low-rank change they may hold are in [`layers`](crate::nn::layers).
 //! [`attach`] puts fresh adapters on the layers a config selects, training changes them, and
 //! [`SavedAdapter`] carries them between models and files, under the names that PEFT, diffusers
 //! and kohya's scripts use.
@@ -10,12 +11,11 @@ mod compare;
 mod config;
 mod contents;
 mod error;
+mod factor_shapes;
 mod foreign;
 mod form;
 mod kohya_names;
-mod layer;
 mod layout;
-mod low_rank;
 mod mean;
 mod merge;
 mod names;
@@ -30,14 +30,12 @@ mod settings_text;
 mod tests;
 mod write;
 
-pub use attach::{AdaptTarget, attach, detach, merge, multiply_scale};
+pub use attach::{attach, detach, merge, multiply_scale};
 pub use compare::{AdapterDifference, LayerDifference, compare};
 pub use config::{AdapterConfig, AdapterMethod, AdapterTargets};
 pub use contents::AdapterContents;
 pub use error::AdapterError;
 pub use form::AdapterForm;
-pub use layer::{AdaptableLayer, LayerShape};
-pub use low_rank::LowRankAdapter;
 pub use mean::{mean_of_factors, mean_of_weights};
 pub use merge::merge_into_rows;
 pub use names::{COMPONENTS, UNET};

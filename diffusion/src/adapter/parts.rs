@@ -1,8 +1,9 @@
+use super::AdapterError;
 use super::names::Part;
 use super::saved::SavedLayer;
 use super::settings::Settings;
-use super::{AdapterError, LayerShape};
-use crate::weights::{Dtype, HostTensor, TensorSource};
+use crate::nn::layers::LayerShape;
+use crate::nn::weights::{Dtype, HostTensor, TensorSource};
 
 /// Reads a tensor as finite numbers.
 pub(super) fn read_values(name: &str, source: &dyn TensorSource) -> Result<HostTensor, AdapterError> {

@@ -4,7 +4,7 @@ use super::foreign::foreign;
 use super::kohya_names::{split_component, unmangle};
 use super::names::{Part, parse_name};
 use super::{AdapterError, AdapterForm};
-use crate::weights::{Dtype, TensorSource};
+use crate::nn::weights::{Dtype, TensorSource};
 
 /// Component, layer and part that a tensor belongs to, and its shape in PEFT's order.
 pub(super) struct Place {

@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::tensor::Tensor;
 
 use super::attach::parameter;
-use super::{AdaptTarget, AdapterError, AdapterMethod, LayerShape, LowRankAdapter};
+use super::{AdapterError, AdapterMethod};
+use crate::nn::layers::{AdaptTarget, LayerShape, LowRankAdapter};
 
 /// The values of an adapter on the host, independent of a model.
 #[derive(Debug, Clone, PartialEq)]

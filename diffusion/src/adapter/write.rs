@@ -8,7 +8,7 @@ use super::names::{PEFT_PREFIX, Part};
 use super::settings::settings_map;
 use super::settings_text::METADATA;
 use super::{AdapterError, SavedAdapter, SavedLayer};
-use crate::weights::{Dtype, HostTensor, TensorMap};
+use crate::nn::weights::{Dtype, HostTensor, TensorMap};
 
 /// Lays adapters of several components out as the bytes of a safetensors file that diffusers loads.
 ///

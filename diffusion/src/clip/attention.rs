@@ -6,9 +6,8 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::config::ClipTextConfig;
-use crate::adapter::AdaptableLayer;
-use crate::linear::{Bias, Linear};
-use crate::unet::VisitLayers;
+use crate::nn::kernels::{join_heads, split_heads};
+use crate::nn::layers::{AdaptableLayer, Bias, Linear, VisitLayers};
 
 /// transformers' `CLIPAttention` with the causal mask of the text model.
 #[derive(Module, Debug)]
@@ -37,13 +36,7 @@ impl CausalAttention {
     /// # Shapes
     /// - x and output: `[batch, tokens, width]`
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, width] = x.dims();
-        let heads = |linear: &Linear| {
-            linear
-                .forward(x.clone())
-                .reshape([batch, tokens, self.heads, width / self.heads])
-                .swap_dims(1, 2)
-        };
+        let heads = |linear: &Linear| split_heads(linear.forward(x.clone()), self.heads);
         let attended = attention(
             heads(&self.q_proj),
             heads(&self.k_proj),
@@ -55,8 +48,7 @@ impl CausalAttention {
                 ..Default::default()
             },
         );
-        self.out_proj
-            .forward(attended.swap_dims(1, 2).reshape([batch, tokens, width]))
+        self.out_proj.forward(join_heads(attended))
     }
 }
 

@@ -6,9 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::attention::CausalAttention;
 use super::config::{ClipTextConfig, HiddenActivation};
-use crate::adapter::AdaptableLayer;
-use crate::linear::{Bias, Linear};
-use crate::unet::{LayerNorm, VisitLayers};
+use crate::nn::layers::{AdaptableLayer, Bias, LayerNorm, Linear, VisitLayers};
 
 /// transformers' `CLIPEncoderLayer`: normalization before each half, residuals around it.
 #[derive(Module, Debug)]

@@ -12,7 +12,7 @@ mod text_model;
 pub use config::{ClipTextConfig, ClipTextConfigError, HiddenActivation};
 pub use text_model::{ClipTextModel, TextOutput};
 
-use crate::weights::NameTable;
+use crate::nn::weights::NameTable;
 
 /// How a text model's parameters are named in files.
 ///

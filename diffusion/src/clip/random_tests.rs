@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
-use crate::weights::golden::check_random_cases;
+use crate::nn::weights::golden::check_random_cases;
 
 /// Six times the largest error of 60 configurations, 1.6e-6.
 const TOLERANCE: f64 = 1e-5;

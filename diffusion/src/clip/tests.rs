@@ -1,7 +1,7 @@
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 
 use super::*;
-use crate::weights::{SafetensorsFile, TensorMap, golden, load_module, module_tensors};
+use crate::nn::weights::{SafetensorsFile, TensorMap, golden, load_module, module_tensors};
 
 const CASES: [&str; 4] = ["quick_gelu", "gelu", "legacy_end", "projection"];
 

@@ -6,10 +6,8 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::config::{ClipTextConfig, ClipTextConfigError};
 use super::layer::{EncoderLayer, layer_norm};
-use crate::adapter::AdaptableLayer;
-use crate::compute_threads::on_compute_thread;
-use crate::linear::{Bias, Linear};
-use crate::unet::{LayerNorm, VisitLayers as _};
+use crate::nn::compute_threads::on_compute_thread;
+use crate::nn::layers::{AdaptTarget, AdaptableLayer, Bias, LayerNorm, Linear, VisitLayers as _};
 
 /// transformers' `CLIPTextModel`, or `CLIPTextModelWithProjection` when it has a projection.
 #[derive(Module, Debug)]
@@ -147,6 +145,12 @@ impl ClipTextModel {
             Some(projection) => projection.forward(pooled),
             None => pooled,
         }
+    }
+}
+
+impl AdaptTarget for ClipTextModel {
+    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.named_layers_mut(visit);
     }
 }
 

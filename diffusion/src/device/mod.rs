@@ -130,6 +130,23 @@ pub fn float_types(device: &Device) -> Vec<&'static str> {
 }
 
 fn open(family: DeviceFamily, index: usize) -> Result<OpenDevice, DeviceError> {
+    let device = find(family, index)?;
+    quietly(|| probe(&device))
+        .and_then(|result| result)
+        .map_err(|reason| DeviceError::Broken {
+            family,
+            index,
+            reason,
+        })?;
+    Ok(OpenDevice {
+        device,
+        family,
+        index,
+    })
+}
+
+/// Finds a device in the list of its family; whether it works is not known yet.
+fn find(family: DeviceFamily, index: usize) -> Result<Device, DeviceError> {
     let broken = |reason| DeviceError::Broken {
         family,
         index,
@@ -137,18 +154,10 @@ fn open(family: DeviceFamily, index: usize) -> Result<OpenDevice, DeviceError> {
     };
     let devices = quietly(|| enumerate(family)).map_err(broken)??;
     let found = devices.len();
-    let device = devices
+    devices
         .into_iter()
         .nth(index)
-        .ok_or(DeviceError::Missing { family, index, found })?;
-    quietly(|| probe(&device))
-        .and_then(|result| result)
-        .map_err(broken)?;
-    Ok(OpenDevice {
-        device,
-        family,
-        index,
-    })
+        .ok_or(DeviceError::Missing { family, index, found })
 }
 
 /// Lists a family, or says that this build lacks it.
@@ -214,6 +223,8 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_is_an_error() {
         let missing = DeviceSelection::Exact(DeviceFamily::Cpu, 7).open().unwrap_err();
+        let found = [0, 7].map(|index| DeviceSelection::Exact(DeviceFamily::Cpu, index).find());
+        assert_eq!(found, [Ok(()), Err(missing.clone())]);
         assert_eq!(
             missing.to_string(),
             "There is no device `cpu:7`; `1` of this kind found"

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{DeviceError, DeviceFamily, OpenDevice, enumerate_hardware, open};
+use super::{DeviceError, DeviceFamily, OpenDevice, enumerate_hardware, find, open};
 
 /// What the user asked for: `auto`, `cpu`, `wgpu[:N]` or `cuda[:N]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +16,17 @@ pub enum DeviceSelection {
 }
 
 impl DeviceSelection {
+    /// Looks whether the device is there, without making it compute.
+    ///
+    /// # Errors
+    /// Fails when the family is not in this build or the device is missing. `auto` never fails: the processor is there.
+    pub fn find(self) -> Result<(), DeviceError> {
+        match self {
+            Self::Exact(family, index) => find(family, index).map(|_| ()),
+            Self::Auto => Ok(()),
+        }
+    }
+
     /// Opens the device and makes it compute.
     ///
     /// # Errors

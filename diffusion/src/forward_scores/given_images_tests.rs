@@ -11,8 +11,8 @@ use crate::conditioning::ImageSize;
 use crate::image::RgbImage;
 use crate::model::ModelDirectory;
 use crate::mutual_information::MiMode;
+use crate::nn::weights::golden;
 use crate::noise::text_key;
-use crate::weights::golden;
 
 const SIZE: ImageSize = ImageSize {
     height: 16,

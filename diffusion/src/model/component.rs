@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::FloatDType;
 
 use super::ModelError;
-use crate::weights::{Dtype, NameTable, SeededTensors, TensorSource, WeightsFolder, load_module};
+use crate::nn::weights::{Dtype, NameTable, SeededTensors, TensorSource, WeightsFolder, load_module};
 
 pub(super) fn open_weights(
     model: &Path,

@@ -8,11 +8,11 @@ use super::index::{Index, read_component};
 use super::place::locate;
 use super::text::{self, TextComponent};
 use crate::clip::ClipTextConfig;
+use crate::nn::weights::{NameTable, SafetensorsFile, TensorSource, WeightsFolder};
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
 use crate::unet::{PARAMETER_RENAMES, UNet2DConditionConfig};
 use crate::vae::AutoencoderConfig;
-use crate::weights::{NameTable, SafetensorsFile, TensorSource, WeightsFolder};
 
 /// How a denoiser's parameters are named in files.
 pub(super) const UNET_NAMES: NameTable<'static> = NameTable {

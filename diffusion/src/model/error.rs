@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use super::PlaceError;
 use crate::clip::ClipTextConfigError;
 use crate::input_file::InputFileError;
+use crate::nn::weights::WeightsError;
 use crate::tokenizer::TokenizerError;
 use crate::vae::AutoencoderConfigError;
-use crate::weights::WeightsError;
 
 /// A failure to open, load, use or write a model.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use burn::tensor::{Device, FloatDType, Gradients, Tensor};
 use super::ModelDirectory;
 use super::directory::UNET_NAMES;
 use crate::clip::TEXT_MODEL_NAMES;
+use crate::nn::weights::{NameTable, TensorMap, golden, module_tensors};
 use crate::training::train_only;
-use crate::weights::{NameTable, TensorMap, golden, module_tensors};
 
 /// Puts a parameter's gradient in the parameter's place.
 struct Replace<'a>(&'a mut Gradients);

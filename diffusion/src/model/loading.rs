@@ -6,9 +6,9 @@ use super::component::fill;
 use super::directory::{ModelDirectory, UNET_NAMES};
 use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
 use crate::clip::ClipTextModel;
+use crate::nn::weights::{DigestedTensors, TensorSource, WeightsError, digest_tensors};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::{AUTOENCODER_NAMES, AutoencoderKL};
-use crate::weights::{DigestedTensors, TensorSource, WeightsError, digest_tensors};
 
 /// One value for each component that has weights.
 pub(super) struct PerComponent<T> {

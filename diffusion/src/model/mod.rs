@@ -13,7 +13,7 @@ mod gradient_tests;
 mod index;
 mod loading;
 mod place;
-mod place_message;
+mod place_error;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -26,7 +26,7 @@ pub use digests::ModelDigests;
 pub use directory::ModelDirectory;
 pub use encode::EncodedPrompts;
 pub use error::ModelError;
-pub use place::PlaceError;
+pub use place_error::PlaceError;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
 use crate::conditioning::ImageSize;

@@ -2,76 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::place_message::Inside;
+use super::place_error::{FileKind, FolderKind, PlaceError};
 use crate::input_file::{Contents, InputFileError, is_there, open_file, read_file};
 
 const INDEX: &str = "model_index.json";
-
-/// A name that leads to no model.
-#[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
-    /// Nothing has that name.
-    #[error("Model `{}` does not exist", path.display())]
-    Missing {
-        /// The name.
-        path: PathBuf,
-    },
-    /// A file, where a folder is needed.
-    #[error("`{}` is a file, not the folder of a model: {kind}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What it seems to be.
-        kind: FileKind,
-    },
-    /// A folder that is none of a model.
-    #[error("`{}` is not a model folder: it has no `model_index.json`{}", path.display(), Inside(kind))]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What it seems to be.
-        kind: FolderKind,
-    },
-    /// Cannot be looked at.
-    #[error(transparent)]
-    Unreadable(#[from] InputFileError),
-}
-
-/// What a file that was named as a model seems to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// The list of components in a model's folder.
-    Index,
-    /// All weights of a model, or those of one component, in one safetensors file.
-    SingleFile,
-    /// Python objects.
-    Pickle,
-    /// What was downloaded in place of a file.
-    Other(Contents),
-    /// Anything else.
-    Unknown,
-}
-
-/// What a folder that was named as a model seems to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FolderKind {
-    /// Nothing is in it.
-    Empty,
-    /// One component of the model in the folder above.
-    Component(PathBuf),
-    /// The cache of a hub, with the folders of several models.
-    Cache(Vec<String>),
-    /// One model in the cache of a hub, in several states or none.
-    Snapshots(Vec<String>),
-    /// An adapter.
-    Adapter,
-    /// A folder around that of a model.
-    Around(PathBuf),
-    /// A checkpoint in one file.
-    SingleFile(String),
-    /// Anything else.
-    Unknown,
-}
 
 /// The folder with the model that a name stands for.
 ///

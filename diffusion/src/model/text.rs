@@ -8,8 +8,8 @@ use super::ModelError;
 use super::component::{fill, open_weights};
 use super::index::read_config;
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
+use crate::nn::weights::{TensorSource, WeightsFolder};
 use crate::tokenizer::Tokenizer;
-use crate::weights::{TensorSource, WeightsFolder};
 
 /// Names of the two folders of a text encoder.
 #[derive(Debug, Clone, Copy)]

@@ -10,10 +10,10 @@ use super::draft::{Empty, write_whole};
 use super::text::{self, TextFolders};
 use super::{DiffusionModel, ModelError, index};
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
+use crate::nn::weights::{Dtype, TensorMap, module_tensors, write_safetensors};
 use crate::scheduler::SchedulerKind;
 use crate::tokenizer::Tokenizer;
 use crate::vae::AUTOENCODER_NAMES;
-use crate::weights::{Dtype, TensorMap, module_tensors, write_safetensors};
 
 impl DiffusionModel {
     /// Writes the model to a new folder that diffusers' `StableDiffusionPipeline` or

@@ -5,11 +5,10 @@
 //! knows, and where a default differs from class to class the key is kept absent here. Values that
 //! would change results and are not supported are errors that name the key.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::file::SchedulerFile;
 use super::limit::Limit;
 use super::solver_config::{SigmaConfig, SolverConfig};
 use super::timesteps::TimestepSpacing;
@@ -79,8 +78,8 @@ pub struct DynamicThreshold {
 }
 
 /// What a diffusers scheduler file says, checked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>", into = "SchedulerFile")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct SchedulerConfig {
     /// The diffusers class that the model's index names, else the one that the file was written by; it decides which
     /// scheduler is the model's own.

@@ -8,7 +8,7 @@ mod coefficients;
 mod levels;
 
 use super::config::{SchedulerConfig, SchedulerConfigError};
-use super::kind::ReverseProcess;
+use super::reverse_process::ReverseProcess;
 use super::reverse_step::{Keeps, ReverseStep, StepError};
 use super::sigmas::alpha_cumprod_of;
 use crate::schedule::NoiseSchedule;

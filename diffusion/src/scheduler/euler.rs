@@ -5,7 +5,7 @@
 //! and comes back up with fresh noise.
 
 use super::config::{SchedulerConfig, SchedulerConfigError};
-use super::kind::ReverseProcess;
+use super::reverse_process::ReverseProcess;
 use super::reverse_step::{ReverseStep, StepError};
 use super::sigmas::{SigmaTable, alpha_cumprod_of, exponential, karras};
 use super::solver_config::SigmaSpread;

@@ -1,6 +1,6 @@
 //! The scheduler file as written, and the check that makes it a configuration.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::config::{DynamicThreshold, SchedulerConfig, SchedulerConfigError};
@@ -15,7 +15,7 @@ use crate::config_fields::{ConfigFields, DIFFUSERS, SettingError};
 macro_rules! scheduler_file {
     ($($key:ident($name:literal): $kind:ty,)*) => {
         #[derive(Clone, Default, Serialize)]
-        pub(super) struct SchedulerFile {
+        struct SchedulerFile {
             $(
                 #[serde(rename = $name, skip_serializing_if = "Option::is_none")]
                 $key: Option<$kind>,
@@ -227,6 +227,12 @@ impl SchedulerFile {
             euler_at_final: self.euler_at_final.unwrap_or(default.euler_at_final),
             lambda_min_clipped: self.lambda_min_clipped,
         })
+    }
+}
+
+impl Serialize for SchedulerConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SchedulerFile::from(self.clone()).serialize(serializer)
     }
 }
 

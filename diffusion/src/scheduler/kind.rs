@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::SchedulerConfig;
-use super::reverse_step::{ReverseStep, StepError};
+use super::reverse_process::ReverseProcess;
+use super::reverse_step::StepError;
 use super::step_variance::StepVariance;
 use super::{ddim, ddpm, dpm_solver, euler, pndm};
 use crate::schedule::{NoiseSchedule, ScheduleError};
@@ -133,28 +134,10 @@ impl SchedulerKind {
     }
 }
 
-/// A run with all its numbers worked out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReverseProcess {
-    /// One step for each evaluation of the denoiser.
-    pub steps: Vec<ReverseStep>,
-    /// The standard deviation of the latent a run starts from.
-    pub start: f64,
-    /// How many kept values the steps look back to.
-    pub memory: usize,
-}
-
-impl ReverseProcess {
-    pub(super) fn new(steps: Vec<ReverseStep>, start: f64) -> Self {
-        let memory = steps.iter().map(|step| step.history.len()).max().unwrap_or(0);
-        Self { steps, start, memory }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduler::TimestepSpacing;
+    use crate::scheduler::{ReverseStep, TimestepSpacing};
 
     #[test]
     fn names_are_those_of_settings_and_classes_are_found() {

@@ -15,6 +15,7 @@ pub mod forward_process;
 pub mod kind;
 pub mod limit;
 pub mod pndm;
+mod reverse_process;
 pub mod reverse_step;
 mod setting;
 mod sigmas;
@@ -25,8 +26,9 @@ pub mod trajectory;
 
 pub use config::{SchedulerConfig, SchedulerConfigError};
 pub use forward_process::{add_noise, training_target};
-pub use kind::{ReverseProcess, SchedulerKind};
+pub use kind::SchedulerKind;
 pub use limit::Limit;
+pub use reverse_process::ReverseProcess;
 pub use reverse_step::{ReverseStep, StepError};
 pub use step_variance::StepVariance;
 pub use timesteps::TimestepSpacing;

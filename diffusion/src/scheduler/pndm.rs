@@ -6,7 +6,7 @@
 //! is why a run of `n` steps evaluates the network `n + 1` times, twice at its second timestep.
 
 use super::config::{SchedulerConfig, SchedulerConfigError};
-use super::kind::ReverseProcess;
+use super::reverse_process::ReverseProcess;
 use super::reverse_step::{Anchor, Keeps, ReverseStep, StepError};
 use super::timesteps::TimestepSpacing;
 use crate::prediction::PredictionType;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::weights::golden;
+use crate::nn::weights::golden;
 
 /// Written by `tools/goldens/export_added_tokens.py`.
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use super::adamw::Moments;
 use super::error::{CheckpointError, TrainingError};
 use super::parameters::{rewrite_trainable, trainable_parameters, trainable_values};
 use super::trainer::{Trainer, read_error};
-use crate::weights::{HostTensor, TensorMap};
+use crate::nn::weights::{HostTensor, TensorMap};
 
 const WEIGHTS: &str = "weights";
 const FIRST_MOMENTS: &str = "first_moments";

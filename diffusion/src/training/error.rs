@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::weights::WeightsError;
+use crate::nn::weights::WeightsError;
 
 /// Why a training step was refused; the weights and the optimizer are as before it.
 #[derive(Debug, Error)]

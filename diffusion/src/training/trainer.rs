@@ -10,7 +10,7 @@ use super::error::TrainingError;
 use super::gradients::{Gradients, clip_factor};
 use super::learning_rate::LearningRate;
 use super::parameters::{rewrite_trainable, trainable_parameters, trainable_values};
-use crate::compute_threads::on_compute_thread;
+use crate::nn::compute_threads::on_compute_thread;
 
 const PUT_BACK: &str = "an update always puts the module back";
 

@@ -6,11 +6,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::layers::VisitLayers;
-use super::resample::{Downsample2D, Upsample2D};
 use super::resnet::{ResnetBlock2D, ResnetShape};
 use super::transformer::{Transformer2DModel, TransformerShape};
-use crate::adapter::AdaptableLayer;
+use crate::nn::layers::{AdaptableLayer, Downsample2D, Upsample2D, VisitLayers};
 
 /// What every block of the network is given besides the image.
 #[derive(Clone, Debug)]

@@ -3,10 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::layers::VisitLayers;
-use crate::adapter::AdaptableLayer;
-use crate::kernels::gated_gelu;
-use crate::linear::{Bias, Linear};
+use crate::nn::kernels::gated_gelu;
+use crate::nn::layers::{AdaptableLayer, Bias, Linear, VisitLayers};
 
 /// Widens each token, gates it, and narrows it again.
 #[derive(Module, Debug)]

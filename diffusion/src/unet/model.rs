@@ -6,15 +6,12 @@ use burn::tensor::{DType, Device, Tensor, activation};
 use super::PARAMETER_RENAMES;
 use super::blocks::{Condition, DownBlock, MidBlock, UpBlock};
 use super::config::{TextTimeAddition, UNet2DConditionConfig};
-use super::conv::Conv2d;
-use super::layers::VisitLayers;
-use super::norm::GroupNorm;
 use super::time_embedding::{TimestepEmbedding, Timesteps};
-use crate::adapter::AdaptableLayer;
-use crate::compute_threads::on_compute_thread;
 use crate::conditioning::{AddedConditioning, Conditioning};
-use crate::kernels::{channels_first, channels_last};
-use crate::weights::{NameTable, TensorMap, module_tensors};
+use crate::nn::compute_threads::on_compute_thread;
+use crate::nn::kernels::{channels_first, channels_last};
+use crate::nn::layers::{AdaptTarget, AdaptableLayer, Conv2d, GroupNorm, VisitLayers};
+use crate::nn::weights::{NameTable, TensorMap, module_tensors};
 
 /// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
 /// the prompt; the class of the same name in diffusers, as Stable Diffusion 1.x, 2.x and XL use it.
@@ -182,5 +179,11 @@ impl UNet2DConditionModel {
         self.mid_block.visit_layers("mid_block", visit);
         self.up_blocks.visit_layers("up_blocks", visit);
         self.conv_out.visit_layers("conv_out", visit);
+    }
+}
+
+impl AdaptTarget for UNet2DConditionModel {
+    fn layers_mut(&mut self, visit: &mut dyn FnMut(&str, AdaptableLayer<'_>)) {
+        self.named_layers_mut(visit);
     }
 }

@@ -3,11 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::conv::Conv2d;
-use super::layers::VisitLayers;
-use super::norm::GroupNorm;
-use crate::adapter::AdaptableLayer;
-use crate::linear::{Bias, Linear};
+use crate::nn::layers::{AdaptableLayer, Bias, Conv2d, GroupNorm, Linear, VisitLayers};
 
 /// Sizes of a [`ResnetBlock2D`].
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,9 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 
-use super::layers::VisitLayers;
-use crate::adapter::AdaptableLayer;
-use crate::linear::{Bias, Linear};
+use crate::nn::layers::{AdaptableLayer, Bias, Linear, VisitLayers};
 
 /// Turns timesteps into sines and cosines of geometrically spaced frequencies
 /// (DDPM, arXiv 2006.11239, appendix B).

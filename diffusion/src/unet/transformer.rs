@@ -3,12 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::attention::{Attention, AttentionShape};
 use super::feed_forward::FeedForward;
-use super::layers::VisitLayers;
-use super::norm::{GroupNorm, LayerNorm};
-use crate::adapter::AdaptableLayer;
-use crate::linear::{Bias, Linear};
+use crate::nn::layers::{
+    AdaptableLayer, Attention, AttentionShape, Bias, GroupNorm, LayerNorm, Linear, VisitLayers,
+};
 
 /// Sizes of a [`Transformer2DModel`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

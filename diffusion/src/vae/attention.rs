@@ -4,9 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::resnet::group_norm;
-use crate::kernels::attention;
-use crate::linear::{Bias, Linear};
-use crate::unet::GroupNorm;
+use crate::nn::kernels::attention;
+use crate::nn::layers::{Bias, GroupNorm, Linear};
 
 /// diffusers' `Attention` as the autoencoder's middle blocks use it.
 #[derive(Module, Debug)]

@@ -7,9 +7,9 @@ use super::config::{AutoencoderConfig, AutoencoderConfigError};
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::tiling::{Pieces, Tiles};
-use crate::compute_threads::on_compute_thread;
-use crate::kernels::{channels_first, channels_last};
-use crate::unet::Conv2d;
+use crate::nn::compute_threads::on_compute_thread;
+use crate::nn::kernels::{channels_first, channels_last};
+use crate::nn::layers::Conv2d;
 
 /// diffusers' `AutoencoderKL`.
 ///

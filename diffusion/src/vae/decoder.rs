@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 use super::config::AutoencoderConfig;
 use super::mid_block::MidBlock;
 use super::resnet::{ResnetBlock, group_norm};
-use crate::unet::{Conv2d, GroupNorm, Upsample2D};
+use crate::nn::layers::{Conv2d, GroupNorm, Upsample2D};
 
 /// diffusers' `Decoder`.
 #[derive(Module, Debug)]

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::config::AutoencoderConfig;
 use super::mid_block::MidBlock;
 use super::resnet::{ResnetBlock, group_norm};
-use crate::unet::{Conv2d, Downsample2D, GroupNorm};
+use crate::nn::layers::{Conv2d, Downsample2D, GroupNorm};
 
 /// diffusers' `Encoder`.
 #[derive(Module, Debug)]

@@ -3,10 +3,10 @@
 mod attention;
 mod autoencoder;
 mod config;
+mod decode_operations;
 mod decoder;
 mod encoder;
 mod mid_block;
-mod operations;
 #[cfg(test)]
 mod random_tests;
 mod resnet;
@@ -18,7 +18,7 @@ pub use autoencoder::AutoencoderKL;
 pub use config::{AutoencoderConfig, AutoencoderConfigError};
 pub use tiling::{LARGE, Pieces, Slicing, Tiling};
 
-use crate::weights::NameTable;
+use crate::nn::weights::NameTable;
 
 /// How an autoencoder's parameters are named in files.
 ///

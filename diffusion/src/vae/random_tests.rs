@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL, Pieces, Slicing, Tiling};
-use crate::weights::golden::check_random_cases;
+use crate::nn::weights::golden::check_random_cases;
 
 /// Four times the largest error of 60 configurations, 2.8e-6.
 const TOLERANCE: f64 = 1e-5;

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::unet::{Conv2d, GroupNorm};
+use crate::nn::layers::{Conv2d, GroupNorm};
 
 /// diffusers' `ResnetBlock2D` as its autoencoder uses it.
 #[derive(Module, Debug)]

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::*;
-use crate::weights::{
+use crate::nn::weights::{
     Dtype, NameTable, SafetensorsFile, TensorMap, TensorSource, golden, load_module, module_tensors,
 };
 

@@ -1,14 +1,12 @@
 //! `mitune diff`
 
-mod adapters;
-mod compare;
-mod metrics;
 mod print;
 
 use clap::Args;
 
 use super::run_choice::choose;
 use crate::failure::Failure;
+use crate::inspect::diff::compare;
 use crate::session::Session;
 use crate::ui::print_json;
 
@@ -28,7 +26,7 @@ pub(crate) fn run(arguments: &DiffArguments, session: &Session<'_>) -> Result<()
     let store = session.reading_store()?;
     let first = choose(&store, &arguments.first)?;
     let second = choose(&store, &arguments.second)?;
-    let found = compare::compare(&store, &first, &second);
+    let found = compare(&store, &first, &second);
     if session.json {
         print_json(&found)
     } else {

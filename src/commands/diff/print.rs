@@ -3,11 +3,11 @@
 use mitune_store::Timestamp;
 use serde_json::Value;
 
-use super::adapters::AdapterDistance;
-use super::compare::{RunDifference, RunHead, StageDifference, State};
-use super::metrics::MetricChange;
 use crate::engine::{change, shortened};
 use crate::failure::Failure;
+use crate::inspect::diff::{
+    AdapterDistance, MetricChange, RunDifference, RunHead, StageDifference, StageRelation,
+};
 use crate::ui::{line, moment};
 
 /// Prints what differs; stages with one and the same result are only counted.
@@ -17,9 +17,9 @@ pub(super) fn print(found: &RunDifference) -> Result<(), Failure> {
     let same = found
         .stages
         .iter()
-        .filter(|stage| stage.state == State::Same)
+        .filter(|stage| stage.state == StageRelation::Same)
         .count();
-    for stage in found.stages.iter().filter(|stage| stage.state != State::Same) {
+    for stage in found.stages.iter().filter(|stage| stage.state != StageRelation::Same) {
         print_stage(stage)?;
     }
     line(format!("the same: {same} of {} stages", found.stages.len()))
@@ -36,12 +36,12 @@ fn head(run: &RunHead) -> String {
 
 fn print_stage(stage: &StageDifference) -> Result<(), Failure> {
     let what = match stage.state {
-        State::Same => "the same",
-        State::EqualResults => "equal results",
-        State::Changed => "another result",
-        State::OnlyFirst => "only in the first run",
-        State::OnlySecond => "only in the second run",
-        State::Unknown => "a record is not in the store any more",
+        StageRelation::Same => "the same",
+        StageRelation::EqualResults => "equal results",
+        StageRelation::Changed => "another result",
+        StageRelation::OnlyFirst => "only in the first run",
+        StageRelation::OnlySecond => "only in the second run",
+        StageRelation::Unknown => "a record is not in the store any more",
     };
     line(format!("{}: {what}", stage.name))?;
     for parameter in &stage.parameters {

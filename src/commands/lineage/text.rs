@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use mitune_store::{LineageEdge, StageKey};
+use mitune_store::StageKey;
 
-use super::Graph;
+use super::{circumstances, label};
+use crate::inspect::lineage::{LineageEdge, ResultLineage};
 
 /// Which way a tree grows.
 #[derive(Clone, Copy)]
@@ -14,11 +15,11 @@ enum Way {
 }
 
 /// Writes what a result was made from and what went on from it; a result that was shown before is not unfolded again.
-pub(super) fn write(graph: &Graph) -> String {
-    let mut text = describe(graph, &graph.start);
+pub(super) fn write(lineage: &ResultLineage) -> String {
+    let mut text = describe(lineage, &lineage.start);
     for (heading, way) in [("made from", Way::Up), ("used for", Way::Down)] {
         let mut tree = String::new();
-        unfold(graph, graph.start, way, 1, &mut HashSet::new(), &mut tree);
+        unfold(lineage, lineage.start, way, 1, &mut HashSet::new(), &mut tree);
         if !tree.is_empty() {
             text.push_str(&format!("{heading}:\n{tree}"));
         }
@@ -27,14 +28,14 @@ pub(super) fn write(graph: &Graph) -> String {
 }
 
 fn unfold(
-    graph: &Graph,
+    lineage: &ResultLineage,
     key: StageKey,
     way: Way,
     depth: usize,
     shown: &mut HashSet<StageKey>,
     text: &mut String,
 ) {
-    for edge in &graph.lineage.edges {
+    for edge in &lineage.edges {
         let Some(next) = next(edge, key, way) else {
             continue;
         };
@@ -44,10 +45,10 @@ fn unfold(
             Way::Down => format!("as {}", edge.port),
         };
         if shown.insert(next) {
-            text.push_str(&format!("{indent}{port}: {}", describe(graph, &next)));
-            unfold(graph, next, way, depth + 1, shown, text);
+            text.push_str(&format!("{indent}{port}: {}", describe(lineage, &next)));
+            unfold(lineage, next, way, depth + 1, shown, text);
         } else {
-            text.push_str(&format!("{indent}{port}: {}, see above\n", graph.label(&next)));
+            text.push_str(&format!("{indent}{port}: {}, see above\n", label(lineage, &next)));
         }
     }
 }
@@ -59,9 +60,9 @@ fn next(edge: &LineageEdge, key: StageKey, way: Way) -> Option<StageKey> {
     }
 }
 
-fn describe(graph: &Graph, key: &StageKey) -> String {
-    let label = graph.label(key);
-    match graph.circumstances(key) {
+fn describe(lineage: &ResultLineage, key: &StageKey) -> String {
+    let label = label(lineage, key);
+    match circumstances(lineage, key) {
         Some(circumstances) => format!("{label} ({circumstances})\n"),
         None => format!("{label}\n"),
     }

@@ -10,13 +10,12 @@ use mitune_stages::stage::LazyDevice;
 use mitune_store::remote::{Folder, Upstream};
 use mitune_store::trust::{Policy, Unsigned};
 use mitune_store::{Sharing, Store};
-use serde_json::json;
 
-use super::difference::peak_signal_to_noise;
 use crate::cache_folder::cache_folder;
 use crate::commands::pipeline_arguments::PipelineArguments;
-use crate::engine::{Audited, Engine, RememberedDigests, Unobserved};
+use crate::engine::{Engine, RememberedDigests, Unobserved};
 use crate::failure::Failure;
+use crate::inspect::audit::{Audit, AuditedResult};
 use crate::session::Session;
 use crate::ui::{line, print_json};
 
@@ -85,81 +84,53 @@ pub(super) fn run(arguments: &AuditArguments, session: &Session<'_>) -> Result<u
     let chosen = choose(&hits, arguments.recompute, seed);
     let scratch = Scratch::new(&store)?;
     let audited = engine.audit(&pipeline, &chosen, &scratch.store)?;
-    let mut differing = 0;
-    let mut entries = Vec::new();
-    for result in &audited {
-        let findings = findings(result, &store, &scratch.store, arguments.psnr)?;
-        differing += u8::from(findings.iter().any(|finding| !finding.accepted));
-        if !session.json {
-            print_result(result, &findings)?;
-        }
-        entries.push(json!({
-            "stage": result.stage,
-            "key": result.key,
-            "seconds": result.time.as_secs_f64(),
-            "same": findings.is_empty(),
-            "differing": findings.iter().map(|finding| json!({
-                "port": finding.port, "psnr": finding.psnr, "accepted": finding.accepted,
-            })).collect::<Vec<_>>(),
-        }));
-    }
+    let results = audited
+        .iter()
+        .map(|result| AuditedResult::new(result, &store, &scratch.store, arguments.psnr));
+    let audit = Audit {
+        audited: results.collect::<Result<_, _>>()?,
+        hits: hits.len(),
+    };
     if session.json {
-        print_json(&json!({ "hits": hits.len(), "audited": entries }))?;
+        // As a value first, so that fields stand in the order of their names.
+        print_json(&serde_json::to_value(&audit)?)?;
     } else {
-        let verdict = match differing {
-            0 => "none differs".to_owned(),
-            count => format!("{count} differ; `mitune store forget KEY --why TEXT` disowns a result"),
-        };
-        line(format!(
-            "{} of {} results computed again: {verdict}",
-            audited.len(),
-            hits.len()
-        ))?;
+        print_audit(&audit)?;
     }
-    Ok(u8::from(differing > 0))
+    Ok(u8::from(audit.refused() > 0))
 }
 
-/// An output that came out different.
-struct Finding<'a> {
-    port: &'a str,
-    /// Distance of the noise from the peak in dB, if both are tables of the same shape that differ in numbers only.
-    psnr: Option<f64>,
-    accepted: bool,
+fn print_audit(audit: &Audit) -> Result<(), Failure> {
+    audit.audited.iter().try_for_each(print_result)?;
+    let verdict = match audit.refused() {
+        0 => "none differs".to_owned(),
+        count => format!("{count} differ; `mitune store forget KEY --why TEXT` disowns a result"),
+    };
+    line(format!(
+        "{} of {} results computed again: {verdict}",
+        audit.audited.len(),
+        audit.hits
+    ))
 }
 
-fn findings<'a>(
-    result: &'a Audited,
-    store: &Store,
-    scratch: &Store,
-    limit: Option<f64>,
-) -> Result<Vec<Finding<'a>>, Failure> {
-    let mut findings = Vec::new();
-    for (port, (recorded, now)) in &result.differing {
-        let psnr = peak_signal_to_noise((store, recorded), (scratch, now))?;
-        let accepted = matches!((psnr, limit), (Some(psnr), Some(limit)) if psnr >= limit);
-        findings.push(Finding { port, psnr, accepted });
-    }
-    Ok(findings)
-}
-
-fn print_result(result: &Audited, findings: &[Finding<'_>]) -> Result<(), Failure> {
+fn print_result(result: &AuditedResult) -> Result<(), Failure> {
     let key = result.key.short();
-    if findings.is_empty() {
+    if result.same {
         return line(format!("same       {} `{key}`", result.stage));
     }
-    for finding in findings {
-        let label = if finding.accepted {
+    for output in &result.differing {
+        let label = if output.accepted {
             "close    "
         } else {
             "different"
         };
-        let remark = match finding.psnr {
+        let remark = match output.psnr {
             Some(psnr) => format!("numbers agree to {psnr:.1} dB"),
             None => "other values than numbers, or another shape".to_owned(),
         };
         line(format!(
             "{label}  {} `{key}` output `{}`: {remark}",
-            result.stage, finding.port
+            result.stage, output.port
         ))?;
     }
     Ok(())

@@ -3,7 +3,6 @@
 mod audit;
 mod cat;
 mod collect;
-mod difference;
 mod export;
 pub(super) mod find;
 mod forget;

@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use mitune_diffusion::adapter::{AdapterError, LayerShape, SavedAdapter, UNET};
-use mitune_diffusion::weights::{TensorSource, WeightsFolder};
+use mitune_diffusion::adapter::{AdapterError, SavedAdapter, UNET};
+use mitune_diffusion::nn::layers::LayerShape;
+use mitune_diffusion::nn::weights::{TensorSource, WeightsFolder};
 
-use crate::stage::StageError;
+use crate::contract::StageError;
 
 /// The weights of a component of a model, as its files hold them.
 pub(crate) struct BaseWeights<'a>(&'a dyn TensorSource);

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mitune_diffusion::adapter::{AdapterError, SavedAdapter, UNET, encode_kohya, encode_peft};
-use mitune_diffusion::weights::Dtype as StoredDtype;
+use mitune_diffusion::nn::weights::Dtype as StoredDtype;
 
 use super::new_path::{WriteError, check_free, write_folder};
-use crate::adapter_file::AdapterFile;
-use crate::adapter_place::{PEFT_FILE, PEFT_SETTINGS};
+use crate::adapters::adapter_file::AdapterFile;
+use crate::adapters::adapter_place::{PEFT_FILE, PEFT_SETTINGS};
+use crate::contract::{Dtype, StageError};
 use crate::output_file::write_file;
-use crate::stage::{Dtype, StageError};
 
 /// The form an adapter is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mitune_diffusion::adapter::{AdapterForm, AdapterMethod, SavedLayer, UNET};
 use serde::Serialize;
 
-use crate::adapter_file::AdapterFile;
-use crate::stage::StageError;
+use crate::adapters::adapter_file::AdapterFile;
+use crate::contract::StageError;
 
 /// What an adapter file holds.
 #[derive(Clone, Debug, Serialize)]

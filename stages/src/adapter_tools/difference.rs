@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use mitune_diffusion::adapter::{LayerDifference, compare};
 use serde::Serialize;
 
-use crate::adapter_file::{AdapterFile, AdapterFileError};
-use crate::stage::StageError;
+use crate::adapters::adapter_file::{AdapterFile, AdapterFileError};
+use crate::contract::StageError;
 
 /// How two adapter files differ.
 #[derive(Clone, Debug, Serialize)]

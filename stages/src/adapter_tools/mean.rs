@@ -3,21 +3,22 @@ use std::path::Path;
 
 use mitune_diffusion::adapter::{SavedAdapter, UNET, mean_of_factors, mean_of_weights};
 use mitune_diffusion::model::ModelDirectory;
-use mitune_diffusion::weights::Dtype as StoredDtype;
+use mitune_diffusion::nn::weights::Dtype as StoredDtype;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base_weights::{BaseWeights, open_weights};
 use super::conversion::{ConvertedForm, write};
 use super::new_path::check_free;
-use crate::adapter_file::AdapterFile;
-use crate::stage::StageError;
+use crate::adapters::adapter_file::AdapterFile;
+use crate::contract::StageError;
 
 /// What a mean of adapters is the mean of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeanKind {
     /// The adapted weights, as one adapter whose rank is the sum of the ranks. This is what the paper means.
+    #[default]
     Weights,
     /// The numbers of the adapters: A, B and magnitude. The product of mean factors is another thing than the mean of
     /// the products.

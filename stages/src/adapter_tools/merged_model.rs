@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mitune_diffusion::adapter::{COMPONENTS, SavedAdapter, SavedLayer, merge_into_rows};
 use mitune_diffusion::model::ModelDirectory;
-use mitune_diffusion::weights::{
+use mitune_diffusion::nn::weights::{
     Dtype, HostTensor, TensorMap, TensorSource as _, WeightsError, write_safetensors,
 };
 
 use super::base_weights::{BaseWeights, open_weights, stem};
 use super::new_path::{WriteError, check_free, write_folder};
-use crate::adapter_file::{AdapterFile, AdapterFileError};
-use crate::stage::StageError;
+use crate::adapters::adapter_file::{AdapterFile, AdapterFileError};
+use crate::contract::StageError;
 
 /// What a merge changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,7 +181,7 @@ fn copy_all(from: &Path, to: &Path, select: &dyn Fn(&Path) -> bool) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use mitune_diffusion::adapter::LayerShape;
+    use mitune_diffusion::nn::layers::LayerShape;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use crate::stage::StageError;
+use crate::contract::StageError;
 
 /// A path that is taken.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::comparison::{allowed, relative_error};
 use super::numbers::Inputs;
-use crate::loaded_model::LoadedModel;
-use crate::stage::{Dtype, StageError};
+use crate::contract::{Dtype, StageError};
+use crate::models::loaded_model::LoadedModel;
 
 /// Images of the batch.
 const BATCH: usize = 4;

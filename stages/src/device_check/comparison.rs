@@ -1,9 +1,9 @@
 //! How far a device's numbers are from those of the processor.
 
-use mitune_diffusion::weights::TensorMap;
+use mitune_diffusion::nn::weights::TensorMap;
 use serde::Serialize;
 
-use crate::stage::{Dtype, StageError};
+use crate::contract::{Dtype, StageError};
 
 /// One part of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ pub(super) fn compare(
         let expected = expected
             .get(part)
             .ok_or_else(|| StageError::configuration(MissingPart { part: part.clone() }))?;
-        let values = |tensor: &mitune_diffusion::weights::HostTensor| tensor.to_f32();
+        let values = |tensor: &mitune_diffusion::nn::weights::HostTensor| tensor.to_f32();
         let allowed = allowed(part, dtype);
         let (error, agreement) = if expected.shape != found.shape {
             (None, Agreement::NotComparable)

@@ -15,12 +15,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
-use mitune_diffusion::weights::{SafetensorsFile, TensorMap, TensorSource, encode_safetensors};
+use mitune_diffusion::nn::weights::{SafetensorsFile, TensorMap, TensorSource, encode_safetensors};
 use serde::Serialize;
 
-use crate::loaded_model::LoadedModel;
+use crate::contract::{Dtype, Progress, StageError};
+use crate::models::loaded_model::LoadedModel;
 use crate::output_file::{OutputFileError, check_place, write_file};
-use crate::stage::{Dtype, Progress, StageError};
 
 pub use self::company::CompanyReport;
 pub use self::comparison::{Agreement, PartReport};

@@ -6,16 +6,16 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use mitune_diffusion::adapter::{AdapterConfig, attach};
 use mitune_diffusion::conditioning::{AddedConditioning, Conditioning};
 use mitune_diffusion::guidance::Denoiser;
+use mitune_diffusion::nn::weights::{HostTensor, TensorMap};
 use mitune_diffusion::noise::{NoiseSource, text_key};
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};
 use mitune_diffusion::training::{
     AdamW, DenoisingBatch, LearningRate, Trainer, TrainerSettings, train_only, trainable_parameters,
 };
-use mitune_diffusion::weights::{HostTensor, TensorMap};
 
-use crate::latent_shape::latent_shape;
-use crate::loaded_model::LoadedModel;
-use crate::stage::{Dtype, StageError};
+use crate::contract::{Dtype, StageError};
+use crate::models::latent_shape::latent_shape;
+use crate::models::loaded_model::LoadedModel;
 
 /// Images of a batch.
 const BATCH: usize = 2;

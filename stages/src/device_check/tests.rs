@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
-use mitune_diffusion::weights::{HostTensor, SafetensorsFile, TensorSource, write_safetensors};
+use mitune_diffusion::nn::weights::{HostTensor, SafetensorsFile, TensorSource, write_safetensors};
 
 use super::*;
-use crate::stage::Silent;
+use crate::contract::Silent;
 
 fn check() -> DeviceCheck {
     DeviceCheck {

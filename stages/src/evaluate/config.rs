@@ -8,15 +8,15 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model_source::{MODEL_PORT, ModelSource};
-use crate::reference::Reference;
-use crate::registry::StageConfig;
-use crate::schema;
-use crate::stage::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
-    StageDefaults, StageError, StageOutput, keyed_config,
+use crate::contract::reference::Reference;
+use crate::contract::setting_defaults::nonzero;
+use crate::contract::{
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, MODEL_PORT, OutputPort, Stage, StageConfig,
+    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
+use crate::models::model_source::ModelSource;
 use crate::statistics::bootstrap::BootstrapSettings;
+use crate::tables::schema;
 
 /// Reads off the pixels of candidates whether they show what their prompts say, and how well scores tell.
 ///
@@ -49,12 +49,8 @@ pub struct EvaluateConfig {
     pub bootstrap: BootstrapSettings,
     /// Candidates that are decoded together. By default, 64. It is part of the key, because the last digits depend on
     /// it.
-    #[serde(default = "sixty_four")]
+    #[serde(default = "nonzero::<64>")]
     pub batch_size: NonZeroU32,
-}
-
-fn sixty_four() -> NonZeroU32 {
-    const { NonZeroU32::new(64).unwrap() }
 }
 
 impl StageConfig for EvaluateConfig {
@@ -130,6 +126,11 @@ impl Stage for Evaluate {
 
     fn dtype(&self) -> Option<Dtype> {
         Some(Dtype::F32)
+    }
+
+    /// Candidates that come with images are judged without one.
+    fn needs_device(&self) -> bool {
+        false
     }
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {

@@ -1,38 +1,23 @@
 //! From candidates to judged images.
 
-use arrow_array::{Array, BinaryArray, RecordBatch, StructArray};
+use arrow_array::RecordBatch;
 use burn::tensor::Device;
 use mitune_diffusion::image::{ImageError, RgbImage};
 use mitune_diffusion::model::DiffusionModel;
 
-use crate::columns::ColumnError;
-use crate::evaluation::rows::{EvaluationRow, ImageRow, RowError, evaluate};
-use crate::latent_decoder::LatentDecoder;
-use crate::latent_rows::{Latent, LatentError, LatentRows};
+use super::measures::rows::{EvaluationRow, ImageRow, RowError, evaluate};
+use crate::models::latent_decoder::LatentDecoder;
 use crate::shapes::render::SIDE;
-
-/// The columns that are read.
-pub(super) const COLUMNS: [&str; 6] = [
-    "prompt_id",
-    "prompt",
-    "seed_index",
-    "latent",
-    "latent_shape",
-    "image",
-];
+use crate::tables::columns::ColumnError;
+use crate::tables::image_rows::{ImageRows, ImageSource};
+use crate::tables::latent_rows::{Latent, LatentError};
 
 /// A candidate that waits for its batch to be full.
 pub(super) struct Waiting {
     prompt_id: String,
     prompt: String,
     seed_index: u32,
-    source: Source,
-}
-
-/// What an image is made from.
-enum Source {
-    Encoded(Vec<u8>),
-    Latent(Latent),
+    source: ImageSource,
 }
 
 /// An image that cannot be judged.
@@ -75,38 +60,17 @@ pub(super) enum JudgeError {
 
 /// Reads the candidates of a batch of rows.
 pub(super) fn waiting(batch: &RecordBatch) -> Result<Vec<Waiting>, JudgeError> {
-    let rows = LatentRows::of(batch)?;
-    let images = image_bytes(batch)?;
+    let images = ImageRows::of(batch)?;
+    let rows = &images.rows;
     let candidate = |row: usize| {
         Ok(Waiting {
             prompt_id: rows.prompt_id(row).to_owned(),
             prompt: rows.prompt(row).to_owned(),
             seed_index: rows.seed_index(row),
-            source: match images.is_valid(row).then(|| images.value(row)) {
-                Some(bytes) => Source::Encoded(bytes.to_vec()),
-                None => Source::Latent(rows.latent(row)?),
-            },
+            source: images.source(row)?,
         })
     };
     (0..batch.num_rows()).map(candidate).collect()
-}
-
-/// The encoded images, null where a candidate has none.
-fn image_bytes(batch: &RecordBatch) -> Result<&BinaryArray, ColumnError> {
-    let column = &batch["image"];
-    let bytes = column
-        .as_any()
-        .downcast_ref::<StructArray>()
-        .and_then(|images| images.column_by_name("bytes"));
-    match bytes.and_then(|bytes| bytes.as_any().downcast_ref::<BinaryArray>()) {
-        // A null image has null bytes too, as every writer of the table leaves them.
-        Some(bytes) => Ok(bytes),
-        None => Err(ColumnError::Type {
-            column: "image".to_owned(),
-            found: column.data_type().to_string(),
-            expected: "a struct with `bytes`",
-        }),
-    }
 }
 
 /// Judges candidates batch by batch.
@@ -125,8 +89,8 @@ impl Judge<'_> {
         let mut images = Vec::with_capacity(waiting.len());
         for one in waiting {
             let image = match &one.source {
-                Source::Encoded(bytes) => RgbImage::decode(bytes),
-                Source::Latent(_) => match decoded.next() {
+                ImageSource::Encoded(bytes) => RgbImage::decode(bytes),
+                ImageSource::Latent(_) => match decoded.next() {
                     Some(image) => image,
                     None => return Err(one.no_model()),
                 },
@@ -143,8 +107,8 @@ impl Judge<'_> {
 
     fn decode(&self, waiting: &[Waiting]) -> Result<Vec<Result<RgbImage, ImageError>>, JudgeError> {
         let latents = waiting.iter().filter_map(|one| match &one.source {
-            Source::Latent(latent) => Some((one, latent)),
-            Source::Encoded(_) => None,
+            ImageSource::Latent(latent) => Some((one, latent)),
+            ImageSource::Encoded(_) => None,
         });
         let latents: Vec<(&Waiting, &Latent)> = latents.collect();
         let Some((first, Latent { shape, .. })) = latents.first() else {
@@ -157,13 +121,8 @@ impl Judge<'_> {
         for (one, latent) in &latents {
             one.check_shape(latent, channels, model.vae_config.downscale())?;
         }
-        let decoder = LatentDecoder {
-            model,
-            device,
-            // Their images have one size, so their latents have one shape.
-            shape: *shape,
-            batch_size: self.batch_size,
-        };
+        // Their images have one size, so their latents have one shape.
+        let decoder = LatentDecoder::of(model, device, *shape, self.batch_size);
         Ok(decoder.decode(latents.iter().map(|(_, latent)| latent.values.as_slice())))
     }
 }
@@ -171,7 +130,7 @@ impl Judge<'_> {
 impl Waiting {
     /// Whether the image has to be decoded by a model.
     pub(super) fn is_latent(&self) -> bool {
-        matches!(self.source, Source::Latent(_))
+        matches!(self.source, ImageSource::Latent(_))
     }
 
     fn row<'a>(&'a self, image: &'a RgbImage) -> ImageRow<'a> {
@@ -233,7 +192,7 @@ mod tests {
 
     use super::*;
     use crate::draws::Draws;
-    use crate::trial_model;
+    use crate::testing::trial_model;
 
     #[test]
     fn latents_are_decoded_in_batches_as_they_are_alone() {
@@ -251,7 +210,7 @@ mod tests {
                 prompt_id: "p".to_owned(),
                 prompt: String::new(),
                 seed_index,
-                source: Source::Latent(Latent {
+                source: ImageSource::Latent(Latent {
                     values: (0..256).map(|_| draws.between(-9.0, 9.0)).collect(),
                     shape: [4, 8, 8],
                 }),
@@ -265,7 +224,7 @@ mod tests {
         let images = judge.decode(&waiting).unwrap();
         assert_eq!(images.len(), 3);
         for (one, image) in waiting.iter().zip(images) {
-            let Source::Latent(latent) = &one.source else {
+            let ImageSource::Latent(latent) = &one.source else {
                 unreachable!("made above");
             };
             let values: Vec<f32> = latent.values.iter().map(|value| value / 0.18215).collect();

@@ -2,6 +2,7 @@
 
 mod config;
 mod images;
+pub mod measures;
 mod report;
 mod run;
 #[cfg(test)]

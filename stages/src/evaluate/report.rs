@@ -4,13 +4,13 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::agreement::ScoreAgreement;
-use crate::evaluation::comparison::Comparison;
-use crate::evaluation::power::ScorePower;
-use crate::evaluation::rows::EvaluationRow;
-use crate::evaluation::scores::{PowerError, ScoreColumn};
-use crate::evaluation::summary::EvaluationSummary;
-use crate::evaluation::timesteps::{TermColumns, TimestepPower};
+use super::measures::agreement::ScoreAgreement;
+use super::measures::comparison::Comparison;
+use super::measures::power::ScorePower;
+use super::measures::rows::EvaluationRow;
+use super::measures::scores::{PowerError, ScoreColumn};
+use super::measures::summary::EvaluationSummary;
+use super::measures::timesteps::{TermColumns, TimestepPower};
 use crate::shapes::reader_check::{Disturbance, ReaderAccuracy};
 use crate::statistics::bootstrap::{BootstrapSettings, Estimate};
 use crate::statistics::paired::PairedError;

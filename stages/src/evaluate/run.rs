@@ -4,18 +4,19 @@ use mitune_diffusion::model::DiffusionModel;
 use mitune_store::{Artifact, StoreError};
 
 use super::config::Evaluate;
-use super::images::{COLUMNS, Judge, JudgeError, Waiting, waiting};
+use super::images::{Judge, JudgeError, Waiting, waiting};
+use super::measures::rows::EvaluationRow;
+use super::measures::scores::ScoreColumn;
+use super::measures::table::{evaluation_batch, evaluation_rows};
+use super::measures::timesteps::TermColumns;
 use super::report::{EvaluationReport, ReportError};
-use crate::candidate_index::CandidateIndex;
-use crate::evaluation::rows::EvaluationRow;
-use crate::evaluation::scores::ScoreColumn;
-use crate::evaluation::table::{evaluation_batch, evaluation_rows};
-use crate::evaluation::timesteps::TermColumns;
-use crate::schema;
-use crate::score_columns::{ScoreError, ScoreTables};
-use crate::score_traces::{ScoreTrace, traces};
+use crate::contract::{Dtype, StageContext, StageError, StageOutput, Work};
 use crate::shapes::world::{Prompt, PromptError};
-use crate::stage::{Dtype, StageContext, StageError, StageOutput, Work};
+use crate::tables::candidate_index::CandidateIndex;
+use crate::tables::image_rows::IMAGE_COLUMNS;
+use crate::tables::schema;
+use crate::tables::score_columns::{ScoreColumnError, ScoreTables};
+use crate::tables::score_traces::{ScoreTrace, traces};
 
 /// A prompt whose images nobody can judge here.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ impl Evaluate {
         let mut model: Option<DiffusionModel> = None;
         let mut queue: Vec<Waiting> = Vec::new();
         let mut rows = Vec::with_capacity(total);
-        let mut batches = context.store().read_table(candidates, Some(&COLUMNS))?;
+        let mut batches = context.store().read_table(candidates, Some(&IMAGE_COLUMNS))?;
         loop {
             let more = batches.next().transpose()?;
             let last = more.is_none();
@@ -154,10 +155,10 @@ fn read_scores(
     Ok(scores)
 }
 
-fn score_error(error: ScoreError) -> StageError {
+fn score_error(error: ScoreColumnError) -> StageError {
     match error {
-        ScoreError::Store(error) => StageError::Store(error),
-        ScoreError::Ambiguous { .. } => StageError::configuration(error),
+        ScoreColumnError::Store(error) => StageError::Store(error),
+        ScoreColumnError::Ambiguous { .. } => StageError::configuration(error),
         error => StageError::failed(error),
     }
 }

@@ -5,18 +5,18 @@ use mitune_diffusion::model::ModelDirectory;
 use mitune_store::Artifact;
 use serde_json::{Value as Json, json};
 
+use super::measures::rows::EvaluationRow;
+use super::measures::table::evaluation_rows;
 use super::*;
+use crate::contract::{StageError, StageOutput};
 use crate::draws::Draws;
-use crate::evaluation::rows::EvaluationRow;
-use crate::evaluation::table::evaluation_rows;
 use crate::shapes::alignment::Failure;
 use crate::shapes::render::Image;
 use crate::shapes::scene::Scene;
 use crate::shapes::world::Prompt;
-use crate::stage::{StageError, StageOutput};
-use crate::trial::{Trial, with};
-use crate::trial_model;
-use crate::trial_tables::{Candidate, candidates, scores};
+use crate::testing::trial::{Trial, with};
+use crate::testing::trial_model;
+use crate::testing::trial_tables::{Candidate, candidates, scores};
 
 const PROMPT: &str = "a red circle and a blue square";
 

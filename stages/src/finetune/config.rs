@@ -8,7 +8,8 @@ use mitune_diffusion::training::AdamW;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::Reference;
+use crate::contract::reference::Reference;
+use crate::contract::setting_defaults::{fraction, nonzero, whole};
 
 /// Trains a LoRA or DoRA adapter of the denoiser on selected candidates, as images of their prompts.
 ///
@@ -36,10 +37,10 @@ pub struct FinetuneConfig {
     #[serde(default = "dora")]
     pub method: AdapterMethod,
     /// Inner dimension of the low-rank products. By default, 32.
-    #[serde(default = "thirty_two")]
+    #[serde(default = "nonzero::<32>")]
     pub rank: NonZeroU32,
     /// The products are scaled by `alpha / rank`. By default, 32.
-    #[serde(default = "thirty_two_point_zero")]
+    #[serde(default = "whole::<f64, 32>")]
     pub alpha: f64,
     /// Layers that get an adapter. By default, attention and feed-forward layers of the transformer blocks.
     #[serde(default)]
@@ -48,7 +49,7 @@ pub struct FinetuneConfig {
     #[serde(default)]
     pub timesteps: TimestepRange,
     /// Learning rate after warm-up; it stays constant. By default, 1e-4.
-    #[serde(default = "paper_rate")]
+    #[serde(default = "fraction::<1, 10_000>")]
     pub learning_rate: f64,
     /// Updates over which the learning rate rises from 0. By default, 0.
     #[serde(default)]
@@ -60,7 +61,7 @@ pub struct FinetuneConfig {
     #[serde(default = "unit_norm")]
     pub clip_norm: Option<f64>,
     /// Examples that make one update. By default, 400.
-    #[serde(default = "four_hundred")]
+    #[serde(default = "nonzero::<400>")]
     pub batch_size: NonZeroU32,
     /// Examples that are computed together, whose gradients are added up to those of the batch; a divisor of
     /// `batch_size`. By default, 8, or less for smaller batches. It is part of the key, because the last digits depend
@@ -68,7 +69,7 @@ pub struct FinetuneConfig {
     #[serde(default)]
     pub micro_batch: Option<NonZeroU32>,
     /// Updates in all. By default, 300.
-    #[serde(default = "three_hundred")]
+    #[serde(default = "whole::<u64, 300>")]
     pub steps: u64,
     /// Probability that an example is trained with the empty prompt in place of its own, which keeps the unconditional
     /// prediction in step. By default, 0.
@@ -81,7 +82,7 @@ pub struct FinetuneConfig {
     #[serde(default)]
     pub init_seed: Option<u64>,
     /// Updates between checkpoints, which is what a killed process can lose. By default, 25.
-    #[serde(default = "twenty_five")]
+    #[serde(default = "whole::<u64, 25>")]
     pub checkpoint_every: u64,
 }
 
@@ -108,32 +109,8 @@ fn dora() -> AdapterMethod {
     AdapterMethod::Dora
 }
 
-fn thirty_two() -> NonZeroU32 {
-    const { NonZeroU32::new(32).unwrap() }
-}
-
-fn thirty_two_point_zero() -> f64 {
-    32.0
-}
-
-fn paper_rate() -> f64 {
-    1e-4
-}
-
 fn unit_norm() -> Option<f64> {
     Some(1.0)
-}
-
-fn four_hundred() -> NonZeroU32 {
-    const { NonZeroU32::new(400).unwrap() }
-}
-
-fn three_hundred() -> u64 {
-    300
-}
-
-fn twenty_five() -> u64 {
-    25
 }
 
 /// A setting that no run can use.

@@ -13,8 +13,8 @@ use mitune_diffusion::training::{DenoisingBatch, Draws};
 use mitune_store::{Artifact, Store};
 
 use super::TimestepRange;
-use crate::latent_rows::{LATENT_COLUMNS, LatentError, LatentRows};
-use crate::stage::StageError;
+use crate::contract::StageError;
+use crate::tables::latent_rows::{LATENT_COLUMNS, LatentError, LatentRows};
 
 /// Prompts that are encoded together.
 const ENCODED_TOGETHER: usize = 16;

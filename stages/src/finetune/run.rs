@@ -8,11 +8,10 @@ use mitune_diffusion::unet::UNet2DConditionModel;
 
 use super::examples::{Batches, Contexts, Examples};
 use super::stage::{Finetune, JOINT_PORT};
-use crate::demand::check_batch;
-use crate::model_source::ADAPTER_PORT;
-use crate::stage::{Dtype, StageContext, StageError, StageOutput};
-use crate::stored_adapter;
-use crate::training_run::TrainingRun;
+use crate::adapters::stored_adapter;
+use crate::contract::demand::check_batch;
+use crate::contract::{ADAPTER_PORT, Dtype, StageContext, StageError, StageOutput};
+use crate::training::training_run::TrainingRun;
 
 /// Updates over which the reported loss is averaged.
 const RECENT: usize = 20;

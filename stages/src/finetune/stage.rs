@@ -7,13 +7,12 @@ use mitune_diffusion::training::{Decay, LearningRate, TrainerSettings};
 use mitune_store::{ContentDigest, Value};
 
 use super::config::FinetuneConfig;
-use crate::model_source::{ADAPTER_PORT, ModelSource};
-use crate::registry::StageConfig;
-use crate::schema;
-use crate::stage::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
-    StageDefaults, StageError, StageOutput, keyed_config,
+use crate::contract::{
+    ADAPTER_PORT, Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageConfig,
+    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
+use crate::models::model_source::ModelSource;
+use crate::tables::schema;
 
 impl StageConfig for FinetuneConfig {
     const KIND: &'static str = "finetune";

@@ -13,12 +13,12 @@ use mitune_store::Artifact;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::contract::{Progress, StageError, StageOutput, Work};
 use crate::draws::Draws;
 use crate::select::SelectConfig;
-use crate::stage::{Progress, StageError, StageOutput, Work};
-use crate::trial::{Trial, with};
-use crate::trial_model;
-use crate::trial_tables::{Candidate, candidates};
+use crate::testing::trial::{Trial, with};
+use crate::testing::trial_model;
+use crate::testing::trial_tables::{Candidate, candidates};
 
 const PROMPTS: [&str; 3] = ["a red circle", "a blue square and a red cross", "a green square"];
 

@@ -9,18 +9,19 @@ use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::demand::{check_batch, check_candidates};
-use crate::item_blocks::check_batch_size;
-use crate::latent_shape::latent_shape;
-use crate::model_source::{ADAPTER_PORT, ModelSource};
-use crate::reference::Reference;
-use crate::registry::StageConfig;
-use crate::sampling_config::{MutualInformationConfig, SamplerConfig};
-use crate::schema;
-use crate::stage::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
-    StageDefaults, StageError, StageOutput, keyed_config,
+use super::sampling_config::{MutualInformationConfig, SamplerConfig};
+use crate::contract::demand::{check_batch, check_candidates};
+use crate::contract::reference::Reference;
+use crate::contract::setting_defaults::whole;
+use crate::contract::setting_limits::MOST_CANDIDATES;
+use crate::contract::{
+    ADAPTER_PORT, Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageConfig,
+    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
+use crate::items::item_blocks::check_batch_size;
+use crate::models::latent_shape::latent_shape;
+use crate::models::model_source::ModelSource;
+use crate::tables::schema;
 
 /// Generates candidates of every prompt and scores each by its mutual information with the prompt.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +39,7 @@ pub struct GenerateConfig {
     #[serde(default)]
     pub adapter: Option<Reference>,
     /// Candidates of each prompt (M of the paper). By default, 50. Raising it generates only the new ones.
-    #[serde(default = "fifty")]
+    #[serde(default = "whole::<u32, 50>")]
     pub candidates_per_prompt: u32,
     /// Seed index of the first candidate. By default, 0.
     #[serde(default)]
@@ -71,20 +72,9 @@ pub struct GenerateConfig {
     #[serde(default)]
     pub batch_size: Option<usize>,
     /// Candidates to a shard, which is what a killed process can lose. By default, 64.
-    #[serde(default = "sixty_four")]
+    #[serde(default = "whole::<usize, 64>")]
     pub shard_size: usize,
 }
-
-fn fifty() -> u32 {
-    50
-}
-
-fn sixty_four() -> usize {
-    64
-}
-
-/// More candidates of a prompt than any selection looks through; a slip must not fill the memory.
-const MOST_CANDIDATES: u32 = 1_000_000;
 
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
 use mitune_diffusion::sampler::Candidate;
 
-use crate::prompt_labels::image_name;
-use crate::schema;
+use crate::items::prompt_labels::image_name;
+use crate::tables::schema;
 
 /// One row to be.
 pub(crate) struct CandidateRow<'a> {

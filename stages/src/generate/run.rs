@@ -12,25 +12,19 @@ use mitune_store::{FamilyKey, ItemKey, Value};
 
 use super::config::{Generate, SELECTING};
 use super::rows::{CandidateRow, batch};
-use crate::columns::string_column;
-use crate::demand::check_batch;
-use crate::item_blocks::{Block, ItemTable};
-use crate::latent_decoder::LatentDecoder;
-use crate::latent_shape::latent_shape;
-use crate::model_source::ADAPTER_PORT;
-use crate::producer::producer;
-use crate::schema;
-use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
-use crate::unprompted::{Unprompted, unprompted};
-
-/// Candidates in a batch by default, fewer where their latents are large.
-const BATCH: usize = 8;
-
-/// Latent elements that the default batch holds at most.
-const BATCH_ELEMENTS: usize = 131_072;
+use super::unprompted::{Unprompted, unprompted};
+use crate::contract::demand::check_batch;
+use crate::contract::{ADAPTER_PORT, ItemFamily, StageContext, StageError, StageOutput};
+use crate::items::item_blocks::{Block, ItemTable};
+use crate::items::producer::producer;
+use crate::models::batch_size::default_batch_size;
+use crate::models::latent_decoder::LatentDecoder;
+use crate::models::latent_shape::latent_shape;
+use crate::tables::columns::string_column;
+use crate::tables::schema;
 
 /// Candidates of one prompt that are computed together.
-struct Work {
+struct CandidateBatch {
     prompt: usize,
     /// First seed index of the batch; the batch always has its full size.
     first: u32,
@@ -47,7 +41,6 @@ struct Prompt {
 /// Everything a batch needs.
 struct Worker<'a> {
     stage: &'a Generate,
-    context: &'a StageContext<'a>,
     model: &'a DiffusionModel,
     device: &'a Device,
     sampler: Sampler,
@@ -69,11 +62,10 @@ impl Generate {
             self.config.height,
             self.config.width,
         )?;
-        let elements: usize = latent_shape.iter().product();
         let batch_size = self
             .config
             .batch_size
-            .unwrap_or((BATCH_ELEMENTS / elements.max(1)).clamp(1, BATCH));
+            .unwrap_or_else(|| default_batch_size(latent_shape.iter().product()));
         check_batch(batch_size, latent_shape, &model.unet_config)?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let family = context.family_key(&ItemFamily {
@@ -92,7 +84,6 @@ impl Generate {
         let truncated = report_truncated(context, &model, &prompts)?;
         let worker = Worker {
             stage: self,
-            context,
             model: &model,
             device,
             sampler,
@@ -123,7 +114,7 @@ impl Generate {
         family: &FamilyKey,
         prompts: &[Prompt],
         batch_size: u32,
-    ) -> Result<Vec<Block<Work>>, StageError> {
+    ) -> Result<Vec<Block<CandidateBatch>>, StageError> {
         let (start, count) = (self.config.first_seed_index, self.config.candidates_per_prompt);
         let end = start + count;
         let mut blocks = Vec::new();
@@ -137,7 +128,7 @@ impl Generate {
                 };
                 let items = wanted.clone().map(item).collect::<Result<_, _>>()?;
                 blocks.push(Block {
-                    work: Work {
+                    work: CandidateBatch {
                         prompt,
                         first,
                         wanted,
@@ -153,7 +144,7 @@ impl Generate {
 }
 
 impl Worker<'_> {
-    fn compute(&self, prompt: &Prompt, work: &Work) -> Result<RecordBatch, StageError> {
+    fn compute(&self, prompt: &Prompt, work: &CandidateBatch) -> Result<RecordBatch, StageError> {
         let size = self.model.image_size(self.latent_shape);
         let encoded = self
             .model
@@ -174,7 +165,12 @@ impl Worker<'_> {
                 self.latent_shape,
                 &mut go_on,
             )
-            .map_err(|error| self.sampling_error(prompt, error))?;
+            .map_err(|source| {
+                StageError::failed(GenerateError {
+                    prompt: prompt.text.clone(),
+                    source,
+                })
+            })?;
         let wanted: Vec<&Candidate> = candidates
             .iter()
             .filter(|candidate| work.wanted.contains(&candidate.seed_index))
@@ -204,25 +200,9 @@ impl Worker<'_> {
     }
 
     fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
-        let decoder = LatentDecoder {
-            model: self.model,
-            device: self.device,
-            shape: self.latent_shape,
-            batch_size: candidates.len(),
-        };
-        let images = decoder.decode(candidates.iter().map(|candidate| candidate.latent.as_slice()));
-        images
-            .into_iter()
-            .map(|image| image.and_then(|image| image.to_png()).map_err(StageError::failed))
-            .collect()
-    }
-
-    fn sampling_error(&self, prompt: &Prompt, source: SamplerError) -> StageError {
-        let _ = self.context;
-        StageError::failed(GenerateError {
-            prompt: prompt.text.clone(),
-            source,
-        })
+        let decoder = LatentDecoder::of(self.model, self.device, self.latent_shape, candidates.len());
+        let latents = candidates.iter().map(|candidate| candidate.latent.as_slice());
+        decoder.decode_to_png(latents).map_err(StageError::failed)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 
 use super::Measurement;
-use crate::stage::{Progress, StageError};
+use crate::contract::{Progress, StageError};
 
 /// Times pieces of work one after another.
 pub(super) struct Meter<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Meter<'a> {
 }
 
 /// A piece of work, run as often as it is called; it returns when the device is done.
-pub(super) struct Work<'w> {
+pub(super) struct TimedWork<'w> {
     pub(super) name: &'static str,
     pub(super) batch: usize,
     pub(super) operations: Option<u64>,
@@ -46,12 +46,12 @@ impl<'a> Meter<'a> {
     }
 
     /// Measures one piece of work.
-    pub(super) fn measure(&mut self, work: Work<'_>) -> Result<(), StageError> {
+    pub(super) fn measure(&mut self, work: TimedWork<'_>) -> Result<(), StageError> {
         self.measure_in_turn(vec![work])
     }
 
     /// Measures pieces of work in turn, run by run, so that a machine whose speed drifts is as slow for each.
-    pub(super) fn measure_in_turn(&mut self, mut works: Vec<Work<'_>>) -> Result<(), StageError> {
+    pub(super) fn measure_in_turn(&mut self, mut works: Vec<TimedWork<'_>>) -> Result<(), StageError> {
         let mut seconds = vec![Vec::new(); works.len()];
         let mut peaks = vec![None; works.len()];
         for run in 0..=self.runs {

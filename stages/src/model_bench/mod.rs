@@ -16,9 +16,9 @@ use serde::Serialize;
 
 use self::measure::Meter;
 use self::parts::Parts;
-use crate::demand::check_batch;
-use crate::latent_shape::latent_shape;
-use crate::stage::{Dtype, Progress, StageError};
+use crate::contract::demand::check_batch;
+use crate::contract::{Dtype, Progress, StageError};
+use crate::models::latent_shape::latent_shape;
 
 /// What to measure.
 #[derive(Clone, Debug)]

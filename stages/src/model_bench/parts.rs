@@ -9,8 +9,8 @@ use mitune_diffusion::unet::{UNet2DConditionConfig, UNet2DConditionModel};
 use mitune_diffusion::vae::{AutoencoderConfig, AutoencoderKL};
 
 use super::BenchModel;
-use crate::model_source::float_dtype;
-use crate::stage::{Dtype, StageError};
+use crate::contract::{Dtype, StageError};
+use crate::models::model_source::float_dtype;
 
 /// The networks that take time; the text encoder runs once per prompt.
 pub(super) struct Parts {

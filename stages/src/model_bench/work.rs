@@ -9,9 +9,9 @@ use mitune_diffusion::prediction::PredictionType;
 use mitune_diffusion::sampler::{CandidateRequest, Sampler, SamplerSettings};
 use mitune_diffusion::training::{AdamW, DenoisingBatch, LearningRate, Trainer, TrainerSettings, train_only};
 
-use super::measure::{Meter, Work, available_bytes, resident_bytes};
+use super::measure::{Meter, TimedWork, available_bytes, resident_bytes};
 use super::parts::{Parts, Place};
-use crate::stage::StageError;
+use crate::contract::StageError;
 
 /// The denoiser with batches of 2 and doubling from there, as long as memory lasts.
 pub(super) fn forward(
@@ -30,7 +30,7 @@ pub(super) fn forward(
         let operations = parts
             .unet_config
             .forward_operations(batch, [height, width], parts.tokens);
-        let work = Work {
+        let work = TimedWork {
             name: "unet forward",
             batch,
             operations: Some(operations),
@@ -57,7 +57,7 @@ pub(super) fn forward(
 pub(super) fn decode(parts: &Parts, shape: [usize; 3], meter: &mut Meter<'_>) -> Result<(), StageError> {
     let [channels, height, width] = shape;
     let latent: Tensor<4> = parts.place().normal([1, channels, height, width]);
-    meter.measure(Work {
+    meter.measure(TimedWork {
         name: "vae decode",
         batch: 1,
         operations: Some(parts.vae_config.decode_operations(1, [height, width])),
@@ -106,7 +106,7 @@ pub(super) fn candidates(
         let made = sampler.generate(&parts.unet, &requests, &unconditional, shape, go_on);
         made.map(drop).map_err(StageError::failed)
     };
-    let work = |name, long: Sampler, short: Sampler| Work {
+    let work = |name, long: Sampler, short: Sampler| TimedWork {
         name,
         batch: count,
         operations: Some(once * long.evaluations() as u64),
@@ -167,7 +167,7 @@ pub(super) fn training(
         attach(&mut adapted, &config).map_err(StageError::failed)?;
         let adapted = train_only(adapted, |name| name.contains(".adapter."));
         let mut trainer = Trainer::new(adapted, settings()).map_err(StageError::failed)?;
-        meter.measure(Work {
+        meter.measure(TimedWork {
             name,
             batch,
             operations: None,

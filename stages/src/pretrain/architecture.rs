@@ -9,8 +9,8 @@ use mitune_diffusion::vae::AutoencoderConfig;
 use serde_json::json;
 
 use super::denoiser::PretrainDenoiserConfig;
+use crate::contract::StageError;
 use crate::shapes::caption::words;
-use crate::stage::StageError;
 
 impl PretrainDenoiserConfig {
     /// Writes the tokenizer of the shapes world to a folder and reads it.

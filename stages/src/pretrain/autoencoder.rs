@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType};
+use mitune_diffusion::nn::weights::{HostTensor, TensorMap, encode_safetensors, load_module, module_tensors};
 use mitune_diffusion::training::{Trainer, initialize, train_only};
 use mitune_diffusion::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use mitune_diffusion::weights::{HostTensor, TensorMap, encode_safetensors, load_module, module_tensors};
 use mitune_store::{DirectoryEntry, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,16 +13,16 @@ use super::autoencoder_training::{ReconstructionLoss, image_batch, reconstructio
 use super::data_config::ShapesDataConfig;
 use super::latent_normalization::{ChannelMoments, LatentConvolutions};
 use super::training_config::TrainingConfig;
-use crate::demand::check_network;
-use crate::registry::StageConfig;
-use crate::schema;
+use crate::contract::demand::check_network;
+use crate::contract::setting_defaults::{fraction, whole};
+use crate::contract::{
+    Content, Dtype, ExpectedTable, InputPort, OutputPort, Stage, StageConfig, StageContext, StageDefaults,
+    StageError, StageOutput, keyed_config,
+};
 use crate::shapes::data::ShapesData;
 use crate::shapes::render::SIDE;
-use crate::stage::{
-    Content, Dtype, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
-};
-use crate::training_run::TrainingRun;
+use crate::tables::schema;
+use crate::training::training_run::TrainingRun;
 
 /// Batches over which latents are measured, and images to each.
 const MEASURED: (u64, usize) = (20, 64);
@@ -37,34 +37,22 @@ pub struct PretrainAutoencoderConfig {
     /// Channels of each level, finest first; each further level halves the image.
     pub channels: Vec<usize>,
     /// Groups of the group norms. By default, 8.
-    #[serde(default = "eight")]
+    #[serde(default = "whole::<usize, 8>")]
     pub norm_groups: usize,
     /// Training data.
     #[serde(default)]
     pub data: ShapesDataConfig,
     /// Weight of the mean absolute error beside the mean squared error. By default, 0.3.
-    #[serde(default = "absolute")]
+    #[serde(default = "fraction::<3, 10>")]
     pub absolute_error: f64,
     /// Weight of the Kullback-Leibler divergence of an image's latent. By default, 1e-6.
-    #[serde(default = "divergence")]
+    #[serde(default = "fraction::<1, 1_000_000>")]
     pub divergence: f64,
     /// Optimizer and length.
     pub training: TrainingConfig,
     /// Seed of weights and noise. By default, the pipeline's.
     #[serde(default)]
     pub seed: Option<u64>,
-}
-
-fn eight() -> usize {
-    8
-}
-
-fn absolute() -> f64 {
-    0.3
-}
-
-fn divergence() -> f64 {
-    1e-6
 }
 
 impl StageConfig for PretrainAutoencoderConfig {

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::StageError;
 use crate::shapes::data::ShapesData;
 use crate::shapes::mixture::CaptionMixture;
 use crate::shapes::split::Split;
-use crate::stage::StageError;
 
 /// The training data, drawn from a seed while training; nothing is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

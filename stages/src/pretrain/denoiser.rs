@@ -21,17 +21,16 @@ use super::denoiser_training::{
 };
 use super::model_parts::{load_autoencoder, load_networks, put_model};
 use super::training_config::TrainingConfig;
-use crate::demand::check_network;
-use crate::model_source::MODEL_PORT;
-use crate::reference::Reference;
-use crate::registry::StageConfig;
-use crate::schema;
-use crate::shapes::data::ShapesData;
-use crate::stage::{
-    Content, Dtype, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError,
-    StageOutput, keyed_config,
+use crate::contract::demand::check_network;
+use crate::contract::reference::Reference;
+use crate::contract::setting_defaults::whole;
+use crate::contract::{
+    Content, Dtype, ExpectedTable, InputPort, MODEL_PORT, OutputPort, Stage, StageConfig, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
-use crate::training_run::TrainingRun;
+use crate::shapes::data::ShapesData;
+use crate::tables::schema;
+use crate::training::training_run::TrainingRun;
 
 /// Trains a denoiser with its text encoder on noisy captions and assembles a whole model with the autoencoder.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -45,22 +44,22 @@ pub struct PretrainDenoiserConfig {
     /// Channels of each level, finest first.
     pub channels: Vec<usize>,
     /// Residual blocks to a level. By default, 1.
-    #[serde(default = "one")]
+    #[serde(default = "whole::<usize, 1>")]
     pub layers_per_block: usize,
     /// Groups of the group norms. By default, 16.
-    #[serde(default = "sixteen")]
+    #[serde(default = "whole::<usize, 16>")]
     pub norm_groups: usize,
     /// Attention heads of the denoiser and of the text encoder. By default, 4.
-    #[serde(default = "four")]
+    #[serde(default = "whole::<usize, 4>")]
     pub heads: usize,
     /// Width of the text encoder. By default, 96.
-    #[serde(default = "ninety_six")]
+    #[serde(default = "whole::<usize, 96>")]
     pub text_width: usize,
     /// Layers of the text encoder. By default, 2.
-    #[serde(default = "two")]
+    #[serde(default = "whole::<usize, 2>")]
     pub text_layers: usize,
     /// Tokens to a prompt, start and end included. By default, 16.
-    #[serde(default = "sixteen")]
+    #[serde(default = "whole::<usize, 16>")]
     pub context_length: usize,
     /// Training data.
     #[serde(default)]
@@ -70,26 +69,6 @@ pub struct PretrainDenoiserConfig {
     /// Seed of weights, timesteps and noise. By default, the pipeline's.
     #[serde(default)]
     pub seed: Option<u64>,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn two() -> usize {
-    2
-}
-
-fn four() -> usize {
-    4
-}
-
-fn sixteen() -> usize {
-    16
-}
-
-fn ninety_six() -> usize {
-    96
 }
 
 impl StageConfig for PretrainDenoiserConfig {

@@ -5,15 +5,15 @@ use std::path::Path;
 use burn::tensor::{Device, FloatDType};
 use mitune_diffusion::clip::ClipTextConfig;
 use mitune_diffusion::model::DiffusionModel;
+use mitune_diffusion::nn::weights::{Dtype as FileDtype, SafetensorsFile, load_module};
 use mitune_diffusion::unet::UNet2DConditionConfig;
 use mitune_diffusion::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use mitune_diffusion::weights::{Dtype as FileDtype, SafetensorsFile, load_module};
 use mitune_store::{Artifact, DirectoryEntry};
 
 use super::denoiser_training::ConditionalDenoiser;
-use crate::model_source::ModelSource;
-use crate::reference::Reference;
-use crate::stage::{Dtype, StageContext, StageError};
+use crate::contract::reference::Reference;
+use crate::contract::{Dtype, StageContext, StageError};
+use crate::models::model_source::ModelSource;
 
 /// The settings do not describe the networks of the model to go on from.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,8 @@ use mitune_diffusion::training::{AdamW, Decay, LearningRate, TrainerSettings, We
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::setting_defaults::{fraction, whole};
+
 /// Optimizer and length of a training; the learning rate rises linearly and falls along half a cosine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,30 +23,18 @@ pub struct TrainingConfig {
     #[serde(default)]
     pub weight_decay: f64,
     /// Decay of the second moments. By default, 0.99, for short trainings.
-    #[serde(default = "second_decay")]
+    #[serde(default = "fraction::<99, 100>")]
     pub beta2: f64,
     /// Largest norm of the whole gradient. By default, 1.
-    #[serde(default = "one")]
+    #[serde(default = "whole::<f64, 1>")]
     pub clip_norm: f64,
     /// Decay of the average of the weights that becomes the result. By default none: the last weights do.
     #[serde(default)]
     pub average: Option<f64>,
     /// Updates between checkpoints. By default, 100. Not part of the key.
-    #[serde(default = "hundred", skip_serializing)]
-    #[schemars(default = "hundred")]
+    #[serde(default = "whole::<u64, 100>", skip_serializing)]
+    #[schemars(default = "whole::<u64, 100>")]
     pub checkpoint_every: u64,
-}
-
-fn second_decay() -> f64 {
-    0.99
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn hundred() -> u64 {
-    100
 }
 
 impl TrainingConfig {

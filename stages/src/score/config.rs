@@ -10,15 +10,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rows;
-use crate::item_blocks::check_batch_size;
-use crate::model_source::{ADAPTER_PORT, ModelSource};
-use crate::reference::Reference;
-use crate::registry::StageConfig;
-use crate::scored_timesteps::{NoiseNaming, ScoredTimesteps};
-use crate::stage::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageContext,
-    StageDefaults, StageError, StageOutput, keyed_config,
+use super::scored_timesteps::{NoiseNaming, ScoredTimesteps};
+use crate::contract::reference::Reference;
+use crate::contract::setting_defaults::whole;
+use crate::contract::{
+    ADAPTER_PORT, Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageConfig,
+    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
+use crate::items::item_blocks::check_batch_size;
+use crate::models::model_source::ModelSource;
 
 /// Scores finished candidates by the denoiser's errors under forward noise.
 ///
@@ -46,7 +46,7 @@ pub struct ScoreConfig {
     #[serde(default)]
     pub timesteps: ScoredTimesteps,
     /// Noises at each timestep. By default, 1.
-    #[serde(default = "one")]
+    #[serde(default = "whole::<usize, 1>")]
     pub noises: usize,
     /// Which candidates meet the same noises. By default, `bank`.
     #[serde(default)]
@@ -66,16 +66,8 @@ pub struct ScoreConfig {
     #[serde(default)]
     pub batch_size: Option<usize>,
     /// Candidates to a shard, which is what a killed process can lose. By default, 256.
-    #[serde(default = "shard_size")]
+    #[serde(default = "whole::<usize, 256>")]
     pub shard_size: usize,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn shard_size() -> usize {
-    256
 }
 
 /// A setting that no run can use.
@@ -221,7 +213,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::trial::Trial;
+    use crate::testing::trial::Trial;
 
     #[test]
     fn a_negative_prompt_is_refused_and_an_impossible_range_too() {

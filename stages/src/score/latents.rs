@@ -5,8 +5,8 @@ use std::ops::Range;
 use arrow_array::RecordBatch;
 use mitune_store::TableReader;
 
-use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
-use crate::stage::{StageContext, StageError};
+use crate::contract::{StageContext, StageError};
+use crate::tables::latent_rows::{LATENT_COLUMNS, LatentRows};
 
 /// A finished candidate.
 pub(super) struct Finished {

@@ -8,7 +8,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use mitune_diffusion::forward_scores::{ForwardErrors, ForwardScorer, ForwardScores, ForwardTraces};
 
 use super::latents::Finished;
-use crate::schema::scores_with_traces;
+use crate::tables::schema::scores_with_traces;
 
 type ScoreOf = fn(&ForwardScores) -> f64;
 type TraceOf = fn(&ForwardTraces) -> &[f64];

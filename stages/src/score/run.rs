@@ -12,19 +12,13 @@ use mitune_store::{FamilyKey, ItemKey, Value, row_digests};
 use super::config::Score;
 use super::latents::{Finished, Latents};
 use super::rows::{self, ScoredRow};
-use crate::demand::check_batch;
-use crate::item_blocks::{Block, ItemTable};
-use crate::latent_rows::{LATENT_COLUMNS, LatentRows};
-use crate::model_source::ADAPTER_PORT;
-use crate::producer::producer;
-use crate::scored_timesteps::NoiseNaming;
-use crate::stage::{ItemFamily, StageContext, StageError, StageOutput};
-
-/// Candidates in a batch by default, fewer where their latents are large.
-const BATCH: usize = 8;
-
-/// Latent elements that the default batch holds at most.
-const BATCH_ELEMENTS: usize = 131_072;
+use super::scored_timesteps::NoiseNaming;
+use crate::contract::demand::check_batch;
+use crate::contract::{ADAPTER_PORT, ItemFamily, StageContext, StageError, StageOutput};
+use crate::items::item_blocks::{Block, ItemTable};
+use crate::items::producer::producer;
+use crate::models::batch_size::default_batch_size;
+use crate::tables::latent_rows::{LATENT_COLUMNS, LatentRows};
 
 /// A candidate without its latent.
 struct Named {
@@ -74,7 +68,7 @@ impl Score {
         let batch_size = self
             .config
             .batch_size
-            .unwrap_or((BATCH_ELEMENTS / elements).clamp(1, BATCH));
+            .unwrap_or_else(|| default_batch_size(elements));
         let positions = elements / model.unet_config.in_channels.max(1);
         check_batch(batch_size, [1, positions, 1], &model.unet_config)?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);

@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RANDOM, Select};
-use crate::reference::Reference;
-use crate::registry::StageConfig;
-use crate::score_columns::{MI, ORACLE};
-use crate::stage::{Stage, StageDefaults, StageError};
+use crate::contract::reference::Reference;
+use crate::tables::score_columns::MI;
+
+/// Name of the choice that looks at no score.
+pub(super) const RANDOM: &str = "random";
 
 /// Chooses candidates of every prompt by a score, for fine-tuning or to look at.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -110,29 +110,8 @@ pub(super) enum SelectError {
     },
 }
 
-impl StageConfig for SelectConfig {
-    const KIND: &'static str = "select";
-
-    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
-        match self.min_score {
-            Some(_) if self.by == RANDOM => Err(SelectError::MinScoreOfRandom),
-            Some(score) if !score.is_finite() => Err(SelectError::MinScore(score)),
-            _ if self.by == ORACLE && self.evaluation.is_none() => Err(SelectError::OracleWithoutEvaluation),
-            _ => Ok(()),
-        }
-        .map_err(StageError::configuration)?;
-        self.check_ranks().map_err(StageError::configuration)?;
-        if self.ranks.is_empty() {
-            self.order.get_or_insert_default();
-            self.top_k.get_or_insert(NonZeroU32::MIN);
-        }
-        self.seed.get_or_insert(defaults.seed);
-        Ok(Box::new(Select { config: self }))
-    }
-}
-
 impl SelectConfig {
-    fn check_ranks(&self) -> Result<(), SelectError> {
+    pub(super) fn check_ranks(&self) -> Result<(), SelectError> {
         if self.ranks.is_empty() {
             return Ok(());
         }

@@ -10,26 +10,43 @@ use std::num::NonZeroU32;
 
 use mitune_store::Value;
 
-use crate::candidate_index::CandidateIndex;
-use crate::registry::StageConfig;
-use crate::schema;
-use crate::score_columns::{ScoreError, ScoreTables};
-use crate::stage::{
-    Content, ExpectedTable, InputPort, OutputPort, Stage, StageContext, StageError, StageOutput, Work,
-    keyed_config,
+use crate::contract::{
+    Content, ExpectedTable, InputPort, OutputPort, Stage, StageConfig, StageContext, StageDefaults, StageError,
+    StageOutput, Work, keyed_config,
 };
+use crate::tables::candidate_index::CandidateIndex;
+use crate::tables::schema;
+use crate::tables::score_columns::{ORACLE, ScoreColumnError, ScoreTables};
 
-use config::SelectError;
+use config::{RANDOM, SelectError};
 pub use config::{RepeatedPrompts, SelectConfig, SelectionOrder};
 use ranking::{Choice, Chosen, Draw, Rule};
-
-/// Name of the choice that looks at no score.
-const RANDOM: &str = "random";
 
 const OUTPUTS: [OutputPort; 1] = [OutputPort {
     name: "selection",
     content: Content::Selection,
 }];
+
+impl StageConfig for SelectConfig {
+    const KIND: &'static str = "select";
+
+    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        match self.min_score {
+            Some(_) if self.by == RANDOM => Err(SelectError::MinScoreOfRandom),
+            Some(score) if !score.is_finite() => Err(SelectError::MinScore(score)),
+            _ if self.by == ORACLE && self.evaluation.is_none() => Err(SelectError::OracleWithoutEvaluation),
+            _ => Ok(()),
+        }
+        .map_err(StageError::configuration)?;
+        self.check_ranks().map_err(StageError::configuration)?;
+        if self.ranks.is_empty() {
+            self.order.get_or_insert_default();
+            self.top_k.get_or_insert(NonZeroU32::MIN);
+        }
+        self.seed.get_or_insert(defaults.seed);
+        Ok(Box::new(Select { config: self }))
+    }
+}
 
 struct Select {
     config: SelectConfig,
@@ -139,7 +156,7 @@ impl Select {
     /// One number for each candidate that depends on the seed, the prompt's text and the seed index only.
     fn draws(&self, index: &CandidateIndex) -> Vec<Draw> {
         let key = Draw::key(self.config.seed.unwrap_or_default());
-        let draw = |row: &crate::candidate_index::IndexedRow| {
+        let draw = |row: &crate::tables::candidate_index::IndexedRow| {
             Draw::new(&key, &index.prompt(*row).text, row.seed_index)
         };
         index.rows().iter().map(draw).collect()
@@ -157,11 +174,13 @@ impl Select {
         tables
             .values(&self.config.by, index)
             .map_err(|error| match error {
-                ScoreError::Unknown { .. } => match tables.unknown(&self.config.by, &[RANDOM]) {
+                ScoreColumnError::Unknown { .. } => match tables.unknown(&self.config.by, &[RANDOM]) {
                     Ok(error) | Err(error) => StageError::configuration(error),
                 },
-                ScoreError::Store(error) => StageError::Store(error),
-                ScoreError::Ambiguous { .. } | ScoreError::Earlier { .. } => StageError::configuration(error),
+                ScoreColumnError::Store(error) => StageError::Store(error),
+                ScoreColumnError::Ambiguous { .. } | ScoreColumnError::Earlier { .. } => {
+                    StageError::configuration(error)
+                }
                 error => StageError::failed(error),
             })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::candidate_index::CandidateIndex;
+use crate::tables::candidate_index::CandidateIndex;
 
 /// What is chosen of the candidates of a prompt.
 pub(super) struct Rule {

@@ -8,8 +8,8 @@ use arrow_select::take::take_record_batch;
 use mitune_store::{Artifact, Store, StoreError};
 
 use super::ranking::Chosen;
-use crate::schema;
-use crate::stage::StageError;
+use crate::contract::StageError;
+use crate::tables::schema;
 
 /// Columns that are copied from the candidates.
 const COPIED: [&str; 5] = ["prompt_id", "prompt", "seed_index", "latent", "latent_shape"];

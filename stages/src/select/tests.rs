@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::draws::Draws;
-use crate::trial::Trial;
-use crate::trial_tables::{Candidate, candidates, evaluation, scores};
+use crate::testing::trial::Trial;
+use crate::testing::trial_tables::{Candidate, candidates, evaluation, scores};
 
 /// Prompts with eight candidates each, in a shuffled order of rows.
 fn pool(prompts: u32) -> Vec<Candidate> {

@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::roots::PinName;
-use crate::run::RunId;
+use crate::names::{PinName, RunId};
 
 /// What a way begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,6 +1,6 @@
 //! Sets of millions of digests in little memory.
 
-use crate::digest::Digest;
+use crate::names::Digest;
 
 /// Bytes kept of a digest besides the two that choose its bucket: 128 bits in all.
 ///

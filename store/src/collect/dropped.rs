@@ -4,10 +4,9 @@
 
 use super::error::CollectError;
 use super::sweep::Sweep;
-use crate::id::StageKey;
-use crate::publish::publish;
+use crate::files::{parent, publish};
+use crate::names::StageKey;
 use crate::store::Store;
-use crate::volume::parent;
 
 impl Sweep<'_> {
     /// Notes that the results of a kept record are about to be collected.

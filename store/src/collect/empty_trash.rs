@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use super::error::CollectError;
 use super::sweep::Sweep;
-use crate::id::{FileDigest, StageKey};
+use crate::names::{FileDigest, StageKey};
 use crate::store::Store;
 
 /// What the trash can hold, in the order in which it is removed: records before the blobs they name.

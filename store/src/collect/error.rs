@@ -1,8 +1,8 @@
 //! Why a store is not collected.
 
 use crate::error::StoreError;
-use crate::path_error::PathError;
-use crate::roots::PinError;
+use crate::files::PathError;
+use crate::retention::PinError;
 
 /// A collection that was not begun or not finished; what it did so far is complete and safe.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use ulid::Ulid;
 use super::error::CollectError;
 use super::report::Reason;
 use super::sweep::Sweep;
-use crate::staging_owner::{Life, StagingOwner};
+use crate::files::{Life, StagingOwner};
 
 /// A process that looks dead may live in another container of the same host, so its files are left alone for a while; so
 /// are leases, which the living renew every few minutes.

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::CollectError;
-use crate::artifact::ArtifactKind;
-use crate::blob::LIST_LIMIT;
-use crate::file_system::is_absent;
-use crate::id::{ContentDigest, FileDigest, StageKey};
-use crate::path_error::AtPath;
+use crate::artifacts::ArtifactKind;
+use crate::files::{AtPath, is_absent};
+use crate::names::{ContentDigest, FileDigest, StageKey};
+use crate::records::{action_record, checkpoint};
+use crate::shards::shard;
+use crate::size_limits::LIST_LIMIT;
 use crate::store::Store;
 
 /// The newest version of lists of blobs this program knows.
@@ -130,22 +131,22 @@ impl Store {
     /// Reads what a stage record leads to, also one in the trash; `None` if there is none or it is damaged.
     pub(crate) fn action_links(&self, key: &StageKey) -> Result<Option<ActionLinks>, CollectError> {
         let path = self.layout().action(key);
-        match self.links(&path, crate::record::VERSION)? {
+        match self.links(&path, action_record::VERSION)? {
             Some(links) => Ok(Some(links)),
             None if self.files().exists(&path) => Ok(None),
             None => match self.in_trash(&path)? {
-                Some(path) => self.links(&path, crate::record::VERSION),
+                Some(path) => self.links(&path, action_record::VERSION),
                 None => Ok(None),
             },
         }
     }
 
     pub(crate) fn shard_links(&self, path: &Path) -> Result<Option<ShardLinks>, CollectError> {
-        self.links(path, crate::shard::VERSION)
+        self.links(path, shard::VERSION)
     }
 
     pub(crate) fn checkpoint_links(&self, path: &Path) -> Result<Option<CheckpointLinks>, CollectError> {
-        let record = self.links::<CheckpointRecord>(path, crate::checkpoint::VERSION)?;
+        let record = self.links::<CheckpointRecord>(path, checkpoint::VERSION)?;
         Ok(record.map(|record| record.checkpoint))
     }
 

@@ -2,9 +2,8 @@
 
 use super::digest_set::DigestSet;
 use super::error::CollectError;
-use crate::artifact::ArtifactKind;
-use crate::digest::Digest;
-use crate::id::{FileDigest, StageKey};
+use crate::artifacts::ArtifactKind;
+use crate::names::{Digest, FileDigest, StageKey};
 use crate::store::Store;
 
 /// How much of a stage stays.

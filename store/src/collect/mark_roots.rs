@@ -8,12 +8,11 @@ use super::error::CollectError;
 use super::mark::{Keep, Mark};
 use super::options::CollectOptions;
 use super::report::RootCounts;
-use crate::age::age;
 use crate::error::StoreError;
-use crate::file_system::is_absent;
-use crate::id::{FamilyKey, StageKey};
-use crate::roots::{PinError, PinTarget};
-use crate::run::{RunRecord, RunStatus};
+use crate::files::{age, is_absent};
+use crate::names::{Digest, FamilyKey, StageKey};
+use crate::retention::{PinError, PinTarget};
+use crate::runs::{RunRecord, RunStatus};
 use crate::store::Store;
 
 impl CollectOptions {
@@ -190,7 +189,7 @@ fn mark_checkpoints(store: &Store, mark: &mut Mark<'_>) -> Result<(), CollectErr
 pub(crate) fn shard_paths(
     store: &Store,
     family: &FamilyKey,
-) -> Result<Vec<(PathBuf, crate::digest::Digest)>, CollectError> {
+) -> Result<Vec<(PathBuf, Digest)>, CollectError> {
     let names = store.shard_names(family)?;
     Ok(names
         .into_iter()

@@ -15,8 +15,10 @@ mod links;
 mod mark;
 mod mark_roots;
 mod options;
+mod renewal;
 mod report;
 mod sweep;
+mod trash;
 mod turn;
 mod why;
 
@@ -33,10 +35,19 @@ use self::mark_roots::mark_roots;
 use self::sweep::Sweep;
 use self::turn::Turn;
 use crate::error::StoreError;
-use crate::path_error::AtPath;
+use crate::files::AtPath;
+use crate::retention::KeptRun;
 use crate::store::Store;
 
 impl Store {
+    /// Tells of each run, newest first, whether a collection would keep it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the runs cannot be listed, or one has a record of a newer program.
+    pub fn runs_kept(&self, options: &CollectOptions) -> Result<Vec<KeptRun>, StoreError> {
+        self.kept_runs(options.keep_runs, options.older_than, self.clock())
+    }
+
     /// Works out what a collection would do, without changing anything.
     ///
     /// # Errors

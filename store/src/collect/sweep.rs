@@ -13,8 +13,8 @@ use super::mark_roots::{checkpoint_paths, shard_paths};
 use super::options::CollectOptions;
 use super::report::{CollectReport, Reason};
 use super::turn::Turn;
-use crate::age::age;
-use crate::id::{FamilyKey, FileDigest, StageKey};
+use crate::files::age;
+use crate::names::{FamilyKey, FileDigest, StageKey};
 use crate::store::Store;
 
 /// A collection that moves files, or only counts them.

@@ -10,13 +10,9 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::error::CollectError;
-use crate::age::age;
-use crate::identity::Identity;
-use crate::path_error::{AtPath, PathError};
-use crate::publish::{Placed, publish};
-use crate::quarantine::move_if_same;
-use crate::staging::Staging;
-use crate::staging_owner::{Life, StagingOwner};
+use crate::files::{
+    AtPath, Identity, Life, PathError, Placed, Staging, StagingOwner, age, move_if_same, publish,
+};
 use crate::store::Store;
 
 /// A collection on another host that did not show up for so long is dead.

@@ -11,9 +11,9 @@ use super::links::ActionLinks;
 use super::mark::Keep;
 use super::mark_roots::{checkpoint_paths, is_recent, pin_error, shard_paths};
 use super::options::CollectOptions;
-use crate::artifact::ArtifactKind;
-use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::roots::PinTarget;
+use crate::artifacts::ArtifactKind;
+use crate::names::{FamilyKey, FileDigest, StageKey};
+use crate::retention::PinTarget;
 use crate::store::Store;
 
 /// More ways than a reader wants to see.

@@ -7,11 +7,11 @@ use super::journal::{Fact, Journal};
 use super::program::{KEYS, Operation};
 use super::sample::{self, stage_key};
 use super::writer::{act, state};
-use crate::lookup::Lookup;
-use crate::roots::PinTarget;
-use crate::run::RunStatus;
+use crate::artifacts::row_digests;
+use crate::records::Lookup;
+use crate::retention::PinTarget;
+use crate::runs::RunStatus;
 use crate::store::Store;
-use crate::table::row_digests;
 use crate::verify::{VerifyDepth, VerifyOutcome};
 
 /// Opens a store after a crash with the plain file system and checks all that can be asked of it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::journal::{Claim, Entry, Fact};
-use crate::id::FileDigest;
+use crate::names::FileDigest;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expectation {

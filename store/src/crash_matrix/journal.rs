@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::digest::Digest;
-use crate::id::{FileDigest, StageKey};
-use crate::run::RunId;
+use crate::names::{Digest, FileDigest, RunId, StageKey};
 
 /// A file, whatever names it has.
 pub(super) type Node = usize;

@@ -34,7 +34,7 @@ use self::recorder::Recorder;
 use self::schedule::Schedule;
 use self::writer::Writer;
 use crate::error::StoreError;
-use crate::path_error::PathError;
+use crate::files::PathError;
 
 /// Memory if there is some to be had: nothing here depends on a real disk.
 fn place() -> TempDir {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::fault::{Call, Fault, How, Lie};
 use super::journal::{Entry, Journal, Mutation, Node};
 use super::schedule::Schedule;
-use crate::file_system::{FileSystem, OsFileSystem};
+use crate::files::{FileSystem, OsFileSystem};
 
 #[derive(Debug)]
 pub(super) struct Recorder {

@@ -7,8 +7,7 @@ use arrow_array::{RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::canonical::Value;
-use crate::id::{FamilyKey, FileDigest, ItemKey, StageKey};
-use crate::layout::Layout;
+use crate::names::{FamilyKey, FileDigest, ItemKey, Layout, StageKey};
 
 pub(super) fn preimage(key: u8) -> Value {
     Value::map([

@@ -9,19 +9,14 @@ use super::journal::{Entry, Fact, Journal};
 use super::program::Operation;
 use super::recorder::Recorder;
 use super::sample::{self, blob_path, record_path, stage_key};
-use crate::artifact::Artifact;
-use crate::checkpoint::Checkpoint;
+use crate::artifacts::{Artifact, DirectoryEntry};
 use crate::collect::{CollectError, CollectOptions};
-use crate::directory::DirectoryEntry;
 use crate::error::StoreError;
-use crate::id::FileDigest;
-use crate::lease::LeaseKey;
-use crate::lookup::Lookup;
+use crate::names::{FileDigest, LeaseKey, PinName};
 use crate::open_options::OpenOptions;
-use crate::record::{ActionRecord, Producer};
-use crate::roots::{PinError, PinName, PinTarget};
-use crate::run::RunStatus;
-use crate::run_log::RunLog;
+use crate::records::{ActionRecord, Checkpoint, Lookup, Producer};
+use crate::retention::{PinError, PinTarget};
+use crate::runs::{RunLog, RunStatus};
 use crate::store::Store;
 
 /// A writer with a store of its own over a recorded file system.
@@ -72,7 +67,7 @@ impl<'r> Writer<'r> {
                 }
                 journal.push(Entry::Lost(file));
                 if matches!(operation, Operation::RemoveBlob { .. }) {
-                    use crate::file_system::FileSystem;
+                    use crate::files::FileSystem;
                     let _ = self.recorder.remove_file(&path);
                 } else {
                     self.recorder.damage(&path, damaged(&path));
@@ -156,7 +151,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
         Operation::Shard { family, first, rows } => {
             let key = sample::family(*family);
             let (batch, items) = (sample::batch(*first, *rows), sample::items(&key, *first, *rows));
-            let name = crate::shard::name_of(items.iter());
+            let name = crate::shards::shard::name_of(items.iter());
             let fact = Fact::Shard {
                 family: *family,
                 first: *first,

@@ -10,17 +10,16 @@ mod error;
 mod guard;
 mod handle;
 mod memory;
-mod rebuild;
 mod sled_index;
-mod summary;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::path::PathBuf;
 
 pub(crate) use entry::Tree;
 pub(crate) use handle::IndexHandle;
-pub(crate) use summary::Summary;
+pub(crate) use verified::Verified;
 
 use error::IndexError;
 

@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::content::Content;
-use super::key::LeaseKey;
 use super::protocol::{Epoch, Sight};
 use crate::error::StoreError;
-use crate::file_system::{FileSystem, leads_to_none};
-use crate::path_error::{AtPath, PathError};
+use crate::files::{AtPath, FileSystem, PathError, leads_to_none, parent};
+use crate::names::LeaseKey;
 use crate::store::Store;
-use crate::volume::parent;
 
 /// A lease file holds less than this, whatever its owner is called.
 const LIMIT: u64 = 16 * 1024;

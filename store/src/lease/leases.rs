@@ -1,39 +1,18 @@
 //! Taking leases.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::content::Content;
 use super::directory::LeaseDirectory;
 use super::held::Lease;
-use super::key::LeaseKey;
+use super::memory::LeaseMemory;
 use super::owner::Owner;
-use super::protocol::{Advice, Sight, Watch, confirm};
+use super::protocol::{Advice, confirm};
 use crate::error::StoreError;
-use crate::path_error::AtPath;
+use crate::files::AtPath;
+use crate::names::LeaseKey;
 use crate::store::Store;
-
-/// How leases are used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseSettings {
-    /// Whether they are used at all. By default yes.
-    pub enabled: bool,
-    /// After this time without a sign of life a holder on another host counts as dead. By default 120 s.
-    pub time_to_live: Duration,
-    /// The job of a cluster that this process belongs to, told to those who wait.
-    pub job: Option<String>,
-}
-
-impl Default for LeaseSettings {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            time_to_live: Duration::from_secs(120),
-            job: None,
-        }
-    }
-}
 
 /// What came of an attempt to take a lease.
 #[derive(Debug)]
@@ -64,24 +43,6 @@ pub struct Leases {
     memory: Arc<LeaseMemory>,
 }
 
-/// What a process remembers of the leases it waits for.
-#[derive(Debug)]
-pub(crate) struct LeaseMemory {
-    settings: LeaseSettings,
-    begun: Instant,
-    watches: Mutex<HashMap<LeaseKey, Watch<Vec<u8>>>>,
-}
-
-impl LeaseMemory {
-    pub(crate) fn new(settings: LeaseSettings) -> Self {
-        Self {
-            settings,
-            begun: Instant::now(),
-            watches: Mutex::default(),
-        }
-    }
-}
-
 impl Store {
     /// Returns the leases of the store.
     pub fn leases(&self) -> Leases {
@@ -97,7 +58,7 @@ impl Leases {
     ///
     /// Whoever calls it again and again takes over from a holder that dies.
     pub fn claim(&self, key: &LeaseKey, what: &str) -> Claim {
-        let settings = &self.memory.settings;
+        let settings = self.memory.settings();
         if !settings.enabled || !self.store.writable() {
             return Claim::Without(None);
         }
@@ -149,7 +110,7 @@ impl Leases {
             .as_deref()
             .and_then(Content::from_bytes)
             .is_some_and(|content| content.owner.is_dead());
-        let (epoch, over) = match self.judge(key, looked, dead) {
+        let (epoch, over) = match self.memory.judge(key, looked, dead) {
             Advice::Wait { unchanged } => return Ok(held(unchanged)),
             Advice::Take { epoch, over } => (epoch, over),
         };
@@ -169,7 +130,7 @@ impl Leases {
             return Ok(held(Duration::ZERO));
         }
         directory.remove_before(epoch);
-        let interval = self.memory.settings.time_to_live / 4;
+        let interval = self.memory.settings().time_to_live / 4;
         Ok(Claim::Mine(Lease::hold(
             directory.clone(),
             made,
@@ -177,21 +138,6 @@ impl Leases {
             content,
             interval,
         )))
-    }
-
-    fn judge(&self, key: &LeaseKey, looked: Option<Sight<Vec<u8>>>, dead: bool) -> Advice<Vec<u8>> {
-        let mut watches = self.memory.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut watch = watches.remove(key).unwrap_or_default();
-        let advice = watch.judge(
-            looked,
-            dead,
-            self.memory.begun.elapsed(),
-            self.memory.settings.time_to_live,
-        );
-        if matches!(advice, Advice::Wait { .. }) {
-            watches.insert(*key, watch);
-        }
-        advice
     }
 }
 

@@ -6,8 +6,8 @@
 mod content;
 mod directory;
 mod held;
-mod key;
 mod leases;
+mod memory;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod protocol;
 mod tests;
 
 pub use held::Lease;
-pub use key::LeaseKey;
-pub(crate) use leases::LeaseMemory;
-pub use leases::{Claim, Holder, LeaseSettings, Leases};
+pub use leases::{Claim, Holder, Leases};
+pub(crate) use memory::LeaseMemory;
+pub use memory::LeaseSettings;
 pub use owner::Owner;

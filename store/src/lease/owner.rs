@@ -8,7 +8,7 @@ use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-use crate::staging::host_name;
+use crate::files::host_name;
 
 /// A process that holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::digest::Digest;
+use crate::names::{Digest, LeaseKey};
 use crate::open_options::OpenOptions;
 use crate::store::Store;
 

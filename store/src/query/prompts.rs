@@ -4,11 +4,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
-use crate::artifact::{Artifact, ArtifactKind};
+use crate::artifacts::{Artifact, ArtifactKind, TableError};
 use crate::error::StoreError;
 use crate::index::Tree;
 use crate::store::Store;
-use crate::table::TableError;
 
 /// The columns in which prompts and their identifiers stand.
 const COLUMNS: [&str; 2] = ["prompt", "prompt_id"];

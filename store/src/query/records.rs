@@ -1,17 +1,19 @@
 //! Finding records by what is known of them.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use serde_json::Value as Json;
 
 use super::Query;
+use super::listing::ListedArtifact;
+use super::summary::Summary;
 use crate::error::StoreError;
-use crate::id::StageKey;
-use crate::index::{Summary, Tree};
-use crate::listing::ListedArtifact;
-use crate::record::ActionRecord;
-use crate::run::RunRecord;
-use crate::sealed::Sealed;
+use crate::index::Tree;
+use crate::names::StageKey;
+use crate::records::{ActionRecord, Sealed};
+use crate::runs::RunRecord;
 use crate::store::Store;
 
 /// The detail of a run that holds its tags.
@@ -120,8 +122,17 @@ impl Store {
         Ok(runs.flat_map(|run| run.stages.into_values()).collect())
     }
 
+    /// Tells the index of a new record, so that queries need not read it.
+    pub(crate) fn index_published(&self, record: &ActionRecord, path: &Path) {
+        if self.index().is_on()
+            && let Ok(metadata) = self.files().metadata(path)
+        {
+            self.index_summary(&record.key, &Summary::of(record, metadata.ino()));
+        }
+    }
+
     /// Remembers what queries ask of a record.
-    pub(crate) fn index_summary(&self, key: &StageKey, summary: &Summary) {
+    fn index_summary(&self, key: &StageKey, summary: &Summary) {
         let name = Tree::Action.key(&[key.as_bytes()]);
         match summary.to_bytes() {
             Some(value) => self.index().put(name, value),

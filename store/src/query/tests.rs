@@ -6,11 +6,12 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 
 use super::*;
 use crate::canonical::Value;
-use crate::id::StageKey;
+use crate::files::Identity;
 use crate::index::IndexChoice;
+use crate::names::StageKey;
 use crate::open_options::OpenOptions;
-use crate::record::ActionRecord;
-use crate::run_log::RunLog;
+use crate::records::ActionRecord;
+use crate::runs::RunLog;
 use crate::store::Store;
 
 fn publish(store: &Store, number: u64, stage: &str, prompts: &[&str]) -> StageKey {
@@ -181,7 +182,7 @@ fn what_one_process_verified_the_next_need_not_hash() {
     let first = open();
     let blob = first.put_bytes(b"a red circle").unwrap();
     let file = first.layout().blob(&blob);
-    let identity = || crate::identity::Identity::of(&file.symlink_metadata().unwrap());
+    let identity = || Identity::of(&file.symlink_metadata().unwrap());
     first.read(&blob).unwrap();
     drop(first);
     // A file that changed a moment ago is not remembered.

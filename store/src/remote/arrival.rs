@@ -1,17 +1,13 @@
 //! What comes from a remote is checked here before it becomes part of the store.
 
-use super::{Object, RemoteError, Upstream};
-use crate::blob::PREIMAGE_LIMIT;
+use super::{RemoteError, Upstream};
 use crate::canonical::Value;
-use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::key::domain;
-use crate::record::{self, ActionRecord};
-use crate::sealed;
-use crate::shard::{self, ShardRecord};
+use crate::names::{Digest, FamilyKey, FileDigest, Object, StageKey, domain};
+use crate::records::{ActionRecord, action_record, sealed, tombstone};
+use crate::shards::{ShardRecord, shard};
+use crate::size_limits::PREIMAGE_LIMIT;
 use crate::store::Store;
-use crate::tombstone;
 use crate::trust::{Reason, Refusal, voucher};
 
 /// A record from a remote that passed every check.
@@ -38,7 +34,7 @@ impl Upstream {
             return Ok(None);
         };
         let refuse = |reason| self.refuse(&object, reason);
-        let parsed = sealed::parse::<ActionRecord>(&bytes, domain::ACTION_RECORD, record::VERSION);
+        let parsed = sealed::parse::<ActionRecord>(&bytes, domain::ACTION_RECORD, action_record::VERSION);
         let record = self.parsed(&object, parsed)?;
         if record.key != *key {
             return Err(refuse(Reason::OtherKey(record.key.short())));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Object, RemoteError, Upstream};
-use crate::artifact::{Artifact, ArtifactKind};
+use super::{RemoteError, Upstream};
+use crate::artifacts::{Artifact, ArtifactKind};
 use crate::error::StoreError;
-use crate::id::FileDigest;
-use crate::record::ActionRecord;
+use crate::names::{FileDigest, Object};
+use crate::records::ActionRecord;
 use crate::store::Store;
 use crate::trust::Reason;
 

@@ -1,7 +1,7 @@
 //! What can go wrong between two stores.
 
 use crate::error::StoreError;
-use crate::format::FormatError;
+use crate::files::FormatError;
 use crate::trust::Refusal;
 
 /// The error underneath, whatever its type.
@@ -224,19 +224,4 @@ impl From<FormatError> for RemoteError {
     fn from(error: FormatError) -> Self {
         Self::Store(error.into())
     }
-}
-
-/// Writes an error with its causes in one line.
-pub fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

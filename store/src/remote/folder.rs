@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use super::{Created, Listing, Object, Remote, RemoteError, Sink};
+use super::{Created, Listing, Remote, RemoteError, Sink};
 use crate::error::StoreError;
-use crate::id::FileDigest;
-use crate::path_error::{AtPath, PathError};
+use crate::files::{AtPath, PathError};
+use crate::names::{FileDigest, Object};
 use crate::store::Store;
 
 const CHUNK: usize = 1 << 20;

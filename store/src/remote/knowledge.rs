@@ -2,29 +2,29 @@
 
 use super::parallel::parallel;
 use super::upstream::LIST_FROM;
-use super::{Object, RemoteError, Upstream, listing};
-use crate::id::FileDigest;
+use super::{RemoteError, Upstream, listing};
+use crate::names::{FileDigest, Object};
 
 /// Finds out which records the remote has: by listing if there are many, else when they are created.
 pub(super) fn learn_records(upstream: &Upstream, objects: &[Object]) -> Result<(), RemoteError> {
     let unknown = objects
         .iter()
-        .filter(|object| !upstream.have.contains(object))
+        .filter(|object| !upstream.known.contains(object))
         .count();
     if unknown <= LIST_FROM {
         return Ok(());
     }
     let remote = upstream.remote();
     upstream
-        .have
+        .known
         .extend(listing::actions(remote)?.found.into_iter().map(Object::Action));
     let shards = listing::shards(remote)?.found.into_iter();
     upstream
-        .have
+        .known
         .extend(shards.map(|(family, name)| Object::Shard(family, name)));
-    upstream.have.extend(listing::tombstones(remote)?.found);
+    upstream.known.extend(listing::tombstones(remote)?.found);
     upstream
-        .have
+        .known
         .extend(listing::runs(remote)?.found.into_iter().map(Object::Run));
     Ok(())
 }
@@ -36,10 +36,10 @@ pub(super) fn learn_blobs(
     first: bool,
 ) -> Result<(), RemoteError> {
     let blobs = blobs.map(Object::Blob);
-    let unknown: Vec<Object> = blobs.filter(|blob| !upstream.have.contains(blob)).collect();
+    let unknown: Vec<Object> = blobs.filter(|blob| !upstream.known.contains(blob)).collect();
     if unknown.len() > LIST_FROM {
         if first {
-            upstream.have.extend(
+            upstream.known.extend(
                 listing::blobs(upstream.remote())?
                     .found
                     .into_iter()
@@ -50,7 +50,7 @@ pub(super) fn learn_blobs(
     }
     parallel(&unknown, |object| {
         if upstream.remote.size(object)?.is_some() {
-            upstream.have.extend([*object]);
+            upstream.known.extend([*object]);
         }
         Ok(())
     })

@@ -5,10 +5,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::parallel::parallel;
-use super::{Listing, Object, Remote, RemoteError, describe};
-use crate::digest::Digest;
-use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::run::RunId;
+use super::{Listing, Remote, RemoteError};
+use crate::error::describe;
+use crate::names::{Digest, FamilyKey, FileDigest, Object, RunId, StageKey};
 
 /// What a listing found.
 #[derive(Debug)]

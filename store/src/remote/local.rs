@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Created, Listing, Object};
+use super::{Created, Listing};
 use crate::error::StoreError;
-use crate::file_system::is_absent;
-use crate::path_error::{AtPath, PathError};
-use crate::publish::{Placed, publish, replace};
+use crate::files::{AtPath, PathError, Placed, is_absent, publish, replace};
+use crate::names::Object;
 use crate::store::Store;
 
 impl Store {

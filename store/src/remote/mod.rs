@@ -7,13 +7,13 @@
 mod arrival;
 mod blob_arrival;
 mod bucket;
+mod credentials;
 mod error;
 mod folder;
-mod have;
 mod knowledge;
+mod known_objects;
 mod listing;
 mod local;
-mod object;
 mod observer;
 mod open;
 mod parallel;
@@ -36,11 +36,11 @@ use std::fmt;
 use std::path::Path;
 
 pub use self::bucket::{Bucket, stop_waiting_at};
-pub use self::error::{Cause, RemoteError, describe};
+pub use self::credentials::Credentials;
+pub use self::error::{Cause, RemoteError};
 pub use self::folder::Folder;
-pub use self::object::{Object, ObjectNameError};
 pub use self::observer::{TransferObserver, Unwatched};
-pub use self::open::{Credentials, open};
+pub use self::open::open;
 pub(crate) use self::parallel::parallel;
 pub use self::place::Place;
 pub use self::probe::probe;
@@ -52,7 +52,9 @@ pub use self::transfer::{TransferOptions, TransferReport};
 pub use self::upstream::Upstream;
 pub(crate) use self::upstreams::Upstreams;
 pub use self::wanted::Wanted;
-use crate::id::FileDigest;
+pub use crate::error::describe;
+use crate::names::FileDigest;
+pub use crate::names::{Object, ObjectNameError};
 
 /// What became of a file that is to be created once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

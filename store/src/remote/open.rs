@@ -1,33 +1,17 @@
 //! From the settings of a remote to the remote.
 
-use std::fmt;
 use std::sync::Arc;
 
 use ulid::Ulid;
 
 use super::bucket::BucketOptions;
 use super::place::{Place, check_endpoint};
-use super::{Bucket, Folder, Object, Remote, RemoteError, RemoteSettings};
+use super::{Bucket, Credentials, Folder, Remote, RemoteError, RemoteSettings};
 use crate::error::StoreError;
-use crate::format::{Format, FormatError};
+use crate::files::{Format, FormatError};
+use crate::names::Object;
 use crate::open_options::OpenOptions;
 use crate::store::Store;
-
-/// Secrets and settings of S3 by their names in the environment, such as `AWS_ACCESS_KEY_ID`; never stored or shown.
-#[derive(Clone, Default)]
-pub struct Credentials {
-    /// Names and values.
-    pub variables: Vec<(String, String)>,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_list()
-            .entries(self.variables.iter().map(|(name, _)| name))
-            .finish()
-    }
-}
 
 /// Opens a remote and checks that it holds the store it was added with.
 ///

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Object;
-use crate::artifact::ArtifactKind;
-use crate::blob::Look;
+use crate::artifacts::ArtifactKind;
+use crate::blobs::Look;
 use crate::error::StoreError;
-use crate::id::FileDigest;
-use crate::key::domain;
-use crate::record;
-use crate::run::RunRecord;
-use crate::sealed::{self, Sealed};
-use crate::shard::{self, ShardRecord};
+use crate::names::{FileDigest, Object, domain};
+use crate::records::{Sealed, action_record, sealed};
+use crate::runs::RunRecord;
+use crate::shards::{ShardRecord, shard};
 use crate::store::Store;
 
 /// A record to push with the blobs it names.
@@ -38,7 +35,7 @@ impl Parcel {
                     Sealed::Good(record) => record,
                     // It was disowned.
                     Sealed::Absent => return Ok(None),
-                    Sealed::Newer { version } => return Err(newer(&object, version, record::VERSION)),
+                    Sealed::Newer { version } => return Err(newer(&object, version, action_record::VERSION)),
                     Sealed::Corrupt { reason, .. } => return Err(corrupt(&object, reason)),
                 };
                 let size = store.inspect_preimage(&record.preimage)?;

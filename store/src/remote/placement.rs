@@ -1,10 +1,11 @@
 //! Records that arrived and passed every check become part of the store.
 
+use super::Created;
 use super::arrival::Arrival;
-use super::{Created, Object};
 use crate::error::StoreError;
-use crate::record::ActionRecord;
-use crate::shard::ShardRecord;
+use crate::names::Object;
+use crate::records::{ActionRecord, Published};
+use crate::shards::ShardRecord;
 use crate::store::Store;
 
 impl Store {
@@ -14,7 +15,7 @@ impl Store {
             self.put_bytes(preimage)?;
         }
         let published = self.publish_bytes(arrival.record.clone(), &arrival.bytes)?;
-        Ok(matches!(published, crate::actions::Published::Won(_)))
+        Ok(matches!(published, Published::Won(_)))
     }
 
     /// Places an action record whose blobs stay where they are for now, unless there is one.

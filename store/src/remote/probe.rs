@@ -3,7 +3,8 @@
 use ulid::Ulid;
 
 use super::open::connect;
-use super::{Created, Credentials, Object, Place, RemoteError, RemoteSettings};
+use super::{Created, Credentials, Place, RemoteError, RemoteSettings};
+use crate::names::Object;
 
 /// Reaches a remote, creates the store there if it may, tests it with a file of its own, and notes what was found.
 ///

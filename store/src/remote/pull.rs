@@ -10,14 +10,12 @@ use super::parallel::{parallel, parallel_map};
 use super::pull_choice::{Choice, read_run};
 use super::transfer::{TransferOptions, TransferReport};
 use super::wanted::Wanted;
-use super::{Object, RemoteError, Upstream, describe, listing};
-use crate::digest::Digest;
-use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::lookup::Lookup;
-use crate::path_error::PathError;
-use crate::record::ActionRecord;
-use crate::run::RunId;
-use crate::shard::ShardRecord;
+use super::{RemoteError, Upstream, listing};
+use crate::error::describe;
+use crate::files::PathError;
+use crate::names::{Digest, FamilyKey, FileDigest, Object, RunId, StageKey};
+use crate::records::{ActionRecord, Lookup};
+use crate::shards::ShardRecord;
 use crate::store::Store;
 
 /// Tombstones that are fetched before they are made durable together.

@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use super::parallel::parallel_map;
 use super::wanted::Wanted;
-use super::{Object, RemoteError, Upstream, listing};
-use crate::digest::Digest;
-use crate::id::{FamilyKey, StageKey};
-use crate::key::domain;
-use crate::record::ActionRecord;
-use crate::run::{self, RunId, RunRecord};
-use crate::sealed;
+use super::{RemoteError, Upstream, listing};
+use crate::names::{Digest, FamilyKey, Object, RunId, StageKey, domain};
+use crate::records::{ActionRecord, sealed};
+use crate::runs::{RunRecord, run};
 
 /// Records that a remote has and that are wanted.
 #[derive(Debug, Default)]

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::RemoteError;
 use super::arrival::Arrival;
 use super::parallel::parallel;
 use super::pull::Pull;
-use super::{RemoteError, describe};
-use crate::error::StoreError;
-use crate::id::FileDigest;
-use crate::path_error::PathError;
-use crate::record::ActionRecord;
-use crate::shard::ShardRecord;
+use crate::error::{StoreError, describe};
+use crate::files::PathError;
+use crate::names::FileDigest;
+use crate::records::ActionRecord;
+use crate::shards::ShardRecord;
 
 impl Pull<'_> {
     /// Fetches the blobs of what was planned, then writes the records all of whose blobs came.

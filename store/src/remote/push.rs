@@ -7,12 +7,11 @@ use super::observer::TransferObserver;
 use super::parcel::Parcel;
 use super::transfer::{TransferOptions, TransferReport};
 use super::wanted::Wanted;
-use super::{Object, RemoteError, Upstream, describe};
-use crate::digest::Digest;
-use crate::error::StoreError;
-use crate::file_system::is_lasting;
-use crate::id::StageKey;
-use crate::run::{RunRecord, RunStatus};
+use super::{RemoteError, Upstream};
+use crate::error::{StoreError, describe};
+use crate::files::is_lasting;
+use crate::names::{Digest, Object, StageKey};
+use crate::runs::{RunRecord, RunStatus};
 use crate::store::Store;
 
 /// A push in progress.
@@ -48,7 +47,7 @@ pub fn push(
     wanted.check_found(found, "in the store")?;
     let pushed = push_objects(store, upstream, &objects, options, observer);
     // Also after an error, so that the next push knows how far this one came.
-    upstream.have.save();
+    upstream.known.save();
     pushed
 }
 
@@ -69,12 +68,12 @@ pub(crate) fn push_objects(
     };
     learn_records(upstream, objects)?;
     for object in disowned_before(objects) {
-        upstream.have.remove(&object);
+        upstream.known.remove(&object);
     }
     let new: Vec<Object> = objects
         .iter()
         .copied()
-        .filter(|object| !upstream.have.contains(object))
+        .filter(|object| !upstream.known.contains(object))
         .collect();
     push.report.present = (objects.len() - new.len()) as u64;
     // A run's record is no larger than a page, but a shard's may be: parcels are made and sent in batches.
@@ -165,7 +164,7 @@ impl Push<'_> {
             let never_made = !here && run.status != RunStatus::Succeeded;
             // A push that only tells what it would do has not sent the results yet.
             let will_go = here && self.options.dry_run;
-            if never_made || will_go || self.upstream.have.contains(&object) {
+            if never_made || will_go || self.upstream.known.contains(&object) {
                 continue;
             }
             if self.upstream.remote().size(&object)?.is_none() {

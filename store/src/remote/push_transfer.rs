@@ -8,12 +8,10 @@ use super::knowledge::learn_blobs;
 use super::parallel::parallel;
 use super::parcel::Parcel;
 use super::push::Push;
-use super::{Created, Object, RemoteError, Upstream, describe};
-use crate::error::StoreError;
-use crate::id::FileDigest;
-use crate::key::domain;
-use crate::record::{self, ActionRecord};
-use crate::sealed;
+use super::{Created, RemoteError, Upstream};
+use crate::error::{StoreError, describe};
+use crate::names::{FileDigest, Object, domain};
+use crate::records::{ActionRecord, action_record, sealed};
 use crate::store::Store;
 
 /// Blobs with their sizes, those to send or those that records name.
@@ -59,7 +57,7 @@ impl Push<'_> {
         let upstream = self.upstream;
         learn_blobs(upstream, blobs.iter().chain(&lists).map(|(blob, _)| *blob), first)?;
         let lacks = |(blob, _): &(FileDigest, u64)| {
-            !upstream.have.contains(&Object::Blob(*blob)) || upstream.is_bad(blob)
+            !upstream.known.contains(&Object::Blob(*blob)) || upstream.is_bad(blob)
         };
         blobs.retain(lacks);
         lists.retain(lacks);
@@ -86,7 +84,7 @@ impl Push<'_> {
                 }
                 Err(error) => return Err(RemoteError::from(error)),
             }
-            upstream.have.extend([Object::Blob(*blob)]);
+            upstream.known.extend([Object::Blob(*blob)]);
             arrived.fetch_add(1, Ordering::Relaxed);
             bytes.fetch_add(*size, Ordering::Relaxed);
             observer.advanced(*size);
@@ -140,7 +138,7 @@ impl Push<'_> {
                 );
                 adopted.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             }
-            upstream.have.extend([parcel.object]);
+            upstream.known.extend([parcel.object]);
             observer.object_done();
             Ok::<_, RemoteError>(())
         })?;
@@ -188,7 +186,8 @@ fn put_record(store: &Store, upstream: &Upstream, parcel: &Parcel) -> Result<boo
 
 /// Tells whether the remote has the blobs that an action record names itself.
 fn is_whole(upstream: &Upstream, bytes: &[u8]) -> Result<bool, RemoteError> {
-    let Ok(record) = sealed::parse::<ActionRecord>(bytes, domain::ACTION_RECORD, record::VERSION) else {
+    let Ok(record) = sealed::parse::<ActionRecord>(bytes, domain::ACTION_RECORD, action_record::VERSION)
+    else {
         return Ok(false);
     };
     // A record of a newer program is left alone.

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cause, Place, RemoteError};
 use crate::error::StoreError;
-use crate::path_error::AtPath;
-use crate::publish::replace;
+use crate::files::{AtPath, replace};
 use crate::store::Store;
 use crate::trust::{Policy, PolicySettings, Unsigned};
 

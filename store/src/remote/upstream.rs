@@ -6,11 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::have::HaveMarks;
-use super::listing;
-use super::{Object, Remote, RemoteError};
-use crate::digest::Digest;
-use crate::id::{FamilyKey, FileDigest};
+use super::known_objects::KnownObjects;
+use super::{Remote, RemoteError, listing};
+use crate::names::{Digest, FamilyKey, FileDigest, Object};
 use crate::trust::{Policy, PublicKey};
 
 /// From so many questions on, listing everything is cheaper.
@@ -26,7 +24,7 @@ pub struct Upstream {
     /// Records are read through, not only blobs.
     pub(crate) records: bool,
     pub(crate) push: bool,
-    pub(crate) have: HaveMarks,
+    pub(crate) known: KnownObjects,
     /// Blobs found there by this process.
     seen: Mutex<HashSet<FileDigest>>,
     /// Blobs that this process could not get there although they seemed to be there.
@@ -48,7 +46,7 @@ impl Upstream {
             pull: true,
             records: true,
             push: true,
-            have: HaveMarks::default(),
+            known: KnownObjects::default(),
             seen: Mutex::default(),
             bad: Mutex::default(),
             asked: AtomicUsize::new(0),
@@ -81,7 +79,7 @@ impl Upstream {
     /// Remembers in a folder of this host what the store of the given identity has.
     #[must_use]
     pub fn with_marks(mut self, folder: &Path, store_id: &str) -> Self {
-        self.have = HaveMarks::new(Some(folder), store_id);
+        self.known = KnownObjects::new(Some(folder), store_id);
         self
     }
 
@@ -144,7 +142,7 @@ impl Upstream {
         locked(&self.seen).remove(blob);
         locked(&self.bad).insert(*blob);
         // So that a push sends a good one.
-        self.have.remove(&Object::Blob(*blob));
+        self.known.remove(&Object::Blob(*blob));
     }
 
     /// A blob is not there; one that was there before was lost.

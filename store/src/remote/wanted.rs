@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::id::{FamilyKey, StageKey};
-use crate::record::ActionRecord;
-use crate::remote::{Object, RemoteError};
-use crate::run::{RunId, RunStatus};
-use crate::sealed::Sealed;
+use crate::names::{Digest, FamilyKey, Object, RunId, StageKey};
+use crate::records::{ActionRecord, Sealed};
+use crate::remote::RemoteError;
+use crate::runs::RunStatus;
 use crate::store::Store;
 
 /// Fewer digits of a key would match by chance.

@@ -11,7 +11,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use mitune_bounded_file::{BoundedFileError, open_regular, read_open};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::path_error::{AtPath, PathError};
+use crate::files::{AtPath, PathError};
 
 const PUBLIC: &str = "ed25519:";
 const SECRET: &str = "mitune-secret-key-1:";

@@ -100,8 +100,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::key::domain::{SIGNED_ACTION, SIGNED_SHARD};
-    use crate::sealed::seal;
+    use crate::names::domain::{SIGNED_ACTION, SIGNED_SHARD};
+    use crate::records::sealed::seal;
 
     #[test]
     fn a_signature_holds_for_the_whole_record_and_its_kind() {

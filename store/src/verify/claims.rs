@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::artifact::{Artifact, ArtifactKind};
-use crate::blob::{LIST_LIMIT, PREIMAGE_LIMIT};
-use crate::digest::Digest;
-use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::key::domain;
-use crate::length::Length;
-use crate::sealed::{self, Sealed};
-use crate::shard::{self, ShardRecord};
+use crate::artifacts::{Artifact, ArtifactKind};
+use crate::blobs::Length;
+use crate::names::{Digest, FamilyKey, FileDigest, StageKey, domain};
+use crate::records::{Sealed, sealed};
+use crate::shards::{ShardRecord, shard};
+use crate::size_limits::{LIST_LIMIT, PREIMAGE_LIMIT};
 use crate::store::Store;
 
 /// The largest size that a record tells of each blob; found out once a blob is large enough to ask.

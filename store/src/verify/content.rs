@@ -1,14 +1,11 @@
 //! What an artifact means, worked out anew.
 
-use crate::artifact::{Artifact, ArtifactKind};
-use crate::directory;
+use crate::artifacts::{Artifact, ArtifactKind, directory, table, tensors_content};
 use crate::error::StoreError;
-use crate::id::ContentDigest;
-use crate::identity::Identity;
-use crate::record::ActionRecord;
+use crate::files::Identity;
+use crate::names::ContentDigest;
+use crate::records::ActionRecord;
 use crate::store::Store;
-use crate::table;
-use crate::tensors::tensors_content;
 
 impl Store {
     /// Works out what an artifact means from its bytes, where that is more than the bytes.
@@ -31,7 +28,7 @@ impl Store {
 
     /// Tells whether blobs that are gone here may be had from a remote that does not answer at the moment.
     pub(super) fn may_be_elsewhere(&self) -> bool {
-        self.sharing().is_some() || self.remote_names().is_ok_and(|names| !names.is_empty())
+        self.elsewhere().is_some() || self.remote_names().is_ok_and(|names| !names.is_empty())
     }
 
     /// Moves a record whose results are lost out of the way, so that the next run computes them.

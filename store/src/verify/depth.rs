@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::digest::Digest;
+use crate::names::Digest;
 use crate::timestamp::Timestamp;
 
 /// How closely a store is checked.

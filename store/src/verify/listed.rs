@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Verification;
-use crate::blob::Doubt;
-use crate::digest::Digest;
+use crate::blobs::Doubt;
 use crate::error::StoreError;
+use crate::names::Digest;
 
 impl Verification<'_> {
     pub(super) fn fans(&mut self, name: &'static str) -> Result<Vec<PathBuf>, StoreError> {

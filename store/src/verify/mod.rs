@@ -15,13 +15,12 @@ pub use repair::RepairSource;
 pub use report::{VerifyFinding, VerifyOutcome, VerifyReport};
 
 use self::claims::Claims;
-use crate::artifact::Artifact;
-use crate::blob::{Doubt, Look, PREIMAGE_LIMIT};
+use crate::artifacts::Artifact;
+use crate::blobs::{Doubt, Length, Look};
 use crate::error::{Fate, StoreError};
-use crate::id::{FileDigest, StageKey};
-use crate::length::Length;
-use crate::record::ActionRecord;
-use crate::sealed::Sealed;
+use crate::names::{FileDigest, StageKey};
+use crate::records::{ActionRecord, Sealed};
+use crate::size_limits::PREIMAGE_LIMIT;
 use crate::store::Store;
 
 impl Store {

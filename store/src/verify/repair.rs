@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use crate::blob::Look;
+use crate::blobs::Look;
 use crate::error::StoreError;
-use crate::id::FileDigest;
+use crate::files::AtPath;
+use crate::names::FileDigest;
 use crate::store::Store;
 
 /// Somewhere that may hold a blob this store has lost.
@@ -31,7 +32,7 @@ impl RepairSource for Store {
             path => path?,
         };
         let copied = std::fs::File::open(&path).and_then(|mut blob| std::io::copy(&mut blob, into));
-        crate::path_error::AtPath::at(copied, "copy", &path)?;
+        copied.at("copy", &path)?;
         Ok(true)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::blob::Doubt;
+use crate::blobs::Doubt;
 use crate::error::Fate;
 
 /// Something wrong in a store.

@@ -1,16 +1,13 @@
 //! Checking what is no result yet: shards and checkpoints; and what is none at all: runs, pins, tombstones, remotes.
 
 use super::Verification;
-use crate::blob::Doubt;
+use crate::blobs::{Doubt, Length};
 use crate::collect::CollectError;
-use crate::error::StoreError;
-use crate::id::{FamilyKey, FileDigest, StageKey};
-use crate::key::domain;
-use crate::length::Length;
-use crate::remote::{RemoteError, describe};
-use crate::run::{self, RunRecord};
-use crate::sealed::{self, Sealed};
-use crate::tombstone;
+use crate::error::{StoreError, describe};
+use crate::names::{FamilyKey, FileDigest, StageKey, domain};
+use crate::records::{Sealed, sealed, tombstone};
+use crate::remote::RemoteError;
+use crate::runs::{RunRecord, run};
 
 impl Verification<'_> {
     pub(super) fn shards(&mut self) -> Result<(), StoreError> {

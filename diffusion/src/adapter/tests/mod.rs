@@ -14,9 +14,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::*;
-use crate::linear::{Bias, Linear};
+use crate::nn::layers::{AdaptTarget, AdaptableLayer, Bias, LayerShape, Linear};
+use crate::nn::weights::{Dtype, HostTensor, SafetensorsFile, TensorMap, TensorSource};
 use crate::training::{train_only, trainable_parameters};
-use crate::weights::{Dtype, HostTensor, SafetensorsFile, TensorMap, TensorSource};
 
 /// Two adaptable layers and one that is not, named as in diffusers.
 #[derive(Module, Debug)]

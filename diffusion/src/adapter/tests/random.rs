@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::*;
 use crate::conditioning::{AddedConditioning, Conditioning};
-use crate::kernels::Window;
 use crate::model::ModelDirectory;
-use crate::unet::Conv2d;
-use crate::weights::{seeded_input, seeded_values};
+use crate::nn::kernels::Window;
+use crate::nn::layers::Conv2d;
+use crate::nn::weights::{seeded_input, seeded_values};
 
 #[derive(Deserialize)]
 struct LayerCase {

@@ -12,9 +12,9 @@ use super::super::write::{component, create, write_json};
 use super::super::{ModelError, index};
 use super::{Architecture, text_model, tokenizer, understood};
 use crate::clip::{ClipTextConfig, TEXT_MODEL_NAMES};
+use crate::nn::weights::{Dtype, NameTable, SeededTensors, stream_safetensors};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::{AUTOENCODER_NAMES, AutoencoderKL};
-use crate::weights::{Dtype, NameTable, SeededTensors, stream_safetensors};
 
 /// File of diffusers' weights.
 const DIFFUSERS: &str = "diffusion_pytorch_model.safetensors";

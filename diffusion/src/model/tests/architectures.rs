@@ -40,7 +40,7 @@ fn a_written_model_is_the_one_made_in_memory() {
         let size = model.image_size([4, 8, 8]);
         let encoded = model.encode_prompts(&["a red circle"], size, &device).unwrap();
         assert_eq!(encoded.conditioning.context.dims()[1], 77);
-        let latents = crate::weights::seeded_input(1, "latents", [1, 4, 8, 8], &device);
+        let latents = crate::nn::weights::seeded_input(1, "latents", [1, 4, 8, 8], &device);
         let time = Tensor::from_data([500.0], &device);
         let output = model.unet.forward(latents, time, encoded.conditioning);
         let largest = output.abs().max().into_scalar::<f32>();
@@ -120,15 +120,15 @@ fn full_size_models_have_the_published_number_of_parameters() {
         (Architecture::Sdxl, 2_567_463_684, vec![123_060_480, 694_659_840]),
     ] {
         let module = UNet2DConditionModel::new(&architecture.unet_config().unwrap(), &device);
-        let names = crate::weights::NameTable::default();
+        let names = crate::nn::weights::NameTable::default();
         assert_eq!(
-            count(crate::weights::parameter_shapes(&module, &names)),
+            count(crate::nn::weights::parameter_shapes(&module, &names)),
             unet,
             "{architecture}"
         );
         let module = AutoencoderKL::new(&architecture.vae_config().unwrap(), &device).unwrap();
         assert_eq!(
-            count(crate::weights::parameter_shapes(&module, &names)),
+            count(crate::nn::weights::parameter_shapes(&module, &names)),
             83_653_863
         );
         let found: Vec<usize> = architecture
@@ -136,7 +136,7 @@ fn full_size_models_have_the_published_number_of_parameters() {
             .unwrap()
             .iter()
             .map(|config| ClipTextModel::new(config, &device).unwrap())
-            .map(|module| count(crate::weights::parameter_shapes(&module, &names)))
+            .map(|module| count(crate::nn::weights::parameter_shapes(&module, &names)))
             .collect();
         assert_eq!(found, texts, "{architecture}");
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::tensor::{Device, FloatDType};
 
 use super::super::ModelDirectory;
-use crate::weights::golden;
-use crate::weights::{HostTensor, SafetensorsFile, TensorSource as _, encode_safetensors};
+use crate::nn::weights::golden;
+use crate::nn::weights::{HostTensor, SafetensorsFile, TensorSource as _, encode_safetensors};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 

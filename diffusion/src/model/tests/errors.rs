@@ -128,7 +128,7 @@ fn load_with(change: impl Fn(&mut TensorMap)) -> String {
         for tensor in tensors.keys() {
             map.insert(tensor.clone(), serde_json::json!(name));
         }
-        crate::weights::write_safetensors(&unet.join(&name), &tensors, None).unwrap();
+        crate::nn::weights::write_safetensors(&unet.join(&name), &tensors, None).unwrap();
     }
     std::fs::write(unet.join(index), weight_map.to_string()).unwrap();
     let directory = ModelDirectory::open(&path).unwrap();
@@ -247,7 +247,7 @@ fn rows_that_no_token_uses_are_told() {
     tiny(folder.path()).write(&path, None).unwrap();
     let file = path.join("text_encoder/model.safetensors");
     let name = "text_model.embeddings.token_embedding.weight";
-    let tensors = crate::weights::SafetensorsFile::open(&file)
+    let tensors = crate::nn::weights::SafetensorsFile::open(&file)
         .unwrap()
         .read_all()
         .unwrap();
@@ -259,7 +259,7 @@ fn rows_that_no_token_uses_are_told() {
         let width = tensor.data.len() / rows;
         tensor.data.resize(count * width, 0);
         tensor.shape[0] = count;
-        crate::weights::write_safetensors(&file, &tensors, None).unwrap();
+        crate::nn::weights::write_safetensors(&file, &tensors, None).unwrap();
         let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
         config["vocab_size"] = serde_json::json!(count);
         std::fs::write(path.join("text_encoder/config.json"), config.to_string()).unwrap();

@@ -13,8 +13,8 @@ use burn::tensor::{Device, FloatDType};
 
 use super::directory::UNET_NAMES;
 use super::*;
+use crate::nn::weights::{Dtype, NameTable, TensorMap, TensorSource, golden, module_tensors};
 use crate::tokenizer::VocabularyBuilder;
-use crate::weights::{Dtype, NameTable, TensorMap, TensorSource, golden, module_tensors};
 
 const SIZE: ImageSize = ImageSize {
     height: 32,
@@ -81,7 +81,7 @@ fn outputs(model: &DiffusionModel) -> Vec<f32> {
         .encode_prompts(&["a red circle", ""], SIZE, &device)
         .unwrap();
     assert_eq!(encoded.conditioning.context.dims(), [2, 16, 16]);
-    let latents = crate::weights::seeded_input(1, "latents", [2, 4, 8, 8], &device);
+    let latents = crate::nn::weights::seeded_input(1, "latents", [2, 4, 8, 8], &device);
     let noise = model.unet.forward(
         latents,
         Tensor::from_data([3.0, 500.0], &device),

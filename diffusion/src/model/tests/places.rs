@@ -15,7 +15,7 @@ fn write(path: &Path, bytes: &[u8]) {
 #[test]
 fn files_are_named_for_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
-    let weights = crate::weights::encode_safetensors(&TensorMap::new(), None).unwrap();
+    let weights = crate::nn::weights::encode_safetensors(&TensorMap::new(), None).unwrap();
     for (name, bytes, words, remedy) in [
         (
             "v1.safetensors",

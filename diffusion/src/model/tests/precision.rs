@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::conditioning::{AddedConditioning, Conditioning};
-use crate::weights::seeded_input;
+use crate::nn::weights::seeded_input;
 
 const IMAGE: ImageSize = ImageSize {
     height: 16,

@@ -11,8 +11,8 @@ use super::*;
 use crate::conditioning::ImageSize;
 use crate::image::RgbImage;
 use crate::model::{DiffusionModel, ModelDirectory};
+use crate::nn::weights::golden;
 use crate::torch_noise::TorchNoise;
-use crate::weights::golden;
 
 /// The most that a value of a pixel may be off.
 const PIXEL_TOLERANCE: u8 = 2;

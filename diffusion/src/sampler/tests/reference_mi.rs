@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::*;
 use crate::conditioning::ImageSize;
 use crate::model::{DiffusionModel, ModelDirectory};
+use crate::nn::weights::golden;
 use crate::torch_noise::TorchNoise;
-use crate::weights::golden;
 
 /// What the two implementations must agree to, relative to the score.
 const TOLERANCE: f64 = 1e-4;

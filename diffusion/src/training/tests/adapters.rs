@@ -12,14 +12,15 @@ use std::path::PathBuf;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use super::floats;
-use crate::adapter::{AdaptTarget, AdapterMethod, AdapterTargets, LayerShape, SavedAdapter, SavedLayer};
+use crate::adapter::{AdapterMethod, AdapterTargets, SavedAdapter, SavedLayer};
 use crate::conditioning::{AddedConditioning, Conditioning};
 use crate::model::ModelDirectory;
+use crate::nn::layers::{AdaptTarget, LayerShape};
+use crate::nn::weights::{SafetensorsFile, TensorMap, TensorSource, seeded_input, seeded_values};
 use crate::prediction::PredictionType;
 use crate::schedule::NoiseSchedule;
 use crate::training::*;
 use crate::unet::UNet2DConditionModel;
-use crate::weights::{SafetensorsFile, TensorMap, TensorSource, seeded_input, seeded_values};
 
 const SEED: u64 = 40;
 const UPDATES: usize = 10;

@@ -4,7 +4,7 @@ mod adapters;
 mod promises;
 mod pytorch;
 
-use crate::weights::TensorMap;
+use crate::nn::weights::TensorMap;
 
 fn floats(tensors: &TensorMap, name: &str) -> Vec<f32> {
     tensors[name].to_f32().unwrap()

@@ -4,9 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::floats;
-use crate::linear::{Bias, Linear};
+use crate::nn::layers::{Bias, Linear};
+use crate::nn::weights::encode_safetensors;
 use crate::training::*;
-use crate::weights::encode_safetensors;
 
 #[derive(Module, Debug)]
 struct Network {

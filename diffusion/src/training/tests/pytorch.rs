@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::floats;
+use crate::nn::weights::{SafetensorsFile, TensorMap, TensorSource};
 use crate::training::*;
-use crate::weights::{SafetensorsFile, TensorMap, TensorSource};
 
 #[derive(Module, Debug)]
 struct TwoParameters {

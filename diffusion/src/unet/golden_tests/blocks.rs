@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, activation};
 
 use super::super::*;
 use super::{Case, OUTPUT_TOLERANCE, values_of};
+use crate::nn::layers::{Attention, AttentionShape, Downsample2D, Upsample2D};
 
 /// From diffusers' order of an image to the one inside the network.
 fn rows_first(image: Tensor<4>) -> Tensor<4> {

@@ -13,8 +13,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 
 use super::PARAMETER_RENAMES;
-use crate::weights::{HostTensor, NameTable, SafetensorsFile, TensorMap, TensorSource};
-use crate::weights::{load_module, module_tensors};
+use crate::nn::weights::{HostTensor, NameTable, SafetensorsFile, TensorMap, TensorSource};
+use crate::nn::weights::{load_module, module_tensors};
 
 const NAMES: NameTable<'static> = NameTable {
     rename: PARAMETER_RENAMES,

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 
 use super::super::{UNet2DConditionConfig, UNet2DConditionModel};
 use super::{Case, path};
-use crate::weights::{HostTensor, TensorMap};
+use crate::nn::weights::{HostTensor, TensorMap};
 
 fn check_model(file: &str) {
     let mut case = Case::new(file, "");

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::NAMES;
 use crate::conditioning::{AddedConditioning, Conditioning};
+use crate::nn::weights::golden::check_random_cases;
 use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
-use crate::weights::golden::check_random_cases;
 
 /// Three times the largest error of 60 configurations, case 25: norms over three features amplify
 /// rounding there, and PyTorch's own f32 is 6e-6 away from its f64.
@@ -25,7 +25,7 @@ fn random_configurations_equal_diffusers() {
             let sizes: Vec<Vec<f32>> = case.numbers("time_ids");
             let shape = [batch, addition.text_features()];
             AddedConditioning {
-                text_embeds: crate::weights::seeded_input(case.seed, "text_embeds", shape, &device),
+                text_embeds: crate::nn::weights::seeded_input(case.seed, "text_embeds", shape, &device),
                 time_ids: Tensor::from_data(TensorData::new(sizes.concat(), [batch, 6]), &device),
             }
         });

@@ -8,7 +8,7 @@ use object_store::{Error, GetOptions, ObjectStore as _};
 
 use super::errors::{ignores_ranges, is_passing};
 use super::{ATTEMPTS, Bucket, Object, PIECE, RemoteError, Sink};
-use crate::id::FileDigest;
+use crate::names::FileDigest;
 
 impl Bucket {
     /// Streams a blob of known size in pieces, each asked for on its own; returns false if it is not there.

@@ -27,8 +27,8 @@ use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutO
 pub(crate) use self::client::BucketOptions;
 use self::errors::{explain, is_not_implemented, is_not_understood, is_passing};
 pub use self::runtime::stop_waiting_at;
-use super::{Created, Listing, Object, Remote, RemoteError, Sink};
-use crate::id::FileDigest;
+use super::{Created, Listing, Remote, RemoteError, Sink};
+use crate::names::{FileDigest, Object};
 
 /// Blobs up to this size go up in one request; larger ones in parts, which S3 joins at the end.
 const SINGLE: u64 = 64 << 20;

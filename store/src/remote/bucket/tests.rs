@@ -6,9 +6,9 @@ use ulid::Ulid;
 
 use super::faulty_server::{Fault, FaultyServer};
 use super::{Bucket, BucketOptions};
-use crate::digest::Digest;
-use crate::id::{FileDigest, StageKey};
-use crate::remote::{Created, Credentials, Object, Remote, RemoteError, RemoteSettings, describe, probe};
+use crate::error::describe;
+use crate::names::{Digest, FileDigest, Object, StageKey};
+use crate::remote::{Created, Credentials, Remote, RemoteError, RemoteSettings, probe};
 
 fn credentials() -> Credentials {
     let pairs = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];

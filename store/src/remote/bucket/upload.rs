@@ -8,7 +8,7 @@ use object_store::{Error, MultipartUpload, ObjectStoreExt as _, PutMode};
 
 use super::errors::{is_not_implemented, is_passing};
 use super::{ATTEMPTS, Bucket, Object, PIECE, Remote as _, RemoteError, SINGLE};
-use crate::path_error::AtPath;
+use crate::files::AtPath;
 
 impl Bucket {
     /// Uploads in one request.

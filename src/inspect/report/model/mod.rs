@@ -1,0 +1,79 @@
+//! What a report says: plain numbers and words, one struct for each section.
+
+mod alignment;
+mod curves;
+mod interval;
+mod pictures;
+mod provenance;
+mod scores;
+mod shares;
+mod summary;
+
+use serde::Serialize;
+
+pub(crate) use alignment::{
+    Alignment, AlignmentEntry, AlignmentGroup, ArmCurve, OverSeeds, ReaderCheck, RoundPoint, Rounds,
+    SeedShare,
+};
+pub(crate) use curves::{LossCurve, LossPoint, Trace, TraceBand, Traces};
+pub(crate) use interval::{Interval, Side};
+pub(crate) use pictures::{
+    Extreme, Extremes, ExtremesOfPrompt, Gallery, GalleryCandidate, GalleryPrompt, Picture, SideBySide,
+    SideBySidePrompt, Verdict,
+};
+pub(crate) use provenance::{InputFacts, OutputFacts, ResultFacts, StageFacts};
+pub(crate) use scores::{Agreement, MeasuredScore, PoolScores, Scores, TimestepTerm, Timesteps};
+pub(crate) use shares::{FailureTable, ShareCell, ShareRow, ShareTable};
+pub(crate) use summary::{Headline, HeadlineModel, RunSummary};
+
+/// Everything a report says; a section that the run has no data for is none or empty.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    pub(crate) title: String,
+    pub(crate) run: RunSummary,
+    pub(crate) headline: Option<Headline>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) alignment: Option<Alignment>,
+    /// How images fail, one table for each set of images; those that nothing was selected from first.
+    pub(crate) failures: Vec<FailureTable>,
+    pub(crate) side_by_side: Option<SideBySide>,
+    pub(crate) scores: Option<Scores>,
+    pub(crate) gallery: Option<Gallery>,
+    pub(crate) extremes: Option<Extremes>,
+    pub(crate) traces: Option<Traces>,
+    pub(crate) losses: Vec<LossCurve>,
+    /// In the order in which they ran.
+    pub(crate) stages: Vec<StageFacts>,
+}
+
+/// Which model made an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ModelLabel {
+    /// The model without an adapter.
+    Base,
+    /// The model with the adapter of a stage.
+    Tuned {
+        /// The round of that stage, if it is in one.
+        round: Option<u32>,
+        /// Its arms, values joined; several where arms came to the same adapter; empty without arms.
+        arms: Vec<String>,
+        /// Its name in the pipeline.
+        stage: String,
+    },
+}
+
+/// A stage that a number comes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Origin {
+    pub(crate) name: String,
+    /// Names the stage among those of the report.
+    pub(crate) anchor: String,
+}
+
+/// Something a reader should know.
+#[derive(Serialize)]
+pub(crate) struct Note {
+    pub(crate) origin: Option<Origin>,
+    pub(crate) text: String,
+}

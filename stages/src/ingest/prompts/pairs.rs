@@ -1,0 +1,263 @@
+//! Image-prompt pairs to be scored, from CSV or Parquet.
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
+
+use mitune_bounded_file::read;
+
+use super::clean::clean;
+use super::csv_file::column_index;
+use super::csv_records::{Records, open_records};
+use super::error::PromptsError;
+use super::pair_error::PairError;
+use super::parquet_file::{Batches, ParquetFile, column_type};
+use super::text_file::{open_input, start};
+
+/// An image and the prompt it is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The row of the file of pairs, from 1, without a header.
+    pub row: u64,
+    /// The path of the image as the file of pairs has it, if it has one.
+    pub path: Option<String>,
+    /// The encoded image: the bytes of a PNG file, for example.
+    pub image: Vec<u8>,
+    /// The trimmed prompt; it may be empty, which is the unconditional prompt.
+    pub prompt: String,
+}
+
+/// The pairs of a file, a few images in memory at a time.
+pub struct Pairs {
+    path: PathBuf,
+    row: u64,
+    rows: Rows,
+}
+
+enum Rows {
+    Csv {
+        records: Box<Records>,
+        image: usize,
+        prompt: usize,
+    },
+    Parquet {
+        batches: Box<Batches>,
+        batch: Option<(RecordBatch, usize)>,
+    },
+}
+
+/// Where the image of a row is.
+enum Image {
+    Bytes(Vec<u8>, Option<String>),
+    Path(String),
+}
+
+/// Most bytes of an encoded image; one of a hundred million pixels seldom has as many.
+const MOST_IMAGE_BYTES: u64 = 512 << 20;
+
+const IMAGE: &str = "image";
+const PROMPT: &str = "prompt";
+
+impl Pairs {
+    /// Opens a file with the columns `image` and `prompt`: Parquet where its name or its beginning says so, else CSV.
+    ///
+    /// The image is a path relative to the directory of the file; in Parquet it may also be the image feature of
+    /// Hugging Face (a struct of `bytes` and `path`) or plain bytes.
+    ///
+    /// # Errors
+    /// A file that cannot be read, lacks one of the columns or has another type in it.
+    pub fn open(path: &Path) -> Result<Self, PromptsError> {
+        let rows = open_rows(path).map_err(PromptsError::of_pairs)?;
+        Ok(Self {
+            path: path.to_owned(),
+            row: 0,
+            rows,
+        })
+    }
+
+    fn next_pair(&mut self) -> Result<Option<Pair>, PromptsError> {
+        self.row += 1;
+        let Some((image, prompt)) = self.next_row()? else {
+            return Ok(None);
+        };
+        let prompt = clean(&prompt).map_err(|problem| PairError::InvalidPrompt {
+            path: self.path.clone(),
+            row: self.row,
+            problem,
+        })?;
+        let (image, path) = match image {
+            Image::Bytes(bytes, path) => (bytes, path),
+            Image::Path(path) => (self.read_image(&path)?, Some(path)),
+        };
+        Ok(Some(Pair {
+            row: self.row,
+            path,
+            image,
+            prompt: prompt.to_owned(),
+        }))
+    }
+
+    fn next_row(&mut self) -> Result<Option<(Image, Vec<u8>)>, PromptsError> {
+        match &mut self.rows {
+            Rows::Csv {
+                records,
+                image,
+                prompt,
+            } => {
+                let mut record = csv::ByteRecord::new();
+                if !records
+                    .read_byte_record(&mut record)
+                    .map_err(PromptsError::csv(&self.path))?
+                {
+                    return Ok(None);
+                }
+                let field = |index: usize| record.get(index).unwrap_or_default();
+                let image = String::from_utf8_lossy(field(*image).trim_ascii()).into_owned();
+                Ok(Some((Image::Path(image), field(*prompt).to_vec())))
+            }
+            Rows::Parquet { batches, batch } => loop {
+                if let Some((rows, next)) = batch
+                    && *next < rows.num_rows()
+                {
+                    let row = *next;
+                    *next += 1;
+                    // A pair without a prompt is one with the empty prompt, in every kind of file.
+                    let prompts = batches.text(rows, PROMPT)?;
+                    let prompt = prompts.bytes(row).unwrap_or_default().to_vec();
+                    let column = rows.column_by_name(IMAGE);
+                    let image = column.and_then(|column| image(column, row)).ok_or_else(|| {
+                        PairError::NoImage {
+                            path: self.path.clone(),
+                            row: self.row,
+                            problem: "neither bytes nor a path",
+                        }
+                    })?;
+                    return Ok(Some((image, prompt)));
+                }
+                match batches.next_batch()? {
+                    None => return Ok(None),
+                    Some(rows) => *batch = Some((rows, 0)),
+                }
+            },
+        }
+    }
+
+    fn read_image(&self, image: &str) -> Result<Vec<u8>, PromptsError> {
+        if image.is_empty() {
+            let problem = "the path is empty";
+            return Err(PromptsError::Pair(PairError::NoImage {
+                path: self.path.clone(),
+                row: self.row,
+                problem,
+            }));
+        }
+        let image = self.path.parent().unwrap_or(Path::new("")).join(image);
+        read(&image, MOST_IMAGE_BYTES).map_err(|source| {
+            PromptsError::Pair(PairError::ReadImage {
+                path: self.path.clone(),
+                row: self.row,
+                image,
+                source: source.into(),
+            })
+        })
+    }
+}
+
+impl Iterator for Pairs {
+    type Item = Result<Pair, PromptsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_pair().map_err(PromptsError::of_pairs).transpose()
+    }
+}
+
+fn open_rows(path: &Path) -> Result<Rows, PromptsError> {
+    let begins = start(&mut open_input(path)?).map_err(PromptsError::read(path))?;
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
+    match named || begins.starts_with(b"PAR1") {
+        true => open_parquet(path),
+        false => open_csv(path),
+    }
+}
+
+fn open_csv(path: &Path) -> Result<Rows, PromptsError> {
+    let mut records = open_records(path, ',')?;
+    let header = records.byte_headers().map_err(PromptsError::csv(path))?;
+    let (image, prompt) = (
+        column_index(path, header, IMAGE)?,
+        column_index(path, header, PROMPT)?,
+    );
+    Ok(Rows::Csv {
+        records: Box::new(records),
+        image,
+        prompt,
+    })
+}
+
+fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
+    let file = ParquetFile::open(path)?;
+    file.check_text(PROMPT)?;
+    let found = file.column_type(IMAGE)?;
+    let accepted = match found {
+        DataType::Utf8 | DataType::Binary | DataType::Null => true,
+        DataType::Struct(fields) => {
+            // A field that is null in every row has no type of its own; pandas writes `path` so.
+            let has = |name, kind| {
+                fields
+                    .find(name)
+                    .is_none_or(|(_, field)| [&kind, &DataType::Null].contains(&field.data_type()))
+            };
+            (fields.find("bytes").is_some() || fields.find("path").is_some())
+                && has("bytes", DataType::Binary)
+                && has("path", DataType::Utf8)
+        }
+        _ => false,
+    };
+    if !accepted {
+        return Err(column_type(
+            path,
+            IMAGE,
+            "an image: a struct of bytes and path, bytes or a path",
+            found,
+        ));
+    }
+    // Few rows at a time: a batch of large images would fill the memory.
+    let batches = file.with_batch_rows(16).read(&[IMAGE, PROMPT], None)?;
+    Ok(Rows::Parquet {
+        batches: Box::new(batches),
+        batch: None,
+    })
+}
+
+fn image(column: &ArrayRef, row: usize) -> Option<Image> {
+    if !column.is_valid(row) {
+        return None;
+    }
+    if let Some(paths) = column.as_string_opt::<i32>() {
+        return Some(Image::Path(paths.value(row).to_owned()));
+    }
+    if let Some(bytes) = column.as_binary_opt::<i32>() {
+        return Some(Image::Bytes(bytes.value(row).to_vec(), None));
+    }
+    let image = column.as_struct_opt()?;
+    let path = image
+        .column_by_name("path")
+        .and_then(|paths| paths.as_string_opt::<i32>());
+    let path = path
+        .filter(|paths| paths.is_valid(row))
+        .map(|paths| paths.value(row).to_owned());
+    let bytes = image
+        .column_by_name("bytes")
+        .and_then(|bytes| bytes.as_binary_opt::<i32>());
+    match bytes.filter(|bytes| bytes.is_valid(row)) {
+        Some(bytes) => Some(Image::Bytes(bytes.value(row).to_vec(), path)),
+        None => path.map(Image::Path),
+    }
+}
+
+#[cfg(test)]
+mod tests;

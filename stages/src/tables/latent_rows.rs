@@ -1,0 +1,106 @@
+//! Latents as tables hold them.
+
+use arrow_array::types::{Int32Type, UInt32Type};
+use arrow_array::{Array, ListArray, PrimitiveArray, RecordBatch, StringArray, UInt32Array};
+
+use super::columns::{ColumnError, f32_list, list_column, number_column, string_column};
+
+/// The columns a latent and its name take.
+pub(crate) const LATENT_COLUMNS: [&str; 5] = ["prompt_id", "prompt", "seed_index", "latent", "latent_shape"];
+
+/// The rows of a batch that has the columns [`LATENT_COLUMNS`].
+pub(crate) struct LatentRows<'a> {
+    prompt_ids: &'a StringArray,
+    prompts: &'a StringArray,
+    seed_indices: &'a UInt32Array,
+    latents: &'a ListArray,
+    shapes: &'a ListArray,
+}
+
+/// A latent of the right size.
+pub(crate) struct Latent {
+    pub(crate) values: Vec<f32>,
+    /// Channels, height and width.
+    pub(crate) shape: [usize; 3],
+}
+
+/// A latent that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LatentError {
+    #[error("Latents could not be read")]
+    Column(#[from] ColumnError),
+    #[error(
+        "Latent of candidate `{seed_index}` of prompt `{prompt_id}` has {found} elements and the shape {shape:?}, \
+         expected channels, height and width with their product"
+    )]
+    Shape {
+        prompt_id: String,
+        seed_index: u32,
+        found: usize,
+        shape: Vec<i32>,
+    },
+    #[error(
+        "Latent of candidate `{seed_index}` of prompt `{prompt_id}` holds `{value}`, expected finite numbers"
+    )]
+    NotFinite {
+        prompt_id: String,
+        seed_index: u32,
+        value: f32,
+    },
+}
+
+impl<'a> LatentRows<'a> {
+    pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, ColumnError> {
+        Ok(Self {
+            prompt_ids: string_column(batch, "prompt_id")?,
+            prompts: string_column(batch, "prompt")?,
+            seed_indices: number_column::<UInt32Type>(batch, "seed_index")?,
+            latents: list_column(batch, "latent")?,
+            shapes: list_column(batch, "latent_shape")?,
+        })
+    }
+
+    pub(crate) fn prompt_id(&self, row: usize) -> &'a str {
+        self.prompt_ids.value(row)
+    }
+
+    pub(crate) fn prompt(&self, row: usize) -> &'a str {
+        self.prompts.value(row)
+    }
+
+    pub(crate) fn seed_index(&self, row: usize) -> u32 {
+        self.seed_indices.value(row)
+    }
+
+    /// Reads one latent, still multiplied by the scaling factor of the VAE.
+    pub(crate) fn latent(&self, row: usize) -> Result<Latent, LatentError> {
+        let values = f32_list(self.latents, "latent", row)?;
+        let (prompt_id, seed_index) = (self.prompt_id(row).to_owned(), self.seed_index(row));
+        let extents = self.shapes.value(row);
+        let extents = extents.as_any().downcast_ref::<PrimitiveArray<Int32Type>>();
+        let extents = extents
+            .map(|extents| extents.values().to_vec())
+            .unwrap_or_default();
+        let shape: Vec<usize> = extents
+            .iter()
+            .filter_map(|extent| usize::try_from(*extent).ok())
+            .collect();
+        let shape = <[usize; 3]>::try_from(shape).ok();
+        let Some(shape) = shape.filter(|shape| shape.iter().product::<usize>() == values.len()) else {
+            return Err(LatentError::Shape {
+                prompt_id,
+                seed_index,
+                found: values.len(),
+                shape: extents,
+            });
+        };
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(&value) => Err(LatentError::NotFinite {
+                prompt_id,
+                seed_index,
+                value,
+            }),
+            None => Ok(Latent { values, shape }),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The tables that stages exchange: their columns, and what is read out of them.
+
+pub(crate) mod candidate_index;
+pub mod columns;
+pub(crate) mod image_rows;
+pub(crate) mod latent_rows;
+pub mod schema;
+pub(crate) mod score_columns;
+pub(crate) mod score_traces;

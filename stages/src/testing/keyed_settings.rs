@@ -1,0 +1,169 @@
+//! Every setting of every stage is in its key, or is one of those that cannot change the result.
+
+use std::collections::BTreeSet;
+
+use mitune_store::Value;
+use schemars::SchemaGenerator;
+use serde_json::{Value as Json, json};
+
+use crate::registry::StageSpec;
+use crate::testing::trial::Trial;
+
+/// Settings that are not in the key: references and paths, whose content is there in their place, and how work is cut
+/// up.
+const NOT_KEYED: [(&str, &[&str]); 9] = [
+    ("ingest", &[]),
+    (
+        "generate",
+        &["adapter", "model", "model_from", "prompts", "shard_size"],
+    ),
+    (
+        "score",
+        &[
+            "adapter",
+            "candidates",
+            "model",
+            "model_from",
+            // Must be empty.
+            "negative_prompt",
+            "shard_size",
+        ],
+    ),
+    ("select", &["candidates", "evaluation", "scores"]),
+    (
+        "finetune",
+        &[
+            "adapter",
+            "checkpoint_every",
+            "joint_with",
+            "model",
+            "model_from",
+            "selection",
+        ],
+    ),
+    ("merge_adapters", &["adapters", "model", "model_from"]),
+    (
+        "evaluate",
+        &["baseline", "candidates", "model", "model_from", "scores"],
+    ),
+    ("pretrain_autoencoder", &["training.checkpoint_every"]),
+    (
+        "pretrain_denoiser",
+        &["autoencoder", "model_from", "training.checkpoint_every"],
+    ),
+];
+
+/// Settings with which a stage can be made.
+fn base(kind: &str) -> Json {
+    let training = json!({"steps": 10, "batch_size": 4, "learning_rate": 0.001});
+    match kind {
+        "ingest" => json!({
+            "source": {"inline": ["a", "b"]}, "sample": {"count": 2}, "split": {"test": {"count": 1}},
+        }),
+        "generate" => json!({"prompts": "p"}),
+        "score" | "evaluate" => json!({"candidates": "c"}),
+        "select" => json!({"candidates": "c", "evaluation": "e", "scores": ["s"]}),
+        "finetune" => json!({"selection": "s"}),
+        "merge_adapters" => json!({"adapters": ["a", "b"]}),
+        "pretrain_autoencoder" => json!({"channels": [16, 16], "training": training}),
+        "pretrain_denoiser" => json!({"autoencoder": "a", "channels": [16, 16], "training": training}),
+        _ => panic!("no settings for kind `{kind}`"),
+    }
+}
+
+/// Values that fit one setting or another.
+fn values() -> Vec<Json> {
+    let numbers = [0, 1, 2, 3, 5, 24, 200, 600].map(|number| json!(number));
+    let fractions = [0.125, 0.5, 0.75, 1.5].map(|number| json!(number));
+    let lists = [json!(["z"]), json!([32, 32]), json!([2, 5]), json!([1.0, 3.0])];
+    let objects = [
+        json!({"inline": ["c"]}),
+        json!({"count": 1}),
+        json!({"fraction": 0.5}),
+        json!("z"),
+        json!(""),
+    ];
+    let flags = [json!(true), json!(false)];
+    [&numbers[..], &fractions, &lists, &objects, &flags].concat()
+}
+
+/// The schema behind references and alternatives with null.
+fn resolved<'a>(schema: &'a Json, definitions: &'a Json) -> &'a Json {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return resolved(&definitions[name], definitions);
+    }
+    let choice = |name: &str| schema[name].as_array()?.iter().find(|one| one["type"] != "null");
+    match choice("anyOf").or_else(|| choice("allOf")) {
+        Some(one) => resolved(one, definitions),
+        None => schema,
+    }
+}
+
+/// The settings below a schema by their dotted names, each with the names that its schema lists.
+fn settings(schema: &Json, definitions: &Json, prefix: &str) -> Vec<(String, Vec<Json>)> {
+    let fields = schema["properties"].as_object();
+    let below = fields.into_iter().flatten().flat_map(|(name, field)| {
+        let (name, field) = (format!("{prefix}{name}"), resolved(field, definitions));
+        match field["properties"].is_object() {
+            true => settings(field, definitions, &format!("{name}.")),
+            false => vec![(name, listed(field))],
+        }
+    });
+    below.collect()
+}
+
+/// The values that a schema lists.
+fn listed(schema: &Json) -> Vec<Json> {
+    let mut found: Vec<Json> = schema["enum"].as_array().into_iter().flatten().cloned().collect();
+    found.extend(schema.get("const").cloned());
+    found.extend(schema["oneOf"].as_array().into_iter().flatten().flat_map(listed));
+    found
+}
+
+fn with(settings: &Json, name: &str, value: &Json) -> Json {
+    let mut settings = settings.clone();
+    let pointer = format!("/{}", name.replace('.', "/"));
+    let (parent, last) = pointer.rsplit_once('/').unwrap();
+    let parents = parent.split('/').skip(1);
+    let mut place = &mut settings;
+    for name in parents {
+        place = &mut place[name];
+    }
+    place[last] = value.clone();
+    settings
+}
+
+/// The keyed settings of a stage, if it can be made.
+fn config(trial: &Trial, kind: &str, settings: &Json) -> Option<Value> {
+    let spec = StageSpec::deserialize(kind, settings.clone()).ok()?;
+    Some(spec.build(&trial.defaults).ok()?.config().unwrap())
+}
+
+#[test]
+fn every_setting_is_keyed_or_cannot_change_the_result() {
+    let mut trial = Trial::new();
+    trial.defaults.model = Some("model".into());
+    let mut generator = SchemaGenerator::default();
+    let schemas = StageSpec::schemas(&mut generator);
+    let definitions = json!(generator.definitions());
+    for (kind, schema) in schemas {
+        let base = base(kind);
+        let keyed = config(&trial, kind, &base).unwrap_or_else(|| panic!("{kind}"));
+        let mut not_keyed = BTreeSet::new();
+        for (name, listed) in settings(schema.as_value(), &definitions, "") {
+            let values = [listed, values()].concat();
+            let changed: Vec<Value> = values
+                .iter()
+                .filter(|value| base.pointer(&format!("/{}", name.replace('.', "/"))) != Some(value))
+                .filter_map(|value| config(&trial, kind, &with(&base, &name, value)))
+                .collect();
+            assert!(!changed.is_empty(), "no value for `{name}` of `{kind}`");
+            if changed.iter().all(|changed| *changed == keyed) {
+                not_keyed.insert(name);
+            }
+        }
+        let expected = NOT_KEYED.iter().find(|(name, _)| *name == kind).unwrap().1;
+        let expected: BTreeSet<String> = expected.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(not_keyed, expected, "{kind}");
+    }
+}

@@ -1,0 +1,203 @@
+//! A training as a stage runs it: with checkpoints, a loss curve, and a clean stop when asked.
+
+use burn::module::Module;
+use mitune_diffusion::nn::weights::{SafetensorsFile, TensorMap, TensorSource, encode_safetensors};
+use mitune_diffusion::training::{
+    Checkpoint as TrainerCheckpoint, CheckpointState, Trainer, TrainingError, UpdateReport,
+};
+use mitune_store::Checkpoint;
+
+use super::loss_curve::LossCurve;
+use crate::contract::{StageContext, StageError, Work};
+
+/// Names of a checkpoint's blobs.
+const TENSORS: &str = "tensors";
+const LOSSES: &str = "losses";
+
+/// How a training runs to its end.
+#[derive(Clone, Copy)]
+pub struct TrainingRun<'a> {
+    /// What the engine handed to the stage.
+    pub context: &'a StageContext<'a>,
+    /// Updates in all.
+    pub steps: u64,
+    /// Updates between checkpoints, which is what a killed process can lose.
+    pub checkpoint_every: u64,
+}
+
+/// A training that stopped before its end.
+#[derive(Debug, thiserror::Error)]
+enum TrainingRunError {
+    #[error(
+        "Training stopped at step {step} of {steps}; the last checkpoint is kept. Lower the learning rate or clip the \
+         gradient more, and look at the training data"
+    )]
+    Step {
+        step: u64,
+        steps: u64,
+        source: TrainingError,
+    },
+    #[error("State of the training could not be copied at step {step}")]
+    Copy { step: u64, source: TrainingError },
+    #[error("State of the training could not be written at step {step}")]
+    Write {
+        step: u64,
+        source: mitune_diffusion::nn::weights::WeightsError,
+    },
+    #[error("Checkpoint of step {step} cannot be read")]
+    Read {
+        step: u64,
+        source: mitune_diffusion::nn::weights::WeightsError,
+    },
+    #[error("Checkpoint of step {step} is of another training")]
+    Other {
+        step: u64,
+        source: mitune_diffusion::training::CheckpointError,
+    },
+    #[error("Checkpoint of step {step} is damaged: {reason}")]
+    Damaged { step: u64, reason: String },
+}
+
+impl TrainingRun<'_> {
+    /// Trains until the last update, from the newest checkpoint if there is one.
+    ///
+    /// `update` makes update number n, counted from 0, and must be a function of the trainer and n alone. The result is
+    /// then the same whether the training was interrupted or not.
+    ///
+    /// # Errors
+    /// [`StageError::Interrupted`] after writing a checkpoint; [`StageError::Failed`] if a loss or gradient is not
+    /// finite; an error of the store.
+    pub fn complete<M: Module>(
+        &self,
+        trainer: &mut Trainer<M>,
+        mut update: impl FnMut(&mut Trainer<M>, u64) -> Result<UpdateReport, TrainingError>,
+    ) -> Result<LossCurve, StageError> {
+        let mut curve = self.resume(trainer)?;
+        let reused = trainer.updates();
+        let progress = self.context.progress();
+        progress.begin(Work {
+            total: self.steps,
+            reused,
+            unit: "steps",
+        });
+        for step in reused..self.steps {
+            let report = update(trainer, step).map_err(|source| {
+                StageError::failed(TrainingRunError::Step {
+                    step,
+                    steps: self.steps,
+                    source,
+                })
+            })?;
+            curve.push(&report);
+            progress.metric("loss", step, report.loss);
+            progress.advance(1);
+            let done = step + 1;
+            let stop = self.context.cancelled();
+            if done < self.steps && (stop || done.is_multiple_of(self.checkpoint_every.max(1))) {
+                self.publish(trainer, &curve, done)?;
+            }
+            if done < self.steps {
+                self.context.check_cancelled()?;
+            }
+        }
+        Ok(curve)
+    }
+
+    fn publish<M: Module>(
+        &self,
+        trainer: &Trainer<M>,
+        curve: &LossCurve,
+        step: u64,
+    ) -> Result<(), StageError> {
+        let copy = |source| StageError::failed(TrainingRunError::Copy { step, source });
+        let TrainerCheckpoint { state, tensors } = trainer.checkpoint().map_err(copy)?;
+        let bytes = encode_safetensors(&tensors, None)
+            .map_err(|source| StageError::failed(TrainingRunError::Write { step, source }))?;
+        let damaged = |error: serde_json::Error| {
+            StageError::failed(TrainingRunError::Damaged {
+                step,
+                reason: error.to_string(),
+            })
+        };
+        let store = self.context.store();
+        let blobs = [
+            (TENSORS, store.put_bytes(&bytes)?),
+            (LOSSES, store.put_bytes(&curve.to_bytes())?),
+        ];
+        let checkpoint = Checkpoint {
+            step,
+            blobs: blobs
+                .into_iter()
+                .map(|(name, digest)| (name.to_owned(), digest))
+                .collect(),
+            state: serde_json::to_value(&state).map_err(damaged)?,
+            keep: false,
+        };
+        Ok(store.publish_checkpoint(self.context.key(), checkpoint)?)
+    }
+
+    /// Goes on from the newest checkpoint that can be; those that cannot are set aside, since they would end every run.
+    fn resume<M: Module>(&self, trainer: &mut Trainer<M>) -> Result<LossCurve, StageError> {
+        let (store, key) = (self.context.store(), self.context.key());
+        while let Some(checkpoint) = store.latest_checkpoint(key)? {
+            let step = checkpoint.step;
+            match self.go_on(trainer, &checkpoint) {
+                Err(StageError::Failed(error)) if store.reject_checkpoint(key, step) => {
+                    let text = format!("the checkpoint of step {step} is not used: {error}");
+                    self.context.progress().message(&text);
+                }
+                resumed => return resumed,
+            }
+        }
+        Ok(LossCurve::default())
+    }
+
+    fn go_on<M: Module>(
+        &self,
+        trainer: &mut Trainer<M>,
+        checkpoint: &Checkpoint,
+    ) -> Result<LossCurve, StageError> {
+        let store = self.context.store();
+        let step = checkpoint.step;
+        let damaged = |reason: &str| {
+            StageError::failed(TrainingRunError::Damaged {
+                step,
+                reason: reason.to_owned(),
+            })
+        };
+        let blob = |name: &str| {
+            checkpoint
+                .blobs
+                .get(name)
+                .ok_or_else(|| damaged(&format!("no blob `{name}`")))
+        };
+        let state: CheckpointState =
+            serde_json::from_value(checkpoint.state.clone()).map_err(|error| damaged(&error.to_string()))?;
+        let tensors = read_tensors(&store.path(blob(TENSORS)?)?)
+            .map_err(|source| StageError::failed(TrainingRunError::Read { step, source }))?;
+        let curve =
+            LossCurve::from_bytes(&store.read(blob(LOSSES)?)?).ok_or_else(|| damaged("odd loss curve"))?;
+        if curve.updates() != state.updates {
+            return Err(damaged("the loss curve has not one point per step"));
+        }
+        if state.updates != step || step > self.steps {
+            return Err(damaged("it counts other steps than its training"));
+        }
+        trainer
+            .restore(&TrainerCheckpoint { state, tensors })
+            .map_err(|source| StageError::failed(TrainingRunError::Other { step, source }))?;
+        self.context
+            .progress()
+            .message(&format!("going on from the checkpoint of step {step}"));
+        Ok(curve)
+    }
+}
+
+fn read_tensors(path: &std::path::Path) -> Result<TensorMap, mitune_diffusion::nn::weights::WeightsError> {
+    let file = SafetensorsFile::open(path)?;
+    let names = file.names();
+    names
+        .into_iter()
+        .map(|name| Ok((name.clone(), file.read(&name)?)))
+        .collect()
+}

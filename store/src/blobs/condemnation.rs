@@ -1,0 +1,47 @@
+//! Setting blobs aside that are no good, so that their names are free for good ones.
+
+use std::io;
+
+use super::look::Doubt;
+use crate::error::Fate;
+use crate::files::{Identity, PathError, is_lasting};
+use crate::names::FileDigest;
+use crate::store::Store;
+
+impl Store {
+    /// Judges a blob that could not be read: one that never will be is set aside, one out of reach stays.
+    pub(super) fn unreadable(&self, file: &FileDigest, error: io::Error) -> Doubt {
+        let path = self.layout().blob(file);
+        let judged = if is_lasting(&error) {
+            self.files().metadata(&path).ok()
+        } else {
+            None
+        };
+        let Some(metadata) = judged else {
+            return Doubt::Unreadable(PathError::new("read", &path, error));
+        };
+        Doubt::Corrupt {
+            file: *file,
+            reason: error.to_string(),
+            fate: self.throw_out(file, &Identity::of(&metadata)),
+        }
+    }
+
+    /// Condemns a blob whose bytes have another hash than its name.
+    pub(super) fn condemn(&self, file: &FileDigest, identity: &Identity, found: FileDigest) -> Doubt {
+        Doubt::Corrupt {
+            file: *file,
+            reason: format!("its bytes hash to `{}`", found.short()),
+            fate: self.throw_out(file, identity),
+        }
+    }
+
+    /// Sets a blob aside that is no good, and tells whether that worked.
+    pub(super) fn throw_out(&self, file: &FileDigest, judged: &Identity) -> Fate {
+        self.verified().remove(file);
+        match self.set_aside("blob", &self.layout().blob(file), judged) {
+            true => Fate::SetAside,
+            false => Fate::Stays,
+        }
+    }
+}
