@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use mitune_diffusion::conditioning::{AddedConditioning, Conditioning};
-use mitune_diffusion::guidance::Denoiser as _;
+use mitune_diffusion::denoiser::{Denoiser as _, NoiseLevel};
 use mitune_diffusion::model::ModelDirectory;
 use mitune_diffusion::nn::weights::{HostTensor, TensorMap, seeded_input_values, write_safetensors};
 
@@ -70,7 +70,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let pixels = (side * directory.vae_config().downscale()) as f32;
             AddedConditioning {
                 text_embeds: input("text_embeds", [1, addition.text_features()], &device),
-                time_ids: Tensor::from_data([[pixels, pixels, 0.0, 0.0, pixels, pixels]], &device),
+                time_ids: Some(Tensor::from_data(
+                    [[pixels, pixels, 0.0, 0.0, pixels, pixels]],
+                    &device,
+                )),
             }
         });
         let conditioning = Conditioning {
@@ -78,7 +81,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             added,
         };
         let latents = input("latents", [1, config.in_channels, side, side], &device);
-        keep(&mut found, "unet", unet.predict(&latents, 500.5, &conditioning))?;
+        // The network reads the timestep alone.
+        let level = NoiseLevel::variance_preserving(500.5, 0.5);
+        let output = unet.predict(&latents, level, &conditioning)?;
+        keep(&mut found, "unet", output)?;
         say("denoiser", start);
     }
     let start = Instant::now();

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use mitune_diffusion::conditioning::Conditioning;
-use mitune_diffusion::guidance::Denoiser;
+use mitune_diffusion::denoiser::{Denoiser, DenoiserError, DenoiserInput, DenoiserOutput};
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};
 use mitune_diffusion::scheduler::SchedulerConfig;
 use mitune_diffusion::unet::{UNet2DConditionConfig, UNet2DConditionModel};
@@ -23,17 +23,18 @@ const TOKENS: usize = 16;
 struct Network(UNet2DConditionModel);
 
 impl Denoiser for Network {
-    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
-        let timesteps = Tensor::full([latents.dims()[0]], timestep, &latents.device());
-        self.0.forward(latents.clone(), timesteps, conditioning)
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+        let latents = input.latents;
+        let timesteps = Tensor::full([latents.dims()[0]], input.level.timestep, &latents.device());
+        Ok(self.0.forward(latents.clone(), timesteps, input.conditioning).into())
     }
 }
 
 struct Nothing;
 
 impl Denoiser for Nothing {
-    fn predict(&self, latents: &Tensor<4>, _timestep: f64, _conditioning: &Conditioning) -> Tensor<4> {
-        latents.clone()
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+        Ok(input.latents.clone().into())
     }
 }
 

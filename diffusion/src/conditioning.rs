@@ -16,17 +16,19 @@ pub struct ImageSize {
 pub struct Conditioning {
     /// One hidden state per token, `[batch, tokens, width]`.
     pub context: Tensor<3>,
-    /// What Stable Diffusion XL is told besides; other models have none.
+    /// What a model with a pooled vector is told besides; others have none.
     pub added: Option<AddedConditioning>,
 }
 
-/// What Stable Diffusion XL adds to the time embedding (arXiv 2307.01952, section 2.2).
+/// What is added to the time embedding: the prompt as a whole, and in Stable Diffusion XL the sizes of
+/// the image (arXiv 2307.01952, section 2.2).
 #[derive(Debug, Clone)]
 pub struct AddedConditioning {
     /// The prompt as one vector, `[batch, pooled width]`.
     pub text_embeds: Tensor<2>,
-    /// Original height and width, top and left of the crop, target height and width, `[batch, 6]`.
-    pub time_ids: Tensor<2>,
+    /// Original height and width, top and left of the crop, target height and width, `[batch, 6]`; none
+    /// for models that are not told sizes.
+    pub time_ids: Option<Tensor<2>>,
 }
 
 impl From<Tensor<3>> for Conditioning {
@@ -55,10 +57,10 @@ impl Conditioning {
     /// Whether rows of both can stand in one batch.
     pub fn fits(&self, other: &Self) -> bool {
         let widths = |conditioning: &Self| {
-            let added = conditioning
-                .added
-                .as_ref()
-                .map(|added| [added.text_embeds.dims()[1], added.time_ids.dims()[1]]);
+            let added = conditioning.added.as_ref().map(|added| {
+                let sizes = added.time_ids.as_ref().map(|time_ids| time_ids.dims()[1]);
+                (added.text_embeds.dims()[1], sizes)
+            });
             let [_, tokens, width] = conditioning.context.dims();
             ([tokens, width], added)
         };
@@ -97,13 +99,13 @@ impl Conditioning {
             "rows of a batch must have one shape"
         );
         let added: Vec<AddedConditioning> = parts.iter().filter_map(|part| part.added.clone()).collect();
-        let join =
-            |field: fn(&AddedConditioning) -> Tensor<2>| Tensor::cat(added.iter().map(field).collect(), 0);
+        let text_embeds: Vec<Tensor<2>> = added.iter().map(|added| added.text_embeds.clone()).collect();
+        let time_ids: Vec<Tensor<2>> = added.iter().filter_map(|added| added.time_ids.clone()).collect();
         Self {
             context: Tensor::cat(parts.into_iter().map(|part| part.context).collect(), 0),
             added: (!added.is_empty()).then(|| AddedConditioning {
-                text_embeds: join(|added| added.text_embeds.clone()),
-                time_ids: join(|added| added.time_ids.clone()),
+                text_embeds: Tensor::cat(text_embeds, 0),
+                time_ids: (!time_ids.is_empty()).then(|| Tensor::cat(time_ids, 0)),
             }),
         }
     }
@@ -133,7 +135,7 @@ impl Conditioning {
             context: context(self.context),
             added: self.added.map(|parts| AddedConditioning {
                 text_embeds: added(parts.text_embeds),
-                time_ids: added(parts.time_ids),
+                time_ids: parts.time_ids.map(&added),
             }),
         }
     }
@@ -151,7 +153,7 @@ mod tests {
             context: table(6).reshape([values.len(), 2, 3]),
             added: added.then(|| AddedConditioning {
                 text_embeds: table(4) * 10.0,
-                time_ids: table(6) * 100.0,
+                time_ids: Some(table(6) * 100.0),
             }),
         }
     }
@@ -162,7 +164,7 @@ mod tests {
         let added = conditioning.added.clone().unwrap();
         let first = |t: Tensor<2>| t.narrow(1, 0, 1).try_into_vec_as::<f32>().unwrap();
         let context = first(conditioning.context.clone().reshape([batch, 6]));
-        let (text, time) = (first(added.text_embeds), first(added.time_ids));
+        let (text, time) = (first(added.text_embeds), first(added.time_ids.unwrap()));
         (0..batch).map(|i| [context[i], text[i], time[i]]).collect()
     }
 
@@ -179,7 +181,7 @@ mod tests {
         assert_eq!(numbers(&joined), [row(3.0), row(1.0), row(2.0)]);
         let half = joined.cast(FloatDType::F16).added.unwrap();
         assert_eq!(
-            (half.text_embeds.dtype(), half.time_ids.dtype()),
+            (half.text_embeds.dtype(), half.time_ids.unwrap().dtype()),
             (FloatDType::F16.into(), FloatDType::F32.into())
         );
     }
@@ -191,5 +193,14 @@ mod tests {
         assert!(!plain.fits(&rows(&[1.0], true)));
         let wide = Conditioning::from(Tensor::<3>::zeros([1, 2, 4], &Device::flex()));
         assert!(!plain.fits(&wide));
+        let sized = rows(&[1.0], true);
+        let mut pooled_alone = sized.clone();
+        if let Some(added) = &mut pooled_alone.added {
+            added.time_ids = None;
+        }
+        assert!(!pooled_alone.fits(&sized));
+        let two = Conditioning::cat(vec![pooled_alone.clone(), pooled_alone]);
+        let added = two.added.unwrap();
+        assert_eq!((added.text_embeds.dims(), added.time_ids.is_none()), ([2, 4], true));
     }
 }

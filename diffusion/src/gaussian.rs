@@ -8,7 +8,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::conditioning::Conditioning;
-use crate::guidance::Denoiser;
+use crate::denoiser::{Denoiser, DenoiserError, DenoiserInput, DenoiserOutput};
 use crate::prediction::PredictionType;
 use crate::schedule::NoiseSchedule;
 
@@ -39,9 +39,13 @@ impl Denoiser for GaussianDenoiser {
     /// Predicts from context rows of (1 with a prompt, else 0; the prompt's value).
     ///
     /// Between training timesteps the noise level is interpolated as Euler's scheduler does.
-    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
-        let left = self.schedule.alpha_cumprod_at(timestep);
-        let context = &conditioning.context;
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+        if input.attention_maps {
+            return Err(DenoiserError::NoAttentionMaps);
+        }
+        let latents = input.latents;
+        let left = self.schedule.alpha_cumprod_at(input.level.timestep);
+        let context = &input.conditioning.context;
         let batch = latents.dims()[0];
         let column = |i| context.clone().narrow(2, i, 1).reshape([batch, 1, 1, 1]);
         let mean = column(0) * column(1).mul_scalar(self.correlation);
@@ -51,6 +55,7 @@ impl Denoiser for GaussianDenoiser {
         let distance = latents.clone() - mean.mul_scalar(left.sqrt());
         let epsilon = distance.mul_scalar((1.0 - left).sqrt()) / variance;
         let mix = self.prediction.epsilon(left);
-        (epsilon - latents.clone().mul_scalar(mix.sample)).div_scalar(mix.output)
+        let prediction = (epsilon - latents.clone().mul_scalar(mix.sample)).div_scalar(mix.output);
+        Ok(prediction.into())
     }
 }

@@ -6,6 +6,7 @@ pub mod clip;
 pub mod conditioning;
 pub mod config_fields;
 pub mod cpu_level;
+pub mod denoiser;
 pub mod device;
 pub mod forward_scores;
 pub mod gaussian;

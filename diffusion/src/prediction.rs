@@ -7,6 +7,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::denoiser::NoiseLevel;
+
 /// The quantity a denoiser outputs, under diffusers' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +91,39 @@ impl PredictionType {
             Self::Sample => (1.0, 0.0),
         };
         Target { original, noise }
+    }
+}
+
+/// What a denoiser's output says about noise and original, on either kind of path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameterization {
+    /// A quantity of a variance-preserving path.
+    VariancePreserving(PredictionType),
+    /// The velocity `e - x_0` of a rectified flow.
+    FlowVelocity,
+}
+
+impl Parameterization {
+    /// Returns the combination that gives the original `x_0`.
+    pub fn original(self, level: NoiseLevel) -> Mix {
+        match self {
+            Self::VariancePreserving(kind) => kind.original(level.signal_share()),
+            Self::FlowVelocity => Mix {
+                sample: 1.0,
+                output: -level.noise,
+            },
+        }
+    }
+
+    /// Returns the combination that gives the noise `e`.
+    pub fn noise(self, level: NoiseLevel) -> Mix {
+        match self {
+            Self::VariancePreserving(kind) => kind.epsilon(level.signal_share()),
+            Self::FlowVelocity => Mix {
+                sample: 1.0,
+                output: level.signal,
+            },
+        }
     }
 }
 

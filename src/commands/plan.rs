@@ -38,7 +38,6 @@ pub(crate) fn run(arguments: &PlanArguments, session: &Session<'_>) -> Result<()
         cancelled: &AtomicBool::new(false),
     };
     let plan = PlanOverview::new(&pipeline, &engine.plan(&pipeline)?);
-    digests.save();
     if session.json {
         // As a value first, so that fields stand in the order of their names.
         print_json(&serde_json::to_value(&plan)?)

@@ -55,9 +55,7 @@ pub(crate) fn run(arguments: &ReportArguments, session: &Session<'_>) -> Result<
         device: &device,
         digests: &digests,
     };
-    let written = write_report_file(&tools, &run, &path);
-    digests.save();
-    written?;
+    write_report_file(&tools, &run, &path)?;
     if session.json {
         print_json(&serde_json::json!({ "run": run.id.to_string(), "report": path.to_string_lossy() }))
     } else {

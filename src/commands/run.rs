@@ -60,7 +60,6 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
             cancelled: interrupt.cancelled(),
         };
         let result = engine.run(&pipeline, details(arguments));
-        digests.save();
         result.map_err(|error| Failure::from(error).with_interrupt_code(interrupt.exit_code()))
     };
     let tools = ReportTools {

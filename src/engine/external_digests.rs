@@ -14,16 +14,12 @@ use serde::{Deserialize, Serialize};
 const SIZE_LIMIT: u64 = 64 << 20;
 
 /// Digests remembered in one small file, which may be deleted at any time.
+///
+/// What is learned is written at once: processes that start while this one runs, or after it was killed, know it.
 #[derive(Debug, Default)]
 pub struct RememberedDigests {
     file: Option<PathBuf>,
-    memory: RefCell<Memory>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    entries: BTreeMap<String, Entry>,
-    changed: bool,
+    entries: RefCell<BTreeMap<String, Entry>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,24 +43,18 @@ impl RememberedDigests {
         let entries = read(&file, SIZE_LIMIT)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let memory = Memory {
-            entries: entries.unwrap_or_default(),
-            changed: false,
-        };
         Self {
             file: Some(file),
-            memory: RefCell::new(memory),
+            entries: RefCell::new(entries.unwrap_or_default()),
         }
     }
 
     /// Keeps what was learned. Failing to costs only time on the next run, so nothing is reported.
-    pub fn save(&self) {
-        let memory = self.memory.borrow();
-        let Some(file) = self.file.as_ref().filter(|_| memory.changed) else {
-            return;
-        };
-        // Best effort, see above.
-        let _ = write_whole(file, &memory.entries);
+    fn save(&self) {
+        if let Some(file) = &self.file {
+            // Best effort, see above.
+            let _ = write_whole(file, &self.entries.borrow());
+        }
     }
 }
 
@@ -96,7 +86,7 @@ impl ExternalDigests for RememberedDigests {
             name.push_str(&absolute.to_string_lossy());
         }
         let before = identities(files)?;
-        if let Some(entry) = self.memory.borrow().entries.get(&name)
+        if let Some(entry) = self.entries.borrow().get(&name)
             && entry.files == before
         {
             return Ok(entry.digest);
@@ -105,24 +95,19 @@ impl ExternalDigests for RememberedDigests {
         // A file that took a name for that moment alone has lent its digest to no other.
         let same = read.iter().all(|read| before.contains(read)) && identities(files)? == before;
         if same && before.iter().all(FileIdentity::is_settled) {
-            let mut memory = self.memory.borrow_mut();
-            memory.entries.insert(
-                name,
-                Entry {
-                    files: before,
-                    digest,
-                },
-            );
-            memory.changed = true;
+            let entry = Entry {
+                files: before,
+                digest,
+            };
+            self.entries.borrow_mut().insert(name, entry);
+            self.save();
         }
         Ok(digest)
     }
 
     fn forget(&self) {
-        *self.memory.borrow_mut() = Memory {
-            entries: BTreeMap::new(),
-            changed: true,
-        };
+        self.entries.borrow_mut().clear();
+        self.save();
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod adapter_tools;
 pub mod adapters;
+pub mod compare;
 pub mod contract;
 pub mod device_check;
 pub mod draws;
@@ -12,6 +13,8 @@ pub mod finetune;
 pub mod generate;
 pub mod ingest;
 pub mod items;
+pub mod judge;
+pub mod judges;
 pub mod merge_adapters;
 pub mod model_bench;
 pub mod models;

@@ -61,6 +61,8 @@ stage_kinds! {
     Finetune(crate::finetune::FinetuneConfig),
     MergeAdapters(crate::merge_adapters::MergeAdaptersConfig),
     Evaluate(crate::evaluate::EvaluateConfig),
+    Judge(crate::judge::JudgeConfig),
+    Compare(crate::compare::CompareConfig),
     PretrainAutoencoder(crate::pretrain::PretrainAutoencoderConfig),
     PretrainDenoiser(crate::pretrain::PretrainDenoiserConfig),
 }

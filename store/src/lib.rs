@@ -69,7 +69,7 @@ pub use crate::collect::{
     RootCounts,
 };
 pub use crate::error::{Fate, StoreError};
-pub use crate::files::{Format, FormatError, PathError};
+pub use crate::files::{FileIdentity, Format, FormatError, PathError};
 pub use crate::index::IndexChoice;
 pub use crate::lease::{Claim, Holder, Lease, LeaseSettings, Leases, Owner};
 pub use crate::names::{

@@ -37,6 +37,8 @@ stages:
   finetune: {kind: finetune, selection: select}
   merge_adapters: {kind: merge_adapters, adapters: [finetune], weights: [1.0]}
   evaluate: {kind: evaluate, candidates: generate}
+  judge: {kind: judge, candidates: generate, judge: shapes}
+  compare: {kind: compare, tables: [judge], column: shapes_correct}
   pretrain_autoencoder: {kind: pretrain_autoencoder, channels: [8], training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
   pretrain_denoiser: {kind: pretrain_denoiser, autoencoder: pretrain_autoencoder, channels: [16],
                       training: {steps: 1, batch_size: 1, learning_rate: 0.1}}

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::denoiser::DenoiserError;
 use crate::mutual_information::MutualInformationError;
 use crate::schedule::ScheduleError;
 
@@ -27,6 +28,9 @@ pub enum ForwardScoreError {
     /// The scores in nats cannot be built.
     #[error("Mutual information cannot be estimated at these timesteps")]
     MutualInformation(#[source] MutualInformationError),
+    /// The denoiser does not answer.
+    #[error("The denoiser does not answer")]
+    Denoiser(#[from] DenoiserError),
     /// A weight or a conversion is not finite.
     #[error("Timestep `{timestep}` is singular for this model and mode")]
     Singular {

@@ -31,7 +31,9 @@ use burn::tensor::Tensor;
 
 use self::latents::SharedNoise;
 use crate::conditioning::Conditioning;
-use crate::guidance::{Denoiser, Guidance, squared_norms};
+use crate::denoiser::{Branches, Denoiser, DenoiserError, DenoiserInput, NoiseLevel};
+use crate::guidance::ClassifierFreeGuidance;
+use crate::mutual_information::measure::squared_norms;
 use crate::mutual_information::{self, Estimator, MutualInformationError};
 use crate::noise::{ContentKey, NoiseSource};
 use crate::prediction::{Mix, PredictionType};
@@ -57,6 +59,7 @@ pub struct ForwardScorer {
 #[derive(Debug, Clone, Copy)]
 struct Level {
     timestep: usize,
+    alpha_cumprod: f64,
     noising: Noising,
     epsilon: Mix,
 }
@@ -86,6 +89,7 @@ impl ForwardScorer {
             }
             levels.push(Level {
                 timestep,
+                alpha_cumprod,
                 noising: schedule.noising(timestep)?,
                 epsilon,
             });
@@ -191,7 +195,11 @@ impl ForwardScorer {
                 });
             }
         };
-        let guidance = Guidance::new(denoiser, conditional, unconditional.clone());
+        let pair = Pair {
+            // A scale of 1 leaves the answers as they are; only what is compared is wanted here.
+            guidance: ClassifierFreeGuidance::new(denoiser, unconditional.clone(), 1.0),
+            conditional,
+        };
         let shared = SharedNoise {
             source: &self.noise,
             seed: self.seed,
@@ -203,7 +211,7 @@ impl ForwardScorer {
             for index in 0..self.noises {
                 let noise = shared.draw(level.timestep, index, &posterior.mean);
                 let latents = shared.latents(&posterior, level.timestep, index);
-                columns.extend(level.measure(&guidance, &latents, noise));
+                columns.extend(level.measure(&pair, &latents, noise)?);
                 let done = columns.len() / 3;
                 if let ControlFlow::Break(()) = on_step(StepProgress { done, total }) {
                     return Err(ForwardScoreError::Cancelled);
@@ -226,18 +234,38 @@ impl ForwardScorer {
     }
 }
 
+/// A denoiser and the prompts that it is asked with and without.
+struct Pair<'a> {
+    guidance: ClassifierFreeGuidance<'a>,
+    conditional: Conditioning,
+}
+
+impl Pair<'_> {
+    fn ask(&self, latents: &Tensor<4>, level: NoiseLevel) -> Result<Branches, ForwardScoreError> {
+        let input = DenoiserInput::new(latents, level, &self.conditional);
+        let branches = self.guidance.denoise(&input)?.branches;
+        branches.ok_or(ForwardScoreError::Denoiser(DenoiserError::NoBranches))
+    }
+}
+
 impl Level {
     /// Sums `(e - e_c)^2`, `(e - e_c)(e_c - e_u)` and `(e_c - e_u)^2` for each latent.
-    fn measure(self, guidance: &Guidance<'_>, latents: &Tensor<4>, noise: Tensor<4>) -> [Tensor<2>; 3] {
+    fn measure(
+        self,
+        pair: &Pair<'_>,
+        latents: &Tensor<4>,
+        noise: Tensor<4>,
+    ) -> Result<[Tensor<2>; 3], ForwardScoreError> {
         let noisy =
             latents.clone().mul_scalar(self.noising.original) + noise.clone().mul_scalar(self.noising.noise);
-        let predictions = guidance.predict(&noisy, self.timestep as f64);
-        let difference = predictions.difference().mul_scalar(self.epsilon.output);
-        let error = noise - self.epsilon.apply(noisy, predictions.conditional);
+        let level = NoiseLevel::variance_preserving(self.timestep as f64, self.alpha_cumprod);
+        let answers = pair.ask(&noisy, level)?;
+        let difference = answers.difference.mul_scalar(self.epsilon.output);
+        let error = noise - self.epsilon.apply(noisy, answers.conditional);
         let batch = latents.dims()[0] as i32;
         let cross = (error.clone() * difference.clone())
             .reshape([batch, -1])
             .sum_dim(1);
-        [squared_norms(error), cross, squared_norms(difference)]
+        Ok([squared_norms(error), cross, squared_norms(difference)])
     }
 }

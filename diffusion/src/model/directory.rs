@@ -8,6 +8,7 @@ use super::index::{Index, read_component};
 use super::place::locate;
 use super::text::{self, TextComponent};
 use crate::clip::ClipTextConfig;
+use crate::denoiser::DenoiserShape;
 use crate::nn::weights::{NameTable, SafetensorsFile, TensorSource, WeightsFolder};
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
@@ -127,6 +128,11 @@ impl ModelDirectory {
     /// The folder that holds the model, which may be a snapshot inside the one that was named.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What can be known of the denoiser without knowing the network.
+    pub fn denoiser_shape(&self) -> DenoiserShape {
+        self.unet_config.denoiser_shape()
     }
 
     /// The denoiser's shape.

@@ -52,7 +52,7 @@ impl DiffusionModel {
         let time_ids = Tensor::from_data(TensorData::new(sizes, [1, 6]), (device, DType::F32));
         let added = AddedConditioning {
             text_embeds,
-            time_ids: time_ids.repeat_dim(0, prompts.len()),
+            time_ids: Some(time_ids.repeat_dim(0, prompts.len())),
         };
         let either = |(one, other): (bool, bool)| one || other;
         Ok(EncodedPrompts {

@@ -30,6 +30,7 @@ pub use place_error::PlaceError;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
 use crate::conditioning::ImageSize;
+use crate::denoiser::{Denoiser, DenoiserShape};
 use crate::forward_scores::LatentPosterior;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
@@ -73,6 +74,16 @@ pub struct SecondTextEncoder {
 }
 
 impl DiffusionModel {
+    /// What predicts; who samples or scores asks it and need not know the network.
+    pub fn denoiser(&self) -> &dyn Denoiser {
+        &self.unet
+    }
+
+    /// What can be known of the denoiser without knowing the network.
+    pub fn denoiser_shape(&self) -> DenoiserShape {
+        self.unet_config.denoiser_shape()
+    }
+
     /// The size of the images of latents of a shape: channels, height, width.
     pub fn image_size(&self, [_, height, width]: [usize; 3]) -> ImageSize {
         let downscale = self.vae_config.downscale();
@@ -82,15 +93,15 @@ impl DiffusionModel {
         }
     }
 
-    /// Decodes latents as the denoiser knows them, that is multiplied by the scaling factor. Large
-    /// images are [tiled](Pieces::LARGE).
+    /// Decodes latents as the denoiser knows them, that is shifted and multiplied by the scaling factor.
+    /// Large images are [tiled](Pieces::LARGE).
     ///
     /// # Shapes
     /// - latents: `[batch, latent channels, height, width]`
     /// - output: `[batch, 3, height * downscale, width * downscale]`, about -1..1
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         self.vae
-            .decode_in(latents / self.vae_config.scaling_factor, Pieces::LARGE)
+            .decode_in(self.vae_config.unscaled(latents), Pieces::LARGE)
     }
 
     /// Encodes images into the mean of their latents as the denoiser knows them, that is multiplied
@@ -110,10 +121,11 @@ impl DiffusionModel {
     /// As [`Self::encode`], for each of the two.
     pub fn encode_posterior(&self, images: Tensor<4>) -> LatentPosterior {
         let (mean, log_variance) = self.vae.encode_in(images, Pieces::LARGE);
-        let scaled = |values: Tensor<4>| values.mul_scalar(self.vae_config.scaling_factor);
+        let deviation = log_variance.cast(DType::F32).mul_scalar(0.5).exp();
         LatentPosterior {
-            mean: scaled(mean.cast(DType::F32)),
-            deviation: Some(scaled(log_variance.cast(DType::F32).mul_scalar(0.5).exp())),
+            mean: self.vae_config.scaled(mean.cast(DType::F32)),
+            // A shift moves all draws alike.
+            deviation: Some(deviation.mul_scalar(self.vae_config.scaling_factor)),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! is interpolated linearly, and `alpha_cumprod_t` is that of the level, `1 / (1 + sigma^2)`.
 
 mod estimator;
+pub(crate) mod measure;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::schedule::ScheduleError;
 
 pub use estimator::{Estimator, Level};
+pub use measure::{AnswerSum, InformationMeasure, MeasureError, Measured};
 pub use parts::{EstimatorParts, MiMode, MiReduction, MiTrajectory, MiWeight};
 
 /// An estimator that cannot be built.

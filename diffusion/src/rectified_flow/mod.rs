@@ -1,4 +1,4 @@
-//! Mutual information from the velocities of a rectified flow, ready for a flow model.
+//! Rectified flows: their steps for the sampler, and mutual information from their velocities.
 //!
 //! With `z = (1 - sigma) x + sigma e` and the velocity `u = E[e - x | z]`, the score is
 //! `-(z + (1 - sigma) u) / sigma`, so that the information between prompt and image is the
@@ -6,14 +6,17 @@
 //! `u_c` averages to `u_0`, `u_c . (u_c - u_0)` has the same expectation. The authors' code takes
 //! the guided velocity in place of `u_c` and the plain mean over the steps of its sampler, which
 //! are not evenly spaced, in place of the integral; both forms are here. Everything is `f64` on the
-//! host.
+//! host. [`Sampler::along`](crate::sampler::Sampler::along) takes the steps and the [`FlowMeasure`].
 
+mod measure;
+mod process;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
 use thiserror::Error;
 
+pub use measure::FlowMeasure;
 pub use schedule::FlowSchedule;
 
 /// The reference code leaves out the levels at or below this one.

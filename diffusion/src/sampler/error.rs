@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::mutual_information::MutualInformationError;
+use crate::denoiser::DenoiserError;
+use crate::mutual_information::{MeasureError, MutualInformationError};
 use crate::schedule::ScheduleError;
 use crate::scheduler::StepError;
 
@@ -34,6 +35,12 @@ pub enum SamplerError {
     /// The score cannot be built.
     #[error("Mutual information cannot be estimated along this run")]
     MutualInformation(#[from] MutualInformationError),
+    /// The measure was made for another run.
+    #[error("Mutual information cannot be estimated along this run")]
+    Measure(#[from] MeasureError),
+    /// The denoiser does not answer.
+    #[error("The denoiser does not answer")]
+    Denoiser(#[from] DenoiserError),
     /// Two contexts differ in shape.
     #[error("A context has the shape `{found:?}` where `{expected:?}` is needed")]
     Context {

@@ -1,7 +1,10 @@
 //! The estimators that one run serves.
 
-use super::{Candidate, SamplerError, SamplerSettings};
-use crate::mutual_information::{Estimator, EstimatorParts, Level, MiMode, MutualInformationError};
+use super::{SamplerError, SamplerSettings};
+use crate::mutual_information::{
+    AnswerSum, Estimator, EstimatorParts, InformationMeasure, Level, MeasureError, Measured, MiMode,
+    MutualInformationError,
+};
 use crate::scheduler::{ReverseProcess, SchedulerConfig};
 
 /// The estimator of the settings, and those of the two modes that other readers may want.
@@ -48,19 +51,27 @@ impl Estimates {
             reference: of_mode(MiMode::Reference),
         })
     }
+}
 
-    /// Puts scores and terms into a candidate; `squares` holds the squared difference of every
-    /// evaluation.
-    pub(super) fn filled_in(&self, candidate: Candidate, squares: &[f64]) -> Candidate {
+impl InformationMeasure for Estimates {
+    fn sums(&self) -> &[AnswerSum] {
+        &[AnswerSum::SquaredDifference]
+    }
+
+    fn measured(&self, sums: &[Vec<f64>]) -> Result<Measured, MeasureError> {
+        let squares = sums.first().map(Vec::as_slice).unwrap_or_default();
+        let (expected, found) = (self.own.weights().len(), squares.len());
+        if expected != found {
+            return Err(MeasureError { expected, found });
+        }
         let estimate = |estimator: &Estimator| estimator.estimate(&estimator.terms(squares));
         let terms = self.own.terms(squares);
-        Candidate {
+        Ok(Measured {
             mi: self.own.estimate(&terms),
             mi_paper: self.paper.as_ref().map(estimate),
             mi_reference: self.reference.as_ref().map(estimate),
-            mi_trace: terms.iter().map(|&term| term as f32).collect(),
-            mi_weights: self.own.weights().iter().map(|&weight| weight as f32).collect(),
-            ..candidate
-        }
+            terms,
+            weights: self.own.weights().to_vec(),
+        })
     }
 }

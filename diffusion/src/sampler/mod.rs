@@ -12,20 +12,22 @@ mod process;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::ops::ControlFlow;
-
-use burn::tensor::{DType, Tensor, TensorData};
+use std::sync::Arc;
 
 use crate::conditioning::Conditioning;
-use crate::guidance::{Denoiser, Guidance, in_f32, squared_norms};
-use crate::mutual_information::MiTrajectory;
-use crate::noise::{BatchNoise, ContentKey, NoiseSource, START};
+use crate::denoiser::Denoiser;
+use crate::guidance::ClassifierFreeGuidance;
+use crate::mutual_information::{InformationMeasure, MiTrajectory};
+use crate::noise::{BatchNoise, ContentKey, NoiseSource};
 
 use self::candidate::{CounterNoise, conditionings};
 use self::estimates::Estimates;
 use self::process::process;
-use crate::scheduler::{Latents, ReverseProcess, SchedulerConfig, Trajectory};
+use self::walk::Walk;
+use crate::scheduler::{ReverseProcess, SchedulerConfig};
 
 pub use crate::scheduler::{SchedulerKind, StepVariance};
 pub use candidate::{Candidate, CandidateRequest};
@@ -48,7 +50,7 @@ pub struct StepProgress {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     process: ReverseProcess,
-    estimates: Estimates,
+    measure: Arc<dyn InformationMeasure>,
     noise: NoiseSource,
     guidance: f64,
     seed: u64,
@@ -70,19 +72,30 @@ impl Sampler {
             return Err(out_of_range("eta", settings.eta, "between 0 and 1"));
         }
         let process = process(config, settings)?;
-        let estimates = Estimates::new(config, settings, &process)?;
-        Ok(Self {
+        let measure = Arc::new(Estimates::new(config, settings, &process)?);
+        let guidance = match settings.trajectory {
+            MiTrajectory::Guided => settings.guidance,
+            MiTrajectory::Conditional => 1.0,
+        };
+        Ok(Self::along(process, measure, guidance, settings.seed))
+    }
+
+    /// Takes a run whose steps and measure are worked out already, on whatever path.
+    pub fn along(
+        process: ReverseProcess,
+        measure: Arc<dyn InformationMeasure>,
+        guidance: f64,
+        seed: u64,
+    ) -> Self {
+        Self {
             process,
-            estimates,
+            measure,
             noise: NoiseSource::sampling(),
-            guidance: match settings.trajectory {
-                MiTrajectory::Guided => settings.guidance,
-                MiTrajectory::Conditional => 1.0,
-            },
-            seed: settings.seed,
+            guidance,
+            seed,
             scores: true,
             empty: None,
-        })
+        }
     }
 
     /// Compares with the prediction for `empty` in the score, one row, rather than with the one that
@@ -161,11 +174,7 @@ impl Sampler {
         latent_shape: [usize; 3],
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Candidate>, SamplerError> {
-        let mut noise = CounterNoise {
-            source: &self.noise,
-            seed: self.seed,
-            requests,
-        };
+        let mut noise = self.counter_noise(requests);
         self.generate_with(
             denoiser,
             requests,
@@ -196,98 +205,57 @@ impl Sampler {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let guidance = Guidance::new(
-            denoiser,
-            conditionings(requests, unconditional)?,
-            unconditional.clone(),
-        );
-        let empty = self.empty.clone().map(|empty| empty.repeat(requests.len()));
-        let device = unconditional.device();
-        let [channels, height, width] = latent_shape;
-        let shape = [requests.len(), channels, height, width];
-        let mut draw = |step| {
-            let mut values = vec![0.0; shape.iter().product()];
-            noise.fill(step, &mut values);
-            Tensor::<4>::from_data(TensorData::new(values, shape), (&device, DType::F32))
+        let guidance = ClassifierFreeGuidance::new(denoiser, unconditional.clone(), self.guidance);
+        let guidance = match self.empty.clone().filter(|_| self.scores) {
+            Some(empty) => guidance.comparing_with(empty),
+            None => guidance,
         };
-        let start = draw(START).scaled(self.process.start);
-        let mut trajectory = Trajectory::new(start, self.process.memory);
-        let mut squares = Vec::with_capacity(self.evaluations());
-        for (index, step) in self.process.steps.iter().enumerate() {
-            let input = trajectory.input(step);
-            let predictions = guidance.predict(&input, step.timestep);
-            let difference = predictions.difference();
-            if self.scores {
-                squares.push(squared_norms(match &empty {
-                    Some(empty) => {
-                        let without = in_f32(denoiser.predict(&input, step.timestep, empty));
-                        predictions.conditional.clone() - without
-                    }
-                    None => difference.clone(),
-                }));
-            }
-            let output = predictions.guided(difference, self.guidance);
-            let noise = step.draws.then(|| draw(index as u32));
-            trajectory.advance(step, output, noise);
-            let progress = StepProgress {
-                done: index + 1,
-                total: self.evaluations(),
-            };
-            if on_step(progress).is_break() {
-                return Err(SamplerError::Cancelled);
-            }
+        let conditional = conditionings(requests, unconditional)?;
+        Walk {
+            sampler: self,
+            denoiser: &guidance,
+            conditional,
         }
-        let squares = match self.scores {
-            true => read(Tensor::cat(squares, 1))?,
-            false => Vec::new(),
-        };
-        self.collect(requests, trajectory.into_latent(), &squares)
+        .candidates(requests, latent_shape, noise, on_step)
     }
 
-    fn collect(
+    /// Makes candidates with a denoiser that guides itself, such as a wrapper around
+    /// [`ClassifierFreeGuidance`]; neither the guidance of the settings nor
+    /// [`Self::comparing_with`] has a part in it.
+    ///
+    /// # Shapes
+    /// As for [`Self::generate`].
+    ///
+    /// # Errors
+    /// As for [`Self::generate_candidates`], and when scores are wanted and the denoiser gives no
+    /// [branches](crate::denoiser::Branches).
+    pub fn generate_guided(
         &self,
+        guided: &dyn Denoiser,
         requests: &[CandidateRequest<'_>],
-        latents: Tensor<4>,
-        squares: &[f32],
+        latent_shape: [usize; 3],
+        on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Candidate>, SamplerError> {
-        let latents = read(latents)?;
-        let scored = squares.len() / requests.len();
-        let timesteps: Vec<i32> = self.timesteps().map(|t| t.round() as i32).collect();
-        requests
-            .iter()
-            .enumerate()
-            .zip(latents.chunks(latents.len() / requests.len()))
-            .map(|((index, request), latent)| {
-                let squares = &squares[index * scored..][..scored];
-                let squares: Vec<f64> = squares.iter().map(|&s| f64::from(s)).collect();
-                let seed_index = request.seed_index;
-                let candidate = Candidate {
-                    seed_index,
-                    latent: latent.to_vec(),
-                    mi: 0.0,
-                    mi_paper: None,
-                    mi_reference: None,
-                    mi_trace: Vec::new(),
-                    timesteps: timesteps.clone(),
-                    mi_weights: Vec::new(),
-                };
-                let candidate = match self.scores {
-                    true => self.estimates.filled_in(candidate, &squares),
-                    false => candidate,
-                };
-                if !candidate.mi.is_finite() || latent.iter().any(|v| !v.is_finite()) {
-                    return Err(SamplerError::NotFinite { seed_index });
-                }
-                Ok(candidate)
-            })
-            .collect()
+        let Some(first) = requests.first() else {
+            return Ok(Vec::new());
+        };
+        let conditional = conditionings(requests, first.conditioning)?;
+        let mut noise = self.counter_noise(requests);
+        Walk {
+            sampler: self,
+            denoiser: guided,
+            conditional,
+        }
+        .candidates(requests, latent_shape, &mut noise, on_step)
     }
-}
 
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SamplerError> {
-    tensor.try_into_vec_as().map_err(|error| SamplerError::Device {
-        reason: error.to_string(),
-    })
+    fn counter_noise<'a>(&'a self, requests: &'a [CandidateRequest<'a>]) -> CounterNoise<'a> {
+        CounterNoise {
+            source: &self.noise,
+            seed: self.seed,
+            requests,
+        }
+    }
 }
 
 fn out_of_range(name: &'static str, value: f64, range: &'static str) -> SamplerError {

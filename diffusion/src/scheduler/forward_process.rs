@@ -1,9 +1,9 @@
 //! The forward process: noising clean latents, and what the network should answer.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::prediction::PredictionType;
-use crate::schedule::{NoiseSchedule, ScheduleError};
+use crate::schedule::{NoiseSchedule, Noising, ScheduleError};
 
 /// Noises latents, each at its own timestep: `sqrt(a) x_0 + sqrt(1 - a) e` (Ho et al. 2020,
 /// equation 4).
@@ -19,11 +19,8 @@ pub fn add_noise<const D: usize>(
     noise: Tensor<D>,
     timesteps: &[usize],
 ) -> Result<Tensor<D>, ScheduleError> {
-    let factors = timesteps
-        .iter()
-        .map(|&t| schedule.noising(t).map(|f| (f.original, f.noise)))
-        .collect::<Result<Vec<_>, _>>()?;
-    combine(original, noise, &factors)
+    let [signal, deviation] = factors(schedule, &original, timesteps)?;
+    Ok(original * signal + noise * deviation)
 }
 
 /// Returns what a network of the given kind should output for latents noised at `timesteps`.
@@ -44,37 +41,37 @@ pub fn training_target<const D: usize>(
         PredictionType::Epsilon => Ok(noise),
         PredictionType::Sample => Ok(original),
         PredictionType::VPrediction => {
-            let factors = timesteps
-                .iter()
-                .map(|&t| {
-                    let target = prediction.target(schedule.alpha_cumprod(t)?);
-                    Ok((target.original, target.noise))
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            combine(original, noise, &factors)
+            let [signal, deviation] = factors(schedule, &original, timesteps)?;
+            Ok(noise * signal - original * deviation)
         }
     }
 }
 
-fn combine<const D: usize>(
-    original: Tensor<D>,
-    noise: Tensor<D>,
-    factors: &[(f64, f64)],
-) -> Result<Tensor<D>, ScheduleError> {
-    let batch = original.dims()[0];
-    if factors.len() != batch {
+/// Factors of signal and noise at each timestep, which broadcast over the latents.
+fn factors<const D: usize>(
+    schedule: &NoiseSchedule,
+    latents: &Tensor<D>,
+    timesteps: &[usize],
+) -> Result<[Tensor<D>; 2], ScheduleError> {
+    let batch = latents.dims()[0];
+    let noisings = timesteps
+        .iter()
+        .map(|&timestep| schedule.noising(timestep))
+        .collect::<Result<Vec<Noising>, _>>()?;
+    if noisings.len() != batch {
         return Err(ScheduleError::Batch {
-            timesteps: factors.len(),
+            timesteps: noisings.len(),
             batch,
         });
     }
-    let (device, dtype) = (original.device(), original.dtype());
+    let (device, dtype) = (latents.device(), latents.dtype());
     let mut shape = [1; D];
     shape[0] = batch;
-    let column = |values: Vec<f32>| Tensor::<D>::from_data(TensorData::new(values, shape), (&device, dtype));
-    let of_original = column(factors.iter().map(|f| f.0 as f32).collect());
-    let of_noise = column(factors.iter().map(|f| f.1 as f32).collect());
-    Ok(original * of_original + noise * of_noise)
+    let column = |factor: fn(&Noising) -> f64| {
+        let values: Vec<f32> = noisings.iter().map(|noising| factor(noising) as f32).collect();
+        Tensor::<D>::from_data(TensorData::new(values, shape), (&device, DType::F32)).cast(dtype)
+    };
+    Ok([column(|noising| noising.original), column(|noising| noising.noise)])
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub struct ReverseProcess {
 }
 
 impl ReverseProcess {
-    pub(super) fn new(steps: Vec<ReverseStep>, start: f64) -> Self {
+    pub(crate) fn new(steps: Vec<ReverseStep>, start: f64) -> Self {
         let memory = steps.iter().map(|step| step.history.len()).max().unwrap_or(0);
         Self { steps, start, memory }
     }

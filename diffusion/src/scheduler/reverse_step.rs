@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::config::SchedulerConfigError;
 use super::limit::Limit;
+use crate::denoiser::NoiseLevel;
 use crate::prediction::Mix;
 use crate::schedule::ScheduleError;
 
@@ -73,6 +74,8 @@ pub struct ReverseStep {
     pub timestep: f64,
     /// The share of signal variance in what the denoiser sees.
     pub alpha_cumprod: f64,
+    /// The level on the straight path of a rectified flow; none on a variance-preserving path.
+    pub flow_sigma: Option<f64>,
     /// The factor of the latent before the denoiser sees it.
     pub input_scale: f64,
     /// How the predicted original follows from the latent and the network's output.
@@ -106,6 +109,7 @@ impl ReverseStep {
         Self {
             timestep,
             alpha_cumprod,
+            flow_sigma: None,
             input_scale: 1.0,
             prediction: Mix {
                 sample: 0.0,
@@ -121,6 +125,23 @@ impl ReverseStep {
             keeps: Keeps::Nothing,
             anchor: Anchor::Current,
             on_trajectory: true,
+        }
+    }
+
+    /// Starts a step that leaves everything out, at a level of a rectified flow.
+    pub(crate) fn on_flow(timestep: f64, sigma: f64) -> Self {
+        let level = NoiseLevel::flow(timestep, sigma);
+        Self {
+            flow_sigma: Some(sigma),
+            ..Self::at(timestep, level.signal_share())
+        }
+    }
+
+    /// The noise level of what the denoiser sees.
+    pub fn level(&self) -> NoiseLevel {
+        match self.flow_sigma {
+            None => NoiseLevel::variance_preserving(self.timestep, self.alpha_cumprod),
+            Some(sigma) => NoiseLevel::flow(self.timestep, sigma),
         }
     }
 

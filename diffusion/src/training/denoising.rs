@@ -1,7 +1,9 @@
 use burn::tensor::{DType, Tensor, TensorData};
 
+use super::trainable_denoiser::TrainableDenoiser;
 use crate::prediction::PredictionType;
 use crate::schedule::{NoiseSchedule, ScheduleError};
+use crate::scheduler::{add_noise, training_target};
 
 /// What a denoiser is trained on: noisy latents, and the output it should give for them.
 #[derive(Debug, Clone)]
@@ -41,25 +43,9 @@ impl DenoisingBatch {
             "latents and noise must have one shape"
         );
         assert_eq!(batch, timesteps.len(), "every sample needs a timestep");
-        let alphas = timesteps
-            .iter()
-            .map(|timestep| schedule.alpha_cumprod(*timestep))
-            .collect::<Result<Vec<f64>, _>>()?;
         let device = latents.device();
-        let dtype = latents.dtype();
-        let column = |values: Vec<f32>| {
-            let data = TensorData::new(values, [batch, 1, 1, 1]);
-            Tensor::<4>::from_data(data, (&device, DType::F32)).cast(dtype)
-        };
-        let factors = |factor: fn(f64) -> f64| column(alphas.iter().map(|a| factor(*a) as f32).collect());
-        let signal = factors(f64::sqrt);
-        let deviation = factors(|a| (1.0 - a).sqrt());
-        let noisy = latents.clone() * signal.clone() + noise.clone() * deviation.clone();
-        let target = match prediction {
-            PredictionType::Epsilon => noise,
-            PredictionType::VPrediction => noise * signal - latents * deviation,
-            PredictionType::Sample => latents,
-        };
+        let noisy = add_noise(schedule, latents.clone(), noise.clone(), timesteps)?;
+        let target = training_target(schedule, prediction, latents, noise, timesteps)?;
         let timesteps = timesteps.iter().map(|timestep| *timestep as f32).collect();
         let timesteps = Tensor::from_data(TensorData::new(timesteps, [batch]), (&device, DType::F32));
         Ok(Self {
@@ -69,9 +55,25 @@ impl DenoisingBatch {
         })
     }
 
+    /// What a denoiser predicts for this batch.
+    pub fn predict<M: TrainableDenoiser>(&self, denoiser: &M, conditioning: M::Conditioning) -> Tensor<4> {
+        denoiser.predict_each(self.noisy.clone(), self.timesteps.clone(), conditioning)
+    }
+
     /// Loss of a prediction for this batch.
     pub fn loss(&self, prediction: Tensor<4>) -> Tensor<1> {
         mean_squared_error(prediction, self.target.clone())
+    }
+
+    /// Mean squared error of each sample alone, for objectives that weigh or compare samples.
+    ///
+    /// # Shapes
+    /// - prediction: `[batch, channels, height, width]`, output: `[batch]` in f32
+    pub fn errors(&self, prediction: Tensor<4>) -> Tensor<1> {
+        let [batch, ..] = prediction.dims();
+        let squares = (prediction.cast(DType::F32) - self.target.clone().cast(DType::F32)).square();
+        let rows: Tensor<2> = squares.flatten(1, 3);
+        rows.mean_dim(1).reshape([batch])
     }
 }
 
@@ -135,6 +137,14 @@ mod tests {
         let (x, e) = (tensor(&[0.0; 4], &device), tensor(&[1.0, 2.0, 3.0, 4.0], &device));
         let batch = DenoisingBatch::new(x.clone(), e, &[0, 1], &schedule(), PredictionType::Epsilon).unwrap();
         assert_eq!(batch.loss(x).into_scalar::<f32>(), 7.5);
+    }
+
+    #[test]
+    fn errors_are_the_means_of_each_sample() {
+        let device = Device::flex();
+        let (x, e) = (tensor(&[0.0; 4], &device), tensor(&[1.0, 2.0, 3.0, 4.0], &device));
+        let batch = DenoisingBatch::new(x.clone(), e, &[0, 1], &schedule(), PredictionType::Epsilon).unwrap();
+        assert_eq!(batch.errors(x).try_into_vec_as::<f32>().unwrap(), [2.5, 12.5]);
     }
 
     #[test]

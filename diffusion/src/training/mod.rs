@@ -1,26 +1,41 @@
 //! Training of any module with named parameters: a model from nothing, or an adapter only.
+//!
+//! What is minimized is an [`Objective`], one file each. A new one says what its batches are, whether it compares with
+//! the [frozen reference](FrozenReference), and its loss; optimizer, accumulation and checkpoints serve all of them.
 
 mod adamw;
 mod average;
+mod batch;
 mod checkpoint;
 mod denoising;
+mod denoising_objective;
 mod draws;
 mod error;
 mod gradients;
 mod initialize;
 mod learning_rate;
+mod objective;
+mod objective_trainer;
 mod parameters;
+mod reference;
+mod trainable_denoiser;
 mod trainer;
 
 pub use adamw::AdamW;
 pub use average::WeightAverage;
+pub use batch::{ConditionedBatch, PairBatch};
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use denoising::{DenoisingBatch, mean_squared_error};
+pub use denoising_objective::Denoising;
 pub use draws::Draws;
 pub use error::{CheckpointError, TrainingError};
 pub use initialize::initialize;
 pub use learning_rate::{Decay, LearningRate};
+pub use objective::{Objective, ObjectiveValue};
+pub use objective_trainer::{ObjectiveTrainer, StepReport};
 pub use parameters::{TrainableParameter, train_only, trainable_parameters};
+pub use reference::{FrozenReference, Reference};
+pub use trainable_denoiser::TrainableDenoiser;
 pub use trainer::{Trainer, TrainerSettings, UpdateReport};
 
 #[cfg(test)]

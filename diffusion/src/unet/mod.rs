@@ -8,7 +8,7 @@
 mod blocks;
 mod config;
 mod config_json;
-mod denoiser;
+mod denoise;
 mod feed_forward;
 mod forward_operations;
 #[cfg(test)]

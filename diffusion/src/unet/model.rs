@@ -103,10 +103,10 @@ impl UNet2DConditionModel {
         conditioning: impl Into<Conditioning>,
     ) -> Tensor<4> {
         let conditioning = conditioning.into();
-        on_compute_thread(&sample.device(), || self.predict(sample, timesteps, conditioning))
+        on_compute_thread(&sample.device(), || self.evaluate(sample, timesteps, conditioning))
     }
 
-    fn predict(&self, sample: Tensor<4>, timesteps: Tensor<1>, conditioning: Conditioning) -> Tensor<4> {
+    fn evaluate(&self, sample: Tensor<4>, timesteps: Tensor<1>, conditioning: Conditioning) -> Tensor<4> {
         let sines = self.time_proj.forward(timesteps).cast(sample.dtype());
         let time = self.time_embedding.forward(sines);
         let time = match self.addition(conditioning.added.as_ref(), sample.dtype()) {
@@ -148,6 +148,8 @@ impl UNet2DConditionModel {
             text_embeds,
             time_ids,
         } = added?.clone();
+        assert!(time_ids.is_some(), "a network that reads a pooled vector reads sizes too");
+        let time_ids = time_ids?;
         let [batch, sizes] = time_ids.dims();
         let sizes = sines
             .forward(time_ids.reshape([batch * sizes]))

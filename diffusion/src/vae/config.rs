@@ -1,5 +1,6 @@
 //! An autoencoder's `config.json`.
 
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -31,9 +32,10 @@ pub struct AutoencoderConfig {
     pub norm_num_groups: usize,
     /// Pixels along an edge of the images it was trained on.
     pub sample_size: usize,
-    /// Factor that brings latents to unit variance: the denoiser sees `latent * scaling_factor`.
+    /// Factor that brings latents to unit variance: the denoiser sees
+    /// `(latent - shift_factor) * scaling_factor`.
     pub scaling_factor: f64,
-    /// Offset subtracted before scaling. Not supported: Stable Diffusion has none.
+    /// Offset subtracted before scaling, of Stable Diffusion 3 and later; none is 0.
     pub shift_factor: Option<f64>,
     /// Per-channel means of latents. Not supported: Stable Diffusion has none.
     pub latents_mean: Option<Vec<f64>>,
@@ -117,6 +119,24 @@ impl AutoencoderConfig {
         1 << self.block_out_channels.len().saturating_sub(1)
     }
 
+    /// Brings the autoencoder's latents to what the denoiser sees.
+    pub fn scaled(&self, latents: Tensor<4>) -> Tensor<4> {
+        let latents = match self.shift_factor {
+            Some(shift) => latents.sub_scalar(shift),
+            None => latents,
+        };
+        latents.mul_scalar(self.scaling_factor)
+    }
+
+    /// Brings what the denoiser sees to the autoencoder's latents.
+    pub fn unscaled(&self, latents: Tensor<4>) -> Tensor<4> {
+        let latents = latents / self.scaling_factor;
+        match self.shift_factor {
+            Some(shift) => latents.add_scalar(shift),
+            None => latents,
+        }
+    }
+
     /// Checks that an autoencoder of this configuration can be built.
     ///
     /// # Errors
@@ -172,8 +192,14 @@ impl AutoencoderConfig {
                 expected: "a positive number",
             });
         }
-        let offsets = [
-            ("shift_factor", self.shift_factor.map(|shift| shift.to_string())),
+        if let Some(shift) = self.shift_factor.filter(|shift| !shift.is_finite()) {
+            return Err(AutoencoderConfigError::Unsupported {
+                field: "shift_factor",
+                found: shift.to_string(),
+                expected: "a number",
+            });
+        }
+        let moments = [
             (
                 "latents_mean",
                 self.latents_mean.as_ref().map(|mean| format!("{mean:?}")),
@@ -183,7 +209,7 @@ impl AutoencoderConfig {
                 self.latents_std.as_ref().map(|std| format!("{std:?}")),
             ),
         ];
-        for (field, value) in offsets {
+        for (field, value) in moments {
             if let Some(found) = value {
                 return Err(AutoencoderConfigError::Unsupported {
                     field,
@@ -236,7 +262,7 @@ impl TryFrom<Map<String, Value>> for AutoencoderConfig {
             norm_num_groups: read.take("norm_num_groups", POSITIVE, 32, whole)?,
             sample_size: read.take("sample_size", "a whole number or two", 32, edge)?,
             scaling_factor: read.take("scaling_factor", "a number", SCALING_FACTOR, number)?,
-            shift_factor: read.take_optional("shift_factor", "`null`", number)?,
+            shift_factor: read.take_optional("shift_factor", "a number or `null`", number)?,
             latents_mean: read.take_optional("latents_mean", "`null`", numbers)?,
             latents_std: read.take_optional("latents_std", "`null`", numbers)?,
             force_upcast: read.take("force_upcast", switch, true, flag)?,

@@ -110,6 +110,20 @@ fn gradients_reach_every_parameter() {
 }
 
 #[test]
+fn a_shift_is_taken_before_scaling_and_given_back_after_it() {
+    let device = Device::flex();
+    let shifted = AutoencoderConfig {
+        scaling_factor: 2.0,
+        shift_factor: Some(0.25),
+        ..AutoencoderConfig::new(vec![32])
+    };
+    let latents = Tensor::<4>::full([1, 1, 1, 1], 1.25, &device);
+    let seen = shifted.scaled(latents);
+    assert_eq!(seen.clone().into_scalar::<f32>(), 2.0);
+    assert_eq!(shifted.unscaled(seen).into_scalar::<f32>(), 1.25);
+}
+
+#[test]
 fn what_cannot_be_built_is_refused() {
     let parse = |change: &str| {
         let text = format!(
@@ -126,7 +140,12 @@ fn what_cannot_be_built_is_refused() {
         Err(AutoencoderConfigError::Unsupported { field, .. }) => field,
         other => panic!("{other:?}"),
     };
-    assert_eq!(field(r#", "shift_factor": 0.1"#), "shift_factor");
+    assert_eq!(parse(r#", "shift_factor": 0.1"#), Ok(()));
+    let endless = AutoencoderConfig {
+        shift_factor: Some(f64::INFINITY),
+        ..AutoencoderConfig::new(vec![32])
+    };
+    assert!(endless.validate().is_err());
     assert_eq!(field(r#", "act_fn": "relu""#), "act_fn");
     assert_eq!(field(r#", "latents_mean": [0.5]"#), "latents_mean");
     assert_eq!(field(r#", "latent_channels": 0"#), "latent_channels");

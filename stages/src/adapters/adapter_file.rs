@@ -178,7 +178,7 @@ impl AdapterFileError {
 mod tests {
     use burn::tensor::{DType, Device, Tensor, TensorData};
     use mitune_diffusion::adapter::{AdapterConfig, attach};
-    use mitune_diffusion::guidance::Denoiser;
+    use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};
     use mitune_diffusion::model::ModelDirectory;
     use mitune_diffusion::nn::weights::Dtype;
     use mitune_diffusion::unet::UNet2DConditionModel;
@@ -207,7 +207,9 @@ mod tests {
         let ramp = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
         let latents = Tensor::<4>::from_data(TensorData::new(ramp(256), [1, 4, 8, 8]), (&device, DType::F32));
         let context = Tensor::<3>::from_data(TensorData::new(ramp(72), [1, 9, 8]), (&device, DType::F32));
-        unet.predict(&latents, 500.0, &context.into())
+        let level = NoiseLevel::variance_preserving(500.0, 0.5);
+        unet.predict(&latents, level, &context.into())
+            .unwrap()
             .try_into_vec_as()
             .unwrap()
     }

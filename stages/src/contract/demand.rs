@@ -3,7 +3,7 @@
 //! These are lower bounds: what is let through may still be more than a device holds, but what is refused could never
 //! have run, and would have filled the memory or counted for days before it failed.
 
-use mitune_diffusion::unet::UNet2DConditionConfig;
+use mitune_diffusion::denoiser::DenoiserShape;
 
 use super::stage_error::StageError;
 
@@ -38,9 +38,9 @@ enum DemandError {
 pub(crate) fn check_batch(
     batch: usize,
     [_, height, width]: [usize; 3],
-    denoiser: &UNet2DConditionConfig,
+    denoiser: &DenoiserShape,
 ) -> Result<(), StageError> {
-    let channels = denoiser.block_out_channels.first().copied().unwrap_or(1);
+    let channels = denoiser.first_layer_channels;
     let bytes = product([batch, height, width, channels, size_of::<f32>()]);
     match bytes > MOST_LAYER_BYTES {
         true => Err(StageError::configuration(DemandError::Batch { batch, bytes })),
@@ -99,6 +99,8 @@ fn gibibytes(bytes: u128) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use mitune_diffusion::unet::UNet2DConditionConfig;
+
     use super::*;
 
     fn message(checked: Result<(), StageError>) -> String {
@@ -112,6 +114,7 @@ mod tests {
                 "up_block_types": ["UpBlock2D", "UpBlock2D"]}"#,
         )
         .unwrap();
+        let denoiser = denoiser.denoiser_shape();
         assert!(check_batch(8, [4, 64, 64], &denoiser).is_ok());
         assert!(check_batch(4_096, [4, 64, 64], &denoiser).is_ok());
         assert_eq!(

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use mitune_store::ContentDigest;
+use mitune_store::{ContentDigest, FileIdentity};
 
-use super::file_identity::FileIdentity;
 use super::stage_error::StageError;
 
 /// Digests of files outside the store, remembered from run to run by file identity.

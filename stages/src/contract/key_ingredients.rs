@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mitune_store::{CanonicalError, ContentDigest, FamilyKey, StageKey, Value};
+use mitune_store::{CanonicalError, ContentDigest, FamilyKey, ItemKey, LeaseKey, StageKey, Value};
+use serde::Serialize;
 
 use super::dtype::Dtype;
 use super::stage::Stage;
@@ -132,6 +133,19 @@ impl KeyIngredients {
         }
         FamilyKey::derive(&Value::map(common))
     }
+
+    /// Derives the key of an item from what tells it from the others of its family, whose key holds all the rest.
+    ///
+    /// # Errors
+    /// [`CanonicalError`] if it has no canonical encoding.
+    pub fn item_key(family: &FamilyKey, item: &impl Serialize) -> Result<ItemKey, CanonicalError> {
+        ItemKey::derive(family, &Value::from_serialize(item)?)
+    }
+
+    /// Names the lease of some items of a family.
+    pub fn portion_key<'k>(family: &FamilyKey, items: impl IntoIterator<Item = &'k ItemKey>) -> LeaseKey {
+        LeaseKey::of_items(family, items)
+    }
 }
 
 fn text(text: Option<&str>) -> Value {
@@ -140,6 +154,8 @@ fn text(text: Option<&str>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use mitune_store::Digest;
     use serde_json::json;
 
@@ -266,6 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn items_and_portions_are_named_as_in_earlier_releases() {
+        let family = named().ingredients().family_key(&family()).unwrap();
+        let candidate = Value::List(vec![Value::from("a red car"), Value::from(3_u32)]);
+        let candidate = ItemKey::derive(&family, &candidate).unwrap();
+        let score = ItemKey::derive(&family, &Value::Text(digest(1).to_string())).unwrap();
+        let key = KeyIngredients::item_key(&family, &("a red car", 3_u32)).unwrap();
+        assert_eq!(key, candidate);
+        let key = KeyIngredients::item_key(&family, &digest(1).to_string()).unwrap();
+        assert_eq!(key, score);
+        let items = [candidate, score];
+        assert_eq!(
+            KeyIngredients::portion_key(&family, &items),
+            LeaseKey::of_items(&family, &items)
+        );
+    }
+
+    #[test]
     fn every_ingredient_is_in_both_keys() {
         type Change = fn(&mut Named);
         let changes: [(&str, Change); 9] = [
@@ -310,6 +343,27 @@ mod tests {
             let key = named().ingredients().family_key(&family).unwrap();
             assert!(seen.iter().all(|seen| seen.1 != key), "{family:?}");
         }
+    }
+
+    #[test]
+    fn keys_are_made_nowhere_else() {
+        fn check(folder: &Path) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    check(&path);
+                } else if !path.ends_with("contract/key_ingredients.rs") {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                    let makes = ["Key::derive(", "LeaseKey::of_items("];
+                    let makes = makes.iter().any(|call| code.contains(call));
+                    assert!(!makes, "{} makes a key of its own", path.display());
+                }
+            }
+        }
+        let stages = Path::new(env!("CARGO_MANIFEST_DIR"));
+        check(&stages.join("src"));
+        check(&stages.join("../src/engine"));
     }
 
     #[test]

@@ -147,6 +147,15 @@ const LIMITS: &[(&str, Limits)] = &[
             ("batch_size", BATCH),
         ],
     ),
+    ("judge", &[("batch_size", BATCH), ("shard_size", SHARD)]),
+    (
+        "compare",
+        &[
+            ("bootstrap.replicates", Range::Whole(1, 1_000_000)),
+            ("bootstrap.confidence", SHARE),
+            ("bootstrap.seed", SEED),
+        ],
+    ),
     (
         "pretrain_autoencoder",
         &[

@@ -24,12 +24,18 @@ pub enum Content {
     Scores,
     /// Table of selected candidates.
     Selection,
+    /// Table of pairs of candidates of which one is preferred.
+    Pairs,
+    /// Table of candidates and how much each counts.
+    Weights,
     /// Adapter weights.
     Adapter,
     /// Table of evaluated images.
     Evaluation,
     /// Table of training losses by step.
     Losses,
+    /// Table of metrics of whole sets of images.
+    SetMetrics,
     /// JSON summary.
     Summary,
     /// Weights of an autoencoder.
@@ -48,7 +54,10 @@ impl Content {
             | Self::Candidates
             | Self::Scores
             | Self::Selection
+            | Self::Pairs
+            | Self::Weights
             | Self::Evaluation
+            | Self::SetMetrics
             | Self::Losses => matches!(kind, ArtifactKind::Table | ArtifactKind::Parts),
             Self::Adapter => kind == ArtifactKind::Tensors,
             Self::Summary => kind == ArtifactKind::Json,
@@ -64,9 +73,12 @@ impl fmt::Display for Content {
             Self::Candidates => "candidates",
             Self::Scores => "scores",
             Self::Selection => "a selection",
+            Self::Pairs => "pairs",
+            Self::Weights => "weights of candidates",
             Self::Adapter => "an adapter",
             Self::Evaluation => "an evaluation",
             Self::Losses => "losses",
+            Self::SetMetrics => "metrics of sets",
             Self::Summary => "a summary",
             Self::Autoencoder => "an autoencoder",
             Self::Denoiser => "a denoiser",

@@ -2,11 +2,11 @@
 
 use burn::tensor::{DType, Tensor};
 use mitune_diffusion::conditioning::Conditioning;
-use mitune_diffusion::guidance::Denoiser;
+use mitune_diffusion::denoiser::Denoiser;
 use serde::Serialize;
 
 use super::comparison::{allowed, relative_error};
-use super::numbers::Inputs;
+use super::numbers::{Inputs, level_of};
 use crate::contract::{Dtype, StageError};
 use crate::models::loaded_model::LoadedModel;
 
@@ -39,8 +39,10 @@ pub(super) fn measure(loaded: &LoadedModel, dtype: Dtype) -> Result<CompanyRepor
     let inputs = Inputs::of(loaded)?;
     let latents = inputs.latents("company", BATCH);
     let prompts = inputs.conditioning(BATCH);
+    let level = level_of(loaded, TIMESTEP)?;
     let predict = |latents: &Tensor<4>, prompts: &Conditioning| {
-        rows(loaded.model.unet.predict(latents, TIMESTEP, prompts))
+        let output = loaded.model.denoiser().predict(latents, level, prompts);
+        rows(output.map_err(StageError::failed)?)
     };
     let row = |index: usize| latents.clone().narrow(0, index, 1);
     let prompt = |index: usize| prompts.clone().narrow(index, 1);

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mitune_diffusion::adapter::{AdapterConfig, attach};
 use mitune_diffusion::conditioning::{AddedConditioning, Conditioning};
-use mitune_diffusion::guidance::Denoiser;
+use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};
 use mitune_diffusion::nn::weights::{HostTensor, TensorMap};
 use mitune_diffusion::noise::{NoiseSource, text_key};
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};
@@ -54,7 +54,7 @@ pub(super) struct Inputs<'a> {
 impl<'a> Inputs<'a> {
     pub(super) fn of(loaded: &'a LoadedModel) -> Result<Self, StageError> {
         let model = &loaded.model;
-        let latent_shape = latent_shape(&model.unet_config, &model.vae_config, None, None)?;
+        let latent_shape = latent_shape(&model.denoiser_shape(), &model.vae_config, None, None)?;
         let like = model
             .encode_prompts(&PROMPTS[..1], model.image_size(latent_shape), &loaded.device)
             .map_err(StageError::failed)?
@@ -83,7 +83,7 @@ impl<'a> Inputs<'a> {
         let [_, tokens, width] = self.like.context.dims();
         let added = self.like.added.as_ref().map(|added| AddedConditioning {
             text_embeds: self.normal("text_embeds", [batch, added.text_embeds.dims()[1]]),
-            time_ids: added.time_ids.clone().repeat_dim(0, batch),
+            time_ids: added.time_ids.clone().map(|sizes| sizes.repeat_dim(0, batch)),
         });
         Conditioning {
             context: self.normal("context", [batch, tokens, width]),
@@ -104,10 +104,23 @@ fn text(loaded: &LoadedModel, inputs: &Inputs<'_>, found: &mut TensorMap) -> Res
 fn denoiser(loaded: &LoadedModel, inputs: &Inputs<'_>, found: &mut TensorMap) -> Result<(), StageError> {
     let (latents, prompts) = (inputs.latents("latents", BATCH), inputs.conditioning(BATCH));
     for timestep in TIMESTEPS {
-        let output = loaded.model.unet.predict(&latents, timestep as f64, &prompts);
+        let level = level_of(loaded, timestep as f64)?;
+        let output = loaded
+            .model
+            .denoiser()
+            .predict(&latents, level, &prompts)
+            .map_err(StageError::failed)?;
         keep(found, &format!("denoiser at timestep {timestep}"), output)?;
     }
     Ok(())
+}
+
+/// The noise level of a timestep in the model's schedule.
+pub(super) fn level_of(loaded: &LoadedModel, timestep: f64) -> Result<NoiseLevel, StageError> {
+    let schedule = loaded.model.scheduler_config.schedule();
+    let schedule = schedule.map_err(StageError::configuration)?;
+    let alpha_cumprod = schedule.alpha_cumprod_at(timestep);
+    Ok(NoiseLevel::variance_preserving(timestep, alpha_cumprod))
 }
 
 fn autoencoder(loaded: &LoadedModel, inputs: &Inputs<'_>, found: &mut TensorMap) -> Result<(), StageError> {
@@ -134,7 +147,7 @@ fn candidates(loaded: &LoadedModel, inputs: &Inputs<'_>, found: &mut TensorMap) 
     let sampler = Sampler::new(&model.scheduler_config, &settings).map_err(StageError::configuration)?;
     let made = sampler
         .generate_candidates(
-            &model.unet,
+            model.denoiser(),
             &prompt.conditioning,
             &empty.conditioning,
             &text_key(PROMPTS[0]),

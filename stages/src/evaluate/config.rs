@@ -58,16 +58,8 @@ impl StageConfig for EvaluateConfig {
 
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
         self.bootstrap.check().map_err(StageError::configuration)?;
-        let none = self.model.is_none() && self.model_from.is_none() && defaults.model.is_none();
-        let model = match none {
-            // Candidates that come with images need no model.
-            true => None,
-            false => Some(ModelSource::choose(
-                self.model.as_deref(),
-                self.model_from.as_ref(),
-                defaults,
-            )?),
-        };
+        // Candidates that come with images need no model.
+        let model = ModelSource::choose_if_any(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
         Ok(Box::new(Evaluate { config: self, model }))
     }
 }

@@ -4,13 +4,14 @@ use mitune_diffusion::model::DiffusionModel;
 use mitune_store::{Artifact, StoreError};
 
 use super::config::Evaluate;
-use super::images::{Judge, JudgeError, Waiting, waiting};
+use super::images::{READABLE, judge};
 use super::measures::rows::EvaluationRow;
 use super::measures::scores::ScoreColumn;
 use super::measures::table::{evaluation_batch, evaluation_rows};
 use super::measures::timesteps::TermColumns;
 use super::report::{EvaluationReport, ReportError};
 use crate::contract::{Dtype, StageContext, StageError, StageOutput, Work};
+use crate::models::candidate_images::{CandidateImage, CandidateImages};
 use crate::shapes::world::{Prompt, PromptError};
 use crate::tables::candidate_index::CandidateIndex;
 use crate::tables::image_rows::IMAGE_COLUMNS;
@@ -80,29 +81,30 @@ impl Evaluate {
         });
         let batch_size = self.config.batch_size.get() as usize;
         let mut model: Option<DiffusionModel> = None;
-        let mut queue: Vec<Waiting> = Vec::new();
+        let mut queue: Vec<CandidateImage> = Vec::new();
         let mut rows = Vec::with_capacity(total);
         let mut batches = context.store().read_table(candidates, Some(&IMAGE_COLUMNS))?;
         loop {
             let more = batches.next().transpose()?;
             let last = more.is_none();
             if let Some(batch) = more {
-                queue.extend(waiting(&batch).map_err(StageError::failed)?);
+                queue.extend(CandidateImage::of_batch(&batch).map_err(StageError::failed)?);
             }
             // Batches are cut by count alone, because tables come in pieces that say nothing about the candidates.
             while queue.len() >= batch_size || (last && !queue.is_empty()) {
                 context.check_cancelled()?;
                 let rest = queue.split_off(batch_size.min(queue.len()));
                 let batch = std::mem::replace(&mut queue, rest);
-                if model.is_none() && batch.iter().any(Waiting::is_latent) {
+                if model.is_none() && batch.iter().any(CandidateImage::is_latent) {
                     model = self.load(context)?;
                 }
-                let judge = Judge {
+                let images = CandidateImages {
                     device: model.as_ref().map(|_| context.device()).transpose()?,
                     model: model.as_ref(),
                     batch_size,
+                    only: Some(READABLE),
                 };
-                rows.extend(judge.judge(&batch).map_err(stage_error)?);
+                rows.extend(judge(&batch, &images)?);
                 context.progress().advance(batch.len() as u64);
             }
             if last {
@@ -118,15 +120,6 @@ impl Evaluate {
         let open = source.open(context)?;
         let (model, _) = open.load(context, None, context.device()?, Dtype::F32)?;
         Ok(Some(model))
-    }
-}
-
-fn stage_error(error: JudgeError) -> StageError {
-    match error {
-        JudgeError::NoModel { .. } | JudgeError::Size { .. } | JudgeError::Channels { .. } => {
-            StageError::configuration(error)
-        }
-        error => StageError::failed(error),
     }
 }
 

@@ -9,7 +9,7 @@ use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::prediction::PredictionType;
 use mitune_diffusion::schedule::NoiseSchedule;
-use mitune_diffusion::training::{DenoisingBatch, Draws};
+use mitune_diffusion::training::{ConditionedBatch, DenoisingBatch, Draws};
 use mitune_store::{Artifact, Store};
 
 use super::TimestepRange;
@@ -198,7 +198,7 @@ impl Batches<'_> {
     }
 
     /// The examples at these positions with their prompts.
-    pub(super) fn batch(&self, positions: Range<u64>) -> (DenoisingBatch, Conditioning) {
+    pub(super) fn batch(&self, positions: Range<u64>) -> ConditionedBatch<Conditioning> {
         let Examples {
             latents,
             shape: [channels, height, width],
@@ -229,8 +229,11 @@ impl Batches<'_> {
                 false => self.contexts.prompts[prompt_of[example]].clone(),
             });
         let conditioning = Conditioning::cat(contexts.collect()).autodiff();
-        let batch = DenoisingBatch::new(clean, noise, &timesteps, &self.schedule, self.prediction)
+        let noised = DenoisingBatch::new(clean, noise, &timesteps, &self.schedule, self.prediction)
             .expect("the range of timesteps was checked against the schedule");
-        (batch, conditioning)
+        ConditionedBatch {
+            noised,
+            conditioning,
+        }
     }
 }

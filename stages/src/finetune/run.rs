@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, SavedAdapter, attach, detach};
-use mitune_diffusion::training::{Draws, Trainer, TrainingError, UpdateReport, train_only};
+use mitune_diffusion::conditioning::Conditioning;
+use mitune_diffusion::training::{ConditionedBatch, Denoising, Draws, ObjectiveTrainer, train_only};
 use mitune_diffusion::unet::UNet2DConditionModel;
 
 use super::examples::{Batches, Contexts, Examples};
@@ -45,10 +46,10 @@ impl Finetune {
         let open = self.model.open(context)?;
         let (model, _) = open.load(context, None, device, Dtype::F32)?;
         examples
-            .check_channels(model.unet_config.in_channels)
+            .check_channels(model.denoiser_shape().latent_channels)
             .map_err(StageError::configuration)?;
         let together = self.config.effective_micro_batch().get() as usize;
-        check_batch(together, examples.shape(), &model.unet_config)?;
+        check_batch(together, examples.shape(), &model.denoiser_shape())?;
         let contexts = Contexts::encode(&examples, &model, device)?;
         if contexts.truncated > 0 {
             let prompts = contexts.truncated;
@@ -74,14 +75,15 @@ impl Finetune {
             device: device.clone().autodiff(),
         };
         let unet = train_only(unet, |name| name.contains(".adapter."));
-        let mut trainer = Trainer::new(unet, self.trainer_settings()).map_err(StageError::failed)?;
+        let mut trainer =
+            ObjectiveTrainer::new(unet, Denoising, self.trainer_settings()).map_err(StageError::failed)?;
         let run = TrainingRun {
             context,
             steps: self.config.steps,
             checkpoint_every: self.config.checkpoint_every,
         };
-        let curve = run.complete(&mut trainer, |trainer, step| self.update(trainer, step, &batches))?;
-        let saved = SavedAdapter::extract(trainer.module())
+        let curve = run.complete(&mut trainer, |step| self.micro_batches(step, &batches))?;
+        let saved = SavedAdapter::extract(trainer.trainer().module())
             .map_err(StageError::failed)?
             .with_stored_shapes(|name, shape| unet_config.stored_shape(name, shape));
         let mut output = StageOutput::one("adapter", stored_adapter::put(context, &saved)?);
@@ -98,13 +100,12 @@ impl Finetune {
             .with_metric("loss", curve.recent_loss(RECENT)))
     }
 
-    /// Makes update number `step` from the examples at its positions.
-    fn update(
+    /// The micro-batches of update number `step`, from the examples at its positions.
+    fn micro_batches<'a>(
         &self,
-        trainer: &mut Trainer<UNet2DConditionModel>,
         step: u64,
-        batches: &Batches<'_>,
-    ) -> Result<UpdateReport, TrainingError> {
+        batches: &'a Batches<'a>,
+    ) -> impl Iterator<Item = ConditionedBatch<Conditioning>> + use<'a> {
         let batch_size = u64::from(self.config.batch_size.get());
         let micro_batch = self
             .config
@@ -112,13 +113,7 @@ impl Finetune {
             .map_or(batch_size, |size| u64::from(size.get()));
         let first = step * batch_size;
         let starts = (first..first + batch_size).step_by(micro_batch as usize);
-        trainer.update(
-            starts.map(|start| batches.batch(start..start + micro_batch)),
-            |unet, (batch, conditioning)| {
-                let prediction = unet.forward(batch.noisy.clone(), batch.timesteps.clone(), conditioning);
-                batch.loss(prediction)
-            },
-        )
+        starts.map(move |start| batches.batch(start..start + micro_batch))
     }
 
     /// Puts the adapter to start from on the denoiser.

@@ -192,12 +192,13 @@ impl Stage for Generate {
         if let ModelSource::Directory(path) = &self.model {
             let model = ModelDirectory::open(path).map_err(StageError::configuration)?;
             let shape = latent_shape(
-                model.unet_config(),
+                &model.denoiser_shape(),
                 model.vae_config(),
                 self.config.height,
                 self.config.width,
             )?;
-            check_batch(self.config.batch_size.unwrap_or(1), shape, model.unet_config())?;
+            let batch_size = self.config.batch_size.unwrap_or(1);
+            check_batch(batch_size, shape, &model.denoiser_shape())?;
             Sampler::new(model.scheduler_config(), &self.sampler_settings())
                 .map_err(StageError::configuration)?;
         }

@@ -1,23 +1,25 @@
 //! The computation of the stage.
 
+use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
 use arrow_array::{Array, RecordBatch};
 use burn::tensor::Device;
-use mitune_diffusion::conditioning::Conditioning;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
 use mitune_diffusion::sampler::{Candidate, Sampler, SamplerError};
-use mitune_store::{FamilyKey, ItemKey, Value};
+use mitune_diffusion::tokenizer::Tokenizer;
+use mitune_store::FamilyKey;
 
 use super::config::{Generate, SELECTING};
 use super::rows::{CandidateRow, batch};
 use super::unprompted::{Unprompted, unprompted};
 use crate::contract::demand::check_batch;
-use crate::contract::{ADAPTER_PORT, ItemFamily, StageContext, StageError, StageOutput};
+use crate::contract::{ItemFamily, KeyIngredients, StageContext, StageError, StageOutput};
 use crate::items::item_blocks::{Block, ItemTable};
 use crate::items::producer::producer;
 use crate::models::batch_size::default_batch_size;
+use crate::models::identified_model::IdentifiedModel;
 use crate::models::latent_decoder::LatentDecoder;
 use crate::models::latent_shape::latent_shape;
 use crate::tables::columns::string_column;
@@ -41,10 +43,11 @@ struct Prompt {
 /// Everything a batch needs.
 struct Worker<'a> {
     stage: &'a Generate,
-    model: &'a DiffusionModel,
+    model: IdentifiedModel<'a>,
     device: &'a Device,
     sampler: Sampler,
-    unconditional: Conditioning,
+    /// What needs the model, made when something is first computed.
+    unprompted: OnceCell<Unprompted>,
     latent_shape: [usize; 3],
     batch_size: u32,
 }
@@ -52,13 +55,11 @@ struct Worker<'a> {
 impl Generate {
     pub(super) fn generate(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let prompts = read_prompts(context)?;
-        let open = self.model.open(context)?;
-        let device = context.device()?;
-        let adapter = context.optional_input(ADAPTER_PORT);
-        let (model, digest) = open.load(context, adapter, device, self.dtype)?;
+        let model = IdentifiedModel::open(&self.model, context, self.dtype)?;
+        let directory = model.directory();
         let latent_shape = latent_shape(
-            &model.unet_config,
-            &model.vae_config,
+            &directory.denoiser_shape(),
+            directory.vae_config(),
             self.config.height,
             self.config.width,
         )?;
@@ -66,28 +67,24 @@ impl Generate {
             .config
             .batch_size
             .unwrap_or_else(|| default_batch_size(latent_shape.iter().product()));
-        check_batch(batch_size, latent_shape, &model.unet_config)?;
+        check_batch(batch_size, latent_shape, &directory.denoiser_shape())?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let family = context.family_key(&ItemFamily {
             choosing_settings: &SELECTING,
             item_ports: &["prompts"],
-            model: Some(digest),
+            model: Some(model.digest()),
             batch_size: Some(batch_size),
         })?;
         let blocks = self.blocks(&family, &prompts, batch_size)?;
-        let sampler = Sampler::new(&model.scheduler_config, &self.sampler_settings())
+        let sampler = Sampler::new(directory.scheduler_config(), &self.sampler_settings())
             .map_err(StageError::configuration)?;
-        let size = model.image_size(latent_shape);
-        let Unprompted { sampler, encoded } =
-            unprompted(&model, sampler, &self.config.negative_prompt, size, device)?;
-        let unconditional = encoded.conditioning;
-        let truncated = report_truncated(context, &model, &prompts)?;
+        let truncated = report_truncated(context, directory.tokenizer(), &prompts)?;
         let worker = Worker {
             stage: self,
-            model: &model,
-            device,
+            model,
+            device: context.device()?,
             sampler,
-            unconditional,
+            unprompted: OnceCell::new(),
             latent_shape,
             batch_size,
         };
@@ -122,10 +119,7 @@ impl Generate {
             let mut first = start / batch_size * batch_size;
             while first < end {
                 let wanted = first.max(start)..first.saturating_add(batch_size).min(end);
-                let item = |seed_index: u32| {
-                    let item = (text.as_str(), seed_index);
-                    ItemKey::derive(family, &Value::from_serialize(&item)?)
-                };
+                let item = |seed_index: u32| KeyIngredients::item_key(family, &(text.as_str(), seed_index));
                 let items = wanted.clone().map(item).collect::<Result<_, _>>()?;
                 blocks.push(Block {
                     work: CandidateBatch {
@@ -144,22 +138,34 @@ impl Generate {
 }
 
 impl Worker<'_> {
+    /// Loads the model and encodes what stands beside the prompts, the first time.
+    fn ready(&self) -> Result<(&DiffusionModel, &Unprompted), StageError> {
+        let model = self.model.loaded()?;
+        if let Some(unprompted) = self.unprompted.get() {
+            return Ok((model, unprompted));
+        }
+        let size = model.image_size(self.latent_shape);
+        let negative = &self.stage.config.negative_prompt;
+        let made = unprompted(model, self.sampler.clone(), negative, size, self.device)?;
+        Ok((model, self.unprompted.get_or_init(|| made)))
+    }
+
     fn compute(&self, prompt: &Prompt, work: &CandidateBatch) -> Result<RecordBatch, StageError> {
-        let size = self.model.image_size(self.latent_shape);
-        let encoded = self
-            .model
+        let (model, unprompted) = self.ready()?;
+        let size = model.image_size(self.latent_shape);
+        let encoded = model
             .encode_prompts(&[prompt.text.as_str()], size, self.device)
             .map_err(StageError::failed)?;
         let indices: Vec<u32> = (0..self.batch_size)
             .map(|offset| work.first.wrapping_add(offset))
             .collect();
         let mut go_on = |_| ControlFlow::Continue(());
-        let candidates = self
+        let candidates = unprompted
             .sampler
             .generate_candidates(
-                &self.model.unet,
+                model.denoiser(),
                 &encoded.conditioning,
-                &self.unconditional,
+                &unprompted.encoded.conditioning,
                 &text_key(&prompt.text),
                 &indices,
                 self.latent_shape,
@@ -176,7 +182,7 @@ impl Worker<'_> {
             .filter(|candidate| work.wanted.contains(&candidate.seed_index))
             .collect();
         let images = if self.stage.config.images {
-            Some(self.decode(&candidates)?)
+            Some(self.decode(model, &candidates)?)
         } else {
             None
         };
@@ -199,8 +205,8 @@ impl Worker<'_> {
         batch(&rows).map_err(StageError::failed)
     }
 
-    fn decode(&self, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
-        let decoder = LatentDecoder::of(self.model, self.device, self.latent_shape, candidates.len());
+    fn decode(&self, model: &DiffusionModel, candidates: &[Candidate]) -> Result<Vec<Vec<u8>>, StageError> {
+        let decoder = LatentDecoder::of(model, self.device, self.latent_shape, candidates.len());
         let latents = candidates.iter().map(|candidate| candidate.latent.as_slice());
         decoder.decode_to_png(latents).map_err(StageError::failed)
     }
@@ -236,13 +242,12 @@ fn read_prompts(context: &StageContext<'_>) -> Result<Vec<Prompt>, StageError> {
 /// Tells how many prompts are longer than the text encoder reads.
 fn report_truncated(
     context: &StageContext<'_>,
-    model: &DiffusionModel,
+    tokenizer: &Tokenizer,
     prompts: &[Prompt],
 ) -> Result<usize, StageError> {
     let mut truncated = Vec::new();
     for prompt in prompts {
-        if model
-            .tokenizer
+        if tokenizer
             .encode(&prompt.text)
             .map_err(StageError::failed)?
             .truncated

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
-use mitune_store::{Claim, ItemKey, ItemRow, Lease, LeaseKey, Producer, ShardListing};
+use mitune_store::{Claim, ItemKey, ItemRow, Lease, Producer, ShardListing};
 
 use super::item_blocks::{Block, ItemTable};
 use super::open_shard::OpenShard;
-use crate::contract::{StageContext, StageError, Work};
+use crate::contract::{KeyIngredients, StageContext, StageError, Work};
 
 /// Time between two looks at what others do, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -122,7 +122,8 @@ impl<'a> JointWork<'a> {
                 continue;
             }
             let items = portion.iter().flat_map(|block| &block.items);
-            let lease = match leases.claim(&LeaseKey::of_items(&self.table.family, items), self.table.unit) {
+            let key = KeyIngredients::portion_key(&self.table.family, items);
+            let lease = match leases.claim(&key, self.table.unit) {
                 Claim::Mine(lease) => Some(lease),
                 Claim::Without(_) => None,
                 Claim::Held(by) => {

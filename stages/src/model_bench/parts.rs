@@ -82,7 +82,7 @@ impl Parts {
             let pooled = addition.in_features.saturating_sub(6 * addition.time_features);
             AddedConditioning {
                 text_embeds: place.normal([batch, pooled]),
-                time_ids: place.normal([batch, 6]),
+                time_ids: Some(place.normal([batch, 6])),
             }
         });
         Conditioning {

@@ -52,7 +52,7 @@ impl<'a> LatentDecoder<'a> {
         let latents = Tensor::<4>::from_data(data, (self.device, DType::F32));
         let images = self
             .vae
-            .decode_in(latents / self.vae_config.scaling_factor, Pieces::LARGE);
+            .decode_in(self.vae_config.unscaled(latents), Pieces::LARGE);
         let image = |place: usize| {
             let image = images.clone().narrow(0, place, 1).squeeze_dim::<3>(0);
             RgbImage::from_tensor(image)

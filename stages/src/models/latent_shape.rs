@@ -1,6 +1,6 @@
 //! The shape of a model's latents.
 
-use mitune_diffusion::unet::UNet2DConditionConfig;
+use mitune_diffusion::denoiser::DenoiserShape;
 use mitune_diffusion::vae::AutoencoderConfig;
 
 use crate::contract::StageError;
@@ -25,9 +25,8 @@ enum SizeError {
 }
 
 /// Returns of what the sides of images must be multiples, in pixels, so that all networks can halve them.
-pub fn side_step(unet: &UNet2DConditionConfig, vae: &AutoencoderConfig) -> usize {
-    let halvings = unet.block_out_channels.len().saturating_sub(1);
-    vae.downscale() << halvings
+pub fn side_step(denoiser: &DenoiserShape, vae: &AutoencoderConfig) -> usize {
+    vae.downscale() * denoiser.side_step
 }
 
 /// Returns channels, height and width of the latents of images of a size, by default the size the model is made for.
@@ -35,14 +34,14 @@ pub fn side_step(unet: &UNet2DConditionConfig, vae: &AutoencoderConfig) -> usize
 /// # Errors
 /// [`StageError::Configuration`] if the size is too large or not a multiple of what the networks halve.
 pub fn latent_shape(
-    unet: &UNet2DConditionConfig,
+    denoiser: &DenoiserShape,
     vae: &AutoencoderConfig,
     height: Option<usize>,
     width: Option<usize>,
 ) -> Result<[usize; 3], StageError> {
     let downscale = vae.downscale();
-    let step = side_step(unet, vae);
-    let side = |setting, pixels: Option<usize>| match (pixels, unet.sample_size) {
+    let step = side_step(denoiser, vae);
+    let side = |setting, pixels: Option<usize>| match (pixels, denoiser.sample_size) {
         (Some(found), _) if found == 0 || found % step != 0 => Err(SizeError::Step { setting, found, step }),
         (Some(found), _) if found > LARGEST_SIDE => Err(SizeError::TooLarge { setting, found }),
         (Some(pixels), _) => Ok(pixels / downscale),
@@ -55,5 +54,5 @@ pub fn latent_shape(
     };
     let height = side("height", height).map_err(StageError::configuration)?;
     let width = side("width", width).map_err(StageError::configuration)?;
-    Ok([unet.in_channels, height, width])
+    Ok([denoiser.latent_channels, height, width])
 }

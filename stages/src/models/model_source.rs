@@ -61,6 +61,21 @@ impl ModelSource {
         }
     }
 
+    /// Chooses as [`Self::choose`], for stages that may do without a model: none if none is named anywhere.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if there are two.
+    pub fn choose_if_any(
+        model: Option<&Path>,
+        model_from: Option<&Reference>,
+        defaults: &StageDefaults,
+    ) -> Result<Option<Self>, StageError> {
+        if model.is_none() && model_from.is_none() && defaults.model.is_none() {
+            return Ok(None);
+        }
+        Self::choose(model, model_from, defaults).map(Some)
+    }
+
     /// Returns the port for a model made by another stage.
     pub fn port(&self) -> InputPort {
         let reference = match self {
@@ -127,6 +142,19 @@ pub struct OpenModel {
 }
 
 impl OpenModel {
+    /// Returns what the model says of itself without its weights.
+    pub(super) fn directory(&self) -> &ModelDirectory {
+        &self.directory
+    }
+
+    /// Returns the digest that the keys have of the model, if it lies outside the store.
+    pub(super) fn keyed_digest(
+        &self,
+        context: &StageContext<'_>,
+    ) -> Result<Option<ContentDigest>, StageError> {
+        self.is_external.then(|| context.external(EXTERNAL)).transpose()
+    }
+
     /// Loads the networks, with an adapter folded into the weights where there is one, and returns the digest of the
     /// model as it was loaded, without the adapter.
     ///

@@ -3,13 +3,13 @@
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType};
 use mitune_diffusion::nn::weights::{HostTensor, TensorMap, encode_safetensors, load_module, module_tensors};
-use mitune_diffusion::training::{Trainer, initialize, train_only};
+use mitune_diffusion::training::{ObjectiveTrainer, initialize, train_only};
 use mitune_diffusion::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
 use mitune_store::{DirectoryEntry, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::autoencoder_training::{ReconstructionLoss, image_batch, reconstruction_loss};
+use super::autoencoder_training::{NumberedImages, Reconstruction, ReconstructionLoss, image_batch};
 use super::data_config::ShapesDataConfig;
 use super::latent_normalization::{ChannelMoments, LatentConvolutions};
 use super::training_config::TrainingConfig;
@@ -146,24 +146,26 @@ impl Stage for PretrainAutoencoder {
             checkpoint_every,
             ..
         } = self.config.training;
-        let mut trainer =
-            Trainer::new(network, self.config.training.settings()).map_err(StageError::configuration)?;
-        let weights = ReconstructionLoss {
-            absolute: self.config.absolute_error,
-            divergence: self.config.divergence,
+        let objective = Reconstruction {
+            weights: ReconstructionLoss {
+                absolute: self.config.absolute_error,
+                divergence: self.config.divergence,
+            },
+            seed: self.seed,
         };
+        let settings = self.config.training.settings();
+        let mut trainer =
+            ObjectiveTrainer::new(network, objective, settings).map_err(StageError::configuration)?;
         let run = TrainingRun {
             context,
             steps,
             checkpoint_every,
         };
-        let curve = run.complete(&mut trainer, |trainer, step| {
-            trainer.update([step], |network, batch| {
-                let images = image_batch(&self.data, batch, batch_size, &tracked);
-                reconstruction_loss(network, images, weights, self.seed, batch)
-            })
+        let curve = run.complete(&mut trainer, |index| {
+            let images = image_batch(&self.data, index, batch_size, &tracked);
+            [NumberedImages { index, images }]
         })?;
-        let trained = trainer.averaged_module().valid();
+        let trained = trainer.trainer().averaged_module().valid();
         let (tensors, error) = self.normalized(trained, device)?;
         let config = serde_json::to_vec_pretty(&self.network).map_err(StageError::failed)?;
         let weights = encode_safetensors(&tensors, None).map_err(StageError::failed)?;

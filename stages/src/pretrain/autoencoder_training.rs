@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::noise::{NoiseSource, text_key};
+use mitune_diffusion::training::{Objective, ObjectiveValue};
 use mitune_diffusion::vae::AutoencoderKL;
 
 use crate::shapes::data::ShapesData;
@@ -15,6 +16,33 @@ pub(super) struct ReconstructionLoss {
     /// Weight of the Kullback-Leibler divergence from the standard normal distribution, summed over an image's
     /// latent and averaged over images.
     pub(super) divergence: f64,
+}
+
+/// The autoencoder's objective: to give back its images through latents near the standard normal distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reconstruction {
+    /// How its parts count.
+    pub(super) weights: ReconstructionLoss,
+    /// Seed of the noise of latents.
+    pub(super) seed: u64,
+}
+
+/// A batch and its number, which the noise of its latents depends on.
+pub(super) struct NumberedImages {
+    /// Number of the batch.
+    pub(super) index: u64,
+    /// See [`image_batch`].
+    pub(super) images: Tensor<4>,
+}
+
+impl Objective<AutoencoderKL> for Reconstruction {
+    type Batch = NumberedImages;
+    type Reference = ();
+
+    fn evaluate(&self, autoencoder: &AutoencoderKL, (): &(), batch: NumberedImages) -> ObjectiveValue {
+        let NumberedImages { index, images } = batch;
+        reconstruction_loss(autoencoder, images, self.weights, self.seed, index).into()
+    }
 }
 
 /// Images of one batch, `[batch, 3, 32, 32]` in -1..1.
@@ -33,7 +61,7 @@ pub(super) fn image_batch(data: &ShapesData, index: u64, size: usize, device: &D
 /// Loss of the autoencoder on a batch: `MSE + absolute * L1 + divergence * KL`, one element.
 ///
 /// The latent is drawn from the encoder's distribution with noise that is a function of the seed and the batch.
-pub(super) fn reconstruction_loss(
+fn reconstruction_loss(
     autoencoder: &AutoencoderKL,
     images: Tensor<4>,
     weights: ReconstructionLoss,

@@ -1,13 +1,16 @@
 //! The stage `pretrain_denoiser`: a text-to-image model of the shapes world, trained from nothing.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use mitune_diffusion::clip::ClipTextModel;
 use mitune_diffusion::model::DiffusionModel;
+use mitune_diffusion::prediction::PredictionType;
 use mitune_diffusion::schedule::NoiseSchedule;
-use mitune_diffusion::scheduler::{SchedulerConfig, add_noise};
+use mitune_diffusion::scheduler::SchedulerConfig;
 use mitune_diffusion::tokenizer::Tokenizer;
-use mitune_diffusion::training::{Trainer, TrainingError, UpdateReport, initialize, train_only};
+use mitune_diffusion::training::{
+    ConditionedBatch, Denoising, DenoisingBatch, ObjectiveTrainer, initialize, train_only,
+};
 use mitune_diffusion::unet::UNet2DConditionModel;
 use mitune_diffusion::vae::AutoencoderKL;
 use mitune_store::Value;
@@ -16,9 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::autoencoder_training::image_batch;
 use super::data_config::ShapesDataConfig;
-use super::denoiser_training::{
-    ConditionalDenoiser, denoiser_noise, denoising_loss, timestep_batch, token_tensor,
-};
+use super::denoiser_training::{ConditionalDenoiser, denoiser_noise, timestep_batch, token_tensor};
 use super::model_parts::{load_autoencoder, load_networks, put_model};
 use super::training_config::TrainingConfig;
 use crate::contract::demand::check_network;
@@ -203,14 +204,15 @@ impl Stage for PretrainDenoiser {
             ..
         } = self.config.training;
         let settings = self.config.training.settings();
-        let mut trainer = Trainer::new(networks, settings).map_err(StageError::configuration)?;
+        let mut trainer =
+            ObjectiveTrainer::new(networks, Denoising, settings).map_err(StageError::configuration)?;
         let run = TrainingRun {
             context,
             steps,
             checkpoint_every,
         };
-        let curve = run.complete(&mut trainer, |trainer, step| self.update(trainer, &teacher, step))?;
-        let ConditionalDenoiser { unet, text_encoder } = trainer.averaged_module().valid();
+        let curve = run.complete(&mut trainer, |step| [self.batch(&teacher, step)])?;
+        let ConditionalDenoiser { unet, text_encoder } = trainer.trainer().averaged_module().valid();
         let Teacher {
             autoencoder: vae,
             tokenizer,
@@ -238,12 +240,8 @@ impl Stage for PretrainDenoiser {
 }
 
 impl PretrainDenoiser {
-    fn update(
-        &self,
-        trainer: &mut Trainer<ConditionalDenoiser>,
-        teacher: &Teacher,
-        step: u64,
-    ) -> Result<UpdateReport, TrainingError> {
+    /// The one micro-batch of update number `step`.
+    fn batch(&self, teacher: &Teacher, step: u64) -> ConditionedBatch<Tensor<2, Int>> {
         let size = self.config.training.batch_size;
         let latents = teacher
             .autoencoder
@@ -251,10 +249,14 @@ impl PretrainDenoiser {
             .0;
         let timesteps = timestep_batch(self.seed, step, size, teacher.schedule.len() as u32);
         let noise = denoiser_noise(latents.dims(), self.seed, step, &teacher.device);
-        let noised = add_noise(&teacher.schedule, latents, noise.clone(), &timesteps)
-            .expect("timesteps are drawn below the length of the schedule");
-        let tracked = |values: Tensor<4>| Tensor::<4>::from_data(values.into_data(), &teacher.tracked);
-        let (noised, noise) = (tracked(noised), tracked(noise));
+        let noised = DenoisingBatch::new(
+            latents,
+            noise,
+            &timesteps,
+            &teacher.schedule,
+            PredictionType::Epsilon,
+        )
+        .expect("timesteps are drawn below the length of the schedule");
         let first = step * size as u64;
         let ids: Vec<Vec<i64>> = (first..first + size as u64)
             .map(|index| {
@@ -266,9 +268,18 @@ impl PretrainDenoiser {
                 encoded.ids.iter().map(|&id| i64::from(id)).collect()
             })
             .collect();
-        let ids = token_tensor(&ids, &teacher.tracked);
-        trainer.update([()], |networks, ()| {
-            denoising_loss(networks, noised.clone(), &timesteps, ids.clone(), noise.clone())
-        })
+        ConditionedBatch {
+            noised: tracked(noised, &teacher.tracked),
+            conditioning: token_tensor(&ids, &teacher.tracked),
+        }
+    }
+}
+
+/// The batch on the device that records gradients.
+fn tracked(batch: DenoisingBatch, device: &Device) -> DenoisingBatch {
+    DenoisingBatch {
+        noisy: Tensor::from_data(batch.noisy.into_data(), device),
+        target: Tensor::from_data(batch.target.into_data(), device),
+        timesteps: Tensor::from_data(batch.timesteps.into_data(), device),
     }
 }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use mitune_diffusion::clip::ClipTextModel;
+use mitune_diffusion::training::TrainableDenoiser;
 use mitune_diffusion::unet::UNet2DConditionModel;
 
 use crate::draws::Draws;
@@ -22,24 +23,14 @@ pub(super) fn timestep_batch(seed: u64, index: u64, size: usize, timesteps: u32)
     (0..size).map(|_| draws.below(timesteps) as usize).collect()
 }
 
-/// Mean squared error of the predicted noise (Ho et al. 2020, equation 14), one element.
-///
-/// # Shapes
-/// - noised, target: `[batch, channels, height, width]`
-/// - ids: `[batch, tokens]`
-pub(super) fn denoising_loss(
-    model: &ConditionalDenoiser,
-    noised: Tensor<4>,
-    timesteps: &[usize],
-    ids: Tensor<2, Int>,
-    target: Tensor<4>,
-) -> Tensor<1> {
-    let times = timesteps.iter().map(|&t| t as f32).collect::<Vec<_>>();
-    let times = Tensor::from_data(TensorData::new(times, [timesteps.len()]), &noised.device());
-    let context = model.text_encoder.forward(ids).last_hidden_state;
-    (model.unet.forward(noised, times, context) - target)
-        .square()
-        .mean()
+impl TrainableDenoiser for ConditionalDenoiser {
+    /// Token ids, `[batch, tokens]`.
+    type Conditioning = Tensor<2, Int>;
+
+    fn predict_each(&self, noisy: Tensor<4>, timesteps: Tensor<1>, ids: Tensor<2, Int>) -> Tensor<4> {
+        let context = self.text_encoder.forward(ids).last_hidden_state;
+        self.unet.forward(noisy, timesteps, context)
+    }
 }
 
 /// Token ids of a batch as a tensor.

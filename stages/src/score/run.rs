@@ -6,18 +6,18 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer};
-use mitune_diffusion::model::DiffusionModel;
-use mitune_store::{FamilyKey, ItemKey, Value, row_digests};
+use mitune_store::{FamilyKey, ItemKey, row_digests};
 
 use super::config::Score;
 use super::latents::{Finished, Latents};
 use super::rows::{self, ScoredRow};
 use super::scored_timesteps::NoiseNaming;
 use crate::contract::demand::check_batch;
-use crate::contract::{ADAPTER_PORT, ItemFamily, StageContext, StageError, StageOutput};
+use crate::contract::{ItemFamily, KeyIngredients, StageContext, StageError, StageOutput};
 use crate::items::item_blocks::{Block, ItemTable};
 use crate::items::producer::producer;
 use crate::models::batch_size::default_batch_size;
+use crate::models::identified_model::IdentifiedModel;
 use crate::tables::latent_rows::{LATENT_COLUMNS, LatentRows};
 
 /// A candidate without its latent.
@@ -30,7 +30,7 @@ struct Named {
 /// Everything a batch needs.
 struct Worker<'a> {
     scorer: ForwardScorer,
-    model: &'a DiffusionModel,
+    model: IdentifiedModel<'a>,
     device: &'a Device,
     noise: NoiseNaming,
     batch_size: u32,
@@ -55,13 +55,11 @@ enum ScoreError {
 
 impl Score {
     pub(super) fn score(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
-        let open = self.model.open(context)?;
-        let device = context.device()?;
-        let adapter = context.optional_input(ADAPTER_PORT);
-        let (model, digest) = open.load(context, adapter, device, self.dtype)?;
+        let model = IdentifiedModel::open(&self.model, context, self.dtype)?;
+        let directory = model.directory();
         let family = context.family_key(&ItemFamily {
             item_ports: &["candidates"],
-            model: Some(digest),
+            model: Some(model.digest()),
             ..ItemFamily::default()
         })?;
         let (names, elements) = read_names(context, &family)?;
@@ -69,18 +67,18 @@ impl Score {
             .config
             .batch_size
             .unwrap_or_else(|| default_batch_size(elements));
-        let positions = elements / model.unet_config.in_channels.max(1);
-        check_batch(batch_size, [1, positions, 1], &model.unet_config)?;
+        let positions = elements / directory.denoiser_shape().latent_channels.max(1);
+        check_batch(batch_size, [1, positions, 1], &directory.denoiser_shape())?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let blocks = blocks(names, batch_size);
         let mut latents = Latents::open(context)?;
-        let scorer = ForwardScorer::new(&model.scheduler_config, &self.settings())
+        let scorer = ForwardScorer::new(directory.scheduler_config(), &self.settings())
             .map_err(StageError::configuration)?;
         let schema = rows::schema();
         let worker = Worker {
             scorer,
-            model: &model,
-            device,
+            model,
+            device: context.device()?,
             noise: self.config.noise,
             batch_size,
             schema: schema.clone(),
@@ -121,20 +119,19 @@ impl Worker<'_> {
         }
         let shape = [self.batch_size as usize, channels, height, width];
         let latents = Tensor::<4>::from_data(TensorData::new(values, shape), self.device);
-        let size = self.model.image_size(first.shape);
-        let encoded = self
-            .model
+        let model = self.model.loaded()?;
+        let size = model.image_size(first.shape);
+        let encoded = model
             .encode_prompts(&[first.prompt.as_str()], size, self.device)
             .map_err(StageError::failed)?;
-        let unconditional = self
-            .model
+        let unconditional = model
             .encode_negative("", size, self.device)
             .map_err(StageError::failed)?;
         let mut go_on = |_| ControlFlow::Continue(());
         let errors = self
             .scorer
             .errors(
-                &self.model.unet,
+                model.denoiser(),
                 &latents,
                 &encoded.conditioning,
                 &unconditional.conditioning,
@@ -174,7 +171,7 @@ fn read_names(context: &StageContext<'_>, family: &FamilyKey) -> Result<(Vec<Nam
             names.push(Named {
                 prompt_id: rows.prompt_id(row).to_owned(),
                 seed_index: rows.seed_index(row),
-                item: ItemKey::derive(family, &Value::Text(digest.to_string()))?,
+                item: KeyIngredients::item_key(family, &digest.to_string())?,
             });
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Images of one prompt share the prompt and are not independent, so whole prompts are resampled, never images.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,6 +87,21 @@ impl BootstrapSettings {
             return Err(BootstrapError::Confidence(self.confidence));
         }
         Ok(())
+    }
+
+    /// Gathers observations by their clusters, such as prompt ids, and returns [the mean](Self::mean) of all.
+    ///
+    /// # Errors
+    /// As [`Self::mean`].
+    pub fn clustered_mean<'a>(
+        &self,
+        observations: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Result<Option<Estimate>, BootstrapError> {
+        let mut clusters: BTreeMap<&str, Cluster> = BTreeMap::new();
+        for (cluster, observation) in observations {
+            clusters.entry(cluster).or_default().add(observation);
+        }
+        self.mean(&clusters.into_values().collect::<Vec<Cluster>>())
     }
 
     /// Returns the mean over all observations with its percentile interval; none when there is no observation.

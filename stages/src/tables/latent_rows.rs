@@ -18,33 +18,45 @@ pub(crate) struct LatentRows<'a> {
 }
 
 /// A latent of the right size.
-pub(crate) struct Latent {
-    pub(crate) values: Vec<f32>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latent {
+    /// Its numbers, row-major, all of them finite.
+    pub values: Vec<f32>,
     /// Channels, height and width.
-    pub(crate) shape: [usize; 3],
+    pub shape: [usize; 3],
 }
 
 /// A latent that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LatentError {
+pub enum LatentError {
+    /// The columns of latents are not what they should be.
     #[error("Latents could not be read")]
     Column(#[from] ColumnError),
+    /// The shape is not that of an image, or of another number of elements.
     #[error(
         "Latent of candidate `{seed_index}` of prompt `{prompt_id}` has {found} elements and the shape {shape:?}, \
          expected channels, height and width with their product"
     )]
     Shape {
+        /// Prompt of the candidate.
         prompt_id: String,
+        /// Its index among those of the prompt.
         seed_index: u32,
+        /// How many elements there are.
         found: usize,
+        /// The shape.
         shape: Vec<i32>,
     },
+    /// A NaN or an infinity.
     #[error(
         "Latent of candidate `{seed_index}` of prompt `{prompt_id}` holds `{value}`, expected finite numbers"
     )]
     NotFinite {
+        /// Prompt of the candidate.
         prompt_id: String,
+        /// Its index among those of the prompt.
         seed_index: u32,
+        /// The first such number.
         value: f32,
     },
 }
@@ -74,33 +86,44 @@ impl<'a> LatentRows<'a> {
 
     /// Reads one latent, still multiplied by the scaling factor of the VAE.
     pub(crate) fn latent(&self, row: usize) -> Result<Latent, LatentError> {
-        let values = f32_list(self.latents, "latent", row)?;
-        let (prompt_id, seed_index) = (self.prompt_id(row).to_owned(), self.seed_index(row));
-        let extents = self.shapes.value(row);
-        let extents = extents.as_any().downcast_ref::<PrimitiveArray<Int32Type>>();
-        let extents = extents
-            .map(|extents| extents.values().to_vec())
-            .unwrap_or_default();
-        let shape: Vec<usize> = extents
-            .iter()
-            .filter_map(|extent| usize::try_from(*extent).ok())
-            .collect();
-        let shape = <[usize; 3]>::try_from(shape).ok();
-        let Some(shape) = shape.filter(|shape| shape.iter().product::<usize>() == values.len()) else {
-            return Err(LatentError::Shape {
-                prompt_id,
-                seed_index,
-                found: values.len(),
-                shape: extents,
-            });
-        };
-        match values.iter().find(|value| !value.is_finite()) {
-            Some(&value) => Err(LatentError::NotFinite {
-                prompt_id,
-                seed_index,
-                value,
-            }),
-            None => Ok(Latent { values, shape }),
-        }
+        let name = (self.prompt_id(row), self.seed_index(row));
+        read_latent((self.latents, "latent"), self.shapes, row, name)
+    }
+}
+
+/// Reads one latent of a column, that of the candidate with this `prompt_id` and `seed_index`.
+pub(super) fn read_latent(
+    (latents, column): (&ListArray, &str),
+    shapes: &ListArray,
+    row: usize,
+    (prompt_id, seed_index): (&str, u32),
+) -> Result<Latent, LatentError> {
+    let values = f32_list(latents, column, row)?;
+    let prompt_id = prompt_id.to_owned();
+    let extents = shapes.value(row);
+    let extents = extents.as_any().downcast_ref::<PrimitiveArray<Int32Type>>();
+    let extents = extents
+        .map(|extents| extents.values().to_vec())
+        .unwrap_or_default();
+    let shape: Vec<usize> = extents
+        .iter()
+        .filter_map(|extent| usize::try_from(*extent).ok())
+        .collect();
+    let shape = <[usize; 3]>::try_from(shape).ok();
+    let Some(shape) = shape.filter(|shape| shape.iter().product::<usize>() == values.len()) else {
+        return Err(LatentError::Shape {
+            prompt_id,
+            seed_index,
+            found: values.len(),
+            shape: extents,
+        });
+    };
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(&value) => Err(LatentError::NotFinite {
+            prompt_id,
+            seed_index,
+            value,
+        }),
+        None => Ok(Latent { values, shape }),
     }
 }

@@ -3,7 +3,9 @@
 pub(crate) mod candidate_index;
 pub mod columns;
 pub(crate) mod image_rows;
-pub(crate) mod latent_rows;
+pub mod latent_rows;
+pub mod pairs;
 pub mod schema;
 pub(crate) mod score_columns;
 pub(crate) mod score_traces;
+pub mod weights;

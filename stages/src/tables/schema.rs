@@ -130,16 +130,73 @@ pub fn evaluation() -> SchemaRef {
     ])
 }
 
+/// The table `set_metrics`: one row for each number that a whole set of images has, such as a distance to another set.
+///
+/// `low` and `high` are the ends of an interval, null where none was made; `images` and `reference_images` count the two
+/// sets, the second null for a metric that looks at one set alone.
+#[must_use]
+pub fn set_metrics() -> SchemaRef {
+    table(vec![
+        Field::new("metric", DataType::Utf8, false),
+        Field::new("value", DataType::Float64, false),
+        Field::new("low", DataType::Float64, true),
+        Field::new("high", DataType::Float64, true),
+        Field::new("higher_is_better", DataType::Boolean, false),
+        Field::new("images", DataType::UInt64, false),
+        Field::new("reference_images", DataType::UInt64, true),
+    ])
+}
+
 /// The table `losses`: one row for each update of a training.
 ///
 /// `step` counts from 0; `gradient_norm` is the norm of the whole gradient before clipping.
 #[must_use]
 pub fn losses() -> SchemaRef {
-    table(vec![
+    losses_with(&[])
+}
+
+/// The table `losses` of an objective that reports more than its loss: one further column for each of `curves`.
+#[must_use]
+pub fn losses_with(curves: &[&str]) -> SchemaRef {
+    let mut fields = vec![
         Field::new("step", DataType::UInt64, false),
         Field::new("loss", DataType::Float64, false),
         Field::new("gradient_norm", DataType::Float64, false),
         Field::new("learning_rate", DataType::Float64, false),
+    ];
+    let curves = curves.iter();
+    fields.extend(curves.map(|name| Field::new(*name, DataType::Float64, false)));
+    table(fields)
+}
+
+/// The table `pairs`: one row for each pair of candidates of a prompt of which one is preferred.
+///
+/// Both latents are copied from the candidates, as in `selection`, and have the one `latent_shape`.
+#[must_use]
+pub fn pairs() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("preferred_seed_index", DataType::UInt32, false),
+        Field::new("rejected_seed_index", DataType::UInt32, false),
+        Field::new("preferred_latent", list(DataType::Float32), false),
+        Field::new("rejected_latent", list(DataType::Float32), false),
+        Field::new("latent_shape", list(DataType::Int32), false),
+    ])
+}
+
+/// The table `weights`: one row for each candidate that counts in a training, with how much it counts.
+///
+/// `weight` is finite and not negative; `latent` and `latent_shape` are copied from the candidates.
+#[must_use]
+pub fn weights() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("weight", DataType::Float64, false),
+        Field::new("latent", list(DataType::Float32), false),
+        Field::new("latent_shape", list(DataType::Int32), false),
     ])
 }
 

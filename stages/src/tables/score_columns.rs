@@ -226,7 +226,7 @@ fn numbers(schema: &Schema) -> impl Iterator<Item = String> {
 }
 
 /// A number, or a truth value as 1 or 0; none where it is null.
-fn value(batch: &RecordBatch, column: &str, row: usize) -> Option<f64> {
+pub(crate) fn value(batch: &RecordBatch, column: &str, row: usize) -> Option<f64> {
     let column = &batch[column];
     if column.is_null(row) {
         return None;

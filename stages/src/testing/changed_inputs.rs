@@ -192,6 +192,24 @@ fn every_stage_that_runs_a_model_notices_its_change() {
     place.check::<MergeAdaptersConfig>("denoiser", &merge, &[("adapters", &adapter)], CHANGES[0].1);
 }
 
+/// A candidate that is known is one of the model of the keys, whatever lies in the folder now.
+#[test]
+fn weights_are_not_read_where_the_store_holds_all_candidates() {
+    let place = Place::new();
+    let prompts = place.prompts();
+    let mut more = generate();
+    more["candidates_per_prompt"] = json!(2);
+    place.run::<GenerateConfig>(more, "prompts", &prompts, "candidates");
+    let before = place.published();
+    let change = || change_weights(&place.model.join(UNET));
+    let output = place
+        .trial
+        .run_changed::<GenerateConfig>(generate(), &[("prompts", &[&prompts])], &Silent, change)
+        .unwrap();
+    assert_eq!(output.outputs["candidates"].rows, Some(1));
+    assert_eq!(place.published(), before);
+}
+
 #[test]
 fn a_file_of_prompts_that_changed_is_not_read_under_its_former_key() {
     let trial = Trial::new();

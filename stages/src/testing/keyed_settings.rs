@@ -11,7 +11,7 @@ use crate::testing::trial::Trial;
 
 /// Settings that are not in the key: references and paths, whose content is there in their place, and how work is cut
 /// up.
-const NOT_KEYED: [(&str, &[&str]); 9] = [
+const NOT_KEYED: [(&str, &[&str]); 11] = [
     ("ingest", &[]),
     (
         "generate",
@@ -46,6 +46,8 @@ const NOT_KEYED: [(&str, &[&str]); 9] = [
         "evaluate",
         &["baseline", "candidates", "model", "model_from", "scores"],
     ),
+    ("judge", &["candidates", "model", "model_from", "shard_size"]),
+    ("compare", &["baseline", "tables"]),
     ("pretrain_autoencoder", &["training.checkpoint_every"]),
     (
         "pretrain_denoiser",
@@ -62,6 +64,8 @@ fn base(kind: &str) -> Json {
         }),
         "generate" => json!({"prompts": "p"}),
         "score" | "evaluate" => json!({"candidates": "c"}),
+        "judge" => json!({"candidates": "c", "judge": "shapes"}),
+        "compare" => json!({"tables": ["t"], "column": "c"}),
         "select" => json!({"candidates": "c", "evaluation": "e", "scores": ["s"]}),
         "finetune" => json!({"selection": "s"}),
         "merge_adapters" => json!({"adapters": ["a", "b"]}),

@@ -112,11 +112,11 @@ fn names(rows: &[Candidate]) -> Vec<ArrayRef> {
     vec![texts(rows.iter().map(Candidate::id)), Arc::new(seed_indices)]
 }
 
-fn texts(values: impl Iterator<Item = String>) -> ArrayRef {
+pub(crate) fn texts(values: impl Iterator<Item = String>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
 
-fn lists<T: ArrowPrimitiveType>(rows: impl Iterator<Item = Vec<T::Native>>) -> ArrayRef {
+pub(crate) fn lists<T: ArrowPrimitiveType>(rows: impl Iterator<Item = Vec<T::Native>>) -> ArrayRef {
     let mut builder = ListBuilder::new(PrimitiveBuilder::<T>::new());
     for row in rows {
         builder.values().append_slice(&row);

@@ -3,24 +3,28 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, UInt64Array};
-use mitune_diffusion::training::UpdateReport;
+use mitune_diffusion::training::StepReport;
 use mitune_store::Artifact;
 
 use crate::contract::{StageContext, StageError};
 use crate::tables::schema;
 
-/// The loss curve of a training, one entry per update.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The loss curve of a training, one entry per update, with what its objective reports besides.
+#[derive(Clone, Debug, PartialEq)]
 pub struct LossCurve {
+    /// Names of what the objective reports.
+    names: &'static [&'static str],
     points: Vec<LossPoint>,
 }
 
 /// What is kept of an update.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct LossPoint {
     loss: f64,
     gradient_norm: f64,
     learning_rate: f64,
+    /// One value for each name.
+    reported: Vec<f64>,
 }
 
 impl LossCurve {
@@ -29,16 +33,14 @@ impl LossCurve {
     /// # Errors
     /// Any error of the store.
     pub fn put(&self, context: &StageContext<'_>) -> Result<Artifact, StageError> {
-        let column = |value: fn(&LossPoint) -> f64| -> ArrayRef {
-            Arc::new(Float64Array::from_iter_values(self.points.iter().map(value)))
-        };
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from_iter_values(0..self.points.len() as u64)),
-            column(|point| point.loss),
-            column(|point| point.gradient_norm),
-            column(|point| point.learning_rate),
+            self.column(|point| point.loss),
+            self.column(|point| point.gradient_norm),
+            self.column(|point| point.learning_rate),
         ];
-        let schema = schema::losses();
+        columns.extend((0..self.names.len()).map(|index| self.column(|point| point.reported[index])));
+        let schema = schema::losses_with(self.names);
         let batch = RecordBatch::try_new(schema.clone(), columns).map_err(StageError::failed)?;
         Ok(context.store().put_table(&schema, [batch])?)
     }
@@ -50,12 +52,22 @@ impl LossCurve {
         (!recent.is_empty()).then(|| sum / recent.len() as f64)
     }
 
+    /// A curve without updates, of an objective that reports these values.
+    pub(super) fn new(names: &'static [&'static str]) -> Self {
+        Self {
+            names,
+            points: Vec::new(),
+        }
+    }
+
     /// Adds what an update reported.
-    pub(super) fn push(&mut self, report: &UpdateReport) {
+    pub(super) fn push(&mut self, report: StepReport) {
+        let StepReport { update, curves } = report;
         self.points.push(LossPoint {
-            loss: report.loss,
-            gradient_norm: report.gradient_norm,
-            learning_rate: report.learning_rate,
+            loss: update.loss,
+            gradient_norm: update.gradient_norm,
+            learning_rate: update.learning_rate,
+            reported: curves,
         });
     }
 
@@ -65,24 +77,66 @@ impl LossCurve {
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let numbers = self
-            .points
-            .iter()
-            .flat_map(|p| [p.loss, p.gradient_norm, p.learning_rate]);
+        let numbers = self.points.iter().flat_map(|point| {
+            let common = [point.loss, point.gradient_norm, point.learning_rate];
+            common.into_iter().chain(point.reported.iter().copied())
+        });
         numbers.flat_map(f64::to_le_bytes).collect()
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn from_bytes(bytes: &[u8], names: &'static [&'static str]) -> Option<Self> {
         let (numbers, rest) = bytes.as_chunks::<8>();
         let numbers: Vec<f64> = numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        let (points, odd) = numbers.as_chunks::<3>();
-        let point = |&[loss, gradient_norm, learning_rate]: &[f64; 3]| LossPoint {
-            loss,
-            gradient_norm,
-            learning_rate,
+        let points = numbers.chunks_exact(3 + names.len());
+        let whole = rest.is_empty() && points.remainder().is_empty();
+        let point = |numbers: &[f64]| match numbers {
+            [loss, gradient_norm, learning_rate, reported @ ..] => Some(LossPoint {
+                loss: *loss,
+                gradient_norm: *gradient_norm,
+                learning_rate: *learning_rate,
+                reported: reported.to_vec(),
+            }),
+            _ => None,
         };
-        (rest.is_empty() && odd.is_empty()).then(|| Self {
-            points: points.iter().map(point).collect(),
-        })
+        let points = points.map(point).collect::<Option<Vec<_>>>()?;
+        whole.then_some(Self { names, points })
+    }
+
+    fn column(&self, value: impl Fn(&LossPoint) -> f64) -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(self.points.iter().map(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mitune_diffusion::training::UpdateReport;
+
+    use super::*;
+
+    fn curve(names: &'static [&'static str]) -> LossCurve {
+        let mut curve = LossCurve::new(names);
+        for updates in 1..4 {
+            let update = UpdateReport {
+                updates,
+                loss: 1.0 / updates as f64,
+                gradient_norm: 2.0,
+                learning_rate: 1e-3,
+            };
+            let curves = names.iter().map(|name| name.len() as f64).collect();
+            curve.push(StepReport { update, curves });
+        }
+        curve
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_as_a_curve_of_its_objective_only() {
+        const NAMES: [&[&str]; 2] = [&[], &["margin", "accuracy"]];
+        for names in NAMES {
+            let bytes = curve(names).to_bytes();
+            assert_eq!(bytes.len(), 3 * 8 * (3 + names.len()));
+            assert_eq!(LossCurve::from_bytes(&bytes, names), Some(curve(names)));
+            assert_eq!(LossCurve::from_bytes(&bytes[1..], names), None);
+            assert_eq!(LossCurve::from_bytes(&bytes, &["margin"]), None);
+        }
     }
 }

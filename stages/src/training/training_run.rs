@@ -3,7 +3,7 @@
 use burn::module::Module;
 use mitune_diffusion::nn::weights::{SafetensorsFile, TensorMap, TensorSource, encode_safetensors};
 use mitune_diffusion::training::{
-    Checkpoint as TrainerCheckpoint, CheckpointState, Trainer, TrainingError, UpdateReport,
+    Checkpoint as TrainerCheckpoint, CheckpointState, Objective, ObjectiveTrainer, TrainingError,
 };
 use mitune_store::Checkpoint;
 
@@ -61,19 +61,20 @@ enum TrainingRunError {
 impl TrainingRun<'_> {
     /// Trains until the last update, from the newest checkpoint if there is one.
     ///
-    /// `update` makes update number n, counted from 0, and must be a function of the trainer and n alone. The result is
+    /// `micro_batches` makes those of update number n, counted from 0, and must be a function of n alone. The result is
     /// then the same whether the training was interrupted or not.
     ///
     /// # Errors
     /// [`StageError::Interrupted`] after writing a checkpoint; [`StageError::Failed`] if a loss or gradient is not
     /// finite; an error of the store.
-    pub fn complete<M: Module>(
+    pub fn complete<M: Module, O: Objective<M>, B: IntoIterator<Item = O::Batch>>(
         &self,
-        trainer: &mut Trainer<M>,
-        mut update: impl FnMut(&mut Trainer<M>, u64) -> Result<UpdateReport, TrainingError>,
+        trainer: &mut ObjectiveTrainer<M, O>,
+        mut micro_batches: impl FnMut(u64) -> B,
     ) -> Result<LossCurve, StageError> {
         let mut curve = self.resume(trainer)?;
-        let reused = trainer.updates();
+        let names = trainer.objective().curves();
+        let reused = trainer.trainer().updates();
         let progress = self.context.progress();
         progress.begin(Work {
             total: self.steps,
@@ -81,15 +82,18 @@ impl TrainingRun<'_> {
             unit: "steps",
         });
         for step in reused..self.steps {
-            let report = update(trainer, step).map_err(|source| {
+            let report = trainer.step(micro_batches(step)).map_err(|source| {
                 StageError::failed(TrainingRunError::Step {
                     step,
                     steps: self.steps,
                     source,
                 })
             })?;
-            curve.push(&report);
-            progress.metric("loss", step, report.loss);
+            progress.metric("loss", step, report.update.loss);
+            for (name, value) in names.iter().zip(&report.curves) {
+                progress.metric(name, step, *value);
+            }
+            curve.push(report);
             progress.advance(1);
             let done = step + 1;
             let stop = self.context.cancelled();
@@ -103,9 +107,9 @@ impl TrainingRun<'_> {
         Ok(curve)
     }
 
-    fn publish<M: Module>(
+    fn publish<M: Module, O: Objective<M>>(
         &self,
-        trainer: &Trainer<M>,
+        trainer: &ObjectiveTrainer<M, O>,
         curve: &LossCurve,
         step: u64,
     ) -> Result<(), StageError> {
@@ -137,7 +141,10 @@ impl TrainingRun<'_> {
     }
 
     /// Goes on from the newest checkpoint that can be; those that cannot are set aside, since they would end every run.
-    fn resume<M: Module>(&self, trainer: &mut Trainer<M>) -> Result<LossCurve, StageError> {
+    fn resume<M: Module, O: Objective<M>>(
+        &self,
+        trainer: &mut ObjectiveTrainer<M, O>,
+    ) -> Result<LossCurve, StageError> {
         let (store, key) = (self.context.store(), self.context.key());
         while let Some(checkpoint) = store.latest_checkpoint(key)? {
             let step = checkpoint.step;
@@ -149,12 +156,12 @@ impl TrainingRun<'_> {
                 resumed => return resumed,
             }
         }
-        Ok(LossCurve::default())
+        Ok(LossCurve::new(trainer.objective().curves()))
     }
 
-    fn go_on<M: Module>(
+    fn go_on<M: Module, O: Objective<M>>(
         &self,
-        trainer: &mut Trainer<M>,
+        trainer: &mut ObjectiveTrainer<M, O>,
         checkpoint: &Checkpoint,
     ) -> Result<LossCurve, StageError> {
         let store = self.context.store();
@@ -175,8 +182,8 @@ impl TrainingRun<'_> {
             serde_json::from_value(checkpoint.state.clone()).map_err(|error| damaged(&error.to_string()))?;
         let tensors = read_tensors(&store.path(blob(TENSORS)?)?)
             .map_err(|source| StageError::failed(TrainingRunError::Read { step, source }))?;
-        let curve =
-            LossCurve::from_bytes(&store.read(blob(LOSSES)?)?).ok_or_else(|| damaged("odd loss curve"))?;
+        let curve = LossCurve::from_bytes(&store.read(blob(LOSSES)?)?, trainer.objective().curves())
+            .ok_or_else(|| damaged("odd loss curve"))?;
         if curve.updates() != state.updates {
             return Err(damaged("the loss curve has not one point per step"));
         }
@@ -184,7 +191,7 @@ impl TrainingRun<'_> {
             return Err(damaged("it counts other steps than its training"));
         }
         trainer
-            .restore(&TrainerCheckpoint { state, tensors })
+            .restore(TrainerCheckpoint { state, tensors })
             .map_err(|source| StageError::failed(TrainingRunError::Other { step, source }))?;
         self.context
             .progress()

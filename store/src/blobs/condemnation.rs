@@ -4,7 +4,7 @@ use std::io;
 
 use super::look::Doubt;
 use crate::error::Fate;
-use crate::files::{Identity, PathError, is_lasting};
+use crate::files::{FileIdentity, PathError, is_lasting};
 use crate::names::FileDigest;
 use crate::store::Store;
 
@@ -23,12 +23,12 @@ impl Store {
         Doubt::Corrupt {
             file: *file,
             reason: error.to_string(),
-            fate: self.throw_out(file, &Identity::of(&metadata)),
+            fate: self.throw_out(file, &FileIdentity::of(&metadata)),
         }
     }
 
     /// Condemns a blob whose bytes have another hash than its name.
-    pub(super) fn condemn(&self, file: &FileDigest, identity: &Identity, found: FileDigest) -> Doubt {
+    pub(super) fn condemn(&self, file: &FileDigest, identity: &FileIdentity, found: FileDigest) -> Doubt {
         Doubt::Corrupt {
             file: *file,
             reason: format!("its bytes hash to `{}`", found.short()),
@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// Sets a blob aside that is no good, and tells whether that worked.
-    pub(super) fn throw_out(&self, file: &FileDigest, judged: &Identity) -> Fate {
+    pub(super) fn throw_out(&self, file: &FileDigest, judged: &FileIdentity) -> Fate {
         self.verified().remove(file);
         match self.set_aside("blob", &self.layout().blob(file), judged) {
             true => Fate::SetAside,

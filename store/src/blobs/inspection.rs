@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::length::Length;
 use super::look::{Doubt, Look};
 use crate::error::Fate;
-use crate::files::{Identity, Reading};
+use crate::files::{FileIdentity, Reading};
 use crate::names::FileDigest;
 use crate::size_limits::PREIMAGE_LIMIT;
 use crate::store::Store;
@@ -64,7 +64,7 @@ impl Store {
             Err(error) if self.files().is_nowhere(&path, &error) => return Err(Doubt::Missing(*file)),
             Err(error) => return Err(self.unreadable(file, error)),
         };
-        let identity = Identity::of(&metadata);
+        let identity = FileIdentity::of(&metadata);
         if let Some(reason) = length.contradicts(identity.size) {
             // Good bytes stay: then what is wrong is the size that somebody recorded.
             let fate = match self.is_good_all_the_same(file, &handle, identity) {
@@ -91,7 +91,7 @@ impl Store {
 
     /// Tells whether a blob of an unexpected size has the bytes of its name, as far as that can be known in bounded
     /// time.
-    fn is_good_all_the_same(&self, file: &FileDigest, handle: &File, identity: Identity) -> bool {
+    fn is_good_all_the_same(&self, file: &FileDigest, handle: &File, identity: FileIdentity) -> bool {
         if self.verified().contains(file, &identity) {
             return true;
         }

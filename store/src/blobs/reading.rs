@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::look::{Doubt, Look};
 use crate::error::StoreError;
-use crate::files::{Identity, is_absent};
+use crate::files::{FileIdentity, is_absent};
 use crate::names::FileDigest;
 use crate::size_limits::{LIST_LIMIT, WHOLE_LIMIT};
 use crate::store::Store;
@@ -71,7 +71,7 @@ impl Store {
             .files()
             .read_hashing(&handle, metadata.len(), &mut hasher)
             .map_err(|error| self.unreadable(file, error))?;
-        let identity = Identity::of(&metadata);
+        let identity = FileIdentity::of(&metadata);
         let found = FileDigest::new(hasher.finalize().into());
         if found != *file {
             return Err(self.condemn(file, &identity, found).into());

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::blobs::Doubt;
-use crate::files::Identity;
+use crate::files::FileIdentity;
 use crate::names::FileDigest;
 use crate::store::Store;
 
@@ -33,7 +33,7 @@ impl Store {
     /// Renews the time of a file; only its owner may, so failing is no error.
     ///
     /// Returns what it was before and after, if it changed.
-    pub(crate) fn renew(&self, path: &Path) -> Option<(Identity, Identity)> {
+    pub(crate) fn renew(&self, path: &Path) -> Option<(FileIdentity, FileIdentity)> {
         let (handle, before) = self.files().open_regular(path).ok()?;
         let now = SystemTime::now();
         let recent = before.modified().is_ok_and(|modified| {
@@ -43,7 +43,7 @@ impl Store {
         if recent || self.files().set_modified(&handle, now).is_err() {
             return None;
         }
-        Some((Identity::of(&before), Identity::of(&handle.metadata().ok()?)))
+        Some((FileIdentity::of(&before), FileIdentity::of(&handle.metadata().ok()?)))
     }
 
     /// Renews the times of blobs; the first that is absent here and in remotes is a doubt.

@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use super::error::CollectError;
 use crate::files::{
-    AtPath, Identity, Life, PathError, Placed, Staging, StagingOwner, age, move_if_same, publish,
+    AtPath, FileIdentity, Life, PathError, Placed, Staging, StagingOwner, age, move_if_same, publish,
 };
 use crate::store::Store;
 
@@ -26,7 +26,7 @@ const LIMIT: u64 = 64 << 10;
 pub(crate) struct Turn<'s> {
     store: &'s Store,
     path: PathBuf,
-    own: Identity,
+    own: FileIdentity,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl<'s> Turn<'s> {
             };
             if publish(&staged, &path)? == Placed::New {
                 let metadata = store.files().metadata(&path).at("read", &path)?;
-                let own = Identity::of(&metadata);
+                let own = FileIdentity::of(&metadata);
                 return Ok(Self { store, path, own });
             }
             let metadata = match store.files().metadata(&path) {
@@ -72,7 +72,7 @@ impl<'s> Turn<'s> {
                 .layout()
                 .trash()
                 .join(format!("collector.{}.json", Ulid::generate()));
-            if move_if_same(store.files(), &path, &aside, &Identity::of(&metadata)) {
+            if move_if_same(store.files(), &path, &aside, &FileIdentity::of(&metadata)) {
                 // What is left behind of it is nobody's.
                 let _ = store.files().remove_file(&aside);
             }
@@ -94,7 +94,7 @@ impl<'s> Turn<'s> {
 
     fn is_own(&self) -> bool {
         let metadata = self.store.files().metadata(&self.path);
-        metadata.is_ok_and(|metadata| Identity::of(&metadata).same_file(&self.own))
+        metadata.is_ok_and(|metadata| FileIdentity::of(&metadata).same_file(&self.own))
     }
 }
 

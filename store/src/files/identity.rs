@@ -3,15 +3,24 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::timestamp::Timestamp;
 
-/// What changes when a file is replaced or rewritten; mode bits prove nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
+/// What changes whenever the bytes of a file may have changed: a copy over it, a rename, a time that was set back.
+///
+/// Mode bits prove nothing. A program that writes into a mapping of the file it made before can change bytes behind an
+/// identity, so it only spares hashing: what is computed from a file is checked by the digest of what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    #[serde(rename = "dev")]
     device: u64,
+    #[serde(rename = "ino")]
     inode: u64,
     pub(crate) size: u64,
+    #[serde(rename = "mtime")]
     modified: (i64, i64),
+    #[serde(rename = "ctime")]
     changed: (i64, i64),
 }
 
@@ -22,8 +31,9 @@ const IDENTITY_BYTES: usize = 56;
 /// not remembered beyond this process.
 const SETTLED: i64 = 2;
 
-impl Identity {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+impl FileIdentity {
+    /// Takes the identity out of what the system says of a file.
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -61,7 +71,7 @@ impl Identity {
     }
 
     /// Tells whether the file can no longer change without another time.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         let now = i64::try_from(Timestamp::now().0 / 1000).unwrap_or(i64::MAX);
         now.saturating_sub(self.changed.0) > SETTLED
     }
@@ -74,11 +84,11 @@ mod tests {
     #[test]
     fn identities_come_back_from_bytes() {
         let metadata = std::fs::metadata("/proc/self/exe").unwrap();
-        let identity = Identity::of(&metadata);
+        let identity = FileIdentity::of(&metadata);
         assert_eq!(identity.to_bytes().len(), IDENTITY_BYTES);
-        assert_eq!(Identity::from_bytes(&identity.to_bytes()), Some(identity));
+        assert_eq!(FileIdentity::from_bytes(&identity.to_bytes()), Some(identity));
         for bytes in [&[][..], &[0; IDENTITY_BYTES - 1], &[0; IDENTITY_BYTES + 8]] {
-            assert_eq!(Identity::from_bytes(bytes), None);
+            assert_eq!(FileIdentity::from_bytes(bytes), None);
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use self::file_system::{FileSystem, OsFileSystem, Reading, is_absent,
 pub(crate) use self::format::is_identity;
 pub use self::format::{Format, FormatError};
 pub(crate) use self::host::host_name;
-pub(crate) use self::identity::Identity;
+pub use self::identity::FileIdentity;
 pub(crate) use self::path_error::AtPath;
 pub use self::path_error::PathError;
 pub(crate) use self::publish::{Placed, publish, publish_all, replace};

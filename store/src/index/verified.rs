@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use super::entry::Tree;
 use super::handle::IndexHandle;
-use crate::files::Identity;
+use crate::files::FileIdentity;
 use crate::names::{Digest, FileDigest};
 
 /// Pages of the index that are read ahead.
@@ -14,7 +14,7 @@ const PAGES_AHEAD: u32 = 4;
 /// The files whose bytes were hashed and found good, by this process or by one before it on this host.
 #[derive(Debug)]
 pub(crate) struct Verified {
-    known: Mutex<HashMap<FileDigest, Identity>>,
+    known: Mutex<HashMap<FileDigest, FileIdentity>>,
     index: Arc<IndexHandle>,
     read_ahead: Once,
 }
@@ -28,20 +28,20 @@ impl Verified {
         }
     }
 
-    pub(crate) fn contains(&self, file: &FileDigest, identity: &Identity) -> bool {
+    pub(crate) fn contains(&self, file: &FileDigest, identity: &FileIdentity) -> bool {
         self.read_ahead.call_once(|| self.read_ahead());
         if let Some(known) = self.known().get(file) {
             return known == identity;
         }
         let value = self.index.get(Tree::Verified.key(&[file.as_bytes()]));
-        let Some(remembered) = value.and_then(|value| Identity::from_bytes(&value)) else {
+        let Some(remembered) = value.and_then(|value| FileIdentity::from_bytes(&value)) else {
             return false;
         };
         self.known().insert(*file, remembered);
         remembered == *identity
     }
 
-    pub(crate) fn insert(&self, file: FileDigest, identity: Identity) {
+    pub(crate) fn insert(&self, file: FileDigest, identity: FileIdentity) {
         self.known().insert(file, identity);
         if identity.is_settled() {
             self.index
@@ -62,7 +62,7 @@ impl Verified {
             let mut known = self.known();
             for (key, value) in pairs {
                 let digest = key[prefix.len()..].try_into().ok().map(Digest::new);
-                if let (Some(digest), Some(identity)) = (digest, Identity::from_bytes(&value)) {
+                if let (Some(digest), Some(identity)) = (digest, FileIdentity::from_bytes(&value)) {
                     known.entry(FileDigest::new(digest)).or_insert(identity);
                 }
             }
@@ -71,7 +71,7 @@ impl Verified {
         });
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<FileDigest, Identity>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<FileDigest, FileIdentity>> {
         // A panic elsewhere cannot leave the map half changed.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 
 use super::*;
 use crate::canonical::Value;
-use crate::files::Identity;
+use crate::files::FileIdentity;
 use crate::index::IndexChoice;
 use crate::names::StageKey;
 use crate::open_options::OpenOptions;
@@ -182,7 +182,7 @@ fn what_one_process_verified_the_next_need_not_hash() {
     let first = open();
     let blob = first.put_bytes(b"a red circle").unwrap();
     let file = first.layout().blob(&blob);
-    let identity = || Identity::of(&file.symlink_metadata().unwrap());
+    let identity = || FileIdentity::of(&file.symlink_metadata().unwrap());
     first.read(&blob).unwrap();
     drop(first);
     // A file that changed a moment ago is not remembered.

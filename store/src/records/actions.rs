@@ -7,7 +7,7 @@ use super::sealed::{self, Sealed};
 use crate::blobs::{Doubt, Length, Look};
 use crate::canonical::Value;
 use crate::error::StoreError;
-use crate::files::{Identity, Placed, is_directory, move_if_same, parent, publish};
+use crate::files::{FileIdentity, Placed, is_directory, move_if_same, parent, publish};
 use crate::names::{FileDigest, Object, StageKey, domain};
 use crate::size_limits::{ACTION_LIMIT, PREIMAGE_LIMIT};
 use crate::store::Store;
@@ -119,7 +119,7 @@ impl Store {
     pub(crate) fn settle(&self, record: &ActionRecord, path: &Path) -> Result<(), StoreError> {
         if let Err(doubt) = self.still_there(&self.result_blobs(record)) {
             if let Ok(metadata) = self.files().metadata(path) {
-                self.displace(record, &Identity::of(&metadata))?;
+                self.displace(record, &FileIdentity::of(&metadata))?;
             }
             return Err(doubt.into());
         }
@@ -142,7 +142,7 @@ impl Store {
             let judged = self
                 .files()
                 .metadata(&path)
-                .map(|metadata| Identity::of(&metadata));
+                .map(|metadata| FileIdentity::of(&metadata));
             match self.read_action(&record.key)? {
                 Sealed::Good(winner) => match self.inspect_results(&winner, Look::Once) {
                     Ok(()) => {
@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Moves a record whose blobs are gone out of the way, keeping it as history.
-    pub(crate) fn displace(&self, record: &ActionRecord, judged: &Identity) -> Result<(), StoreError> {
+    pub(crate) fn displace(&self, record: &ActionRecord, judged: &FileIdentity) -> Result<(), StoreError> {
         let name = FileDigest::of(&sealed::seal(domain::ACTION_RECORD, record)?);
         let aside = self.layout().divergent(&record.key, &name);
         let action = self.layout().action(&record.key);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sealed::{self, Sealed};
 use crate::blobs::{Doubt, Look};
 use crate::error::StoreError;
-use crate::files::{AtPath, Identity, PathError, Placed, publish};
+use crate::files::{AtPath, FileIdentity, PathError, Placed, publish};
 use crate::names::{FileDigest, StageKey, domain};
 use crate::store::Store;
 
@@ -90,7 +90,7 @@ impl Store {
     pub fn reject_checkpoint(&self, key: &StageKey, step: u64) -> bool {
         let path = self.layout().checkpoint(key, step);
         let judged = self.files().metadata(&path);
-        judged.is_ok_and(|metadata| self.set_aside("checkpoint", &path, &Identity::of(&metadata)))
+        judged.is_ok_and(|metadata| self.set_aside("checkpoint", &path, &FileIdentity::of(&metadata)))
     }
 
     /// Lists the steps of a stage that have a checkpoint, in rising order.
@@ -116,7 +116,7 @@ impl Store {
         if !self.is_there(&path) {
             return None;
         }
-        let judged = Identity::of(&self.files().metadata(&path).ok()?);
+        let judged = FileIdentity::of(&self.files().metadata(&path).ok()?);
         let record =
             match sealed::read::<CheckpointRecord>(self.files(), &path, domain::CHECKPOINT, VERSION).ok()? {
                 Sealed::Good(record) => record,

@@ -3,7 +3,7 @@
 use super::action_record::{ActionRecord, VERSION};
 use super::sealed::{self, Sealed};
 use crate::blobs::{Doubt, Look};
-use crate::files::{Identity, PathError};
+use crate::files::{FileIdentity, PathError};
 use crate::names::{FileDigest, StageKey, domain};
 use crate::store::Store;
 
@@ -124,7 +124,7 @@ impl Store {
         {
             let reason = format!("it holds the key `{}`", record.key.short());
             sealed = Sealed::Corrupt {
-                identity: Identity::of(&metadata),
+                identity: FileIdentity::of(&metadata),
                 reason,
             };
         }

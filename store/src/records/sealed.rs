@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::canonical::{self, CanonicalError, Value};
 use crate::error::StoreError;
-use crate::files::{AtPath, FileSystem, Identity, PathError, is_lasting};
+use crate::files::{AtPath, FileIdentity, FileSystem, PathError, is_lasting};
 use crate::names::{Digest, key};
 
 /// Bytes that any record stays far below; what is longer is damaged.
@@ -24,7 +24,7 @@ const CHECK: &str = "check";
 pub(crate) enum Sealed<T> {
     Absent,
     Good(T),
-    Corrupt { identity: Identity, reason: String },
+    Corrupt { identity: FileIdentity, reason: String },
     Newer { version: u32 },
 }
 
@@ -54,13 +54,13 @@ pub(crate) fn read<T: DeserializeOwned>(
     version: u32,
 ) -> Result<Sealed<T>, PathError> {
     let (bytes, identity) = match files.read_bounded(path, SIZE_LIMIT) {
-        Ok((bytes, metadata)) => (bytes, Identity::of(&metadata)),
+        Ok((bytes, metadata)) => (bytes, FileIdentity::of(&metadata)),
         Err(error) if files.is_nowhere(path, &error) => return Ok(Sealed::Absent),
         // What will never be read again is damaged like what reads wrongly.
         Err(error) if is_lasting(&error) => match files.metadata(path) {
             Ok(metadata) => {
                 return Ok(Sealed::Corrupt {
-                    identity: Identity::of(&metadata),
+                    identity: FileIdentity::of(&metadata),
                     reason: error.to_string(),
                 });
             }

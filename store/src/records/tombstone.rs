@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::action_record::{self, ActionRecord};
 use super::sealed;
 use crate::error::StoreError;
-use crate::files::{Identity, PathError, host_name, move_if_same, publish_all};
+use crate::files::{FileIdentity, PathError, host_name, move_if_same, publish_all};
 use crate::names::{Digest, FamilyKey, FileDigest, Object, StageKey, domain};
 use crate::store::Store;
 use crate::timestamp::Timestamp;
@@ -103,7 +103,7 @@ impl Store {
         let judged = self
             .files()
             .metadata(&path)
-            .map(|metadata| Identity::of(&metadata));
+            .map(|metadata| FileIdentity::of(&metadata));
         let same = matches!(self.object_bytes(object), Ok(Some(bytes)) if FileDigest::of(&bytes) == *record);
         if let Ok(judged) = judged
             && same

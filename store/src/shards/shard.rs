@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifacts::{ArtifactKind, row_digests};
 use crate::blobs::{Doubt, Look};
 use crate::error::StoreError;
-use crate::files::{Identity, PathError, Placed, publish};
+use crate::files::{FileIdentity, PathError, Placed, publish};
 use crate::names::{Digest, FamilyKey, FileDigest, ItemKey, Object, RowDigest, domain, key};
 use crate::records::{Producer, Sealed, sealed};
 use crate::store::Store;
@@ -151,7 +151,7 @@ impl Store {
         if !self.is_there(&path) {
             return None;
         }
-        let before = Identity::of(&self.files().metadata(&path).ok()?);
+        let before = FileIdentity::of(&self.files().metadata(&path).ok()?);
         let record =
             match sealed::read::<ShardRecord>(self.files(), &path, domain::SHARD_RECORD, VERSION).ok()? {
                 Sealed::Good(record) => record,

@@ -8,8 +8,8 @@ use ulid::Ulid;
 
 use crate::error::StoreError;
 use crate::files::{
-    AtPath, FileSystem, Format, FormatError, Identity, StagedFile, Staging, ensure_directory, ensure_outside,
-    move_if_same, parent, publish,
+    AtPath, FileIdentity, FileSystem, Format, FormatError, StagedFile, Staging, ensure_directory,
+    ensure_outside, move_if_same, parent, publish,
 };
 use crate::names::{DIRECTORIES, Layout, ON_DEMAND};
 
@@ -76,7 +76,7 @@ pub(super) fn create_again(layout: &Layout, staging: &Staging) -> Result<Format,
     refuse_foreign_entries(files, layout)?;
     if let Ok(metadata) = files.metadata(&path) {
         let aside = layout.quarantine(&format!("format.{}.FORMAT", Ulid::generate()));
-        move_if_same(files, &path, &aside, &Identity::of(&metadata));
+        move_if_same(files, &path, &aside, &FileIdentity::of(&metadata));
     }
     create(layout, staging)
 }

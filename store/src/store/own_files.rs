@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 use super::Store;
 use crate::error::StoreError;
-use crate::files::{AtPath, Identity, PathError, StagedFile, is_directory, move_if_same, parent};
+use crate::files::{AtPath, FileIdentity, PathError, StagedFile, is_directory, move_if_same, parent};
 
 impl Store {
     /// Lists a directory of the store; one that nobody needed yet is absent and has no entries, and what stands in its
@@ -44,7 +44,7 @@ impl Store {
     /// Moves a file that was judged bad to `quarantine/`; returns whether it is gone from its name.
     ///
     /// Never fails: what cannot be moved, as in a read-only store, stays and is judged again by the next reader.
-    pub(crate) fn set_aside(&self, kind: &str, path: &Path, judged: &Identity) -> bool {
+    pub(crate) fn set_aside(&self, kind: &str, path: &Path, judged: &FileIdentity) -> bool {
         if !self.writable() {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use crate::artifacts::{Artifact, ArtifactKind, directory, table, tensors_content};
 use crate::error::StoreError;
-use crate::files::Identity;
+use crate::files::FileIdentity;
 use crate::names::ContentDigest;
 use crate::records::ActionRecord;
 use crate::store::Store;
@@ -38,7 +38,7 @@ impl Store {
             && let Ok(metadata) = self.files().metadata(&path)
         {
             // What cannot be moved is a miss all the same, because its blobs are gone.
-            let _ = self.displace(record, &Identity::of(&metadata));
+            let _ = self.displace(record, &FileIdentity::of(&metadata));
         }
     }
 }

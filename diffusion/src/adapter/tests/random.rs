@@ -204,7 +204,7 @@ fn twenty_four_random_adapters_of_denoisers_agree_with_peft() {
                 let sizes = vec![16.0_f32, 16.0, 0.0, 0.0, 16.0, 16.0];
                 AddedConditioning {
                     text_embeds: seeded_input(case.seed, "pooled", [1, 20], &device),
-                    time_ids: Tensor::from_data(TensorData::new(sizes, [1, 6]), &device),
+                    time_ids: Some(Tensor::from_data(TensorData::new(sizes, [1, 6]), &device)),
                 }
             });
             let conditioning = Conditioning {

@@ -111,7 +111,7 @@ proptest! {
         let model = UNet2DConditionModel::new(&config, &device);
         let added = config.addition.map(|addition| AddedConditioning {
             text_embeds: Tensor::zeros([1, addition.text_features()], &device),
-            time_ids: Tensor::ones([1, 6], &device),
+            time_ids: Some(Tensor::ones([1, 6], &device)),
         });
         let conditioning = Conditioning {
             context: Tensor::ones([1, 3, config.cross_attention_dim[0]], &device),

@@ -36,7 +36,7 @@ fn errors(name: &str) -> Vec<(&'static str, f64)> {
         ));
         errors.push((
             "time_ids",
-            golden::relative_error(time_ids, &expected, "time_ids"),
+            golden::relative_error(time_ids.unwrap(), &expected, "time_ids"),
         ));
     } else {
         let empty = model.encode_negative("", IMAGE, &device).unwrap().conditioning;
@@ -82,7 +82,7 @@ fn an_empty_negative_prompt_is_zeros_where_the_index_says_so() {
     };
     let zero = |conditioning: Conditioning| {
         let added = conditioning.added.unwrap();
-        let numbers: Vec<f32> = added.time_ids.narrow(0, 0, 1).try_into_vec_as().unwrap();
+        let numbers: Vec<f32> = added.time_ids.unwrap().narrow(0, 0, 1).try_into_vec_as().unwrap();
         assert_eq!(numbers, [16.0, 24.0, 0.0, 0.0, 16.0, 24.0]);
         let largest = conditioning.context.abs().max().into_scalar::<f32>();
         largest.max(added.text_embeds.abs().max().into_scalar::<f32>()) == 0.0

@@ -30,7 +30,7 @@ fn errors(name: &str, dtype: FloatDType, label: &str) -> Vec<(String, f64, f64)>
         let sizes = [512.0, 768.0, 0.0, 0.0, 512.0, 768.0];
         AddedConditioning {
             text_embeds: seeded_input(41, "text_embeds", [2, addition.text_features()], &device).cast(dtype),
-            time_ids: Tensor::<2>::from_data([sizes, sizes], &device),
+            time_ids: Some(Tensor::<2>::from_data([sizes, sizes], &device)),
         }
     });
     let conditioning = Conditioning {

@@ -6,11 +6,13 @@ mod schedulers;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
+use crate::denoiser::{DenoiserError, DenoiserInput, DenoiserOutput};
 use crate::gaussian::GaussianDenoiser;
 use crate::mutual_information::{EstimatorParts, MiMode, MiWeight};
+use crate::noise::START;
 use crate::prediction::PredictionType;
 
 const PROMPT: ContentKey = [3; 32];
@@ -240,11 +242,10 @@ struct Counting<'a> {
 }
 
 impl Denoiser for Counting<'_> {
-    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
         self.calls.set(self.calls.get() + 1);
-        self.inner
-            .predict(latents, timestep, conditioning)
-            .mul_scalar(self.poison)
+        let output = self.inner.denoise(input)?;
+        Ok(output.prediction.mul_scalar(self.poison).into())
     }
 }
 
@@ -379,9 +380,10 @@ fn noise_of_another_source_takes_the_place_of_the_counter() {
 struct Network(crate::unet::UNet2DConditionModel);
 
 impl Denoiser for Network {
-    fn predict(&self, latents: &Tensor<4>, timestep: f64, conditioning: &Conditioning) -> Tensor<4> {
-        let timesteps = Tensor::full([latents.dims()[0]], timestep, &latents.device());
-        self.0.forward(latents.clone(), timesteps, conditioning)
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+        let latents = input.latents;
+        let timesteps = Tensor::full([latents.dims()[0]], input.level.timestep, &latents.device());
+        Ok(self.0.forward(latents.clone(), timesteps, input.conditioning).into())
     }
 }
 

@@ -130,7 +130,10 @@ impl Training {
             let sizes = [16.0_f32, 16.0, 0.0, 0.0, 16.0, 16.0].repeat(BATCH);
             AddedConditioning {
                 text_embeds: seeded_input(SEED, &format!("pooled {at}"), [BATCH, 20], &self.device),
-                time_ids: Tensor::from_data(TensorData::new(sizes, [BATCH, 6]), &self.device),
+                time_ids: Some(Tensor::from_data(
+                    TensorData::new(sizes, [BATCH, 6]),
+                    &self.device,
+                )),
             }
         });
         (batch.unwrap(), Conditioning { context, added })

@@ -1,6 +1,7 @@
 //! The driver against PyTorch, and the promises about interruption and bad numbers.
 
 mod adapters;
+mod objectives;
 mod promises;
 mod pytorch;
 

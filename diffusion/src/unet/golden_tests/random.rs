@@ -26,7 +26,10 @@ fn random_configurations_equal_diffusers() {
             let shape = [batch, addition.text_features()];
             AddedConditioning {
                 text_embeds: crate::nn::weights::seeded_input(case.seed, "text_embeds", shape, &device),
-                time_ids: Tensor::from_data(TensorData::new(sizes.concat(), [batch, 6]), &device),
+                time_ids: Some(Tensor::from_data(
+                    TensorData::new(sizes.concat(), [batch, 6]),
+                    &device,
+                )),
             }
         });
         let conditioning = Conditioning {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::EvaluationRow;
 use crate::shapes::alignment::Failure;
-use crate::statistics::bootstrap::{BootstrapError, BootstrapSettings, Cluster, Estimate};
+use crate::statistics::bootstrap::{BootstrapError, BootstrapSettings, Estimate};
 
 /// Shares over all images, intervals by resampling prompts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,16 +36,11 @@ impl EvaluationSummary {
     /// When the bootstrap refuses its settings.
     pub fn of(rows: &[EvaluationRow], settings: &BootstrapSettings) -> Result<Self, BootstrapError> {
         let share = |judge: &dyn Fn(&EvaluationRow) -> Option<bool>| {
-            let mut clusters: BTreeMap<&str, Cluster> = BTreeMap::new();
-            for row in rows {
-                if let Some(held) = judge(row) {
-                    clusters
-                        .entry(&row.prompt_id)
-                        .or_default()
-                        .add(f64::from(u8::from(held)));
-                }
-            }
-            settings.mean(&clusters.into_values().collect::<Vec<Cluster>>())
+            let held = |row: &EvaluationRow| judge(row).map(|held| f64::from(u8::from(held)));
+            settings.clustered_mean(
+                rows.iter()
+                    .filter_map(|row| Some((row.prompt_id.as_str(), held(row)?))),
+            )
         };
         let aligned = share(&|row| Some(row.aligned))?;
         let mut failures = BTreeMap::new();

@@ -80,14 +80,14 @@ impl Job<'_> {
                 false => ControlFlow::Continue(()),
             }
         };
-        let (unet, unconditional) = (&self.loaded.model.unet, &self.unconditional);
+        let (denoiser, unconditional) = (self.loaded.model.denoiser(), &self.unconditional);
         match self.plan.random_numbers {
             RandomNumbers::Counter => {
                 self.sampler
-                    .generate(unet, &requests, unconditional, self.shape, &mut on_step)
+                    .generate(denoiser, &requests, unconditional, self.shape, &mut on_step)
             }
             RandomNumbers::Torch => self.sampler.generate_with(
-                unet,
+                denoiser,
                 &requests,
                 unconditional,
                 self.shape,

@@ -121,7 +121,7 @@ impl OnePrompt {
         let loaded = LoadedModel::load(&self.model, self.adapter.as_ref(), self.device, self.dtype)?;
         loaded.notices.iter().for_each(|notice| progress.message(notice));
         let shape = latent_shape(
-            &loaded.model.unet_config,
+            &loaded.model.denoiser_shape(),
             &loaded.model.vae_config,
             self.height,
             self.width,
@@ -130,7 +130,7 @@ impl OnePrompt {
             RandomNumbers::Counter => 1,
             RandomNumbers::Torch => self.count as usize,
         };
-        check_batch(batch, shape, &loaded.model.unet_config)?;
+        check_batch(batch, shape, &loaded.model.denoiser_shape())?;
         let scheduler = self
             .scheduler
             .unwrap_or_else(|| scheduler_of(&loaded.model.scheduler_config, progress));

@@ -74,10 +74,11 @@ fn torch_noise_is_one_draw_for_all_images_and_diffuses_as_the_formula_says() {
     let timesteps = model.scheduler_config.timesteps(2).unwrap();
     let mut x = Tensor::<4>::from_data(TensorData::new(start, [3, 4, 8, 8]), (&loaded.device, DType::F32));
     for (step, &t) in timesteps.iter().enumerate() {
-        use mitune_diffusion::guidance::Denoiser;
+        use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};
+        let level = NoiseLevel::variance_preserving(t as f64, schedule.alpha_cumprod(t).unwrap());
         let predict = |row| {
             let context = contexts.clone().narrow(row, 1).repeat(3);
-            model.unet.predict(&x, t as f64, &context)
+            model.unet.predict(&x, level, &context).unwrap()
         };
         let (conditional, unconditional) = (predict(0), predict(1));
         let epsilon = unconditional.clone() + (conditional - unconditional) * 3.0;

@@ -213,13 +213,14 @@ impl Job<'_> {
             let image = self.plan.name(&pair);
             StageError::configuration(GivenPairsError::Undecodable { image, source })
         })?;
-        let step = side_step(&self.loaded.model.unet_config, &self.loaded.model.vae_config);
+        let denoiser = self.loaded.model.denoiser_shape();
+        let step = side_step(&denoiser, &self.loaded.model.vae_config);
         let (width, height) = (pixels.width(), pixels.height());
         let fits = |side: u32| side > 0 && (side as usize).is_multiple_of(step);
         if fits(width) && fits(height) {
             return Ok(Decoded { pair, pixels });
         }
-        let trained = self.loaded.model.unet_config.sample_size.map(|side| {
+        let trained = denoiser.sample_size.map(|side| {
             let side = side * self.loaded.model.vae_config.downscale();
             format!("; the model was made for {side} x {side}")
         });
@@ -258,7 +259,7 @@ impl Job<'_> {
         let scores = self
             .scorer
             .score(
-                &model.unet,
+                model.denoiser(),
                 self.loaded.encode(&pixels, self.plan.scoring.posterior),
                 &encoded.conditioning,
                 &empty.conditioning,

@@ -1,7 +1,7 @@
 use std::fs;
 
 use burn::tensor::{DType, Tensor, TensorData};
-use mitune_diffusion::guidance::Denoiser;
+use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};
 use mitune_diffusion::mutual_information::MiWeight;
 use mitune_diffusion::noise::NoiseSource;
 use mitune_diffusion::noise::bank_key;
@@ -77,7 +77,12 @@ fn scores_are_those_of_the_formula() {
             let predict = |row| {
                 model
                     .unet
-                    .predict(&noisy, t as f64, &contexts.clone().narrow(row, 1))
+                    .predict(
+                        &noisy,
+                        NoiseLevel::variance_preserving(t as f64, alpha),
+                        &contexts.clone().narrow(row, 1),
+                    )
+                    .unwrap()
             };
             let squares = |tensor: Tensor<4>| {
                 let values: Vec<f32> = tensor.try_into_vec_as().unwrap();

@@ -1,3 +1,5 @@
+mod sampling;
+
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -99,7 +101,7 @@ struct Reference {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("../../tests/golden/rectified_flow.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/golden/rectified_flow.json")).unwrap()
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! Batches of the common objectives: noised items or pairs, with what the denoiser is told about them.
+
+use burn::tensor::Tensor;
+
+use super::denoising::DenoisingBatch;
+use super::trainable_denoiser::TrainableDenoiser;
+use crate::prediction::PredictionType;
+use crate::schedule::{NoiseSchedule, ScheduleError};
+
+/// Noised items with their prompts.
+#[derive(Debug, Clone)]
+pub struct ConditionedBatch<C> {
+    /// The items.
+    pub noised: DenoisingBatch,
+    /// One row per item.
+    pub conditioning: C,
+}
+
+impl<C: Clone> ConditionedBatch<C> {
+    /// Mean squared error of each item, `[batch]`, see [`DenoisingBatch::errors`].
+    pub fn errors<M: TrainableDenoiser<Conditioning = C>>(&self, denoiser: &M) -> Tensor<1> {
+        self.noised
+            .errors(self.noised.predict(denoiser, self.conditioning.clone()))
+    }
+}
+
+/// Pairs of a preferred and a rejected item of one prompt.
+#[derive(Debug, Clone)]
+pub struct PairBatch<C> {
+    /// The preferred item of each pair.
+    pub preferred: ConditionedBatch<C>,
+    /// The rejected item of each pair.
+    pub rejected: ConditionedBatch<C>,
+}
+
+impl<C: Clone> PairBatch<C> {
+    /// Noises both items of a pair to one timestep with one noise, so that their errors differ by the items alone.
+    ///
+    /// # Shapes
+    /// As for [`DenoisingBatch::new`]; conditioning has one row per pair.
+    ///
+    /// # Errors
+    /// A timestep outside the schedule.
+    ///
+    /// # Panics
+    /// As [`DenoisingBatch::new`].
+    pub fn new(
+        [preferred, rejected]: [Tensor<4>; 2],
+        noise: Tensor<4>,
+        timesteps: &[usize],
+        schedule: &NoiseSchedule,
+        prediction: PredictionType,
+        conditioning: C,
+    ) -> Result<Self, ScheduleError> {
+        let noised = |latents| -> Result<_, ScheduleError> {
+            let noised = DenoisingBatch::new(latents, noise.clone(), timesteps, schedule, prediction)?;
+            Ok(ConditionedBatch {
+                noised,
+                conditioning: conditioning.clone(),
+            })
+        };
+        Ok(Self {
+            preferred: noised(preferred)?,
+            rejected: noised(rejected)?,
+        })
+    }
+}

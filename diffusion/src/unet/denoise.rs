@@ -1,0 +1,60 @@
+//! The U-Net as a denoiser like any other.
+
+use burn::tensor::{DType, Tensor};
+
+use super::config::UNet2DConditionConfig;
+use super::model::UNet2DConditionModel;
+use crate::conditioning::Conditioning;
+use crate::denoiser::{Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, DenoiserShape};
+
+impl Denoiser for UNet2DConditionModel {
+    /// Evaluates the network; it hands out no attention maps, because its kernels never hold them.
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+        if input.attention_maps {
+            return Err(DenoiserError::NoAttentionMaps);
+        }
+        self.check(input.conditioning)?;
+        let dtype = self.conv_in.weight.val().dtype();
+        let latents = input.latents;
+        let timesteps = Tensor::full(
+            [latents.dims()[0]],
+            input.level.timestep,
+            (&latents.device(), DType::F32),
+        );
+        let prediction = self.forward(
+            latents.clone().cast(dtype),
+            timesteps,
+            input.conditioning.clone().cast(dtype),
+        );
+        Ok(prediction.into())
+    }
+}
+
+impl UNet2DConditionModel {
+    /// Checks that the network is told what it was built to read.
+    fn check(&self, conditioning: &Conditioning) -> Result<(), DenoiserError> {
+        let refused = |reason| Err(DenoiserError::Conditioning { reason });
+        match (self.add_embedding.is_some(), &conditioning.added) {
+            (false, None) => Ok(()),
+            (false, Some(_)) => refused("the U-Net reads no pooled vector"),
+            (true, None) => refused("the U-Net reads a pooled vector, and there is none"),
+            (true, Some(added)) if added.time_ids.is_none() => {
+                refused("the U-Net reads the sizes of images, and there are none")
+            }
+            (true, Some(_)) => Ok(()),
+        }
+    }
+}
+
+impl UNet2DConditionConfig {
+    /// What can be known of the network without knowing its architecture.
+    pub fn denoiser_shape(&self) -> DenoiserShape {
+        let halvings = self.block_out_channels.len().saturating_sub(1);
+        DenoiserShape {
+            latent_channels: self.in_channels,
+            sample_size: self.sample_size,
+            side_step: 1 << halvings,
+            first_layer_channels: self.block_out_channels.first().copied().unwrap_or(1),
+        }
+    }
+}

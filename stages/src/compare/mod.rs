@@ -1,0 +1,11 @@
+//! The stage `compare`: any column of numbers about candidates, arm by arm and against a baseline.
+
+mod column;
+mod config;
+mod report;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use config::CompareConfig;
+pub use report::{Arm, ArmDifference, ColumnComparison};
