@@ -14,6 +14,7 @@ pub mod engine;
 mod environment;
 mod failure;
 mod file_size_limit;
+mod file_system_hint;
 mod panic_report;
 pub mod pipeline;
 mod program;
