@@ -12,6 +12,7 @@ use mitune_store::trust::KeyError;
 
 use crate::device_hint::{device_hint, memory_ended};
 use crate::engine::EngineError;
+use crate::file_system_hint::file_system_hint;
 use crate::panic_report;
 use crate::pipeline::PipelineError;
 use crate::ui::remark;
@@ -132,30 +133,25 @@ impl Failure {
                 text.push_str(&format!("Details are in `{}`\n", file.display()));
             }
         }
-        let found = [disk_full_hint, device_hint].map(|hint| hint(self.error.as_ref()));
-        let of_files = failure_hint::hint(self.error.as_ref()).filter(|_| self.hints.is_empty());
-        for hint in self.hints.iter().chain(&of_files).chain(found.iter().flatten()) {
+        for hint in self.all_hints() {
             text.push_str(&format!("Hint: {hint}\n"));
         }
         text
     }
-}
 
-fn disk_full_hint(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(
-            kind,
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
-        ) {
-            return Some(
-                "Free some space, then run the same command again; a run goes on where it stopped".to_owned(),
-            );
+    /// What to do, from what is known closest to the fault to what is known of every error of its kind.
+    fn all_hints(&self) -> Vec<Cow<'_, str>> {
+        let error = self.error.as_ref();
+        let mut hints: Vec<Cow<'_, str>> = self.hints.iter().map(Cow::from).collect();
+        if hints.is_empty() {
+            hints.extend(failure_hint::hint(error).map(Cow::from));
         }
-        next = error.source();
+        if hints.is_empty() {
+            hints.extend(file_system_hint(error).map(Cow::from));
+        }
+        hints.extend(device_hint(error).map(Cow::from));
+        hints
     }
-    None
 }
 
 impl From<PipelineError> for Failure {

@@ -15,6 +15,7 @@ pub mod engine;
 mod environment;
 mod failure;
 mod file_size_limit;
+mod file_system_hint;
 mod inspect;
 mod pages;
 mod panic_report;

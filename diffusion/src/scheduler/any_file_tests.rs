@@ -88,13 +88,27 @@ proptest! {
         let config = serde_json::from_value::<SchedulerConfig>(Value::Object(file));
         let process = config.ok().and_then(|config| kind.reverse_process(&config, steps, eta).ok());
         if let Some(process) = process {
-            prop_assert!(!process.steps.is_empty() && process.start.is_finite());
+            prop_assert!(!process.steps.is_empty() && (process.start as f32).is_finite());
             let mut trajectory = Trajectory::new(vec![0.3, -1.2], process.memory);
             for step in &process.steps {
                 let input = trajectory.input(step);
                 prop_assert!(input.len() == 2);
+                prop_assert!((step.sample as f32).is_finite() && (step.output as f32).is_finite());
                 trajectory.advance(step, vec![0.1, 0.7], step.draws.then(|| vec![1.0, -0.5]));
             }
         }
+    }
+}
+
+/// A noise level whose square is beyond f64 once gave steps that begin at infinity.
+#[test]
+fn a_start_beyond_the_range_of_latents_is_an_error() {
+    for (spacing, sigma_max) in [("leading", 1e300), ("leading", 1e39), ("linspace", 1e39)] {
+        let file = json!({
+            "timestep_spacing": spacing, "use_karras_sigmas": true, "sigma_max": sigma_max
+        });
+        let config: SchedulerConfig = serde_json::from_value(file).unwrap();
+        let refused = SchedulerKind::Euler.reverse_process(&config, 2, 0.0).unwrap_err();
+        assert!(refused.to_string().contains("noise level"), "{refused}");
     }
 }

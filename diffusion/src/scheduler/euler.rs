@@ -51,12 +51,13 @@ pub fn plain(
         true => table.lowest(),
         false => 0.0,
     });
+    let start = start(config, &sigmas)?;
     let reverse = timesteps.iter().zip(sigmas.windows(2)).map(|(&timestep, pair)| {
         let prediction = config.prediction_type;
         step(prediction, timestep, pair[0], pair[1], 0.0, false).checked()
     });
     let reverse = reverse.collect::<Result<_, _>>()?;
-    Ok(ReverseProcess::new(reverse, start(config, &sigmas)))
+    Ok(ReverseProcess::new(reverse, start))
 }
 
 /// Works out the ancestral steps; their file has no say in the noise levels.
@@ -74,13 +75,14 @@ pub fn ancestral(
     }
     let (timesteps, mut sigmas) = levels(&SigmaTable::new(schedule), config, steps)?;
     sigmas.push(0.0);
+    let start = start(config, &sigmas)?;
     let reverse = timesteps.iter().zip(sigmas.windows(2)).map(|(&timestep, pair)| {
         let (from, to) = (pair[0], pair[1]);
         let up = to / from * (from * from - to * to).max(0.0).sqrt();
         step(config.prediction_type, timestep, from, to * to / from, up, true).checked()
     });
     let reverse = reverse.collect::<Result<_, _>>()?;
-    Ok(ReverseProcess::new(reverse, start(config, &sigmas)))
+    Ok(ReverseProcess::new(reverse, start))
 }
 
 fn levels(
@@ -98,11 +100,15 @@ fn spacing(config: &SchedulerConfig) -> TimestepSpacing {
 }
 
 /// Returns the standard deviation of the latent a run starts from.
-fn start(config: &SchedulerConfig, sigmas: &[f64]) -> f64 {
+fn start(config: &SchedulerConfig, sigmas: &[f64]) -> Result<f64, StepError> {
     let highest = sigmas.iter().copied().fold(0.0, f64::max);
-    match spacing(config) {
+    let level = match spacing(config) {
         TimestepSpacing::Leading => (highest * highest + 1.0).sqrt(),
         TimestepSpacing::Linspace | TimestepSpacing::Trailing => highest,
+    };
+    match (level as f32).is_finite() {
+        true => Ok(level),
+        false => Err(StepError::Start { level }),
     }
 }
 

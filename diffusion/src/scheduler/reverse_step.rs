@@ -28,6 +28,12 @@ pub enum StepError {
         /// The timestep of the step.
         timestep: f64,
     },
+    /// The noise level of the first latent is beyond what latents hold.
+    #[error("The steps begin at the noise level `{level:e}`, which is out of the range of latents")]
+    Start {
+        /// The level.
+        level: f64,
+    },
 }
 
 impl From<ScheduleError> for StepError {
@@ -153,7 +159,7 @@ impl ReverseStep {
         trajectory.into_latent()[0]
     }
 
-    /// Checks that every number is finite.
+    /// Checks that every number is finite, as the f32 that latents are multiplied with too.
     pub(super) fn checked(self) -> Result<Self, StepError> {
         let numbers = [
             self.timestep,
@@ -164,7 +170,7 @@ impl ReverseStep {
             self.output,
             self.noise,
         ];
-        let finite = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
+        let finite = |numbers: &[f64]| numbers.iter().all(|&number| (number as f32).is_finite());
         if self.prediction.is_finite() && finite(&numbers) && finite(&self.history) {
             Ok(self)
         } else {

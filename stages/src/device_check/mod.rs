@@ -8,6 +8,7 @@ mod company;
 mod comparison;
 mod memory;
 mod numbers;
+mod rounding;
 #[cfg(test)]
 mod tests;
 
@@ -91,7 +92,8 @@ impl DeviceCheck {
         let found = numbers::compute(&loaded, self.dtype)?;
         let seconds = start.elapsed().as_secs_f64();
         if let Some(path) = &self.save {
-            let bytes = encode_safetensors(&found, None).map_err(StageError::failed)?;
+            let saved = self.with_rounding(&loaded, &found)?;
+            let bytes = encode_safetensors(&saved, None).map_err(StageError::failed)?;
             write_file(path, &bytes).map_err(StageError::failed)?;
         }
         let company = company::measure(&loaded, self.dtype)?;
@@ -126,9 +128,21 @@ impl DeviceCheck {
         progress.message("Computing the same on the processor");
         let processor = DeviceSelection::Exact(DeviceFamily::Cpu, 0);
         let loaded = LoadedModel::load(&self.model, None, processor, Dtype::F32)?;
-        Ok((
-            numbers::compute(&loaded, Dtype::F32)?,
-            "the processor of this host".to_owned(),
-        ))
+        let mut numbers = numbers::compute(&loaded, Dtype::F32)?;
+        if self.dtype != Dtype::F32 {
+            rounding::add(&self.model, self.dtype, &mut numbers)?;
+        }
+        Ok((numbers, "the processor of this host".to_owned()))
+    }
+
+    /// What is saved: exact numbers of the processor are of use for devices in half precision too.
+    fn with_rounding(&self, loaded: &LoadedModel, found: &TensorMap) -> Result<TensorMap, StageError> {
+        let mut saved = found.clone();
+        if loaded.device_name == DeviceFamily::Cpu.to_string() && self.dtype == Dtype::F32 {
+            for dtype in [Dtype::F16, Dtype::Bf16] {
+                rounding::add(&self.model, dtype, &mut saved)?;
+            }
+        }
+        Ok(saved)
     }
 }

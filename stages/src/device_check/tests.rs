@@ -67,3 +67,39 @@ fn a_wrong_number_is_found() {
         "{refused}"
     );
 }
+
+/// A network with random weights makes more of a rounding than a rule for all networks allows: the processor's own error
+/// is the measure there, and only there.
+#[test]
+fn rounding_is_allowed_what_it_does_on_the_processor() {
+    let part = "candidates, latents";
+    let exact = [(part.to_owned(), HostTensor::from_f32(&[1.0, -2.0], vec![2]))];
+    let own_error = HostTensor::from_f32(&[0.1], vec![1]);
+    let with_rounding = [(format!("the processor in f16: {part}"), own_error)];
+    let numbers: TensorMap = exact.clone().into_iter().chain(with_rounding).collect();
+    let found = TensorMap::from([(part.to_owned(), HostTensor::from_f32(&[1.1, -2.2], vec![2]))]);
+    let agreement =
+        |numbers: &TensorMap, dtype| comparison::compare(numbers, &found, dtype).unwrap()[0].agreement;
+    assert_eq!(agreement(&numbers, Dtype::F16), Agreement::Agrees);
+    assert_eq!(agreement(&numbers, Dtype::F32), Agreement::Differs);
+    assert_eq!(agreement(&exact.into(), Dtype::F16), Agreement::Differs);
+}
+
+/// Numbers that are saved on the processor serve devices in half precision.
+#[test]
+fn saved_numbers_tell_what_half_precision_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("numbers.safetensors");
+    let saving = DeviceCheck {
+        save: Some(file.clone()),
+        ..check()
+    };
+    saving.run(&Silent).unwrap();
+    let numbers = SafetensorsFile::open(&file).unwrap().read_all().unwrap();
+    let part = "candidates, mutual information";
+    for (dtype, least, most) in [(Dtype::F16, 1e-3, 0.1), (Dtype::Bf16, 1e-2, 1.0)] {
+        let error = rounding::of(part, dtype, &numbers).unwrap();
+        assert!((least..most).contains(&error), "{dtype:?}: {error}");
+    }
+    assert_eq!(rounding::of(part, Dtype::F32, &numbers), None);
+}

@@ -11,8 +11,8 @@ mod sizes;
 #[cfg(feature = "kernels")]
 mod weight;
 
-use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Device, Tensor};
 
 use super::{channels_first, channels_last};
 
@@ -50,6 +50,16 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, window: Window) 
 }
 
 pub(super) fn composed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, window: Window) -> Tensor<4> {
+    let dtype = x.dtype();
+    if dtype == DType::F16 && sums_in_f16(&x.device()) {
+        let output = composed(
+            x.cast(DType::F32),
+            weight.cast(DType::F32),
+            bias.cast(DType::F32),
+            window,
+        );
+        return output.cast(dtype);
+    }
     let Window {
         stride,
         before,
@@ -65,4 +75,12 @@ pub(super) fn composed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, window:
     }
     let output = burn::tensor::module::conv2d(x, weight, None, options);
     channels_last(output) + bias.reshape([images, 1, 1, out])
+}
+
+/// Whether a device has no units that multiply f16 and add in f32.
+///
+/// Burn then adds the thousands of products behind each pixel in f16, which leaves an error of 0.7 % with 256 channels
+/// where PyTorch's is 0.02 %. Devices that have such units have bf16 as well.
+fn sums_in_f16(device: &Device) -> bool {
+    !device.supports_dtype(DType::BF16)
 }
