@@ -71,7 +71,7 @@ impl Score {
         check_batch(batch_size, [1, positions, 1], &directory.denoiser_shape())?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
         let blocks = blocks(names, batch_size);
-        let mut latents = Latents::open(context)?;
+        let mut latents = Latents::open(context.store(), context.input("candidates")?)?;
         let scorer = ForwardScorer::new(directory.scheduler_config(), &self.settings())
             .map_err(StageError::configuration)?;
         let schema = rows::schema();
