@@ -201,6 +201,9 @@ mod tests {
         assert!(!pooled_alone.fits(&sized));
         let two = Conditioning::cat(vec![pooled_alone.clone(), pooled_alone]);
         let added = two.added.unwrap();
-        assert_eq!((added.text_embeds.dims(), added.time_ids.is_none()), ([2, 4], true));
+        assert_eq!(
+            (added.text_embeds.dims(), added.time_ids.is_none()),
+            ([2, 4], true)
+        );
     }
 }

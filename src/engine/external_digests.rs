@@ -40,29 +40,38 @@ impl RememberedDigests {
     /// Opens the memory in a folder; anything wrong with it counts as having forgotten everything.
     pub fn open(folder: &Path) -> Self {
         let file = folder.join("external-digests-v1.json");
-        let entries = read(&file, SIZE_LIMIT)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self {
+            entries: RefCell::new(read_whole(&file)),
             file: Some(file),
-            entries: RefCell::new(entries.unwrap_or_default()),
         }
     }
 
-    /// Keeps what was learned. Failing to costs only time on the next run, so nothing is reported.
+    /// Keeps what was learned, beside what other processes learned meanwhile. Failing to costs only time on the next
+    /// run, so nothing is reported.
     fn save(&self) {
         if let Some(file) = &self.file {
+            let mut entries = read_whole(file);
+            entries.extend(self.entries.borrow().clone());
             // Best effort, see above.
-            let _ = write_whole(file, &self.entries.borrow());
+            let _ = write_whole(file, &entries);
         }
     }
+}
+
+fn read_whole(file: &Path) -> BTreeMap<String, Entry> {
+    let bytes = read(file, SIZE_LIMIT).ok();
+    bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 fn write_whole(file: &Path, entries: &BTreeMap<String, Entry>) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let staged = file.with_extension(format!("{}.tmp", std::process::id()));
+    // Processes of two hosts may share the folder and have one number.
+    let unique = ulid::Ulid::generate();
+    let staged = file.with_extension(format!("{unique}.tmp"));
     let written = std::fs::File::create(&staged)
         .and_then(|mut target| target.write_all(&serde_json::to_vec(entries)?))
         .and_then(|()| std::fs::rename(&staged, file));
@@ -107,7 +116,10 @@ impl ExternalDigests for RememberedDigests {
 
     fn forget(&self) {
         self.entries.borrow_mut().clear();
-        self.save();
+        if let Some(file) = &self.file {
+            // Best effort, as for saving.
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 

@@ -64,11 +64,7 @@ impl Engine<'_> {
 }
 
 impl Plan {
-    fn make(
-        pipeline: &Pipeline,
-        store: &Store,
-        digests: &dyn ExternalDigests,
-    ) -> Result<Self, EngineError> {
+    fn make(pipeline: &Pipeline, store: &Store, digests: &dyn ExternalDigests) -> Result<Self, EngineError> {
         let prepared = prepare(pipeline, digests)?;
         let salt = pipeline.spec.salt.as_deref();
         let mut explainer = Explainer::new(store);

@@ -84,7 +84,10 @@ mod tests {
         assert_eq!(waiting.pause, FIRST_PAUSE);
         cancelled.store(true, Ordering::Relaxed);
         for _ in 0..20 {
-            assert!(!waiting.rest(&cancelled), "whoever is asked to stop rests no longer");
+            assert!(
+                !waiting.rest(&cancelled),
+                "whoever is asked to stop rests no longer"
+            );
         }
         assert_eq!(waiting.pause, LONGEST_PAUSE);
     }

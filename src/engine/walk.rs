@@ -104,9 +104,7 @@ impl<'a> Walk<'a> {
         match self.engine.turn(&task, &self.results)? {
             Turn::Found(record) => {
                 if self.log.is_recorded() {
-                    self.engine
-                        .store
-                        .mend_preimage(&record, ingredients.preimage())?;
+                    self.engine.store.mend_preimage(&record, ingredients.preimage())?;
                 }
                 self.finish(stage, Outcome::Reused, *record, begun)
             }
@@ -153,9 +151,8 @@ impl<'a> Walk<'a> {
             let task = self.task(stage, &ingredients);
             self.announce(stage, &task, held.reason)?;
             let (shown, log) = (self.engine.observer.progress(), self.log);
-            self.waiting.tell(stage, &held.holder, || {
-                ProgressLog::new(shown, log, task.name())
-            });
+            self.waiting
+                .tell(stage, &held.holder, || ProgressLog::new(shown, log, task.name()));
             if !self.waiting.rest(self.engine.cancelled) {
                 let error = EngineError::Interrupted { run: self.log.id() };
                 events::stopped(self.log, task.stage, &error);

@@ -52,10 +52,7 @@ fn listed(help: &str) -> BTreeSet<String> {
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let lines = lines.take_while(|line| !line.is_empty());
     let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// All commands, each with those inside it.
@@ -154,7 +151,10 @@ fn every_link_of_a_page_leads_to_a_file_or_heading() {
             assert!(project().join(&target).exists(), "{name}: `{link}` is not there");
             if !heading.is_empty() {
                 let headings = page(&target).anchors();
-                assert!(headings.contains(heading), "{name}: `{link}` is none of {headings:?}");
+                assert!(
+                    headings.contains(heading),
+                    "{name}: `{link}` is none of {headings:?}"
+                );
             }
         }
     }

@@ -104,7 +104,10 @@ fn a_process_alone_goes_in_the_order_of_the_pipeline() {
     write_arms(place.path(), 0);
     fs::write(place.path().join("go"), "").unwrap();
     assert_eq!(computed(&run(place.path(), &RUN)), ARMS * STAGES);
-    let labels: Vec<String> = stages_begun(place.path()).into_iter().map(|(label, _)| label).collect();
+    let labels: Vec<String> = stages_begun(place.path())
+        .into_iter()
+        .map(|(label, _)| label)
+        .collect();
     let arms = ["a", "b", "c", "d", "e", "f"].iter();
     let stages = arms.flat_map(|arm| ["first", "second", "third"].map(|stage| format!("{stage}-{arm}")));
     assert_eq!(labels, stages.collect::<Vec<_>>());
@@ -124,7 +127,8 @@ fn processes_spread_over_arms_before_they_share_the_items_of_one() {
     fs::write(place.path().join("p.yaml"), text).unwrap();
     let count = |arm: u32| lines(place.path(), &format!("items_{arm}")).len();
     let first = start(place.path(), &RUN);
-    wait_until("the first arm", || count(1) > SHARD);
+    // So far ahead that it surely finds something left of the other arm.
+    wait_until("the first arm", || count(1) > 2 * SHARD);
     let second = start(place.path(), &RUN);
     wait_until("the second arm", || count(2) > 0);
     assert!(count(1) < COUNT, "the second process takes the other arm");
@@ -180,7 +184,11 @@ fn who_would_only_wait_in_a_shared_stage_takes_one_that_became_free() {
     for child in [of_items, of_gate, waits] {
         finish(child);
     }
-    assert_eq!(lines(place.path(), "items").len(), 41, "no item is computed twice");
+    assert_eq!(
+        lines(place.path(), "items").len(),
+        41,
+        "no item is computed twice"
+    );
     assert_eq!(stages_begun(place.path()).len(), 3);
 }
 

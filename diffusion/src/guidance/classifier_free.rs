@@ -106,8 +106,8 @@ impl Denoiser for ClassifierFreeGuidance<'_> {
     }
 }
 
-/// Converts to `f32` where it is something else.
-fn in_f32(values: Tensor<4>) -> Tensor<4> {
+/// Converts to `f32` where it is something else, since a network may answer in its own type.
+pub(crate) fn in_f32(values: Tensor<4>) -> Tensor<4> {
     if values.dtype() == DType::F32 {
         values
     } else {

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::in_f32;
 use crate::conditioning::Conditioning;
 use crate::denoiser::{
     AttentionMap, Branches, Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, NoiseLevel,
@@ -81,7 +82,7 @@ impl<G: Fn(&Guided<'_>) -> Tensor<1>> Denoiser for GradientGuidance<'_, G> {
             attention_maps: input.attention_maps || self.attention_maps,
             ..*input
         })?;
-        let original = original.apply(latents.clone(), output.prediction.clone());
+        let original = original.apply(latents.clone(), in_f32(output.prediction.clone()));
         let gain = (self.gain)(&Guided {
             latents: &latents,
             original: &original,
@@ -93,7 +94,7 @@ impl<G: Fn(&Guided<'_>) -> Tensor<1>> Denoiser for GradientGuidance<'_, G> {
         let gradient = latents.grad(&gain.backward()).ok_or(DenoiserError::NoGradient)?;
         let output = without_gradients(output);
         Ok(DenoiserOutput {
-            prediction: output.prediction + gradient.mul_scalar(factor),
+            prediction: in_f32(output.prediction) + gradient.mul_scalar(factor),
             attention_maps: output.attention_maps.filter(|_| input.attention_maps),
             ..output
         })

@@ -11,4 +11,5 @@ mod gradient;
 mod tests;
 
 pub use classifier_free::ClassifierFreeGuidance;
+pub(crate) use classifier_free::in_f32;
 pub use gradient::{GradientGuidance, Guided};

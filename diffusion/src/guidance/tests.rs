@@ -3,9 +3,7 @@ use std::ops::ControlFlow;
 use burn::tensor::{Device, Tensor};
 
 use super::*;
-use crate::denoiser::{
-    AttentionMap, Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, NoiseLevel,
-};
+use crate::denoiser::{AttentionMap, Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, NoiseLevel};
 use crate::gaussian::GaussianDenoiser;
 use crate::noise::ContentKey;
 use crate::prediction::{Parameterization, PredictionType};
@@ -59,7 +57,11 @@ fn the_gradient_of_a_gain_moves_the_prediction_as_noise() {
     for i in 0..4 {
         let original = (f64::from(seen[i]) - level.noise * f64::from(plain[i])) / level.signal;
         let expected = f64::from(plain[i]) - 2.0 * level.noise * slope * (1.0 - original);
-        assert!((f64::from(found[i]) - expected).abs() < 1e-4, "{} {expected}", found[i]);
+        assert!(
+            (f64::from(found[i]) - expected).abs() < 1e-4,
+            "{} {expected}",
+            found[i]
+        );
     }
 }
 
@@ -106,7 +108,9 @@ fn a_gain_without_a_gradient_is_refused() {
     let prompt = GaussianDenoiser::conditional(0.5, &device);
     let latents = Tensor::<4>::ones([1, 1, 2, 2], &device);
     let kind = Parameterization::VariancePreserving(PredictionType::Epsilon);
-    let constant = GradientGuidance::new(&inner, kind, 1.0, |_: &Guided<'_>| Tensor::<1>::ones([1], &device));
+    let constant = GradientGuidance::new(&inner, kind, 1.0, |_: &Guided<'_>| {
+        Tensor::<1>::ones([1], &device)
+    });
     let level = NoiseLevel::variance_preserving(10.0, 0.9);
     let refused = constant.predict(&latents, level, &prompt);
     assert_eq!(refused.err(), Some(DenoiserError::NoGradient));

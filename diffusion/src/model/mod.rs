@@ -104,8 +104,8 @@ impl DiffusionModel {
             .decode_in(self.vae_config.unscaled(latents), Pieces::LARGE)
     }
 
-    /// Encodes images into the mean of their latents as the denoiser knows them, that is multiplied
-    /// by the scaling factor, in f32. Large images are [tiled](Pieces::LARGE).
+    /// Encodes images into the mean of their latents as the denoiser knows them, that is shifted and
+    /// multiplied by the scaling factor, in f32. Large images are [tiled](Pieces::LARGE).
     ///
     /// # Shapes
     /// - images: `[batch, 3, height, width]`, -1..1
@@ -114,8 +114,8 @@ impl DiffusionModel {
         self.encode_posterior(images).mean
     }
 
-    /// Encodes images into the mean and standard deviation of their latents, both multiplied by the
-    /// scaling factor.
+    /// Encodes images into the mean and standard deviation of their latents as the denoiser knows them:
+    /// both multiplied by the scaling factor, the mean shifted before.
     ///
     /// # Shapes
     /// As [`Self::encode`], for each of the two.

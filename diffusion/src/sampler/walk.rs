@@ -5,6 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData, TensorReadError};
 use super::{Candidate, CandidateRequest, OnStep, Sampler, SamplerError, StepProgress};
 use crate::conditioning::Conditioning;
 use crate::denoiser::{Denoiser, DenoiserError, DenoiserInput};
+use crate::guidance::in_f32;
 use crate::mutual_information::measure::KeptSums;
 use crate::noise::{BatchNoise, START};
 use crate::scheduler::{Latents, Trajectory};
@@ -51,7 +52,7 @@ impl Walk<'_> {
                 sums.add(output.branches.as_ref().ok_or(DenoiserError::NoBranches)?);
             }
             let noise = step.draws.then(|| draw(index as u32));
-            trajectory.advance(step, output.prediction, noise);
+            trajectory.advance(step, in_f32(output.prediction), noise);
             let done = index + 1;
             if on_step(StepProgress { done, total }).is_break() {
                 return Err(SamplerError::Cancelled);
@@ -100,13 +101,13 @@ impl Walk<'_> {
     /// Puts scores and terms into a candidate.
     fn measured(&self, candidate: Candidate, sums: &[Vec<f64>]) -> Result<Candidate, SamplerError> {
         let measured = self.sampler.measure.measured(sums)?;
-        let in_f32 = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        let rounded = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
         Ok(Candidate {
             mi: measured.mi,
             mi_paper: measured.mi_paper,
             mi_reference: measured.mi_reference,
-            mi_trace: in_f32(measured.terms),
-            mi_weights: in_f32(measured.weights),
+            mi_trace: rounded(measured.terms),
+            mi_weights: rounded(measured.weights),
             ..candidate
         })
     }

@@ -71,7 +71,10 @@ fn factors<const D: usize>(
         let values: Vec<f32> = noisings.iter().map(|noising| factor(noising) as f32).collect();
         Tensor::<D>::from_data(TensorData::new(values, shape), (&device, DType::F32)).cast(dtype)
     };
-    Ok([column(|noising| noising.original), column(|noising| noising.noise)])
+    Ok([
+        column(|noising| noising.original),
+        column(|noising| noising.noise),
+    ])
 }
 
 #[cfg(test)]

@@ -103,7 +103,9 @@ impl UNet2DConditionModel {
         conditioning: impl Into<Conditioning>,
     ) -> Tensor<4> {
         let conditioning = conditioning.into();
-        on_compute_thread(&sample.device(), || self.evaluate(sample, timesteps, conditioning))
+        on_compute_thread(&sample.device(), || {
+            self.evaluate(sample, timesteps, conditioning)
+        })
     }
 
     fn evaluate(&self, sample: Tensor<4>, timesteps: Tensor<1>, conditioning: Conditioning) -> Tensor<4> {
@@ -148,7 +150,10 @@ impl UNet2DConditionModel {
             text_embeds,
             time_ids,
         } = added?.clone();
-        assert!(time_ids.is_some(), "a network that reads a pooled vector reads sizes too");
+        assert!(
+            time_ids.is_some(),
+            "a network that reads a pooled vector reads sizes too"
+        );
         let time_ids = time_ids?;
         let [batch, sizes] = time_ids.dims();
         let sizes = sines

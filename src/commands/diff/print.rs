@@ -19,7 +19,11 @@ pub(super) fn print(found: &RunDifference) -> Result<(), Failure> {
         .iter()
         .filter(|stage| stage.state == StageRelation::Same)
         .count();
-    for stage in found.stages.iter().filter(|stage| stage.state != StageRelation::Same) {
+    for stage in found
+        .stages
+        .iter()
+        .filter(|stage| stage.state != StageRelation::Same)
+    {
         print_stage(stage)?;
     }
     line(format!("the same: {same} of {} stages", found.stages.len()))

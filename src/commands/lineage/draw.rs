@@ -40,7 +40,10 @@ pub(super) fn mermaid(lineage: &ResultLineage) -> String {
         );
         text.push_str(&format!("  n{from} -->|\"{port}\"| n{to}\n"));
     }
-    text.push_str(&format!("  style n{} stroke-width:3px\n", numbers[&lineage.start]));
+    text.push_str(&format!(
+        "  style n{} stroke-width:3px\n",
+        numbers[&lineage.start]
+    ));
     text
 }
 

@@ -119,11 +119,7 @@ fn print_result(result: &AuditedResult) -> Result<(), Failure> {
         return line(format!("same       {} `{key}`", result.stage));
     }
     for output in &result.differing {
-        let label = if output.accepted {
-            "close    "
-        } else {
-            "different"
-        };
+        let label = if output.accepted { "close    " } else { "different" };
         let remark = match output.psnr {
             Some(psnr) => format!("numbers agree to {psnr:.1} dB"),
             None => "other values than numbers, or another shape".to_owned(),

@@ -10,7 +10,9 @@ use crate::inspect::report::model::{AlignmentEntry, AlignmentGroup, Interval, Re
 
 /// Adds one part for each set of images.
 pub(super) fn add(markup: &mut Markup, report: &Report) {
-    let Some(alignment) = &report.alignment else { return };
+    let Some(alignment) = &report.alignment else {
+        return;
+    };
     markup.raw(
         "<p>An image is aligned when it shows everything its prompt says and nothing else. Intervals resample \
          prompts, not images. Differences are paired: the same prompts and the same seeds, in percentage \

@@ -74,7 +74,10 @@ mod tests {
             html.contains("class=\"bar above\"") && html.contains("class=\"zero\""),
             "{html}"
         );
-        assert!(html.contains("--high:96.0%") && html.contains("left:22.4%"), "{html}");
+        assert!(
+            html.contains("--high:96.0%") && html.contains("left:22.4%"),
+            "{html}"
+        );
         assert!(BarAxis::of([]).is_none());
     }
 }

@@ -95,13 +95,21 @@ impl Chart {
     }
 
     fn row(&self, markup: &mut Markup, row: usize) {
-        let points = || self.series.iter().filter_map(move |series| series.points.get(row));
+        let points = || {
+            self.series
+                .iter()
+                .filter_map(move |series| series.points.get(row))
+        };
         markup.element("tr", &[], |markup| {
-            let place = points().next().map_or_else(String::new, |[place, ..]| place_name(*place));
+            let place = points()
+                .next()
+                .map_or_else(String::new, |[place, ..]| place_name(*place));
             markup.leaf("th", &[("scope", &"row"), ("class", &"number")], place);
             for &[_, value, low, high] in points() {
                 markup.element("td", &[("class", &"number")], |markup| {
-                    markup.leaf("span", &[("class", &"value")], number(value)).raw(" ");
+                    markup
+                        .leaf("span", &[("class", &"value")], number(value))
+                        .raw(" ");
                     let range = format!("[{}, {}]", number(low), number(high));
                     markup.leaf("span", &[("class", &"interval")], range);
                 });
@@ -114,5 +122,44 @@ fn place_name(place: f64) -> String {
     match place.fract() == 0.0 {
         true => decimal(place, 0),
         false => number(place),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_lines_stay_within_their_attribute() {
+        let name = "\"><script>alert('1')</script><!-- &quot; \\ \u{2028}";
+        let chart = Chart {
+            description: name.to_owned(),
+            x: Axis::linear("x", [0.0, 1.0]),
+            y: Axis::linear("y", [0.0, 1.0]),
+            reference: None,
+            spread: Spread::Band,
+            series: vec![Series {
+                name: name.to_owned(),
+                points: vec![[0.0, 1.0, 1.0, 1.0]],
+            }],
+        };
+        let mut markup = Markup::default();
+        chart.draw(&mut markup);
+        let html = markup.into_string();
+        assert_eq!(
+            (html.matches('<').count(), html.matches('>').count()),
+            (2, 2),
+            "{html}"
+        );
+        let (_, numbers) = html.split_once("data-chart=\"").unwrap();
+        let (numbers, _) = numbers.split_once('"').unwrap();
+        let json = numbers
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&#39;", "'")
+            .replace("&amp;", "&");
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["series"][0]["name"], name);
     }
 }

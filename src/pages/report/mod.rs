@@ -32,12 +32,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
 /// A part of the page: anchor, name in the table of contents, heading, and what adds the rest of it, if there is any.
-type Section = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&mut Markup, &Report),
-);
+type Section = (&'static str, &'static str, &'static str, fn(&mut Markup, &Report));
 
 const SECTIONS: [Section; 9] = [
     ("alignment", "Alignment", "Alignment", alignment::add),

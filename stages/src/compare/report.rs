@@ -103,14 +103,15 @@ impl<'a> Measure<'a> {
             images: rows.len() as u64,
             mean,
             failures,
-            difference: baseline
-                .map(|before| self.difference(before, rows))
-                .transpose()?,
+            difference: baseline.map(|before| self.difference(before, rows)).transpose()?,
         })
     }
 
     fn difference(&self, before: &[Row], after: &[Row]) -> Result<ArmDifference, ComparisonError> {
-        let (earlier, later) = (observations(before, |row| row.value), observations(after, |row| row.value));
+        let (earlier, later) = (
+            observations(before, |row| row.value),
+            observations(after, |row| row.value),
+        );
         let difference = |before: &[Observation<'_>], after: &[Observation<'_>]| {
             paired_difference(before, after, self.bootstrap)
         };
@@ -121,7 +122,11 @@ impl<'a> Measure<'a> {
             .collect();
         let share = |holds: fn(f64, f64) -> bool| {
             let changed = later.iter().map(|one| Observation {
-                value: flag(known.get(&(one.cluster, one.unit)).is_some_and(|&value| holds(one.value, value))),
+                value: flag(
+                    known
+                        .get(&(one.cluster, one.unit))
+                        .is_some_and(|&value| holds(one.value, value)),
+                ),
                 ..*one
             });
             let nothing = later.iter().map(|one| Observation { value: 0.0, ..*one });
@@ -147,10 +152,16 @@ impl ColumnComparison {
     /// The main figures in one line.
     pub(super) fn headline(&self) -> String {
         let interval = |estimate: &Estimate| {
-            format!("{:.4} [{:.4}, {:.4}]", estimate.value, estimate.low, estimate.high)
+            format!(
+                "{:.4} [{:.4}, {:.4}]",
+                estimate.value, estimate.low, estimate.high
+            )
         };
         let arm = |arm: &Arm| {
-            let change = arm.difference.as_ref().and_then(|difference| difference.mean.as_ref());
+            let change = arm
+                .difference
+                .as_ref()
+                .and_then(|difference| difference.mean.as_ref());
             let change = change.map(|change| {
                 let Estimate { value, low, high, .. } = change;
                 format!(" ({value:+.4} [{low:+.4}, {high:+.4}])")

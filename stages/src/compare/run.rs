@@ -7,6 +7,20 @@ use super::config::Compare;
 use super::report::{ColumnComparison, ComparisonError, Measure};
 use crate::contract::{StageContext, StageError, StageOutput, Work};
 
+/// Kinds of failure at most: each is resampled for every arm, and a column of other words has one for every image.
+const MOST_KINDS: usize = 100;
+
+/// A column of words that are no kinds of failure.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Column `{column}` has {found} different words, at most {} are kinds of failure",
+    MOST_KINDS
+)]
+struct TooManyKinds {
+    column: String,
+    found: usize,
+}
+
 impl Compare {
     pub(super) fn compare(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let tables = context.inputs("tables");
@@ -24,6 +38,7 @@ impl Compare {
             .map(|table| self.rows(context, table))
             .transpose()?;
         let measure = Measure::of(&arms, baseline.as_deref(), &self.config.bootstrap);
+        self.check_kinds(measure.kinds.len())?;
         let mut measured = Vec::with_capacity(arms.len());
         for rows in &arms {
             context.check_cancelled()?;
@@ -44,6 +59,16 @@ impl Compare {
             .with_metric("headline", report.headline())
             .with_metric("arms", report.arms.len())
             .with_metric("images", images))
+    }
+
+    fn check_kinds(&self, found: usize) -> Result<(), StageError> {
+        match &self.config.failure {
+            Some(column) if found > MOST_KINDS => Err(StageError::configuration(TooManyKinds {
+                column: column.clone(),
+                found,
+            })),
+            _ => Ok(()),
+        }
     }
 
     fn rows(&self, context: &StageContext<'_>, table: &Artifact) -> Result<Vec<Row>, StageError> {

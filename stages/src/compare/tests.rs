@@ -73,7 +73,11 @@ fn truth_values_count_as_numbers_and_failures_by_their_kind() {
     let pool = pool();
     let before = evaluation(&trial.store, &pool, |candidate| candidate.seed_index == 0);
     let after = evaluation(&trial.store, &pool, |candidate| candidate.seed_index != 2);
-    let settings = with(&with(&settings(), "column", &json!("aligned")), "failure", &json!("failure"));
+    let settings = with(
+        &with(&settings(), "column", &json!("aligned")),
+        "failure",
+        &json!("failure"),
+    );
     let report = compare(&trial, settings.clone(), &[&after], Some(&before)).unwrap();
     let arm = &report.arms[0];
     assert!((arm.mean.unwrap().value - 2.0 / 3.0).abs() < 1e-12);
@@ -107,6 +111,20 @@ fn what_cannot_be_compared_is_told() {
     assert_eq!(
         message(column("mi"), Some(&fewer)),
         "An arm cannot be compared with the baseline"
+    );
+    let other = |number: u32| Candidate {
+        prompt: format!("prompt {number}"),
+        seed_index: 0,
+        mi: 0.0,
+        latent: vec![0.0; 4],
+        png: None,
+    };
+    let others: Vec<Candidate> = (0..101).map(other).collect();
+    let others = candidates(&trial.store, &others);
+    let words = with(&column("mi"), "failure", &json!("prompt"));
+    assert_eq!(
+        compare(&trial, words, &[&others], None).unwrap_err().to_string(),
+        "Column `prompt` has 101 different words, at most 100 are kinds of failure"
     );
     let none = with(&settings(), "tables", &json!([]));
     assert!(trial.stage::<CompareConfig>(none).is_err());

@@ -2,7 +2,6 @@
 
 use burn::tensor::{DType, Tensor};
 use mitune_diffusion::conditioning::Conditioning;
-use mitune_diffusion::denoiser::Denoiser;
 use serde::Serialize;
 
 use super::comparison::{allowed, relative_error};

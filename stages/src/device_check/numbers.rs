@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mitune_diffusion::adapter::{AdapterConfig, attach};
 use mitune_diffusion::conditioning::{AddedConditioning, Conditioning};
-use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};
+use mitune_diffusion::denoiser::NoiseLevel;
 use mitune_diffusion::nn::weights::{HostTensor, TensorMap};
 use mitune_diffusion::noise::{NoiseSource, text_key};
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};

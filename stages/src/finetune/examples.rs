@@ -231,9 +231,6 @@ impl Batches<'_> {
         let conditioning = Conditioning::cat(contexts.collect()).autodiff();
         let noised = DenoisingBatch::new(clean, noise, &timesteps, &self.schedule, self.prediction)
             .expect("the range of timesteps was checked against the schedule");
-        ConditionedBatch {
-            noised,
-            conditioning,
-        }
+        ConditionedBatch { noised, conditioning }
     }
 }

@@ -62,7 +62,12 @@ fn item(family: &FamilyKey, candidate: &CandidateImage) -> Result<ItemKey, Stage
         }
     };
     let digest = digest.to_hex();
-    let named = (candidate.prompt.as_str(), candidate.seed_index, kind, digest.as_str());
+    let named = (
+        candidate.prompt.as_str(),
+        candidate.seed_index,
+        kind,
+        digest.as_str(),
+    );
     Ok(KeyIngredients::item_key(family, &named)?)
 }
 

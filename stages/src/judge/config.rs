@@ -113,7 +113,11 @@ impl Stage for JudgeStage {
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
-        let mut external = self.judge.external(digests)?;
+        // Named apart from what the stage itself and its keys name, `model` among them.
+        let of_judge = self.judge.external(digests)?.into_iter();
+        let mut external: BTreeMap<_, _> = of_judge
+            .map(|(name, digest)| (format!("judge_{name}"), digest))
+            .collect();
         if let Some(model) = &self.model {
             external.extend(model.external(digests)?);
         }

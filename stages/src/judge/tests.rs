@@ -100,17 +100,27 @@ fn the_reader_of_shapes_says_what_evaluate_counts() {
     let evaluation = trial
         .run::<EvaluateConfig>(evaluate, &[("candidates", &[&candidates])])
         .unwrap();
-    let rows = trial.store.read_table_whole(&evaluation.outputs["rows"], None).unwrap();
+    let rows = trial
+        .store
+        .read_table_whole(&evaluation.outputs["rows"], None)
+        .unwrap();
     let rows = evaluation_rows(&rows).unwrap();
     assert_eq!((columns.num_rows(), rows.len()), (40, 40));
     let texts = |name: &str| columns[name].as_string::<i32>().clone();
     let flags = |name: &str| columns[name].as_primitive::<Float64Type>().clone();
     let (correct, objects) = (flags("shapes_correct"), flags("shapes_objects"));
     let (colours, shapes) = (flags("shapes_colours"), flags("shapes_shapes"));
-    let (failures, read_out, ids) = (texts("shapes_failure"), texts("shapes_read_out"), texts("prompt_id"));
+    let (failures, read_out, ids) = (
+        texts("shapes_failure"),
+        texts("shapes_read_out"),
+        texts("prompt_id"),
+    );
     let seed_indices = columns["seed_index"].as_primitive::<UInt32Type>();
     for (place, row) in rows.iter().enumerate() {
-        assert_eq!((ids.value(place), seed_indices.value(place)), (row.prompt_id.as_str(), row.seed_index));
+        assert_eq!(
+            (ids.value(place), seed_indices.value(place)),
+            (row.prompt_id.as_str(), row.seed_index)
+        );
         let said = [&correct, &objects, &colours, &shapes].map(|column| column.value(place) == 1.0);
         assert_eq!(said, [row.aligned, row.objects_ok, row.colours_ok, row.shapes_ok]);
         let failure = failures.is_valid(place).then(|| failures.value(place));
@@ -129,7 +139,10 @@ fn the_reader_of_shapes_says_what_evaluate_counts() {
         panic!("{compared:?}");
     };
     assert_eq!((arm.mean, arm.images), (report.alignment.aligned, 40));
-    assert_eq!(arm.failures["binding"], report.alignment.failures[&Failure::Binding]);
+    assert_eq!(
+        arm.failures["binding"],
+        report.alignment.failures[&Failure::Binding]
+    );
 }
 
 #[test]
@@ -141,8 +154,10 @@ fn numbers_of_a_judge_can_be_selected_by() {
     let brightness = columns["brightness"].as_primitive::<Float64Type>();
     let best = brightness.values()[..4].iter().copied().fold(f64::MIN, f64::max);
     let select = json!({"candidates": "generate", "scores": ["judge"], "by": "brightness"});
-    let inputs: [(&'static str, &[&Artifact]); 2] =
-        [("candidates", &[&candidates]), ("scores", &[&judged.outputs["scores"]])];
+    let inputs: [(&'static str, &[&Artifact]); 2] = [
+        ("candidates", &[&candidates]),
+        ("scores", &[&judged.outputs["scores"]]),
+    ];
     let selected = trial.run::<SelectConfig>(select, &inputs).unwrap();
     let selected = trial
         .store
@@ -171,14 +186,21 @@ fn what_was_interrupted_computes_only_the_rest_and_ends_with_the_same_bytes() {
         .unwrap();
     let counts = [&stopped.computed, &resumed.reused, &resumed.computed];
     assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [4, 4, 36]);
-    assert_eq!(output.outputs["scores"].content, expected.outputs["scores"].content);
+    assert_eq!(
+        output.outputs["scores"].content,
+        expected.outputs["scores"].content
+    );
     assert_eq!(table(&trial.store, &output), table(&whole.store, &expected));
     // Nothing is left to compute, and another judge has everything to do.
     let again = Watch::default();
-    trial.run_watched::<JudgeConfig>(settings("brightness"), &inputs, &again).unwrap();
+    trial
+        .run_watched::<JudgeConfig>(settings("brightness"), &inputs, &again)
+        .unwrap();
     assert_eq!(again.computed.load(Ordering::Relaxed), 0);
     let other = Watch::default();
-    trial.run_watched::<JudgeConfig>(settings("shapes"), &inputs, &other).unwrap();
+    trial
+        .run_watched::<JudgeConfig>(settings("shapes"), &inputs, &other)
+        .unwrap();
     assert_eq!(other.computed.load(Ordering::Relaxed), 40);
 }
 
@@ -213,7 +235,8 @@ fn two_processes_share_the_images() {
             .unwrap();
         output.outputs["scores"].content
     };
-    let contents = std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|one| one.join().unwrap()));
+    let contents =
+        std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|one| one.join().unwrap()));
     assert_eq!(contents, [expected.outputs["scores"].content; 2]);
     // Five portions of eight images, none of them twice.
     assert_eq!(files(&path.join("shards")), 5);
@@ -232,9 +255,17 @@ fn candidates_without_images_are_decoded() {
     let table = candidates(&trial.store, &pool);
     let error = judged(&trial, settings("brightness"), &table).unwrap_err();
     assert!(matches!(error, StageError::Configuration(_)), "{error}");
-    assert!(error.to_string().contains("no model to decode its latent"), "{error}");
+    assert!(
+        error.to_string().contains("no model to decode its latent"),
+        "{error}"
+    );
     trial.defaults.model = Some(path);
-    let one = judged(&trial, with(&settings("brightness"), "batch_size", &json!(3)), &table).unwrap();
+    let one = judged(
+        &trial,
+        with(&settings("brightness"), "batch_size", &json!(3)),
+        &table,
+    )
+    .unwrap();
     assert_eq!(one.metrics["images"], 4);
 }
 
@@ -256,8 +287,15 @@ fn what_a_judge_cannot_read_is_told_before_anything_is_computed() {
     let shards = trial.folder.path().join("store/shards");
     assert!(!shards.is_dir() || files(&shards) == 0);
     let mut large = pool();
-    large[3].png = Some(RgbImage::new(64, 64, vec![0; 3 * 64 * 64]).unwrap().to_png().unwrap());
-    assert!(error(&large).contains("has 64 x 64 pixels; `judge: shapes` reads those of the shapes world only"));
+    large[3].png = Some(
+        RgbImage::new(64, 64, vec![0; 3 * 64 * 64])
+            .unwrap()
+            .to_png()
+            .unwrap(),
+    );
+    assert!(
+        error(&large).contains("has 64 x 64 pixels; `judge: shapes` reads those of the shapes world only")
+    );
 }
 
 #[test]

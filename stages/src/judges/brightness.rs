@@ -31,8 +31,11 @@ impl Judge for MeanBrightness {
 
 impl OpenJudge for MeanBrightness {
     fn judge(&self, images: &[JudgedImage<'_>]) -> Result<Vec<Vec<JudgedValue>>, StageError> {
-        let mean = |pixels: &[u8]| pixels.iter().map(|&byte| f64::from(byte)).sum::<f64>() / pixels.len() as f64;
-        let values = images.iter().map(|image| vec![JudgedValue::Number(mean(image.image.pixels()))]);
+        let mean =
+            |pixels: &[u8]| pixels.iter().map(|&byte| f64::from(byte)).sum::<f64>() / pixels.len() as f64;
+        let values = images
+            .iter()
+            .map(|image| vec![JudgedValue::Number(mean(image.image.pixels()))]);
         Ok(values.collect())
     }
 }

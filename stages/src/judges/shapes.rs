@@ -13,12 +13,27 @@ use crate::shapes::world::{Prompt, PromptError};
 pub struct ShapesJudge;
 
 const COLUMNS: [JudgedColumn; 6] = [
-    better("shapes_correct", "1 if the image shows everything that its prompt says, else 0"),
+    better(
+        "shapes_correct",
+        "1 if the image shows everything that its prompt says, else 0",
+    ),
     better("shapes_objects", "1 if it shows exactly two objects, else 0"),
-    better("shapes_colours", "1 if the colours of all objects are the prompt's, else 0"),
-    better("shapes_shapes", "1 if the shapes of all objects are the prompt's, else 0"),
-    word("shapes_failure", "what is wrong with the image, null for a correct one"),
-    word("shapes_read_out", "what was read off the image, from left to right"),
+    better(
+        "shapes_colours",
+        "1 if the colours of all objects are the prompt's, else 0",
+    ),
+    better(
+        "shapes_shapes",
+        "1 if the shapes of all objects are the prompt's, else 0",
+    ),
+    word(
+        "shapes_failure",
+        "what is wrong with the image, null for a correct one",
+    ),
+    word(
+        "shapes_read_out",
+        "what was read off the image, from left to right",
+    ),
 ];
 
 const fn better(name: &'static str, meaning: &'static str) -> JudgedColumn {

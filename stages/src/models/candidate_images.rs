@@ -85,7 +85,9 @@ impl CandidateImageError {
     /// Tells what the pipeline says wrongly from what went wrong.
     pub(crate) fn into_stage_error(self) -> StageError {
         match self {
-            Self::NoModel { .. } | Self::Size { .. } | Self::Channels { .. } => StageError::configuration(self),
+            Self::NoModel { .. } | Self::Size { .. } | Self::Channels { .. } => {
+                StageError::configuration(self)
+            }
             error => StageError::failed(error),
         }
     }

@@ -11,8 +11,8 @@ use std::num::NonZeroU32;
 use mitune_store::Value;
 
 use crate::contract::{
-    Content, ExpectedTable, InputPort, OutputPort, Stage, StageConfig, StageContext, StageDefaults, StageError,
-    StageOutput, Work, keyed_config,
+    Content, ExpectedTable, InputPort, OutputPort, Stage, StageConfig, StageContext, StageDefaults,
+    StageError, StageOutput, Work, keyed_config,
 };
 use crate::tables::candidate_index::CandidateIndex;
 use crate::tables::schema;

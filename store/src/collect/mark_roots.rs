@@ -186,10 +186,7 @@ fn mark_checkpoints(store: &Store, mark: &mut Mark<'_>) -> Result<(), CollectErr
 }
 
 /// Lists the shard records of a family with the names they are kept under.
-pub(crate) fn shard_paths(
-    store: &Store,
-    family: &FamilyKey,
-) -> Result<Vec<(PathBuf, Digest)>, CollectError> {
+pub(crate) fn shard_paths(store: &Store, family: &FamilyKey) -> Result<Vec<(PathBuf, Digest)>, CollectError> {
     let names = store.shard_names(family)?;
     Ok(names
         .into_iter()

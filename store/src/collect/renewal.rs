@@ -43,7 +43,10 @@ impl Store {
         if recent || self.files().set_modified(&handle, now).is_err() {
             return None;
         }
-        Some((FileIdentity::of(&before), FileIdentity::of(&handle.metadata().ok()?)))
+        Some((
+            FileIdentity::of(&before),
+            FileIdentity::of(&handle.metadata().ok()?),
+        ))
     }
 
     /// Renews the times of blobs; the first that is absent here and in remotes is a doubt.

@@ -95,9 +95,8 @@ impl Elsewhere for Sharing {
     }
 
     fn mended(&self, store: &Store, object: Object) {
-        let doubtful = |upstream: &&Arc<Upstream>| {
-            upstream.push && !upstream.is_down() && upstream.is_doubtful()
-        };
+        let doubtful =
+            |upstream: &&Arc<Upstream>| upstream.push && !upstream.is_down() && upstream.is_doubtful();
         for upstream in self.upstreams.used().iter().filter(doubtful) {
             self.back.send(store, upstream, object);
         }

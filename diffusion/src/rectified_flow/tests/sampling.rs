@@ -31,7 +31,10 @@ impl Denoiser for GaussianFlow {
         let column = |i| context.clone().narrow(2, i, 1).reshape([batch, 1, 1, 1]);
         let mean = column(0) * column(1).mul_scalar(self.rho);
         let variance = column(0).mul_scalar(-self.rho * self.rho).add_scalar(1.0);
-        let seen = variance.clone().mul_scalar(signal * signal).add_scalar(noise * noise);
+        let seen = variance
+            .clone()
+            .mul_scalar(signal * signal)
+            .add_scalar(noise * noise);
         let slope = variance.mul_scalar(-signal).add_scalar(noise) / seen;
         let distance = input.latents.clone() - mean.clone().mul_scalar(signal);
         Ok((distance * slope - mean).into())
@@ -62,7 +65,10 @@ fn requests(conditioning: &Conditioning) -> Vec<CandidateRequest<'_>> {
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let count = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / count;
-    (mean, values.map(|value| (value - mean).powi(2)).sum::<f64>() / count)
+    (
+        mean,
+        values.map(|value| (value - mean).powi(2)).sum::<f64>() / count,
+    )
 }
 
 /// A prompt of value 1 has the mean square of all prompts, so that its images have the mutual
@@ -75,13 +81,9 @@ fn a_flow_denoiser_runs_through_sampler_and_mutual_information() {
     let prompt = GaussianDenoiser::conditional(1.0, &device);
     let unconditional = GaussianDenoiser::unconditional(&device);
     let made: Vec<Candidate> = sampler(1.0)
-        .generate(
-            &denoiser,
-            &requests(&prompt),
-            &unconditional,
-            SHAPE,
-            &mut |_| ControlFlow::Continue(()),
-        )
+        .generate(&denoiser, &requests(&prompt), &unconditional, SHAPE, &mut |_| {
+            ControlFlow::Continue(())
+        })
         .unwrap();
     let elements = made[0].latent.len() as f64;
     let (found, _) = moments(made.iter().map(|candidate| candidate.mi / elements));
@@ -109,7 +111,15 @@ fn the_sums_of_a_run_are_those_of_its_velocities() {
     let sampler = sampler(2.0);
     let go_on = &mut |_| ControlFlow::Continue(());
     let made = sampler
-        .generate_candidates(&denoiser, &prompt, &unconditional, &PROMPT, &[3], [1, 2, 2], go_on)
+        .generate_candidates(
+            &denoiser,
+            &prompt,
+            &unconditional,
+            &PROMPT,
+            &[3],
+            [1, 2, 2],
+            go_on,
+        )
         .unwrap();
     let sigmas = FlowSchedule::default().sigmas(STEPS).unwrap();
     let mut latents = vec![0.0; 4];
@@ -130,7 +140,10 @@ fn the_sums_of_a_run_are_those_of_its_velocities() {
     let integral = RectifiedFlowEstimator::integral(&sigmas).unwrap();
     assert!(near(made[0].mi, integral.estimate(&sums).unwrap()));
     let reference = RectifiedFlowEstimator::reference(&sigmas, 2.0).unwrap();
-    assert!(near(made[0].mi_reference.unwrap(), reference.estimate(&sums).unwrap()));
+    assert!(near(
+        made[0].mi_reference.unwrap(),
+        reference.estimate(&sums).unwrap()
+    ));
 }
 
 #[test]
@@ -143,6 +156,11 @@ fn a_denoiser_that_compares_nothing_has_no_score() {
     let refused = sampler(1.0).generate_guided(&bare, &requests, [1, 2, 2], go_on);
     assert_eq!(refused, Err(SamplerError::Denoiser(DenoiserError::NoBranches)));
     let unscored = sampler(1.0).without_scores();
-    let made = unscored.generate_guided(&bare, &requests, [1, 2, 2], go_on).unwrap();
-    assert!(made.iter().all(|candidate| candidate.mi == 0.0 && candidate.mi_trace.is_empty()));
+    let made = unscored
+        .generate_guided(&bare, &requests, [1, 2, 2], go_on)
+        .unwrap();
+    assert!(
+        made.iter()
+            .all(|candidate| candidate.mi == 0.0 && candidate.mi_trace.is_empty())
+    );
 }

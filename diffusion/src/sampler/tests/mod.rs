@@ -383,7 +383,10 @@ impl Denoiser for Network {
     fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
         let latents = input.latents;
         let timesteps = Tensor::full([latents.dims()[0]], input.level.timestep, &latents.device());
-        Ok(self.0.forward(latents.clone(), timesteps, input.conditioning).into())
+        Ok(self
+            .0
+            .forward(latents.clone(), timesteps, input.conditioning)
+            .into())
     }
 }
 

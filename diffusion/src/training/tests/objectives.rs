@@ -60,12 +60,7 @@ impl<M: TrainableDenoiser> Objective<M> for Scaled {
     type Batch = ConditionedBatch<M::Conditioning>;
     type Reference = ();
 
-    fn evaluate(
-        &self,
-        denoiser: &M,
-        (): &(),
-        batch: ConditionedBatch<M::Conditioning>,
-    ) -> ObjectiveValue {
+    fn evaluate(&self, denoiser: &M, (): &(), batch: ConditionedBatch<M::Conditioning>) -> ObjectiveValue {
         let value = Denoising.evaluate(denoiser, &(), batch);
         (value.loss * (1.0 / self.scale)).into()
     }
@@ -179,7 +174,12 @@ fn an_objective_on_pairs_learns_and_a_resumed_training_ends_with_the_same_bytes(
         step(&mut stopped);
     }
     let checkpoint = stopped.checkpoint().unwrap();
-    assert!(checkpoint.tensors.keys().all(|name| !name.starts_with("objective")));
+    assert!(
+        checkpoint
+            .tensors
+            .keys()
+            .all(|name| !name.starts_with("objective"))
+    );
     let mut resumed = begin();
     resumed.restore(checkpoint).unwrap();
     for report in &reports[3..] {

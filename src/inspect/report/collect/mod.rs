@@ -130,8 +130,7 @@ pub(crate) fn collect(
         side_by_side = side_by_side::side_by_side(&mut pictures, &side(base), &tuned, &candidates, extent)?;
     }
     notes.extend(pictures.missing_notes());
-    let (groups, failures) =
-        alignment::alignment(&graph, &judged, &options.control_arm, options.repetition)?;
+    let (groups, failures) = alignment::alignment(&graph, &judged, &options.control_arm, options.repetition)?;
     Ok(Report {
         title: options.title.unwrap_or_else(|| run.pipeline.clone()),
         run: facts::run_summary(run, &graph),

@@ -108,7 +108,12 @@ mod tests {
         let curves: Vec<(&str, Vec<u32>)> = found
             .arms
             .iter()
-            .map(|arm| (arm.arm.as_str(), arm.points.iter().map(|point| point.round).collect()))
+            .map(|arm| {
+                (
+                    arm.arm.as_str(),
+                    arm.points.iter().map(|point| point.round).collect(),
+                )
+            })
             .collect();
         assert_eq!(curves, [("a", vec![0, 1, 2]), ("b", vec![0, 1])]);
     }

@@ -46,7 +46,10 @@ fn a_chart_has_all_its_numbers_within_its_axes() {
             assert!(!points.is_empty(), "{chart}");
             for [place, _, low, high] in points {
                 assert!((left..=right).contains(&place), "{chart}");
-                assert!((bottom..=high).contains(&low) && (low..=top).contains(&high), "{chart}");
+                assert!(
+                    (bottom..=high).contains(&low) && (low..=top).contains(&high),
+                    "{chart}"
+                );
             }
         }
     }
@@ -67,12 +70,27 @@ fn what_a_report_says_is_plain_json() {
     let run = fixture.finish(mitune_store::RunStatus::Succeeded);
     let report = collect(&fixture.store, &run, quick()).expect("collected");
     let json = serde_json::to_value(&report).expect("plain");
-    for section in ["alignment", "failures", "scores", "gallery", "extremes", "traces", "losses", "stages"] {
+    for section in [
+        "alignment",
+        "failures",
+        "scores",
+        "gallery",
+        "extremes",
+        "traces",
+        "losses",
+        "stages",
+    ] {
         let section = &json[section];
         assert!(section.is_object() || section.as_array().is_some_and(|list| !list.is_empty()));
     }
     let difference = &json["headline"]["models"][0]["to_base"];
-    assert!(difference["value"].is_number() && difference["side"].is_string(), "{difference}");
+    assert!(
+        difference["value"].is_number() && difference["side"].is_string(),
+        "{difference}"
+    );
     let text = json.to_string();
-    assert!(!text.contains("&quot;") && !text.contains("</"), "markup in a value");
+    assert!(
+        !text.contains("&quot;") && !text.contains("</"),
+        "markup in a value"
+    );
 }

@@ -35,11 +35,7 @@ fn quick<'a>() -> ReportOptions<'a> {
     }
 }
 
-fn write_report(
-    store: &Store,
-    run: &RunRecord,
-    options: ReportOptions<'_>,
-) -> Result<String, ReportError> {
+fn write_report(store: &Store, run: &RunRecord, options: ReportOptions<'_>) -> Result<String, ReportError> {
     Ok(report_page(&collect(store, run, options)?))
 }
 

@@ -127,13 +127,14 @@ impl Pairs {
                     let prompts = batches.text(rows, PROMPT)?;
                     let prompt = prompts.bytes(row).unwrap_or_default().to_vec();
                     let column = rows.column_by_name(IMAGE);
-                    let image = column.and_then(|column| image(column, row)).ok_or_else(|| {
-                        PairError::NoImage {
-                            path: self.path.clone(),
-                            row: self.row,
-                            problem: "neither bytes nor a path",
-                        }
-                    })?;
+                    let image =
+                        column
+                            .and_then(|column| image(column, row))
+                            .ok_or_else(|| PairError::NoImage {
+                                path: self.path.clone(),
+                                row: self.row,
+                                problem: "neither bytes nor a path",
+                            })?;
                     return Ok(Some((image, prompt)));
                 }
                 match batches.next_batch()? {

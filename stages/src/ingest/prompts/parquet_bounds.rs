@@ -162,7 +162,13 @@ pub(super) fn batch_rows(
 /// Bytes that a value of a column takes in a batch, by its pages.
 fn bytes_per_value(path: &Path, file: &mut File, chunk: &ColumnChunkMetaData) -> Result<u64, PromptsError> {
     let damaged = |problem: String| PromptsError::damaged(path, problem);
-    let (start, length) = chunk.byte_range();
+    let declared = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let (Ok(start), Ok(length)) = (u64::try_from(declared), u64::try_from(chunk.compressed_size())) else {
+        let size = chunk.compressed_size();
+        return Err(damaged(format!(
+            "a column begins at {declared} and has {size} bytes"
+        )));
+    };
     let end = start.saturating_add(length);
     let (mut at, mut longest) = (start, 1);
     while at < end {

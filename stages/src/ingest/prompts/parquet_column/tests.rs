@@ -260,3 +260,25 @@ proptest! {
         }
     }
 }
+
+/// The footer says where everything is, so that most of its bytes matter.
+#[test]
+fn a_damaged_byte_of_the_footer_is_no_panic() {
+    let files = Files::new();
+    let paths = files.write_parquet("a.parquet", vec![("prompt", strings(&["a red car", "a cross"]))]);
+    let path = files.path().join(&paths[0]);
+    let whole = fs::read(&path).expect("a file");
+    let end = whole.len() - 8;
+    let length = u32::from_le_bytes(whole[end..end + 4].try_into().expect("four bytes"));
+    for place in end - length as usize..whole.len() {
+        for byte in [0, 1, 0x15, 0x2b, 0x7f, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[place] = byte;
+            fs::write(&path, bytes).expect("a file");
+            if let Err(error) = ingest(&PromptsConfig::new(source(paths.clone())), files.path()) {
+                let named = error.to_string().contains("a.parquet");
+                assert!(named, "byte {place} as {byte}: {error}");
+            }
+        }
+    }
+}
