@@ -1,9 +1,6 @@
 //! What the user may type.
 
-use std::path::PathBuf;
-
-use clap::{Parser, Subcommand};
-use mitune_stages::cpu_level::CpuLevel;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::adapter::AdapterArguments;
 use crate::commands::bench::BenchArguments;
@@ -24,27 +21,20 @@ use crate::commands::score::ScoreArguments;
 use crate::commands::status::StatusArguments;
 use crate::commands::store::StoreArguments;
 use crate::commands::transfer::TransferArguments;
+use crate::commands::{
+    adapter, bench, completions, diff, doctor, generate, init, init_model, key, lineage, plan, remote,
+    report, run, schema, score, status, store, transfer,
+};
+use crate::failure::Failure;
+use crate::global_options::GlobalOptions;
+use crate::session::Session;
 
 /// Align a text-to-image diffusion model with its prompts, as a cached and resumable pipeline.
 #[derive(Debug, Parser)]
 #[command(name = "mitune", version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Folder of the store [default: .mitune in the working directory] [env: MITUNE_STORE]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) store: Option<PathBuf>,
-
-    /// Do not tell other processes what is being computed, nor wait for them; results stay right [env: MITUNE_LEASES=off]
-    #[arg(long, global = true)]
-    pub(crate) no_leases: bool,
-
-    /// Hold the CPU device to lower vector instructions than the processor has: baseline, neon, avx2 or avx512 [env:
-    /// MITUNE_CPU_LEVEL]
-    #[arg(long, global = true, value_name = "LEVEL")]
-    pub(crate) cpu_level: Option<CpuLevel>,
-
-    /// Write data as JSON to standard output
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) options: GlobalOptions,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -92,6 +82,34 @@ pub(crate) enum Command {
     Schema(SchemaArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
+}
+
+impl Command {
+    /// Runs the command and returns the exit code of the program.
+    pub(crate) fn run(self, session: &Session<'_>) -> Result<u8, Failure> {
+        match self {
+            Self::Run(arguments) => run::run(&arguments, session).map(|()| 0),
+            Self::Plan(arguments) => plan::run(&arguments, session).map(|()| 0),
+            Self::Status(arguments) => status::run(&arguments, session).map(|()| 0),
+            Self::Diff(arguments) => diff::run(&arguments, session).map(|()| 0),
+            Self::Lineage(arguments) => lineage::run(&arguments, session).map(|()| 0),
+            Self::Report(arguments) => report::run(&arguments, session).map(|()| 0),
+            Self::Generate(arguments) => generate::run(&arguments, session).map(|()| 0),
+            Self::Score(arguments) => score::run(&arguments, session).map(|()| 0),
+            Self::Adapter(arguments) => adapter::run(arguments, session).map(|()| 0),
+            Self::Bench(arguments) => bench::run(arguments, session).map(|()| 0),
+            Self::Doctor(arguments) => doctor::run(&arguments, session),
+            Self::Store(arguments) => store::run(arguments, session),
+            Self::Remote(arguments) => remote::run(arguments, session),
+            Self::Push(arguments) => transfer::run_push(&arguments, session).map(|()| 0),
+            Self::Pull(arguments) => transfer::run_pull(&arguments, session).map(|()| 0),
+            Self::Key(arguments) => key::run(arguments, session).map(|()| 0),
+            Self::Init(arguments) => init::run(&arguments, session).map(|()| 0),
+            Self::InitModel(arguments) => init_model::run(&arguments, session).map(|()| 0),
+            Self::Schema(arguments) => schema::run(&arguments).map(|()| 0),
+            Self::Completions(arguments) => completions::run(&arguments, Arguments::command()).map(|()| 0),
+        }
+    }
 }
 
 #[cfg(test)]

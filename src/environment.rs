@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use mitune_stages::cpu_level::CpuLevel;
 
-use crate::cli::Arguments;
 use crate::failure::Failure;
+use crate::global_options::GlobalOptions;
 
 /// A variable with a value that means nothing.
 #[derive(Debug, thiserror::Error)]
@@ -17,26 +17,26 @@ struct Variable {
     problem: String,
 }
 
-/// Completes arguments with `MITUNE_STORE` and `MITUNE_CPU_LEVEL`; an empty variable counts as one that is not set.
+/// Completes options with `MITUNE_STORE` and `MITUNE_CPU_LEVEL`; an empty variable counts as one that is not set.
 ///
 /// # Errors
 /// [`Failure`] of wrong usage that names the variable.
-pub(crate) fn complete(arguments: &mut Arguments) -> Result<(), Failure> {
-    complete_from(arguments, std::env::var_os)
+pub(crate) fn complete(options: &mut GlobalOptions) -> Result<(), Failure> {
+    complete_from(options, std::env::var_os)
 }
 
 fn complete_from(
-    arguments: &mut Arguments,
+    options: &mut GlobalOptions,
     variable: impl Fn(&'static str) -> Option<OsString>,
 ) -> Result<(), Failure> {
     let variable = |name| variable(name).filter(|value| !value.is_empty());
-    if arguments.store.is_none() {
-        arguments.store = variable("MITUNE_STORE").map(PathBuf::from);
+    if options.store.is_none() {
+        options.store = variable("MITUNE_STORE").map(PathBuf::from);
     }
-    if arguments.cpu_level.is_none()
+    if options.cpu_level.is_none()
         && let Some(found) = variable(CPU_LEVEL)
     {
-        arguments.cpu_level = Some(level(found)?);
+        options.cpu_level = Some(level(found)?);
     }
     Ok(())
 }
@@ -60,25 +60,31 @@ mod tests {
 
     use super::*;
 
-    fn completed(line: &[&str], variables: &[(&str, &str)]) -> Result<Arguments, Failure> {
-        let mut arguments = Arguments::try_parse_from(line).unwrap();
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: GlobalOptions,
+    }
+
+    fn completed(line: &[&str], variables: &[(&str, &str)]) -> Result<GlobalOptions, Failure> {
+        let mut options = Line::try_parse_from(line).unwrap().options;
         let value = |name| variables.iter().find(|(known, _)| *known == name);
-        complete_from(&mut arguments, |name| value(name).map(|(_, value)| value.into()))?;
-        Ok(arguments)
+        complete_from(&mut options, |name| value(name).map(|(_, value)| value.into()))?;
+        Ok(options)
     }
 
     #[test]
     fn variables_fill_what_the_command_line_leaves_open() {
         let set = [("MITUNE_STORE", "/a"), ("MITUNE_CPU_LEVEL", "baseline")];
-        let arguments = completed(&["mitune", "schema"], &set).unwrap();
-        assert_eq!(arguments.store, Some(PathBuf::from("/a")));
-        assert_eq!(arguments.cpu_level, Some(CpuLevel::Baseline));
-        let arguments = completed(&["mitune", "--store", "/b", "schema"], &set).unwrap();
-        assert_eq!(arguments.store, Some(PathBuf::from("/b")));
+        let options = completed(&["mitune"], &set).unwrap();
+        assert_eq!(options.store, Some(PathBuf::from("/a")));
+        assert_eq!(options.cpu_level, Some(CpuLevel::Baseline));
+        let options = completed(&["mitune", "--store", "/b"], &set).unwrap();
+        assert_eq!(options.store, Some(PathBuf::from("/b")));
         let empty = [("MITUNE_STORE", ""), ("MITUNE_CPU_LEVEL", "")];
-        let arguments = completed(&["mitune", "schema"], &empty).unwrap();
-        assert_eq!((arguments.store, arguments.cpu_level), (None, None));
-        let failure = completed(&["mitune", "schema"], &[("MITUNE_CPU_LEVEL", "sse9")]).unwrap_err();
+        let options = completed(&["mitune"], &empty).unwrap();
+        assert_eq!((options.store, options.cpu_level), (None, None));
+        let failure = completed(&["mitune"], &[("MITUNE_CPU_LEVEL", "sse9")]).unwrap_err();
         assert_eq!(failure.exit_code(), 2);
         let text = format!("{failure:?}");
         assert!(text.contains(CPU_LEVEL) && text.contains("sse9"), "{text}");

@@ -16,6 +16,7 @@ mod environment;
 mod failure;
 mod file_size_limit;
 mod file_system_hint;
+mod global_options;
 mod inspect;
 mod pages;
 mod panic_report;

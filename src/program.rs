@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::pipeline::StageKinds;
 use crate::session::Session;
 use crate::ui::{is_obeyed, print_usage};
-use crate::{commands, environment, file_size_limit, panic_report};
+use crate::{environment, file_size_limit, panic_report};
 
 /// Runs the program and returns its exit code.
 ///
@@ -40,15 +40,17 @@ pub fn program(arguments: impl IntoIterator<Item = OsString>, kinds: &dyn StageK
         }
     };
     file_size_limit::fail_writes();
-    let session = match environment::complete(&mut arguments).and_then(|()| Session::new(&arguments, kinds)) {
+    let session = match environment::complete(&mut arguments.options)
+        .and_then(|()| Session::new(&arguments.options, kinds))
+    {
         Ok(session) => session,
         Err(failure) => return refused(&failure),
     };
     let result = catch_unwind(std::panic::AssertUnwindSafe(|| {
-        if let Some(level) = arguments.cpu_level {
+        if let Some(level) = arguments.options.cpu_level {
             level.hold_to().map_err(refused_level)?;
         }
-        commands::run(arguments.command, &session)
+        arguments.command.run(&session)
     }));
     let failure = match result {
         Ok(Ok(code)) => return code,

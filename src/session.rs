@@ -7,8 +7,8 @@ use std::time::Duration;
 use mitune_store::{IndexChoice, LeaseSettings, OpenOptions, Store};
 
 use crate::cache_folder::cache_folder;
-use crate::cli::Arguments;
 use crate::failure::Failure;
+use crate::global_options::GlobalOptions;
 use crate::pipeline::StageKinds;
 use crate::sharing::attach_for_reading;
 
@@ -22,16 +22,13 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(arguments: &Arguments, kinds: &'a dyn StageKinds) -> Result<Self, Failure> {
-        let store = arguments
-            .store
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(".mitune"));
+    pub(crate) fn new(options: &GlobalOptions, kinds: &'a dyn StageKinds) -> Result<Self, Failure> {
+        let store = options.store.clone().unwrap_or_else(|| PathBuf::from(".mitune"));
         Ok(Self {
             kinds,
-            json: arguments.json,
+            json: options.json,
             store,
-            leases: lease_settings(arguments.no_leases)?,
+            leases: lease_settings(options.no_leases)?,
             index: index_choice()?,
         })
     }

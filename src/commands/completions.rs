@@ -1,9 +1,8 @@
 //! `mitune completions`
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::ui::print;
 
@@ -14,9 +13,10 @@ pub(crate) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
+/// Prints what a shell reads to complete the words of `program`.
+pub(crate) fn run(arguments: &CompletionsArguments, mut program: Command) -> Result<(), Failure> {
     // Into memory first: the generator panics when its writer fails.
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "mitune", &mut script);
+    clap_complete::generate(arguments.shell, &mut program, "mitune", &mut script);
     print(&script)
 }

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::error::CheckpointError;
-use super::objective_trainer::StepReport;
 use super::reference::Reference;
+use super::trainer::UpdateReport;
 use crate::nn::weights::TensorMap;
 
 /// What a training minimizes: its batches, its loss on one of them, and what it remembers between updates.
@@ -62,6 +62,15 @@ pub struct ObjectiveValue {
     pub loss: Tensor<1>,
     /// One element for each of [`Objective::curves`], in their order.
     pub curves: Vec<Tensor<1>>,
+}
+
+/// What one update did, and what its objective reported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// The update.
+    pub update: UpdateReport,
+    /// Mean over the micro-batches of each of [`Objective::curves`].
+    pub curves: Vec<f64>,
 }
 
 impl From<Tensor<1>> for ObjectiveValue {

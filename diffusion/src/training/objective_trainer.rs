@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 
 use super::checkpoint::Checkpoint;
 use super::error::{CheckpointError, TrainingError};
-use super::objective::{Objective, ObjectiveValue};
+use super::objective::{Objective, ObjectiveValue, StepReport};
 use super::reference::Reference;
-use super::trainer::{Trainer, TrainerSettings, UpdateReport, read_error};
+use super::trainer::{Trainer, TrainerSettings, read_error};
 use crate::nn::weights::TensorMap;
 
 /// Where the tensors of an objective's state stand in a checkpoint.
@@ -18,15 +18,6 @@ pub struct ObjectiveTrainer<M, O: Objective<M>> {
     trainer: Trainer<M>,
     objective: O,
     reference: O::Reference,
-}
-
-/// What one update did, and what its objective reported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepReport {
-    /// The update.
-    pub update: UpdateReport,
-    /// Mean over the micro-batches of each of [`Objective::curves`].
-    pub curves: Vec<f64>,
 }
 
 impl<M: Module, O: Objective<M>> ObjectiveTrainer<M, O> {

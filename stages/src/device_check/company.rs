@@ -4,8 +4,9 @@ use burn::tensor::{DType, Tensor};
 use mitune_diffusion::conditioning::Conditioning;
 use serde::Serialize;
 
-use super::comparison::{allowed, relative_error};
+use super::comparison::allowed;
 use super::numbers::{Inputs, level_of};
+use super::relative_error::relative_error;
 use crate::contract::{Dtype, StageError};
 use crate::models::loaded_model::LoadedModel;
 

@@ -3,6 +3,7 @@
 use mitune_diffusion::nn::weights::TensorMap;
 use serde::Serialize;
 
+use super::relative_error::relative_error;
 use super::rounding;
 use crate::contract::{Dtype, StageError};
 
@@ -76,18 +77,6 @@ fn judge(expected: &[f32], found: &[f32], allowed: f64) -> (Option<f64>, Agreeme
         error if !error.is_finite() => (None, Agreement::NotFinite),
         error if error <= allowed => (Some(error), Agreement::Agrees),
         error => (Some(error), Agreement::Differs),
-    }
-}
-
-/// `|found - expected| / |expected|`, Euclidean norms in f64.
-pub(super) fn relative_error(expected: &[f32], found: &[f32]) -> f64 {
-    let square = |value: f64| value * value;
-    let pairs = expected.iter().zip(found);
-    let distance: f64 = pairs.map(|(e, f)| square(f64::from(*f) - f64::from(*e))).sum();
-    let length: f64 = expected.iter().map(|e| square(f64::from(*e))).sum();
-    match distance {
-        0.0 => 0.0,
-        distance => (distance / length).sqrt(),
     }
 }
 

@@ -8,6 +8,7 @@ mod company;
 mod comparison;
 mod memory;
 mod numbers;
+mod relative_error;
 mod rounding;
 #[cfg(test)]
 mod tests;

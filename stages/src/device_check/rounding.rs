@@ -8,8 +8,8 @@ use std::path::Path;
 use mitune_diffusion::device::{DeviceFamily, DeviceSelection};
 use mitune_diffusion::nn::weights::{HostTensor, TensorMap};
 
-use super::comparison::relative_error;
 use super::numbers;
+use super::relative_error::relative_error;
 use crate::contract::{Dtype, StageError};
 use crate::models::loaded_model::LoadedModel;
 
