@@ -42,26 +42,22 @@ enum Kind {
 impl Failure {
     /// Makes a failure of the work itself: exit code 1.
     pub(crate) fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            kind: Kind::Failed,
-            error: error.into(),
-            hints: Vec::new(),
-        }
+        Self::new(Kind::Failed, error)
     }
 
     /// Makes a failure of usage or configuration: exit code 2.
     pub(crate) fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            kind: Kind::Usage,
-            error: error.into(),
-            hints: Vec::new(),
-        }
+        Self::new(Kind::Usage, error)
     }
 
     /// Makes a failure of the program itself: exit code 1.
     pub(crate) fn bug(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Bug, error)
+    }
+
+    fn new(kind: Kind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
-            kind: Kind::Bug,
+            kind,
             error: error.into(),
             hints: Vec::new(),
         }
@@ -176,19 +172,14 @@ impl From<EngineError> for Failure {
             | EngineError::ReadOnly { .. }
             | EngineError::Store(_) => Kind::Failed,
         };
-        let hints = match &error {
-            EngineError::ReadOnly { .. } => vec![
+        let hint = match &error {
+            EngineError::ReadOnly { .. } => Some(
                 "Use a store of your own (`--store DIR`) with this one as a remote: `mitune remote add NAME STORE \
-                 --read-only`"
-                    .to_owned(),
-            ],
-            _ => Vec::new(),
+                 --read-only`",
+            ),
+            _ => None,
         };
-        Self {
-            kind,
-            error: error.into(),
-            hints,
-        }
+        hint.into_iter().fold(Self::new(kind, error), Failure::with_hint)
     }
 }
 
@@ -196,11 +187,7 @@ impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         match error {
             StageError::Configuration(error) => Self::usage(error),
-            StageError::Interrupted => Self {
-                kind: Kind::Interrupted(130),
-                error: error.into(),
-                hints: Vec::new(),
-            },
+            StageError::Interrupted => Self::new(Kind::Interrupted(130), error),
             other => Self::failed(other),
         }
     }
@@ -248,11 +235,7 @@ impl From<io::Error> for Failure {
         } else {
             Kind::Failed
         };
-        Self {
-            kind,
-            error: error.into(),
-            hints: Vec::new(),
-        }
+        Self::new(kind, error)
     }
 }
 

@@ -6,7 +6,6 @@
 //! store in `mitune-store`.
 
 mod aws_environment;
-mod cache_folder;
 mod cli;
 mod commands;
 mod device_hint;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::cache_folder::cache_folder;
+use crate::user_folders::cache_folder;
 
 static LAST: Mutex<Option<String>> = Mutex::new(None);
 

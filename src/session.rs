@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use mitune_store::{IndexChoice, LeaseSettings, OpenOptions, Store};
 
-use crate::cache_folder::cache_folder;
 use crate::failure::Failure;
 use crate::global_options::GlobalOptions;
 use crate::pipeline::StageKinds;
 use crate::sharing::attach_for_reading;
+use crate::user_folders::cache_folder;
 
 /// What all commands share.
 pub(crate) struct Session<'a> {

@@ -8,9 +8,8 @@ use mitune_store::trust::{PublicKey, SecretKey};
 use mitune_store::{Sharing, Store};
 
 use crate::aws_environment::credentials;
-use crate::cache_folder::cache_folder;
 use crate::failure::Failure;
-use crate::user_folders::config_folder;
+use crate::user_folders::{cache_folder, config_folder};
 
 /// Returns the file that holds the user's secret key.
 pub(crate) fn key_path() -> Result<PathBuf, Failure> {

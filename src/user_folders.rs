@@ -1,4 +1,4 @@
-//! Where the user's own settings are kept.
+//! The user's own folders: for settings, and for what may be deleted at any time.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,15 @@ use std::path::PathBuf;
 pub(crate) fn config_folder() -> Option<PathBuf> {
     let base = absolute("XDG_CONFIG_HOME").or_else(|| home_folder().map(|home| home.join(".config")))?;
     Some(base.join("mitune"))
+}
+
+/// Returns the folder for what may be deleted at any time: `$XDG_CACHE_HOME/mitune`, else `~/.cache/mitune`, else one
+/// in the temporary folder.
+pub(crate) fn cache_folder() -> PathBuf {
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| home_folder().map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("mitune")
 }
 
 /// Returns the user's home folder, which `~` stands for.

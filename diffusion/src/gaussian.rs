@@ -14,23 +14,23 @@ use crate::schedule::NoiseSchedule;
 
 /// The optimal denoiser of correlated Gaussian prompts and latents.
 #[derive(Debug, Clone)]
-pub struct GaussianDenoiser {
+pub(crate) struct GaussianDenoiser {
     /// The noise schedule it answers for.
-    pub schedule: NoiseSchedule,
+    pub(crate) schedule: NoiseSchedule,
     /// What it outputs.
-    pub prediction: PredictionType,
+    pub(crate) prediction: PredictionType,
     /// The correlation of the prompt with each element, inside (-1, 1).
-    pub correlation: f64,
+    pub(crate) correlation: f64,
 }
 
 impl GaussianDenoiser {
     /// Encodes a prompt of the given value as a context of shape `[1, 1, 2]`.
-    pub fn conditional(value: f32, device: &Device) -> Conditioning {
+    pub(crate) fn conditional(value: f32, device: &Device) -> Conditioning {
         Tensor::<3>::from_floats([[[1.0, value]]], device).into()
     }
 
     /// Encodes the absence of a prompt as a context of shape `[1, 1, 2]`.
-    pub fn unconditional(device: &Device) -> Conditioning {
+    pub(crate) fn unconditional(device: &Device) -> Conditioning {
         Tensor::<3>::from_floats([[[0.0, 0.0]]], device).into()
     }
 }

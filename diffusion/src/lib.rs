@@ -9,7 +9,8 @@ pub mod cpu_level;
 pub mod denoiser;
 pub mod device;
 pub mod forward_scores;
-pub mod gaussian;
+#[cfg(test)]
+mod gaussian;
 pub mod guidance;
 pub mod image;
 pub mod image_decoding;

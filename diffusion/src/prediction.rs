@@ -44,11 +44,6 @@ impl Mix {
         }
     }
 
-    /// Evaluates the combination on numbers.
-    pub fn apply_scalar(self, sample: f64, output: f64) -> f64 {
-        self.sample * sample + self.output * output
-    }
-
     /// Tells whether both factors are finite; they are not at the ends where a kind is singular.
     pub fn is_finite(self) -> bool {
         self.sample.is_finite() && self.output.is_finite()

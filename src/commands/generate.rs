@@ -110,16 +110,6 @@ pub(crate) enum NumberFormat {
     Bf16,
 }
 
-impl NumberFormat {
-    pub(crate) fn dtype(self) -> Dtype {
-        match self {
-            Self::F32 => Dtype::F32,
-            Self::F16 => Dtype::F16,
-            Self::Bf16 => Dtype::Bf16,
-        }
-    }
-}
-
 impl From<NumberFormat> for Dtype {
     fn from(format: NumberFormat) -> Self {
         match format {
@@ -170,7 +160,7 @@ impl GenerateArguments {
             model: self.model.clone(),
             adapter: self.adapter.clone(),
             device: self.device,
-            dtype: self.dtype.dtype(),
+            dtype: self.dtype.into(),
             prompt: self.prompt.clone(),
             negative: self.negative.clone(),
             count: self.count,

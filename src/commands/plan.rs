@@ -7,13 +7,13 @@ use clap::Args;
 use mitune_stages::stage::LazyDevice;
 
 use super::pipeline_arguments::PipelineArguments;
-use crate::cache_folder::cache_folder;
 use crate::engine::{CostEstimate, Engine, RememberedDigests, Unobserved, change};
 use crate::failure::Failure;
 use crate::inspect::plan::{PlanOverview, StagePlan, StageState};
 use crate::session::Session;
 use crate::sharing::attach;
 use crate::ui::{Table, duration, line, moment, print_json};
+use crate::user_folders::cache_folder;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {

@@ -7,12 +7,12 @@ use mitune_stages::device::DeviceSelection;
 use mitune_stages::stage::LazyDevice;
 
 use super::pipeline_arguments::PipelineArguments;
-use crate::cache_folder::cache_folder;
 use crate::engine::RememberedDigests;
 use crate::failure::Failure;
 use crate::report_file::{ReportTools, report_path, write_report_file};
 use crate::session::Session;
 use crate::ui::{line, print_json};
+use crate::user_folders::cache_folder;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {

@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::pipeline_arguments::PipelineArguments;
-use crate::cache_folder::cache_folder;
 use crate::engine::{Engine, Interrupt, Outcome, RememberedDigests, RunSummary};
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
@@ -21,6 +20,7 @@ use crate::report_file::{ReportTools, report_path, write_report_file};
 use crate::session::Session;
 use crate::sharing::attach;
 use crate::ui::{RunDisplay, line, print_json};
+use crate::user_folders::cache_folder;
 
 /// Metric that holds the one line a stage wants said when a run ends.
 const HEADLINE: &str = "headline";

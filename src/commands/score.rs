@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &ScoreArguments, session: &Session<'_>) -> Result<(
         model: arguments.model.clone(),
         adapter: arguments.adapter.clone(),
         device: arguments.device,
-        dtype: arguments.dtype.dtype(),
+        dtype: arguments.dtype.into(),
         scoring: arguments.scoring(),
         pairs: arguments.pairs.clone(),
         out: arguments.out.clone(),

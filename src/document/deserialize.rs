@@ -18,7 +18,8 @@ pub fn deserialize<'de, T: de::Deserialize<'de>>(node: &'de Node) -> Result<T, D
 }
 
 impl Node {
-    fn wrong(&self, expected: &str) -> DocumentError {
+    /// Says that something else was expected here.
+    pub(crate) fn wrong(&self, expected: &str) -> DocumentError {
         DocumentError::new(
             self.mark,
             Problem::Type {

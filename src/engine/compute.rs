@@ -33,12 +33,7 @@ impl Engine<'_> {
         self.prepare_device(task)?;
         let rows = |port: &str| results.rows(task.stage, port);
         let check = task.stage.stage.check_rows(&rows);
-        check.map_err(|source| EngineError::Setup {
-            file: task.pipeline.file.clone(),
-            mark: task.stage.mark,
-            stage: task.name(),
-            source,
-        })?;
+        check.map_err(|source| EngineError::setup(task.pipeline, task.stage, source))?;
         let started = (Timestamp::now(), Instant::now());
         // Keys are made before the first stage runs, which can be hours ago; a result under the key of a file that has
         // changed since would be wrong for everybody who shares the store.
@@ -153,13 +148,7 @@ impl Engine<'_> {
             }
             Ok(Err(StageError::Interrupted)) => Err(EngineError::Interrupted { run: task.log.id() }),
             Ok(Err(source @ StageError::Configuration(_))) => {
-                let (file, mark) = (task.pipeline.file.clone(), stage.mark);
-                Err(EngineError::Setup {
-                    file,
-                    mark,
-                    stage: name,
-                    source,
-                })
+                Err(EngineError::setup(task.pipeline, stage, source))
             }
             Ok(Err(source)) => Err(EngineError::Stage { stage: name, source }),
             Err(panic) => Err(EngineError::Panic {

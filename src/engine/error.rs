@@ -6,7 +6,7 @@ use mitune_stages::stage::StageError;
 use mitune_store::{CanonicalError, RunId, StoreError};
 
 use crate::document::Mark;
-use crate::pipeline::position;
+use crate::pipeline::{Pipeline, PipelineStage, position};
 
 /// Why a pipeline could not be planned or run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -91,4 +91,16 @@ pub enum EngineError {
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl EngineError {
+    /// A stage of a pipeline asks for something that is not there.
+    pub(super) fn setup(pipeline: &Pipeline, stage: &PipelineStage, source: StageError) -> Self {
+        Self::Setup {
+            file: pipeline.file.clone(),
+            mark: stage.mark,
+            stage: stage.name.to_string(),
+            source,
+        }
+    }
 }

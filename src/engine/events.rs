@@ -57,12 +57,8 @@ pub(super) fn stopped(log: &RunLog, stage: &PipelineStage, error: &EngineError) 
         EngineError::Interrupted { .. } => "stage_interrupted",
         _ => "stage_failed",
     };
-    let mut chain = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(error) = source {
-        chain.push(error.to_string());
-        source = error.source();
-    }
+    let errors = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    let chain: Vec<String> = errors.map(ToString::to_string).collect();
     // The run fails with the error itself; a log that cannot take it changes nothing.
     let _ = log.event(
         event,

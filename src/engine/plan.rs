@@ -188,13 +188,8 @@ fn check_rows(
         let known = |source: &Source| stages[source.stage].record()?.outputs.get(source.output)?.rows;
         port.sources.iter().map(known).sum()
     };
-    let setup = |source| EngineError::Setup {
-        file: pipeline.file.clone(),
-        mark: stage.mark,
-        stage: stage.name.to_string(),
-        source,
-    };
-    stage.stage.check_rows(&rows).map_err(setup)
+    let checked = stage.stage.check_rows(&rows);
+    checked.map_err(|source| EngineError::setup(pipeline, stage, source))
 }
 
 fn output_rows(record: &ActionRecord) -> BTreeMap<String, u64> {

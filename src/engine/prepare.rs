@@ -28,13 +28,6 @@ pub(super) fn prepare(
     pipeline
         .stages
         .iter()
-        .map(|stage| {
-            one(stage).map_err(|source| EngineError::Setup {
-                file: pipeline.file.clone(),
-                mark: stage.mark,
-                stage: stage.name.to_string(),
-                source,
-            })
-        })
+        .map(|stage| one(stage).map_err(|source| EngineError::setup(pipeline, stage, source)))
         .collect()
 }

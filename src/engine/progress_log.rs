@@ -96,11 +96,6 @@ impl Progress for ProgressLog<'_> {
         }
     }
 
-    fn shard(&self, number: u64, total: u64) {
-        self.shown.shard(number, total);
-        self.write("shard", [("number", json!(number)), ("count", json!(total))]);
-    }
-
     fn waiting(&self, holder: Option<&str>) {
         self.shown.waiting(holder);
         let mut waits_for = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::document::{DocumentError, Node, Problem};
-
 /// One combination of the values of `for_each`: variables and values as texts, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arm(pub Vec<(String, String)>);
@@ -38,14 +36,4 @@ impl Serialize for StageName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-pub(super) fn wrong(node: &Node, expected: &str) -> DocumentError {
-    DocumentError::new(
-        node.mark,
-        Problem::Type {
-            expected: expected.to_owned(),
-            found: node.tree.describe(),
-        },
-    )
 }

@@ -2,7 +2,7 @@
 
 use mitune_stages::reference::is_name;
 
-use super::arm::{Arm, wrong};
+use super::arm::Arm;
 use crate::document::{DocumentError, Entry, Node, Tree, Variables, scalar_text};
 
 /// More than any sensible pipeline has; a slip must not fill the memory.
@@ -23,7 +23,7 @@ pub(super) fn arms(for_each: Option<&Node>) -> Result<Vec<ArmWithVariables>, Doc
         Tree::List(items) if !items.is_empty() => listed(items),
         _ => {
             let expected = "a map of variables to lists of values, or a list of maps of variables to values";
-            Err(wrong(for_each, expected))
+            Err(for_each.wrong(expected))
         }
     }
 }
@@ -68,7 +68,7 @@ fn listed(items: &[Node]) -> Result<Vec<ArmWithVariables>, DocumentError> {
 /// Variables in its `with` hold in the arm and are no part of its name.
 fn arms_of(item: &Node) -> Result<Vec<ArmWithVariables>, DocumentError> {
     if !matches!(item.tree, Tree::Map(_)) || item.entries().is_empty() {
-        return Err(wrong(item, "a map of variables to values"));
+        return Err(item.wrong("a map of variables to values"));
     }
     let mut arms = vec![ArmWithVariables::default()];
     let mut unnamed: Vec<&Entry> = Vec::new();
@@ -150,7 +150,7 @@ fn values(entry: &Entry) -> Result<Vec<(Tree, String)>, DocumentError> {
     variable(entry)?;
     let items = match &entry.value.tree {
         Tree::List(items) if !items.is_empty() => items,
-        _ => return Err(wrong(&entry.value, "a list of at least one value")),
+        _ => return Err(entry.value.wrong("a list of at least one value")),
     };
     let mut values: Vec<(Tree, String)> = Vec::new();
     for item in items {
@@ -178,7 +178,7 @@ fn variable(entry: &Entry) -> Result<(), DocumentError> {
 
 /// Returns how a value is written in the names of stages.
 fn value_text(item: &Node) -> Result<String, DocumentError> {
-    let text = scalar_text(&item.tree).ok_or_else(|| wrong(item, "a text or number"))?;
+    let text = scalar_text(&item.tree).ok_or_else(|| item.wrong("a text or number"))?;
     if text.is_empty() || text.contains(['/', ':', '*', '@']) || text.contains(char::is_whitespace) {
         let message = format!("`{text}` cannot name an arm: it is empty or holds a space or one of `/:*@`");
         return Err(DocumentError::rule(item.mark, message));

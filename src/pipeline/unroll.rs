@@ -3,7 +3,7 @@
 use mitune_stages::reference::is_name;
 use mitune_stages::setting_limits::MOST_ROUNDS;
 
-use super::arm::{Arm, StageName, wrong};
+use super::arm::{Arm, StageName};
 use super::for_each::{LIMIT, arms};
 use super::spec::PipelineSpec;
 use crate::document::{DocumentError, Entry, Mark, Node, Problem, Tree, Variables, substitute};
@@ -112,7 +112,7 @@ fn add(
     };
     let here = |error: DocumentError| error.within(owned(block.path()));
     if !matches!(stages.tree, Tree::Map(_) | Tree::Null) {
-        return Err(here(wrong(stages, "a map of stage names to settings")));
+        return Err(here(stages.wrong("a map of stage names to settings")));
     }
     let mut variables = variables.clone();
     if let Some(round) = round {
@@ -151,7 +151,7 @@ fn instance(
     }
     let mut settings = substitute(&entry.value, variables)?;
     let Tree::Map(entries) = &mut settings.tree else {
-        return Err(wrong(&entry.value, "settings such as `{kind: ...}`"));
+        return Err(entry.value.wrong("settings such as `{kind: ...}`"));
     };
     let Some(index) = entries.iter().position(|entry| entry.key == "kind") else {
         return Err(DocumentError::new(
@@ -163,7 +163,7 @@ fn instance(
     };
     let kind = entries.remove(index);
     let Tree::Text(kind_name) = kind.value.tree else {
-        return Err(wrong(&kind.value, "a text").inside("kind", kind.mark));
+        return Err(kind.value.wrong("a text").inside("kind", kind.mark));
     };
     Ok(Instance {
         name,

@@ -32,7 +32,6 @@ struct State {
     label: String,
     reused: usize,
     counter: Option<Counter>,
-    shard: String,
     metric: String,
     waiting: String,
     bar: Option<Bar>,
@@ -48,7 +47,6 @@ impl RunDisplay {
             label: String::new(),
             reused: 0,
             counter: None,
-            shard: String::new(),
             metric: String::new(),
             waiting: String::new(),
             bar: None,
@@ -77,7 +75,7 @@ impl State {
     fn start(&mut self, label: String, bars: bool) {
         self.label = label;
         (self.counter, self.line) = (None, Instant::now());
-        (self.shard, self.metric, self.waiting) = Default::default();
+        (self.metric, self.waiting) = Default::default();
         if bars {
             let bar = Bar::start("{spinner} {prefix} {bar:24} {pos}/{len} {msg}", &self.label);
             self.bar = Some(bar);
@@ -104,11 +102,7 @@ impl State {
     }
 
     fn remarks(&self) -> String {
-        let remarks: Vec<&str> = [&self.shard, &self.metric, &self.waiting]
-            .into_iter()
-            .map(String::as_str)
-            .collect();
-        remarks
+        [&self.metric, &self.waiting]
             .into_iter()
             .filter(|text| !text.is_empty())
             .map(|text| format!(", {text}"))
@@ -225,13 +219,6 @@ impl Progress for RunDisplay {
             if let Some(counter) = &mut state.counter {
                 counter.add(units);
             }
-            state.show_count();
-        });
-    }
-
-    fn shard(&self, number: u64, count: u64) {
-        self.change(|state| {
-            state.shard = format!("shard {number}/{count}");
             state.show_count();
         });
     }

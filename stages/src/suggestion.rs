@@ -14,6 +14,14 @@ pub fn closest<'a>(unknown: &str, candidates: impl IntoIterator<Item = &'a str>)
         .map(|(_, candidate)| candidate)
 }
 
+/// Asks at the end of a message whether a name was meant, if there is one.
+pub(crate) fn did_you_mean(suggestion: &Option<String>) -> String {
+    let asked = suggestion
+        .as_ref()
+        .map(|name| format!("; did you mean `{name}`?"));
+    asked.unwrap_or_default()
+}
+
 /// Counts the insertions, deletions, replacements and swaps of neighbours that turn one text into the other, ignoring
 /// the case of ASCII letters (optimal string alignment).
 fn distance(left: &str, right: &str) -> usize {

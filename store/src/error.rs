@@ -143,6 +143,18 @@ impl Fate {
 }
 
 impl StoreError {
+    /// JSON that cannot be written.
+    pub(crate) fn unwritten(source: serde_json::Error) -> Self {
+        let action = "write";
+        Self::Json { action, source }
+    }
+
+    /// JSON that has not the expected shape.
+    pub(crate) fn unread(source: serde_json::Error) -> Self {
+        let action = "read";
+        Self::Json { action, source }
+    }
+
     /// Tells whether an artifact is something else than its record says, so that no second look will help.
     pub fn condemns_artifact(&self) -> bool {
         match self {

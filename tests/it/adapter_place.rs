@@ -19,7 +19,7 @@ pub(crate) fn place() -> tempfile::TempDir {
     let directory = ModelDirectory::open(&model).unwrap();
     let device = Device::flex();
     for (method, file) in [(AdapterMethod::Lora, "lora"), (AdapterMethod::Dora, "dora")] {
-        let mut unet = directory.load_unet(&device, FloatDType::F32).unwrap();
+        let mut unet = directory.load_network(&device, FloatDType::F32).unwrap();
         let config = AdapterConfig {
             method,
             rank: 2,

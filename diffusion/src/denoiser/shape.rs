@@ -1,6 +1,6 @@
 //! What can be known of a denoiser without knowing its architecture.
 
-/// The numbers of a denoiser that those who prepare latents for it need.
+/// The numbers of a denoiser that those who prepare latents and prompts for it need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DenoiserShape {
     /// Channels of a latent.
@@ -11,4 +11,8 @@ pub struct DenoiserShape {
     pub side_step: usize,
     /// Channels of its first layer at the resolution of the latent, which bound its memory from below.
     pub first_layer_channels: usize,
+    /// Features of each token of the prompts that it reads.
+    pub context_features: usize,
+    /// Features of the prompt as one vector, if it is told that and the sizes of images.
+    pub pooled_features: Option<usize>,
 }

@@ -86,7 +86,7 @@ fn given_images_score_as_in_an_independent_evaluation() {
                 let mut go_on = |_| ControlFlow::Continue(());
                 scorer
                     .score(
-                        &model.unet,
+                        model.denoiser(),
                         &latent,
                         &conditional.conditioning,
                         &unconditional,

@@ -64,7 +64,7 @@ fn every_weight_gets_the_gradient_of_pytorch() {
     let model = directory.load(&Device::flex(), FloatDType::F32).unwrap();
     let expected = golden::tensors("model/gradients.safetensors");
     let inputs = golden::tensors("model/golden.safetensors");
-    let unet = train_only(model.unet, |_| true);
+    let unet = train_only(model.network, |_| true);
     let text_encoder = train_only(model.text_encoder, |_| true);
     let ids: Vec<Vec<i64>> = ["a red circle and a blue square", ""]
         .iter()

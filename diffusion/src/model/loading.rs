@@ -4,7 +4,7 @@ use burn::tensor::{Device, FloatDType};
 
 use super::component::fill;
 use super::directory::{ModelDirectory, UNET_NAMES};
-use super::{DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
+use super::{DenoisingNetwork, DiffusionModel, ModelDigests, ModelError, SecondTextEncoder};
 use crate::clip::ClipTextModel;
 use crate::nn::weights::{DigestedTensors, TensorSource, WeightsError, digest_tensors};
 use crate::unet::UNet2DConditionModel;
@@ -102,7 +102,7 @@ impl ModelDirectory {
     ///
     /// # Errors
     /// When weights cannot be read.
-    pub fn read_unet<T>(
+    pub fn read_denoiser<T>(
         &self,
         read: impl FnOnce(&dyn TensorSource) -> T,
     ) -> Result<(T, ModelDigests), ModelError> {
@@ -119,12 +119,11 @@ impl ModelDirectory {
         dtype: FloatDType,
     ) -> Result<DiffusionModel, ModelError> {
         Ok(DiffusionModel {
-            unet: self.unet_from(sources.unet, device, dtype)?,
+            network: self.network_from(sources.unet, device, dtype)?,
             vae: self.vae_from(sources.vae, device, self.vae_dtype(dtype))?,
             text_encoder: self.text.load(sources.text_encoder, device, dtype)?,
             second_text_encoder: self.second_from(sources.second_text_encoder, device, dtype)?,
             tokenizer: self.text.tokenizer.clone(),
-            unet_config: self.unet_config.clone(),
             vae_config: self.vae_config.clone(),
             text_config: self.text.config.clone(),
             scheduler_config: self.scheduler_config.clone(),
@@ -140,6 +139,24 @@ impl ModelDirectory {
     }
 
     /// Loads the denoiser alone.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_network(&self, device: &Device, dtype: FloatDType) -> Result<DenoisingNetwork, ModelError> {
+        self.network_from(&self.unet, device, dtype)
+    }
+
+    fn network_from(
+        &self,
+        weights: &dyn TensorSource,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<DenoisingNetwork, ModelError> {
+        let network = self.unet_from(weights, device, dtype)?;
+        Ok(DenoisingNetwork::of_unet(network, self.unet_config.clone()))
+    }
+
+    /// Loads the denoiser alone, for who knows that it is a U-Net.
     ///
     /// # Errors
     /// As [`Self::load`].

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod component;
+mod denoising_network;
 mod digests;
 mod directory;
 mod draft;
@@ -22,6 +23,7 @@ mod write;
 use burn::tensor::{DType, Tensor};
 
 pub use architecture::{Architecture, UnknownArchitecture};
+pub use denoising_network::DenoisingNetwork;
 pub use digests::ModelDigests;
 pub use directory::ModelDirectory;
 pub use encode::EncodedPrompts;
@@ -34,14 +36,13 @@ use crate::denoiser::{Denoiser, DenoiserShape};
 use crate::forward_scores::LatentPosterior;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::Tokenizer;
-use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
 use crate::vae::{AutoencoderConfig, AutoencoderKL, Pieces};
 
 /// The parts of a text-to-image model, on one device.
 #[derive(Debug, Clone)]
 pub struct DiffusionModel {
     /// The denoiser.
-    pub unet: UNet2DConditionModel,
+    pub network: DenoisingNetwork,
     /// The autoencoder between pixels and latents.
     pub vae: AutoencoderKL,
     /// The text encoder.
@@ -50,8 +51,6 @@ pub struct DiffusionModel {
     pub second_text_encoder: Option<SecondTextEncoder>,
     /// Prompts to token ids.
     pub tokenizer: Tokenizer,
-    /// The denoiser's shape.
-    pub unet_config: UNet2DConditionConfig,
     /// The autoencoder's shape.
     pub vae_config: AutoencoderConfig,
     /// The text encoder's shape.
@@ -76,12 +75,12 @@ pub struct SecondTextEncoder {
 impl DiffusionModel {
     /// What predicts; who samples or scores asks it and need not know the network.
     pub fn denoiser(&self) -> &dyn Denoiser {
-        &self.unet
+        &self.network
     }
 
     /// What can be known of the denoiser without knowing the network.
     pub fn denoiser_shape(&self) -> DenoiserShape {
-        self.unet_config.denoiser_shape()
+        self.network.denoiser_shape()
     }
 
     /// The size of the images of latents of a shape: channels, height, width.

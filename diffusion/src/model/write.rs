@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::directory::UNET_NAMES;
 use super::draft::{Empty, write_whole};
 use super::text::{self, TextFolders};
 use super::{DiffusionModel, ModelError, index};
@@ -43,16 +42,8 @@ impl DiffusionModel {
             ),
         )?;
         let stored = "diffusion_pytorch_model.safetensors";
-        let config = with_fields(
-            &self.unet_config,
-            &[("_class_name", json!("UNet2DConditionModel"))],
-        );
-        component(folder, "unet", "config.json", &config)?;
-        let mut tensors = module_tensors(&self.unet, &UNET_NAMES);
-        for (name, tensor) in &mut tensors {
-            tensor.shape = self.unet_config.stored_shape(name, &tensor.shape);
-        }
-        weights(folder, "unet", stored, &tensors, dtype)?;
+        component(folder, "unet", "config.json", &self.network.config_file())?;
+        weights(folder, "unet", stored, &self.network.stored_tensors(), dtype)?;
         let config = with_fields(&self.vae_config, &[("_class_name", json!("AutoencoderKL"))]);
         component(folder, "vae", "config.json", &config)?;
         weights(
@@ -112,7 +103,7 @@ fn text(
         .map_err(|source| ModelError::Tokenizer { source })
 }
 
-fn with_fields(config: &impl Serialize, fields: &[(&str, Value)]) -> Value {
+pub(super) fn with_fields(config: &impl Serialize, fields: &[(&str, Value)]) -> Value {
     let mut object = match serde_json::to_value(config) {
         Ok(Value::Object(object)) => object,
         _ => Map::new(),

@@ -49,29 +49,10 @@ impl Limit {
             }
         }
     }
-
-    /// Applies the limit to the elements of one image.
-    pub fn apply_slice(self, values: &mut [f64]) {
-        match self {
-            Self::None => {}
-            Self::Clamp(range) => values.iter_mut().for_each(|v| *v = v.clamp(-range, range)),
-            Self::Dynamic { ratio, largest } if !values.is_empty() => {
-                let mut sorted: Vec<f64> = values.iter().map(|v| v.abs()).collect();
-                sorted.sort_by(f64::total_cmp);
-                let (index, share) = quantile_position(ratio, sorted.len());
-                let (low, high) = (sorted[index], sorted[(index + 1).min(sorted.len() - 1)]);
-                let bound = (low + (high - low) * share).max(1.0).min(largest);
-                values
-                    .iter_mut()
-                    .for_each(|v| *v = v.max(-bound).min(bound) / bound);
-            }
-            Self::Dynamic { .. } => {}
-        }
-    }
 }
 
 /// Returns the index below a quantile of `size` sorted values and how far it is to the next.
-fn quantile_position(ratio: f64, size: usize) -> (usize, f64) {
+pub(super) fn quantile_position(ratio: f64, size: usize) -> (usize, f64) {
     let position = ratio.clamp(0.0, 1.0) * size.saturating_sub(1) as f64;
     (position.floor() as usize, position.fract())
 }

@@ -14,6 +14,8 @@ mod file_names;
 pub mod forward_process;
 pub mod kind;
 pub mod limit;
+#[cfg(test)]
+mod on_numbers;
 pub mod pndm;
 mod reverse_process;
 pub mod reverse_step;

@@ -151,14 +151,6 @@ impl ReverseStep {
         }
     }
 
-    /// Evaluates a step that needs no history on numbers, in `f64`.
-    #[cfg(test)]
-    pub(crate) fn apply_scalar(&self, sample: f64, output: f64, noise: f64) -> f64 {
-        let mut trajectory = super::Trajectory::new(vec![sample], 0);
-        trajectory.advance(self, vec![output], Some(vec![noise]));
-        trajectory.into_latent()[0]
-    }
-
     /// Checks that every number is finite, as the f32 that latents are multiplied with too.
     pub(super) fn checked(self) -> Result<Self, StepError> {
         let numbers = [

@@ -8,7 +8,7 @@ use super::limit::Limit;
 use super::reverse_step::{Anchor, Keeps, ReverseStep};
 use crate::prediction::Mix;
 
-/// What a trajectory is made of: tensors, or numbers to check them with.
+/// What a trajectory is made of: tensors, and in tests numbers to check them with.
 pub trait Latents: Clone {
     /// Multiplies by a number.
     fn scaled(self, factor: f64) -> Self;
@@ -33,26 +33,6 @@ impl<const D: usize> Latents for Tensor<D> {
 
     fn limited(self, limit: Limit) -> Self {
         limit.apply(self)
-    }
-}
-
-/// One image of `f64` elements.
-impl Latents for Vec<f64> {
-    fn scaled(mut self, factor: f64) -> Self {
-        self.iter_mut().for_each(|value| *value *= factor);
-        self
-    }
-
-    fn plus(mut self, other: Self) -> Self {
-        self.iter_mut()
-            .zip(other)
-            .for_each(|(value, other)| *value += other);
-        self
-    }
-
-    fn limited(mut self, limit: Limit) -> Self {
-        limit.apply_slice(&mut self);
-        self
     }
 }
 

@@ -33,7 +33,7 @@ pub use initialize::initialize;
 pub use learning_rate::{Decay, LearningRate};
 pub use objective::{Objective, ObjectiveValue, StepReport};
 pub use objective_trainer::ObjectiveTrainer;
-pub use parameters::{TrainableParameter, train_only, trainable_parameters};
+pub use parameters::{TrainableParameter, train_adapters, train_only, trainable_parameters};
 pub use reference::{FrozenReference, Reference};
 pub use trainable_denoiser::TrainableDenoiser;
 pub use trainer::{Trainer, TrainerSettings, UpdateReport};

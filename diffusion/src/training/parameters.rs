@@ -15,6 +15,11 @@ pub fn train_only<M: Module>(module: M, select: impl FnMut(&str) -> bool) -> M {
     })
 }
 
+/// Makes exactly the adapters trainable, and moves the module to autodiff.
+pub fn train_adapters<M: Module>(module: M) -> M {
+    train_only(module, |name| name.contains(".adapter."))
+}
+
 /// A parameter that is trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainableParameter {

@@ -95,11 +95,6 @@ impl<M: Module> Trainer<M> {
         self.module.as_ref().expect(PUT_BACK)
     }
 
-    /// Ends the training and returns the module with its last weights.
-    pub fn into_module(self) -> M {
-        self.module.expect(PUT_BACK)
-    }
-
     /// A copy of the module with the averaged weights, or the last ones if no average is kept.
     pub fn averaged_module(&self) -> M {
         rewrite_trainable(self.module().clone(), |name, weights| {

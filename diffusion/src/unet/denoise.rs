@@ -55,6 +55,8 @@ impl UNet2DConditionConfig {
             sample_size: self.sample_size,
             side_step: 1 << halvings,
             first_layer_channels: self.block_out_channels.first().copied().unwrap_or(1),
+            context_features: self.cross_attention_dim.first().copied().unwrap_or(1),
+            pooled_features: self.addition.map(|addition| addition.text_features()),
         }
     }
 }

@@ -178,44 +178,23 @@ impl AutoencoderConfig {
                 _ => (65_536, "from 1 to 65536"),
             };
             if size == 0 || size > limit {
-                return Err(AutoencoderConfigError::Unsupported {
-                    field,
-                    found: size.to_string(),
-                    expected,
-                });
+                return Err(unsupported(field, size.to_string(), expected));
             }
         }
         if !self.scaling_factor.is_finite() || self.scaling_factor <= 0.0 {
-            return Err(AutoencoderConfigError::Unsupported {
-                field: "scaling_factor",
-                found: self.scaling_factor.to_string(),
-                expected: "a positive number",
-            });
+            let found = self.scaling_factor.to_string();
+            return Err(unsupported("scaling_factor", found, "a positive number"));
         }
         if let Some(shift) = self.shift_factor.filter(|shift| !shift.is_finite()) {
-            return Err(AutoencoderConfigError::Unsupported {
-                field: "shift_factor",
-                found: shift.to_string(),
-                expected: "a number",
-            });
+            return Err(unsupported("shift_factor", shift.to_string(), "a number"));
         }
         let moments = [
-            (
-                "latents_mean",
-                self.latents_mean.as_ref().map(|mean| format!("{mean:?}")),
-            ),
-            (
-                "latents_std",
-                self.latents_std.as_ref().map(|std| format!("{std:?}")),
-            ),
+            ("latents_mean", &self.latents_mean),
+            ("latents_std", &self.latents_std),
         ];
         for (field, value) in moments {
             if let Some(found) = value {
-                return Err(AutoencoderConfigError::Unsupported {
-                    field,
-                    found,
-                    expected: "null",
-                });
+                return Err(unsupported(field, format!("{found:?}"), "null"));
             }
         }
         Ok(())
@@ -228,12 +207,16 @@ fn expect_all(
     expected: &'static str,
 ) -> Result<(), AutoencoderConfigError> {
     match found.iter().find(|kind| *kind != expected) {
-        Some(found) => Err(AutoencoderConfigError::Unsupported {
-            field,
-            found: found.clone(),
-            expected,
-        }),
+        Some(found) => Err(unsupported(field, found.clone(), expected)),
         None => Ok(()),
+    }
+}
+
+fn unsupported(field: &'static str, found: String, expected: &'static str) -> AutoencoderConfigError {
+    AutoencoderConfigError::Unsupported {
+        field,
+        found,
+        expected,
     }
 }
 

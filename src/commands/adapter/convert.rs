@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &ConvertArguments, json: bool) -> Result<(), Failur
         Form::Peft => ConvertedForm::Peft,
         Form::Kohya => ConvertedForm::Kohya,
     };
-    let dtype = arguments.dtype.map(|dtype| dtype.dtype());
+    let dtype = arguments.dtype.map(Into::into);
     let dtype = convert(&file, &arguments.out, form, dtype)?;
     if json {
         return print_json(&json!({"adapter": arguments.out, "dtype": dtype.name()}));

@@ -8,10 +8,10 @@ use mitune_stages::device::{DeviceReport, list_devices};
 use mitune_store::{Store, VerifyDepth, VerifyReport};
 use serde_json::{Value, json};
 
-use crate::cache_folder::cache_folder;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::ui::{bytes, line, print_json};
+use crate::user_folders::cache_folder;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {

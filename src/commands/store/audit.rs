@@ -11,13 +11,13 @@ use mitune_store::remote::{Folder, Upstream};
 use mitune_store::trust::{Policy, Unsigned};
 use mitune_store::{Sharing, Store};
 
-use crate::cache_folder::cache_folder;
 use crate::commands::pipeline_arguments::PipelineArguments;
 use crate::engine::{Engine, RememberedDigests, Unobserved};
 use crate::failure::Failure;
 use crate::inspect::audit::{Audit, AuditedResult};
 use crate::session::Session;
 use crate::ui::{line, print_json};
+use crate::user_folders::cache_folder;
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArguments {

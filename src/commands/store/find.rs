@@ -30,10 +30,7 @@ pub(super) fn artifact(store: &Store, text: &str) -> Result<ListedArtifact, Fail
     })?;
     if let Some(other) = found.find(|other| other.artifact.content != first.artifact.content) {
         let (first, other) = (first.artifact.file.short(), other.artifact.file.short());
-        return Err(
-            Failure::usage(format!("`{digits}` may mean `{first}` or `{other}`"))
-                .with_hint("Give more digits"),
-        );
+        return Err(ambiguous(&digits, "", [first, other]));
     }
     Ok(first)
 }
@@ -47,11 +44,11 @@ pub(in crate::commands) fn stage_key(store: &Store, text: &str) -> Result<StageK
     match keys.as_slice() {
         [] => Ok(artifact(store, text)?.key),
         [key] => Ok(*key),
-        [first, second, ..] => Err(Failure::usage(format!(
-            "`{digits}` may mean stage key `{}` or `{}`",
-            first.short(),
-            second.short()
-        ))
-        .with_hint("Give more digits")),
+        [first, second, ..] => Err(ambiguous(&digits, "stage key ", [first.short(), second.short()])),
     }
+}
+
+/// Says of digits that they are too few to tell two things apart.
+pub(super) fn ambiguous(digits: &str, what: &str, [one, other]: [String; 2]) -> Failure {
+    Failure::usage(format!("`{digits}` may mean {what}`{one}` or `{other}`")).with_hint("Give more digits")
 }

@@ -19,13 +19,7 @@ pub(crate) fn run(store: &Store, text: &str, why: &str) -> Result<(), Failure> {
             return Err(Failure::usage(format!("No stage key begins with `{digits}`"))
                 .with_hint("`mitune store ls --json` lists them"));
         }
-        [one, other, ..] => {
-            let (one, other) = (one.key.short(), other.key.short());
-            return Err(
-                Failure::usage(format!("`{digits}` may mean `{one}` or `{other}`"))
-                    .with_hint("Give more digits"),
-            );
-        }
+        [one, other, ..] => return Err(find::ambiguous(&digits, "", [one.key.short(), other.key.short()])),
     };
     let count = store.forget(&record.key, why)?;
     store.flush_remotes();

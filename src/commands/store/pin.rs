@@ -64,9 +64,11 @@ fn target(store: &Store, text: &str) -> Result<(PinTarget, String), Failure> {
         .filter(|key| key.to_string().starts_with(&digits));
     if let Some(key) = keys.next() {
         if let Some(other) = keys.next() {
-            let (key, other) = (key.short(), other.short());
-            let error = Failure::usage(format!("`{digits}` may mean the stage `{key}` or `{other}`"));
-            return Err(error.with_hint("Give more digits"));
+            return Err(find::ambiguous(
+                &digits,
+                "the stage ",
+                [key.short(), other.short()],
+            ));
         }
         return Ok((PinTarget::Stage(key), key.short()));
     }

@@ -3,7 +3,7 @@
 use super::bar::BarAxis;
 use super::format::{counted, percent_fine};
 use super::markup::Markup;
-use super::parts::{POINTS, SHARES, confidence, estimate, head, model, origin, side, table};
+use super::parts::{POINTS, SHARES, body, confidence, estimate, head, model, origin, side, table};
 use super::share_table::{Better, share_table};
 use super::{over_seeds, rounds};
 use crate::inspect::report::model::{AlignmentEntry, AlignmentGroup, Interval, ReaderCheck, Report, Side};
@@ -109,21 +109,17 @@ fn overall(markup: &mut Markup, group: &AlignmentGroup) {
     let difference_axis = BarAxis::of(column(|entry| entry.to_base.as_ref()).chain(to_control_column));
     table(markup, &caption, "estimates", |markup| {
         head(markup, &columns);
-        markup.raw("<tbody>");
-        for entry in &group.entries {
-            markup.element("tr", &[], |markup| {
-                model(markup, &entry.model);
-                estimate(markup, entry.aligned.as_ref(), SHARES, aligned_axis);
-                if compared {
-                    difference(markup, entry.to_base.as_ref(), difference_axis);
-                }
-                if to_control.is_some() {
-                    difference(markup, entry.to_control.as_ref(), difference_axis);
-                }
-                markup.element("td", &[], |markup| origin(markup, &entry.origin));
-            });
-        }
-        markup.raw("</tbody>");
+        body(markup, &group.entries, |markup, entry| {
+            model(markup, &entry.model);
+            estimate(markup, entry.aligned.as_ref(), SHARES, aligned_axis);
+            if compared {
+                difference(markup, entry.to_base.as_ref(), difference_axis);
+            }
+            if to_control.is_some() {
+                difference(markup, entry.to_control.as_ref(), difference_axis);
+            }
+            markup.element("td", &[], |markup| origin(markup, &entry.origin));
+        });
     });
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::format::{decimal, number};
 use super::markup::Markup;
-use super::parts::{head, table};
+use super::parts::{body, head, table};
 
 /// A chart with its numbers.
 #[derive(Serialize)]
@@ -84,12 +84,8 @@ impl Chart {
             let mut columns = vec![(self.x.name, "number")];
             columns.extend(self.series.iter().map(|series| (series.name.as_str(), "number")));
             head(markup, &columns);
-            markup.raw("<tbody>");
             let rows = self.series.first().map_or(0, |series| series.points.len());
-            for row in 0..rows {
-                self.row(markup, row);
-            }
-            markup.raw("</tbody>");
+            body(markup, 0..rows, |markup, row| self.row(markup, row));
         });
         markup.raw("</details>");
     }
@@ -100,21 +96,19 @@ impl Chart {
                 .iter()
                 .filter_map(move |series| series.points.get(row))
         };
-        markup.element("tr", &[], |markup| {
-            let place = points()
-                .next()
-                .map_or_else(String::new, |[place, ..]| place_name(*place));
-            markup.leaf("th", &[("scope", &"row"), ("class", &"number")], place);
-            for &[_, value, low, high] in points() {
-                markup.element("td", &[("class", &"number")], |markup| {
-                    markup
-                        .leaf("span", &[("class", &"value")], number(value))
-                        .raw(" ");
-                    let range = format!("[{}, {}]", number(low), number(high));
-                    markup.leaf("span", &[("class", &"interval")], range);
-                });
-            }
-        });
+        let place = points()
+            .next()
+            .map_or_else(String::new, |[place, ..]| place_name(*place));
+        markup.leaf("th", &[("scope", &"row"), ("class", &"number")], place);
+        for &[_, value, low, high] in points() {
+            markup.element("td", &[("class", &"number")], |markup| {
+                markup
+                    .leaf("span", &[("class", &"value")], number(value))
+                    .raw(" ");
+                let range = format!("[{}, {}]", number(low), number(high));
+                markup.leaf("span", &[("class", &"interval")], range);
+            });
+        }
     }
 }
 

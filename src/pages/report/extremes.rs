@@ -2,7 +2,7 @@
 
 use super::format::{count, number, short};
 use super::markup::Markup;
-use super::parts::{prompt, table};
+use super::parts::{body, prompt, table};
 use super::picture::picture;
 use crate::inspect::report::model::{Extreme, Report};
 
@@ -25,11 +25,9 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
                     .raw("<span class=\"ends\">best, worst</span>");
             });
         }
-        markup.raw("</tr></thead><tbody>");
-        for shown in &extremes.prompts {
-            markup
-                .raw("<tr>")
-                .element("th", &[("scope", &"row")], |markup| prompt(markup, &shown.text));
+        markup.raw("</tr></thead>");
+        body(markup, &extremes.prompts, |markup, shown| {
+            markup.element("th", &[("scope", &"row")], |markup| prompt(markup, &shown.text));
             for ends in &shown.ends {
                 markup.raw("<td>");
                 for (place, extreme) in ["Best", "Worst"].into_iter().zip(ends.iter().flatten()) {
@@ -37,9 +35,7 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
                 }
                 markup.raw("</td>");
             }
-            markup.raw("</tr>");
-        }
-        markup.raw("</tbody>");
+        });
     });
 }
 

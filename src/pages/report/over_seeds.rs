@@ -3,7 +3,7 @@
 use super::bar::BarAxis;
 use super::format::percent;
 use super::markup::Markup;
-use super::parts::{POINTS, SHARES, confidence, estimate, head, table};
+use super::parts::{POINTS, SHARES, body, confidence, estimate, head, table};
 use crate::inspect::report::model::{AlignmentGroup, Interval, OverSeeds};
 
 /// Adds the table of arms that were repeated, if there is one.
@@ -31,24 +31,20 @@ pub(super) fn add(markup: &mut Markup, group: &AlignmentGroup) {
         }
         columns.push(("by seed", ""));
         head(markup, &columns);
-        markup.raw("<tbody>");
-        for one in &group.over_seeds {
-            markup.element("tr", &[], |markup| {
-                markup.leaf("th", &[("scope", &"row")], &one.arm);
-                markup.leaf("td", &[("class", &"number")], one.round);
-                estimate(markup, one.aligned.as_ref(), SHARES, aligned);
-                estimate(markup, one.to_base.as_ref(), POINTS, to_base_axis);
-                if control {
-                    estimate(markup, one.to_control.as_ref(), POINTS, to_control_axis);
-                }
-                let seeds: Vec<String> = one
-                    .seeds
-                    .iter()
-                    .map(|share| format!("{}: {}", share.seed, percent(share.aligned)))
-                    .collect();
-                markup.leaf("td", &[], seeds.join(", "));
-            });
-        }
-        markup.raw("</tbody>");
+        body(markup, &group.over_seeds, |markup, one| {
+            markup.leaf("th", &[("scope", &"row")], &one.arm);
+            markup.leaf("td", &[("class", &"number")], one.round);
+            estimate(markup, one.aligned.as_ref(), SHARES, aligned);
+            estimate(markup, one.to_base.as_ref(), POINTS, to_base_axis);
+            if control {
+                estimate(markup, one.to_control.as_ref(), POINTS, to_control_axis);
+            }
+            let seeds: Vec<String> = one
+                .seeds
+                .iter()
+                .map(|share| format!("{}: {}", share.seed, percent(share.aligned)))
+                .collect();
+            markup.leaf("td", &[], seeds.join(", "));
+        });
     });
 }

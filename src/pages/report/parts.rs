@@ -43,6 +43,15 @@ pub(super) fn head(markup: &mut Markup, columns: &[(&str, &'static str)]) {
     markup.raw("</tr></thead>");
 }
 
+/// Adds the body of a table, a row for each of `rows`.
+pub(super) fn body<R>(markup: &mut Markup, rows: impl IntoIterator<Item = R>, row: impl Fn(&mut Markup, R)) {
+    markup.raw("<tbody>");
+    for one in rows {
+        markup.element("tr", &[], |markup| row(markup, one));
+    }
+    markup.raw("</tbody>");
+}
+
 /// Adds a link to what is known of a stage.
 pub(super) fn origin(markup: &mut Markup, origin: &Origin) {
     markup.element(

@@ -2,7 +2,7 @@
 
 use super::format::{bytes, count, duration, number, short, shorten, time};
 use super::markup::Markup;
-use super::parts::{head, origin, table};
+use super::parts::{body, head, origin, table};
 use crate::engine::Outcome;
 use crate::inspect::report::model::{OutputFacts, Report, ResultFacts, StageFacts};
 
@@ -40,28 +40,24 @@ fn overview(markup: &mut Markup, report: &Report) {
             ("key", ""),
         ];
         head(markup, &columns);
-        markup.raw("<tbody>");
-        for stage in &report.stages {
-            markup.element("tr", &[], |markup| {
-                markup.element("th", &[("scope", &"row")], |markup| {
-                    markup.element("a", &[("href", &format!("#{}", stage.anchor))], |markup| {
-                        names(markup, stage)
-                    });
+        body(markup, &report.stages, |markup, stage| {
+            markup.element("th", &[("scope", &"row")], |markup| {
+                markup.element("a", &[("href", &format!("#{}", stage.anchor))], |markup| {
+                    names(markup, stage)
                 });
-                let result = stage.result.as_ref();
-                markup.leaf("td", &[], result.map_or("", |result| result.kind.as_str()));
-                markup.leaf("td", &[], outcome(stage));
-                let span = |seconds: Option<f64>| seconds.map_or_else(String::new, duration);
-                markup.leaf("td", &[("class", &"number")], span(stage.seconds));
-                markup.leaf(
-                    "td",
-                    &[("class", &"number")],
-                    span(result.map(|result| result.cost_seconds)),
-                );
-                markup.element("td", &[], |markup| digest(markup, &stage.key));
             });
-        }
-        markup.raw("</tbody>");
+            let result = stage.result.as_ref();
+            markup.leaf("td", &[], result.map_or("", |result| result.kind.as_str()));
+            markup.leaf("td", &[], outcome(stage));
+            let span = |seconds: Option<f64>| seconds.map_or_else(String::new, duration);
+            markup.leaf("td", &[("class", &"number")], span(stage.seconds));
+            markup.leaf(
+                "td",
+                &[("class", &"number")],
+                span(result.map(|result| result.cost_seconds)),
+            );
+            markup.element("td", &[], |markup| digest(markup, &stage.key));
+        });
     });
 }
 
@@ -167,9 +163,7 @@ fn outputs(markup: &mut Markup, outputs: &[OutputFacts]) {
             ("content digest", ""),
         ];
         head(markup, &columns);
-        markup.raw("<tbody>");
-        for output in outputs {
-            markup.raw("<tr>");
+        body(markup, outputs, |markup, output| {
             markup
                 .leaf("th", &[("scope", &"row")], &output.port)
                 .leaf("td", &[], output.kind);
@@ -179,8 +173,7 @@ fn outputs(markup: &mut Markup, outputs: &[OutputFacts]) {
             markup
                 .raw("<td>")
                 .leaf("code", &[("class", &"whole")], &output.content)
-                .raw("</td></tr>");
-        }
-        markup.raw("</tbody>");
+                .raw("</td>");
+        });
     });
 }

@@ -4,7 +4,7 @@ use super::bar::BarAxis;
 use super::failures;
 use super::format::counted;
 use super::markup::Markup;
-use super::parts::{POINTS, SHARES, THREE, confidence, estimate, head, model_phrase, origin, table};
+use super::parts::{POINTS, SHARES, THREE, body, confidence, estimate, head, model_phrase, origin, table};
 use super::timesteps;
 use crate::inspect::report::model::{Agreement, Interval, MeasuredScore, PoolScores, Report};
 
@@ -70,19 +70,15 @@ fn add_pool(markup: &mut Markup, pool: &PoolScores) {
                 ("stage", ""),
             ],
         );
-        markup.raw("<tbody>");
-        for score in &pool.scores {
-            markup.element("tr", &[], |markup| {
-                score_name(markup, score);
-                estimate(markup, score.auc.as_ref(), THREE, auc);
-                estimate(markup, score.top_1.as_ref(), SHARES, None);
-                estimate(markup, score.worst_1.as_ref(), SHARES, None);
-                estimate(markup, score.gain.as_ref(), POINTS, gain);
-                estimate(markup, score.tau.as_ref(), THREE, None);
-                markup.element("td", &[], |markup| origin(markup, &score.origin));
-            });
-        }
-        markup.raw("</tbody>");
+        body(markup, &pool.scores, |markup, score| {
+            score_name(markup, score);
+            estimate(markup, score.auc.as_ref(), THREE, auc);
+            estimate(markup, score.top_1.as_ref(), SHARES, None);
+            estimate(markup, score.worst_1.as_ref(), SHARES, None);
+            estimate(markup, score.gain.as_ref(), POINTS, gain);
+            estimate(markup, score.tau.as_ref(), THREE, None);
+            markup.element("td", &[], |markup| origin(markup, &score.origin));
+        });
     });
     by_failure(markup, pool);
     timesteps::add(markup, pool);
@@ -107,16 +103,12 @@ fn by_failure(markup: &mut Markup, pool: &PoolScores) {
         let mut columns = vec![("score", "")];
         columns.extend(names.iter().map(|name| (name.as_str(), "number")));
         head(markup, &columns);
-        markup.raw("<tbody>");
-        for score in &pool.scores {
-            markup.element("tr", &[], |markup| {
-                score_name(markup, score);
-                for area in &score.by_failure {
-                    estimate(markup, area.as_ref(), THREE, axis);
-                }
-            });
-        }
-        markup.raw("</tbody>");
+        body(markup, &pool.scores, |markup, score| {
+            score_name(markup, score);
+            for area in &score.by_failure {
+                estimate(markup, area.as_ref(), THREE, axis);
+            }
+        });
     });
 }
 
@@ -138,19 +130,15 @@ fn agreement(markup: &mut Markup, pool: &PoolScores) {
             |of: fn(&Agreement) -> Option<&Interval>| BarAxis::of(pool.agreements.iter().filter_map(of));
         let taus = axis(|one| one.tau_b.as_ref());
         let gains = axis(|one| one.auc_gain.as_ref());
-        markup.raw("<tbody>");
-        for one in &pool.agreements {
-            markup.element("tr", &[], |markup| {
-                markup
-                    .raw("<th scope=\"row\">")
-                    .leaf("code", &[], &one.first)
-                    .raw("</th>");
-                markup.raw("<td>").leaf("code", &[], &one.second).raw("</td>");
-                estimate(markup, one.tau_b.as_ref(), THREE, taus);
-                estimate(markup, one.auc_gain.as_ref(), THREE, gains);
-            });
-        }
-        markup.raw("</tbody>");
+        body(markup, &pool.agreements, |markup, one| {
+            markup
+                .raw("<th scope=\"row\">")
+                .leaf("code", &[], &one.first)
+                .raw("</th>");
+            markup.raw("<td>").leaf("code", &[], &one.second).raw("</td>");
+            estimate(markup, one.tau_b.as_ref(), THREE, taus);
+            estimate(markup, one.auc_gain.as_ref(), THREE, gains);
+        });
     });
     markup.raw("</details>");
 }

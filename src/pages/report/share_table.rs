@@ -1,7 +1,7 @@
 //! A table of shares by model, below each its paired difference to the base.
 
 use super::markup::Markup;
-use super::parts::{POINTS, SHARES, estimate, head, model, number};
+use super::parts::{POINTS, SHARES, body, estimate, head, model, number};
 use crate::inspect::report::model::{ShareCell, ShareTable, Side};
 
 /// Which side of no difference is the good one.
@@ -22,16 +22,12 @@ pub(super) fn share_table(
     let mut columns = vec![("model", "")];
     columns.extend(names.iter().map(|name| (name.as_str(), "number")));
     head(markup, &columns);
-    markup.raw("<tbody>");
-    for row in &shares.rows {
-        markup.element("tr", &[], |markup| {
-            model(markup, &row.model);
-            for one in &row.cells {
-                cell(markup, one, better);
-            }
-        });
-    }
-    markup.raw("</tbody>");
+    body(markup, &shares.rows, |markup, row| {
+        model(markup, &row.model);
+        for one in &row.cells {
+            cell(markup, one, better);
+        }
+    });
 }
 
 fn cell(markup: &mut Markup, cell: &ShareCell, better: Better) {

@@ -2,7 +2,7 @@
 
 use super::format::{count, counted, short};
 use super::markup::Markup;
-use super::parts::{model, model_name, origin, prompt, table};
+use super::parts::{body, model, model_name, origin, prompt, table};
 use super::picture::{key, picture};
 use crate::inspect::report::model::{Report, SideBySide, SideBySidePrompt};
 
@@ -62,9 +62,9 @@ fn one(markup: &mut Markup, compared: &SideBySide, shown: &SideBySidePrompt) {
         for seed in &shown.seed_indices {
             markup.leaf("th", &[("scope", &"col")], seed);
         }
-        markup.raw("</tr></thead><tbody>");
-        for ((label, _), pictures) in compared.models.iter().zip(&shown.rows) {
-            markup.raw("<tr>");
+        markup.raw("</tr></thead>");
+        let rows = compared.models.iter().zip(&shown.rows);
+        body(markup, rows, |markup, ((label, _), pictures)| {
             model(markup, label);
             for (seed, shot) in shown.seed_indices.iter().zip(pictures) {
                 markup.raw("<td>");
@@ -76,8 +76,6 @@ fn one(markup: &mut Markup, compared: &SideBySide, shown: &SideBySidePrompt) {
                 picture(markup, shot, &subject);
                 markup.raw("</td>");
             }
-            markup.raw("</tr>");
-        }
-        markup.raw("</tbody>");
+        });
     });
 }

@@ -5,7 +5,7 @@ use super::chart::{Axis, Chart, Series, Spread};
 use super::ends::ends;
 use super::format::percent;
 use super::markup::Markup;
-use super::parts::{THREE, estimate, head, table};
+use super::parts::{THREE, body, estimate, head, table};
 use crate::inspect::report::model::{Interval, PoolScores, TimestepTerm, Timesteps};
 
 /// The area under the curve of chance.
@@ -46,18 +46,14 @@ fn terms(markup: &mut Markup, score: &Timesteps) {
             ("AUC down to it", "number"),
         ];
         head(markup, &columns);
-        markup.raw("<tbody>");
-        for term in &score.terms {
-            markup.element("tr", &[], |markup| {
-                markup.leaf("th", &[("scope", &"row"), ("class", &"number")], term.timestep);
-                for share in [term.weight, term.share] {
-                    markup.leaf("td", &[("class", &"number")], percent(share));
-                }
-                estimate(markup, term.auc.as_ref(), THREE, axis);
-                estimate(markup, term.auc_down_to.as_ref(), THREE, axis);
-            });
-        }
-        markup.raw("</tbody>");
+        body(markup, &score.terms, |markup, term| {
+            markup.leaf("th", &[("scope", &"row"), ("class", &"number")], term.timestep);
+            for share in [term.weight, term.share] {
+                markup.leaf("td", &[("class", &"number")], percent(share));
+            }
+            estimate(markup, term.auc.as_ref(), THREE, axis);
+            estimate(markup, term.auc_down_to.as_ref(), THREE, axis);
+        });
     });
 }
 

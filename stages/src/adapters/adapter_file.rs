@@ -93,7 +93,7 @@ impl AdapterFile {
         for (component, adapter) in self.read()?.adapters {
             let second = model.second_text_encoder.as_mut();
             let applied = match component {
-                UNET => fold(&adapter, self.scale, &mut model.unet),
+                UNET => fold(&adapter, self.scale, &mut model.network),
                 "text_encoder" => fold(&adapter, self.scale, &mut model.text_encoder),
                 component => match second {
                     Some(second) => fold(&adapter, self.scale, &mut second.text_encoder),
@@ -179,9 +179,8 @@ mod tests {
     use burn::tensor::{DType, Device, Tensor, TensorData};
     use mitune_diffusion::adapter::{AdapterConfig, attach};
     use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};
-    use mitune_diffusion::model::ModelDirectory;
+    use mitune_diffusion::model::{DenoisingNetwork, ModelDirectory};
     use mitune_diffusion::nn::weights::Dtype;
-    use mitune_diffusion::unet::UNet2DConditionModel;
 
     use super::*;
     use crate::testing::trial_model;
@@ -202,13 +201,14 @@ mod tests {
         assert!("a.safetensors:inf".parse::<AdapterFile>().is_err());
     }
 
-    fn output(unet: &UNet2DConditionModel) -> Vec<f32> {
+    fn output(network: &DenoisingNetwork) -> Vec<f32> {
         let device = Device::flex();
         let ramp = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
         let latents = Tensor::<4>::from_data(TensorData::new(ramp(256), [1, 4, 8, 8]), (&device, DType::F32));
         let context = Tensor::<3>::from_data(TensorData::new(ramp(72), [1, 9, 8]), (&device, DType::F32));
         let level = NoiseLevel::variance_preserving(500.0, 0.5);
-        unet.predict(&latents, level, &context.into())
+        network
+            .predict(&latents, level, &context.into())
             .unwrap()
             .try_into_vec_as()
             .unwrap()
@@ -223,7 +223,7 @@ mod tests {
             .unwrap()
             .load(&device, burn::tensor::FloatDType::F32)
             .unwrap();
-        let mut adapted = base.unet.clone();
+        let mut adapted = base.network.clone();
         attach(&mut adapted, &AdapterConfig::default()).unwrap();
         let mut saved = SavedAdapter::extract(&adapted).unwrap();
         for layer in saved.layers.values_mut() {
@@ -237,12 +237,12 @@ mod tests {
             let mut model = base.clone();
             let path = path.to_owned();
             AdapterFile { path, scale }.apply(&mut model).unwrap();
-            output(&model.unet)
+            output(&model.network)
         };
         let full = applied(&diffusers, 1.0);
         assert_eq!(full, applied(&kohya, 1.0));
         let distance = |other: &[f32]| {
-            let base = output(&base.unet);
+            let base = output(&base.network);
             base.iter()
                 .zip(other)
                 .map(|(a, b)| (a - b).abs())

@@ -6,7 +6,7 @@ use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Schema};
 use mitune_store::{Artifact, Store, StoreError};
 
-use crate::suggestion::closest;
+use crate::suggestion::{closest, did_you_mean};
 use crate::tables::columns::{ColumnError, number_column, string_column};
 use crate::tables::score_columns::value;
 
@@ -23,7 +23,7 @@ pub(super) struct Row {
 /// A table that does not have what is to be compared.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CompareColumnError {
-    #[error("Table has no column `{name}` of {expected}; it has {found}{}", hint(.suggestion))]
+    #[error("Table has no column `{name}` of {expected}; it has {found}{}", did_you_mean(.suggestion))]
     Unknown {
         name: String,
         expected: &'static str,
@@ -99,11 +99,4 @@ fn find(
         found: quoted.join(", "),
         suggestion: closest(name, names.iter().copied()).map(str::to_owned),
     })
-}
-
-fn hint(suggestion: &Option<String>) -> String {
-    let hint = suggestion
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"));
-    hint.unwrap_or_default()
 }

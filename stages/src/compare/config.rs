@@ -64,10 +64,6 @@ impl Stage for Compare {
         CompareConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(&self.config, &["tables", "baseline"])
     }

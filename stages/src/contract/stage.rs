@@ -23,8 +23,11 @@ pub trait Stage: Send + Sync {
     /// Names the kind of stage, as `kind:` does in a pipeline.
     fn kind(&self) -> &'static str;
 
-    /// Counts changes of meaning: raised by hand whenever equal settings and inputs begin to give another result.
-    fn revision(&self) -> u32;
+    /// Counts changes of meaning: raised by hand whenever equal settings and inputs begin to give another result. By
+    /// default 1, that of a stage whose meaning never changed.
+    fn revision(&self) -> u32 {
+        1
+    }
 
     /// Returns the effective settings with every default filled in, without references, paths or devices.
     ///

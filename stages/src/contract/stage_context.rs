@@ -173,8 +173,6 @@ pub trait Progress: Send + Sync {
     fn begin(&self, work: Work);
     /// Counts finished units.
     fn advance(&self, units: u64);
-    /// Tells which shard of how many is being computed, from 1.
-    fn shard(&self, number: u64, count: u64);
     /// Tells which process on which host is waited for, or that nobody is.
     fn waiting(&self, holder: Option<&str>) {
         let _ = holder;
@@ -192,7 +190,6 @@ pub struct Silent;
 impl Progress for Silent {
     fn begin(&self, _: Work) {}
     fn advance(&self, _: u64) {}
-    fn shard(&self, _: u64, _: u64) {}
     fn message(&self, _: &str) {}
     fn metric(&self, _: &str, _: u64, _: f64) {}
 }

@@ -10,7 +10,7 @@ use mitune_diffusion::nn::weights::{HostTensor, TensorMap};
 use mitune_diffusion::noise::{NoiseSource, text_key};
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};
 use mitune_diffusion::training::{
-    AdamW, DenoisingBatch, LearningRate, Trainer, TrainerSettings, train_only, trainable_parameters,
+    AdamW, DenoisingBatch, LearningRate, Trainer, TrainerSettings, train_adapters, trainable_parameters,
 };
 
 use crate::contract::{Dtype, StageError};
@@ -180,22 +180,22 @@ fn training(loaded: &LoadedModel, inputs: &Inputs<'_>, found: &mut TensorMap) ->
     )
     .map_err(StageError::failed)?;
     let prompts = inputs.conditioning(BATCH).autodiff();
-    let mut unet = model.unet.clone();
-    attach(&mut unet, &AdapterConfig::default()).map_err(StageError::failed)?;
-    let unet = train_only(unet, |name| name.contains(".adapter."));
+    let mut network = model.network.clone();
+    attach(&mut network, &AdapterConfig::default()).map_err(StageError::failed)?;
+    let network = train_adapters(network);
     let settings = TrainerSettings {
         optimizer: AdamW::default(),
         learning_rate: LearningRate::constant(1e-3),
         clip_norm: Some(1.0),
         average: None,
     };
-    let mut trainer = Trainer::new(unet, settings).map_err(StageError::failed)?;
+    let mut trainer = Trainer::new(network, settings).map_err(StageError::failed)?;
     let (mut losses, mut norms) = (Vec::new(), Vec::new());
     for _ in 0..UPDATES {
         let update = trainer
-            .update([&batch], |unet, batch| {
+            .update([&batch], |network, batch| {
                 let (noisy, timesteps) = (batch.noisy.clone(), batch.timesteps.clone());
-                batch.loss(unet.forward(noisy, timesteps, &prompts))
+                batch.loss(network.forward(noisy, timesteps, &prompts))
             })
             .map_err(StageError::failed)?;
         losses.push(update.loss as f32);

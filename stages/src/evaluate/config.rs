@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::contract::reference::Reference;
 use crate::contract::setting_defaults::nonzero;
 use crate::contract::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, MODEL_PORT, OutputPort, Stage, StageConfig,
-    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageConfig, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::models::model_source::ModelSource;
 use crate::statistics::bootstrap::BootstrapSettings;
@@ -92,7 +92,7 @@ impl Stage for Evaluate {
             InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
             InputPort::many("scores", &[Content::Scores], &self.config.scores),
             InputPort::optional("baseline", &[Content::Evaluation], self.config.baseline.as_ref()),
-            model.unwrap_or_else(|| InputPort::optional(MODEL_PORT, &[Content::Model], None)),
+            model.unwrap_or_else(ModelSource::unconnected_port),
         ]
     }
 

@@ -96,7 +96,10 @@ impl Evaluate {
                 let rest = queue.split_off(batch_size.min(queue.len()));
                 let batch = std::mem::replace(&mut queue, rest);
                 if model.is_none() && batch.iter().any(CandidateImage::is_latent) {
-                    model = self.load(context)?;
+                    let source = self.model.as_ref();
+                    model = source
+                        .map(|source| source.load(context, Dtype::F32))
+                        .transpose()?;
                 }
                 let images = CandidateImages {
                     device: model.as_ref().map(|_| context.device()).transpose()?,
@@ -111,15 +114,6 @@ impl Evaluate {
                 return Ok(rows);
             }
         }
-    }
-
-    fn load(&self, context: &StageContext<'_>) -> Result<Option<DiffusionModel>, StageError> {
-        let Some(source) = &self.model else {
-            return Ok(None);
-        };
-        let open = source.open(context)?;
-        let (model, _) = open.load(context, None, context.device()?, Dtype::F32)?;
-        Ok(Some(model))
     }
 }
 

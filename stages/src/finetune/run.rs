@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, SavedAdapter, attach, detach};
 use mitune_diffusion::conditioning::Conditioning;
-use mitune_diffusion::training::{ConditionedBatch, Denoising, Draws, ObjectiveTrainer, train_only};
-use mitune_diffusion::unet::UNet2DConditionModel;
+use mitune_diffusion::model::DenoisingNetwork;
+use mitune_diffusion::training::{ConditionedBatch, Denoising, Draws, ObjectiveTrainer, train_adapters};
 
 use super::examples::{Batches, Contexts, Examples};
 use super::stage::{Finetune, JOINT_PORT};
@@ -43,8 +43,7 @@ impl Finetune {
         selections.extend(context.inputs(JOINT_PORT));
         let examples = Examples::read(context.store(), &selections)?;
         let device = context.device()?;
-        let open = self.model.open(context)?;
-        let (model, _) = open.load(context, None, device, Dtype::F32)?;
+        let model = self.model.load(context, Dtype::F32)?;
         examples
             .check_channels(model.denoiser_shape().latent_channels)
             .map_err(StageError::configuration)?;
@@ -57,11 +56,10 @@ impl Finetune {
                 "{prompts} prompts are too long; the model does not see their ends"
             ));
         }
-        let (mut unet, unet_config) = (model.unet, model.unet_config);
-        let scheduler = model.scheduler_config;
+        let (mut network, scheduler) = (model.network, model.scheduler_config);
         // Training needs none of them, and they take as much memory as the denoiser.
         drop((model.vae, model.text_encoder, model.second_text_encoder));
-        self.adapt(context, &mut unet)?;
+        self.adapt(context, &mut network)?;
         let schedule = scheduler.schedule().map_err(StageError::configuration)?;
         let batches = Batches {
             timesteps: Batches::timesteps(self.config.timesteps, &schedule)
@@ -74,18 +72,19 @@ impl Finetune {
             prediction: scheduler.prediction_type,
             device: device.clone().autodiff(),
         };
-        let unet = train_only(unet, |name| name.contains(".adapter."));
+        let network = train_adapters(network);
         let mut trainer =
-            ObjectiveTrainer::new(unet, Denoising, self.trainer_settings()).map_err(StageError::failed)?;
+            ObjectiveTrainer::new(network, Denoising, self.trainer_settings()).map_err(StageError::failed)?;
         let run = TrainingRun {
             context,
             steps: self.config.steps,
             checkpoint_every: self.config.checkpoint_every,
         };
         let curve = run.complete(&mut trainer, |step| self.micro_batches(step, &batches))?;
-        let saved = SavedAdapter::extract(trainer.trainer().module())
+        let trained = trainer.trainer().module();
+        let saved = SavedAdapter::extract(trained)
             .map_err(StageError::failed)?
-            .with_stored_shapes(|name, shape| unet_config.stored_shape(name, shape));
+            .with_stored_shapes(|name, shape| trained.stored_shape(name, shape));
         let mut output = StageOutput::one("adapter", stored_adapter::put(context, &saved)?);
         output.outputs.insert("losses".to_owned(), curve.put(context)?);
         let seen = self.config.steps as f64 * f64::from(self.config.batch_size.get());
@@ -117,16 +116,16 @@ impl Finetune {
     }
 
     /// Puts the adapter to start from on the denoiser.
-    fn adapt(&self, context: &StageContext<'_>, unet: &mut UNet2DConditionModel) -> Result<(), StageError> {
+    fn adapt(&self, context: &StageContext<'_>, network: &mut DenoisingNetwork) -> Result<(), StageError> {
         let config = self.adapter_config();
-        let layers = attach(unet, &config).map_err(StageError::configuration)?;
+        let layers = attach(network, &config).map_err(StageError::configuration)?;
         let Some(artifact) = context.optional_input(ADAPTER_PORT) else {
             return Ok(());
         };
         let saved = stored_adapter::read(context, artifact)?;
         agree(&saved, &config, &layers).map_err(StageError::configuration)?;
-        detach(unet);
-        saved.attach(unet).map_err(StageError::configuration)
+        detach(network);
+        saved.attach(network).map_err(StageError::configuration)
     }
 }
 

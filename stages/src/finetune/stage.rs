@@ -67,10 +67,6 @@ impl Stage for Finetune {
         FinetuneConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(
             &self.config,

@@ -138,7 +138,6 @@ impl<'a> StopAfter<'a> {
 impl Progress for StopAfter<'_> {
     fn begin(&self, _: Work) {}
     fn advance(&self, _: u64) {}
-    fn shard(&self, _: u64, _: u64) {}
     fn message(&self, text: &str) {
         self.messages.lock().unwrap().push(text.to_owned());
     }
@@ -224,7 +223,7 @@ fn first_loss(fixture: &Fixture, timesteps: std::ops::Range<usize>, dropped: boo
             .conditioning;
         let time = Tensor::from_data([timestep as f32], &device);
         let predicted: Vec<f32> = model
-            .unet
+            .network
             .forward(noisy, time, context)
             .into_data()
             .try_into_vec()

@@ -40,10 +40,6 @@ impl Stage for Ingest {
         PromptsConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(&self.config.without_directories(), &[])
     }

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use arrow_array::RecordBatch;
-use mitune_store::{FamilyKey, ItemKey, TableReader};
+use mitune_store::{FamilyKey, ItemKey};
 
 use crate::contract::{KeyIngredients, StageContext, StageError};
+use crate::items::candidate_blocks::{NamedCandidate, candidate_blocks};
 use crate::items::item_blocks::Block;
+use crate::items::row_reader::RowReader;
 use crate::models::candidate_images::{CandidateImage, CandidateImageError};
 use crate::tables::image_rows::{IMAGE_COLUMNS, ImageRows, ImageSource};
 
@@ -17,32 +18,24 @@ pub(super) fn blocks(
     batch_size: u32,
     check_prompt: impl Fn(&str) -> Result<(), StageError>,
 ) -> Result<Vec<Block<Range<u64>>>, StageError> {
-    let mut blocks: Vec<Block<Range<u64>>> = Vec::new();
-    let mut last: Option<(String, u32)> = None;
-    let mut row = 0;
-    for batch in open(context)? {
+    let mut names = Vec::new();
+    let mut checked: Option<String> = None;
+    let table = context.input("candidates")?;
+    for batch in context.store().read_table(table, Some(&IMAGE_COLUMNS))? {
         for candidate in CandidateImage::of_batch(&batch?).map_err(StageError::failed)? {
             let item = item(family, &candidate)?;
-            let group = (candidate.prompt_id, candidate.seed_index / batch_size);
-            match blocks.last_mut() {
-                Some(block) if last.as_ref() == Some(&group) => {
-                    block.items.push(item);
-                    block.work.end = row + 1;
-                }
-                _ => {
-                    check_prompt(&candidate.prompt)?;
-                    blocks.push(Block {
-                        work: row..row + 1,
-                        prompt_id: group.0.clone(),
-                        items: vec![item],
-                    });
-                    last = Some(group);
-                }
+            if checked.as_ref() != Some(&candidate.prompt) {
+                check_prompt(&candidate.prompt)?;
+                checked = Some(candidate.prompt);
             }
-            row += 1;
+            names.push(NamedCandidate {
+                prompt_id: candidate.prompt_id,
+                seed_index: candidate.seed_index,
+                item,
+            });
         }
     }
-    Ok(blocks)
+    Ok(candidate_blocks(names, batch_size))
 }
 
 /// Names a candidate by its prompt, its seed index and the bytes of its image, or the latent that becomes one, wherever
@@ -71,64 +64,20 @@ fn item(family: &FamilyKey, candidate: &CandidateImage) -> Result<ItemKey, Stage
     Ok(KeyIngredients::item_key(family, &named)?)
 }
 
-/// Reads candidates by their rows. It is quick for rows that lie behind those asked for before, and keeps few in memory.
-pub(super) struct CandidateRows<'a> {
-    context: &'a StageContext<'a>,
-    reader: TableReader,
-    batch: Option<RecordBatch>,
-    /// Row of the table that the batch begins with.
-    start: u64,
+/// Opens the candidates, to be read by their rows.
+pub(super) fn open<'a>(context: &'a StageContext<'_>) -> Result<RowReader<'a>, StageError> {
+    RowReader::open(context.store(), context.input("candidates")?, &IMAGE_COLUMNS)
 }
 
-impl<'a> CandidateRows<'a> {
-    pub(super) fn open(context: &'a StageContext<'a>) -> Result<Self, StageError> {
-        Ok(Self {
-            context,
-            reader: open(context)?,
-            batch: None,
-            start: 0,
-        })
-    }
-
-    pub(super) fn read(&mut self, wanted: &Range<u64>) -> Result<Vec<CandidateImage>, StageError> {
-        // What another process had begun and did not finish lies before what was read last.
-        if wanted.start < self.start {
-            *self = Self::open(self.context)?;
-        }
-        let mut found = Vec::new();
-        for row in wanted.clone() {
-            let (batch, offset) = self.batch_with(row)?;
-            let candidate = ImageRows::of(batch)
-                .map_err(CandidateImageError::from)
-                .and_then(|images| CandidateImage::of_row(&images, offset));
-            found.push(candidate.map_err(StageError::failed)?);
-        }
-        Ok(found)
-    }
-
-    /// Returns the batch that holds a row of the table, and the row's place in it.
-    fn batch_with(&mut self, row: u64) -> Result<(&RecordBatch, usize), StageError> {
-        loop {
-            let length = self.batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
-            if row < self.start + length {
-                break;
-            }
-            self.start += length;
-            let next = self.reader.next().ok_or_else(|| StageError::failed(Shorter))?;
-            self.batch = Some(next?);
-        }
-        let offset = (row - self.start) as usize;
-        let batch = self.batch.as_ref().map(|batch| (batch, offset));
-        batch.ok_or_else(|| StageError::failed(Shorter))
-    }
-}
-
-/// A table with fewer rows than it had.
-#[derive(Debug, thiserror::Error)]
-#[error("Table of candidates became shorter while it was read")]
-struct Shorter;
-
-fn open(context: &StageContext<'_>) -> Result<TableReader, StageError> {
-    let candidates = context.input("candidates")?;
-    Ok(context.store().read_table(candidates, Some(&IMAGE_COLUMNS))?)
+/// Reads the candidates of rows.
+pub(super) fn read(
+    candidates: &mut RowReader<'_>,
+    wanted: &Range<u64>,
+) -> Result<Vec<CandidateImage>, StageError> {
+    candidates.read(wanted, |batch, row| {
+        let candidate = ImageRows::of(batch)
+            .map_err(CandidateImageError::from)
+            .and_then(|images| CandidateImage::of_row(&images, row));
+        candidate.map_err(StageError::failed)
+    })
 }

@@ -12,8 +12,8 @@ use super::rows;
 use crate::contract::reference::Reference;
 use crate::contract::setting_defaults::nonzero;
 use crate::contract::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, MODEL_PORT, OutputPort, Stage, StageConfig,
-    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageConfig, StageContext,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::items::item_blocks::check_batch_size;
 use crate::judges::{Judge, JudgeKind};
@@ -74,19 +74,12 @@ pub(super) struct JudgeStage {
 /// What images are decoded in.
 pub(super) const DTYPE: Dtype = Dtype::F32;
 
-/// Counts changes of meaning of this stage; judges count their own.
-const REVISION: u32 = 1;
-
 /// Settings that change no judgement; the judge is keyed by what it says of itself.
 const NOT_KEYED: [&str; 5] = ["candidates", "judge", "model", "model_from", "shard_size"];
 
 impl Stage for JudgeStage {
     fn kind(&self) -> &'static str {
         JudgeConfig::KIND
-    }
-
-    fn revision(&self) -> u32 {
-        REVISION
     }
 
     fn config(&self) -> Result<Value, StageError> {
@@ -101,7 +94,7 @@ impl Stage for JudgeStage {
         let model = self.model.as_ref().map(ModelSource::port);
         vec![
             InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
-            model.unwrap_or_else(|| InputPort::optional(MODEL_PORT, &[Content::Model], None)),
+            model.unwrap_or_else(ModelSource::unconnected_port),
         ]
     }
 

@@ -6,12 +6,13 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use mitune_diffusion::model::DiffusionModel;
 
-use super::candidates::{CandidateRows, blocks};
+use super::candidates::{blocks, open, read};
 use super::config::{DTYPE, JudgeStage};
 use super::rows;
 use crate::contract::{ItemFamily, StageContext, StageError, StageOutput};
 use crate::items::item_blocks::ItemTable;
 use crate::items::producer::producer;
+use crate::items::row_reader::RowReader;
 use crate::judges::{JudgedImage, OpenJudge};
 use crate::models::candidate_images::{CandidateImage, CandidateImageError, CandidateImages};
 
@@ -20,7 +21,7 @@ struct Worker<'a> {
     stage: &'a JudgeStage,
     context: &'a StageContext<'a>,
     schema: &'a SchemaRef,
-    candidates: CandidateRows<'a>,
+    candidates: RowReader<'a>,
     model: Option<DiffusionModel>,
     judge: Option<Box<dyn OpenJudge>>,
 }
@@ -43,7 +44,7 @@ impl JudgeStage {
             stage: self,
             context,
             schema: &schema,
-            candidates: CandidateRows::open(context)?,
+            candidates: open(context)?,
             model: None,
             judge: None,
         };
@@ -63,9 +64,12 @@ impl JudgeStage {
 
 impl Worker<'_> {
     fn compute(&mut self, wanted: &Range<u64>) -> Result<RecordBatch, StageError> {
-        let candidates = self.candidates.read(wanted)?;
+        let candidates = read(&mut self.candidates, wanted)?;
         if self.model.is_none() && candidates.iter().any(CandidateImage::is_latent) {
-            self.model = self.load()?;
+            let source = self.stage.model.as_ref();
+            self.model = source
+                .map(|source| source.load(self.context, DTYPE))
+                .transpose()?;
         }
         let images = CandidateImages {
             device: self.model.as_ref().map(|_| self.context.device()).transpose()?,
@@ -90,14 +94,5 @@ impl Worker<'_> {
         };
         let judged = self.judge.insert(judge).judge(&asked)?;
         rows::batch(self.schema, self.stage.judge.columns(), &candidates, &judged).map_err(StageError::failed)
-    }
-
-    fn load(&self) -> Result<Option<DiffusionModel>, StageError> {
-        let Some(source) = &self.stage.model else {
-            return Ok(None);
-        };
-        let open = source.open(self.context)?;
-        let (model, _) = open.load(self.context, None, self.context.device()?, DTYPE)?;
-        Ok(Some(model))
     }
 }

@@ -84,7 +84,6 @@ impl Progress for Watch<'_> {
         }
     }
 
-    fn shard(&self, _: u64, _: u64) {}
     fn message(&self, _: &str) {}
     fn metric(&self, _: &str, _: u64, _: f64) {}
 }

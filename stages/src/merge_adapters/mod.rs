@@ -72,10 +72,6 @@ impl Stage for MergeAdapters {
         MergeAdaptersConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(&self.config, &["adapters", "model", "model_from"])
     }
@@ -123,7 +119,7 @@ impl Stage for MergeAdapters {
         let mean = match &self.model {
             Some(model) => model
                 .open(context)?
-                .read_unet(context, |unet| mean(Some(&BaseWeights::of(unet))))?,
+                .read_denoiser(context, |weights| mean(Some(&BaseWeights::of(weights))))?,
             None => mean(None),
         }?;
         let rank = mean.layers.values().map(|layer| layer.rank).max();
@@ -149,7 +145,7 @@ mod tests {
     /// A DoRA adapter of the trial model whose values depend on `seed`.
     fn adapter(trial: &Trial, seed: u64) -> (SavedAdapter, Artifact) {
         let directory = ModelDirectory::open(&trial.folder.path().join("model")).unwrap();
-        let mut unet = directory.load_unet(&Device::flex(), FloatDType::F32).unwrap();
+        let mut unet = directory.load_network(&Device::flex(), FloatDType::F32).unwrap();
         let config = AdapterConfig {
             rank: 2,
             alpha: 2.0,

@@ -147,13 +147,13 @@ impl ModelBench {
         let device_name = opened.name();
         progress.message("Loading the model");
         let parts = Parts::load(&self.model, &opened.device, self.dtype)?;
-        let denoiser = parts.unet_config.denoiser_shape();
+        let denoiser = parts.network.denoiser_shape();
         let shape = latent_shape(&denoiser, &parts.vae_config, self.height, self.width)?;
         for batch in [self.candidates, self.training_batch, self.largest_batch] {
             check_batch(batch, shape, &denoiser)?;
         }
         let mut meter = Meter::new(self.runs, opened.device.clone(), progress);
-        let denoiser_parameters = burn::module::Module::num_params(&parts.unet);
+        let denoiser_parameters = burn::module::Module::num_params(&parts.network);
         let wanted = |work| self.works.contains(&work);
         if wanted(BenchWork::Forward) {
             work::forward(&parts, shape, self.largest_batch, &mut meter)?;

@@ -3,9 +3,8 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Distribution, FloatDType, Tensor};
 use mitune_diffusion::conditioning::{AddedConditioning, Conditioning};
-use mitune_diffusion::model::ModelDirectory;
+use mitune_diffusion::model::{DenoisingNetwork, ModelDirectory};
 use mitune_diffusion::scheduler::SchedulerConfig;
-use mitune_diffusion::unet::{UNet2DConditionConfig, UNet2DConditionModel};
 use mitune_diffusion::vae::{AutoencoderConfig, AutoencoderKL};
 
 use super::BenchModel;
@@ -14,8 +13,7 @@ use crate::models::model_source::float_dtype;
 
 /// The networks that take time; the text encoder runs once per prompt.
 pub(super) struct Parts {
-    pub(super) unet: UNet2DConditionModel,
-    pub(super) unet_config: UNet2DConditionConfig,
+    pub(super) network: DenoisingNetwork,
     pub(super) vae: AutoencoderKL,
     pub(super) vae_config: AutoencoderConfig,
     pub(super) scheduler: SchedulerConfig,
@@ -48,8 +46,7 @@ impl Parts {
             BenchModel::Directory(path) => {
                 let directory = ModelDirectory::open(path).map_err(unusable)?;
                 Self {
-                    unet: directory.load_unet(device, dtype).map_err(unusable)?,
-                    unet_config: directory.unet_config().clone(),
+                    network: directory.load_network(device, dtype).map_err(unusable)?,
                     vae: directory.load_vae(device, dtype).map_err(unusable)?,
                     vae_config: directory.vae_config().clone(),
                     scheduler: directory.scheduler_config().clone(),
@@ -59,8 +56,7 @@ impl Parts {
                 }
             }
             BenchModel::Random(architecture) => Self {
-                unet: architecture.unet(0, device, dtype).map_err(unusable)?,
-                unet_config: architecture.unet_config().map_err(unusable)?,
+                network: architecture.network(0, device, dtype).map_err(unusable)?,
                 vae: architecture.vae(0, device, dtype).map_err(unusable)?,
                 vae_config: architecture.vae_config().map_err(unusable)?,
                 scheduler: SchedulerConfig::stable_diffusion(),
@@ -77,16 +73,13 @@ impl Parts {
 
     /// Random prompts as the denoiser reads them.
     pub(super) fn conditioning(&self, batch: usize, place: Place<'_>) -> Conditioning {
-        let width = self.unet_config.cross_attention_dim.first().copied().unwrap_or(1);
-        let added = self.unet_config.addition.map(|addition| {
-            let pooled = addition.in_features.saturating_sub(6 * addition.time_features);
-            AddedConditioning {
-                text_embeds: place.normal([batch, pooled]),
-                time_ids: Some(place.normal([batch, 6])),
-            }
+        let shape = self.network.denoiser_shape();
+        let added = shape.pooled_features.map(|pooled| AddedConditioning {
+            text_embeds: place.normal([batch, pooled]),
+            time_ids: Some(place.normal([batch, 6])),
         });
         Conditioning {
-            context: place.normal([batch, self.tokens, width]),
+            context: place.normal([batch, self.tokens, shape.context_features]),
             added,
         }
     }
@@ -100,10 +93,10 @@ impl Parts {
     }
 
     /// The denoiser alone, in f32, for training.
-    pub(super) fn into_denoiser(self) -> UNet2DConditionModel {
+    pub(super) fn into_network(self) -> DenoisingNetwork {
         match self.dtype {
-            FloatDType::F32 => self.unet,
-            _ => self.unet.map(&mut Widen),
+            FloatDType::F32 => self.network,
+            _ => self.network.map(&mut Widen),
         }
     }
 }

@@ -7,7 +7,9 @@ use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, attach, detach};
 use mitune_diffusion::noise::text_key;
 use mitune_diffusion::prediction::PredictionType;
 use mitune_diffusion::sampler::{CandidateRequest, Sampler, SamplerSettings};
-use mitune_diffusion::training::{AdamW, DenoisingBatch, LearningRate, Trainer, TrainerSettings, train_only};
+use mitune_diffusion::training::{
+    AdamW, DenoisingBatch, LearningRate, Trainer, TrainerSettings, train_adapters,
+};
 
 use super::measure::{Meter, TimedWork, available_bytes, resident_bytes};
 use super::parts::{Parts, Place};
@@ -28,7 +30,7 @@ pub(super) fn forward(
         let latents: Tensor<4> = parts.place().normal([batch, channels, height, width]);
         let timesteps = Tensor::full([batch], 500.0, (&parts.device, DType::F32));
         let operations = parts
-            .unet_config
+            .network
             .forward_operations(batch, [height, width], parts.tokens);
         let work = TimedWork {
             name: "unet forward",
@@ -37,7 +39,7 @@ pub(super) fn forward(
             warm_up: None,
             run: Box::new(|| {
                 let output = parts
-                    .unet
+                    .network
                     .forward(latents.clone(), timesteps.clone(), &conditioning);
                 read(output)
             }),
@@ -99,11 +101,11 @@ pub(super) fn candidates(
         })
         .collect();
     let once = parts
-        .unet_config
+        .network
         .forward_operations(2 * count, [height, width], parts.tokens);
     let generate = |sampler: &Sampler| {
         let go_on = &mut |_| ControlFlow::Continue(());
-        let made = sampler.generate(&parts.unet, &requests, &unconditional, shape, go_on);
+        let made = sampler.generate(&parts.network, &requests, &unconditional, shape, go_on);
         made.map(drop).map_err(StageError::failed)
     };
     let work = |name, long: Sampler, short: Sampler| TimedWork {
@@ -153,7 +155,7 @@ pub(super) fn training(
         PredictionType::Epsilon,
     )
     .map_err(StageError::failed)?;
-    let mut unet = parts.into_denoiser();
+    let mut network = parts.into_network();
     for (name, method) in [
         ("training step, LoRA", AdapterMethod::Lora),
         ("training step, DoRA", AdapterMethod::Dora),
@@ -162,10 +164,10 @@ pub(super) fn training(
             method,
             ..AdapterConfig::default()
         };
-        let mut adapted = unet.clone();
+        let mut adapted = network.clone();
         detach(&mut adapted);
         attach(&mut adapted, &config).map_err(StageError::failed)?;
-        let adapted = train_only(adapted, |name| name.contains(".adapter."));
+        let adapted = train_adapters(adapted);
         let mut trainer = Trainer::new(adapted, settings()).map_err(StageError::failed)?;
         meter.measure(TimedWork {
             name,
@@ -174,16 +176,16 @@ pub(super) fn training(
             warm_up: None,
             run: Box::new(|| {
                 trainer
-                    .update([&examples], |unet, examples| {
+                    .update([&examples], |network, examples| {
                         let (noisy, timesteps) = (examples.noisy.clone(), examples.timesteps.clone());
-                        examples.loss(unet.forward(noisy, timesteps, &conditioning))
+                        examples.loss(network.forward(noisy, timesteps, &conditioning))
                     })
                     .map(drop)
                     .map_err(StageError::failed)
             }),
         })?;
         drop(trainer);
-        detach(&mut unet);
+        detach(&mut network);
     }
     Ok(())
 }

@@ -78,14 +78,15 @@ impl ModelSource {
 
     /// Returns the port for a model made by another stage.
     pub fn port(&self) -> InputPort {
-        let reference = match self {
-            Self::Directory(_) => None,
-            Self::Stage(reference) => Some(reference),
-        };
-        match reference {
-            Some(reference) => InputPort::one(MODEL_PORT, &[Content::Model], reference),
-            None => InputPort::optional(MODEL_PORT, &[Content::Model], None),
+        match self {
+            Self::Directory(_) => Self::unconnected_port(),
+            Self::Stage(reference) => InputPort::one(MODEL_PORT, &[Content::Model], reference),
         }
+    }
+
+    /// Returns the port of a stage that runs no model of another stage.
+    pub(crate) fn unconnected_port() -> InputPort {
+        InputPort::optional(MODEL_PORT, &[Content::Model], None)
     }
 
     /// Digests the parts of a model directory by name; a model made by a stage is keyed as its input.
@@ -104,6 +105,20 @@ impl ModelSource {
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let digest = digests.digest("model/1", &files, &mut || digest(path))?;
         Ok(BTreeMap::from([(EXTERNAL.to_owned(), digest)]))
+    }
+
+    /// Opens the model and loads its networks as they are, without an adapter.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`] and [`OpenModel::load`], or [`StageError::Configuration`] if the device does not work.
+    pub(crate) fn load(
+        &self,
+        context: &StageContext<'_>,
+        dtype: Dtype,
+    ) -> Result<DiffusionModel, StageError> {
+        let open = self.open(context)?;
+        let (model, _) = open.load(context, None, context.device()?, dtype)?;
+        Ok(model)
     }
 
     /// Opens the model.
@@ -179,8 +194,10 @@ impl OpenModel {
         let digest = self.check(context, &digests)?;
         if let Some(adapter) = adapter {
             let saved = stored_adapter::read(context, adapter)?;
-            saved.attach(&mut model.unet).map_err(StageError::configuration)?;
-            merge(&mut model.unet);
+            saved
+                .attach(&mut model.network)
+                .map_err(StageError::configuration)?;
+            merge(&mut model.network);
         }
         Ok((model, digest))
     }
@@ -189,12 +206,12 @@ impl OpenModel {
     ///
     /// # Errors
     /// [`StageError::Configuration`] if weights cannot be read, or [`StageError::Changed`] as [`Self::load`].
-    pub(crate) fn read_unet<T>(
+    pub(crate) fn read_denoiser<T>(
         &self,
         context: &StageContext<'_>,
         read: impl FnOnce(&dyn TensorSource) -> T,
     ) -> Result<T, StageError> {
-        let read = self.directory.read_unet(read);
+        let read = self.directory.read_denoiser(read);
         let (value, digests) = read.map_err(StageError::configuration)?;
         self.check(context, &digests)?;
         Ok(value)

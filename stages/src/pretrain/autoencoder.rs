@@ -91,10 +91,6 @@ impl Stage for PretrainAutoencoder {
         PretrainAutoencoderConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(&self.config, &[])
     }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use mitune_diffusion::clip::ClipTextModel;
-use mitune_diffusion::model::DiffusionModel;
+use mitune_diffusion::model::{DenoisingNetwork, DiffusionModel};
 use mitune_diffusion::prediction::PredictionType;
 use mitune_diffusion::schedule::NoiseSchedule;
 use mitune_diffusion::scheduler::SchedulerConfig;
@@ -115,10 +115,6 @@ impl Stage for PretrainDenoiser {
         PretrainDenoiserConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(&self.config, &["autoencoder", MODEL_PORT])
     }
@@ -219,12 +215,11 @@ impl Stage for PretrainDenoiser {
             ..
         } = teacher;
         let model = DiffusionModel {
-            unet,
+            network: DenoisingNetwork::of_unet(unet, unet_config),
             vae,
             text_encoder,
             second_text_encoder: None,
             tokenizer,
-            unet_config,
             vae_config,
             text_config,
             scheduler_config,

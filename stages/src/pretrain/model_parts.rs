@@ -47,16 +47,15 @@ pub(super) fn load_networks(
     unet_config: &UNet2DConditionConfig,
     text_config: &ClipTextConfig,
 ) -> Result<ConditionalDenoiser, StageError> {
-    let open = ModelSource::Stage(reference.clone()).open(context)?;
-    let (model, _) = open.load(context, None, context.device()?, Dtype::F32)?;
-    if model.unet_config != *unet_config {
+    let model = ModelSource::Stage(reference.clone()).load(context, Dtype::F32)?;
+    let Some(unet) = model.network.into_unet(unet_config) else {
         return Err(StageError::configuration(OtherNetworks("denoiser")));
-    }
+    };
     if model.text_config != *text_config {
         return Err(StageError::configuration(OtherNetworks("text encoder")));
     }
     Ok(ConditionalDenoiser {
-        unet: model.unet,
+        unet,
         text_encoder: model.text_encoder,
     })
 }

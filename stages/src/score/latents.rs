@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use arrow_array::RecordBatch;
-use mitune_store::{Artifact, Store, TableReader};
+use mitune_store::{Artifact, Store};
 
 use crate::contract::StageError;
+use crate::items::row_reader::RowReader;
 use crate::tables::latent_rows::{LATENT_COLUMNS, LatentRows};
 
 /// A finished candidate.
@@ -17,70 +17,29 @@ pub(super) struct Finished {
     pub(super) shape: [usize; 3],
 }
 
-/// Reads latents from the front of the table to its end, so that few are in memory at a time.
-pub(super) struct Latents<'a> {
-    store: &'a Store,
-    candidates: &'a Artifact,
-    reader: TableReader,
-    batch: Option<RecordBatch>,
-    /// Row of the table that the batch begins with.
-    start: u64,
-}
+/// The latents of a table, read from its front to its end.
+pub(super) struct Latents<'a>(RowReader<'a>);
 
 impl<'a> Latents<'a> {
     pub(super) fn open(store: &'a Store, candidates: &'a Artifact) -> Result<Self, StageError> {
-        Ok(Self {
-            store,
-            candidates,
-            reader: store.read_table(candidates, Some(&LATENT_COLUMNS))?,
-            batch: None,
-            start: 0,
-        })
+        RowReader::open(store, candidates, &LATENT_COLUMNS).map(Self)
     }
 
     /// Returns the candidates of rows, quickly if they lie behind all rows asked for before.
     pub(super) fn rows(&mut self, wanted: &Range<u64>) -> Result<Vec<Finished>, StageError> {
-        // What another process began and did not finish lies before what was read last.
-        if wanted.start < self.start {
-            *self = Self::open(self.store, self.candidates)?;
-        }
-        let mut found = Vec::new();
-        for row in wanted.clone() {
-            let (batch, offset) = self.batch_with(row)?;
+        self.0.read(wanted, |batch, row| {
             let rows = LatentRows::of(batch).map_err(StageError::failed)?;
-            let latent = rows.latent(offset).map_err(StageError::failed)?;
-            found.push(Finished {
-                prompt_id: rows.prompt_id(offset).to_owned(),
-                prompt: rows.prompt(offset).to_owned(),
-                seed_index: rows.seed_index(offset),
+            let latent = rows.latent(row).map_err(StageError::failed)?;
+            Ok(Finished {
+                prompt_id: rows.prompt_id(row).to_owned(),
+                prompt: rows.prompt(row).to_owned(),
+                seed_index: rows.seed_index(row),
                 latent: latent.values,
                 shape: latent.shape,
-            });
-        }
-        Ok(found)
-    }
-
-    /// Returns the batch that holds a row of the table, and the row's place in it.
-    fn batch_with(&mut self, row: u64) -> Result<(&RecordBatch, usize), StageError> {
-        loop {
-            let length = self.batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
-            if row < self.start + length {
-                break;
-            }
-            self.start += length;
-            let next = self.reader.next().ok_or_else(|| StageError::failed(Shorter))?;
-            self.batch = Some(next?);
-        }
-        let offset = (row - self.start) as usize;
-        let batch = self.batch.as_ref().map(|batch| (batch, offset));
-        batch.ok_or_else(|| StageError::failed(Shorter))
+            })
+        })
     }
 }
-
-/// A table with fewer rows than it had.
-#[derive(Debug, thiserror::Error)]
-#[error("Table of candidates became shorter while it was read")]
-struct Shorter;
 
 #[cfg(test)]
 mod tests {

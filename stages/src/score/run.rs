@@ -1,12 +1,12 @@
 //! The computation of the stage.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use burn::tensor::{Device, Tensor, TensorData};
 use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer};
-use mitune_store::{FamilyKey, ItemKey, row_digests};
+use mitune_store::{FamilyKey, row_digests};
 
 use super::config::Score;
 use super::latents::{Finished, Latents};
@@ -14,18 +14,12 @@ use super::rows::{self, ScoredRow};
 use super::scored_timesteps::NoiseNaming;
 use crate::contract::demand::check_batch;
 use crate::contract::{ItemFamily, KeyIngredients, StageContext, StageError, StageOutput};
-use crate::items::item_blocks::{Block, ItemTable};
+use crate::items::candidate_blocks::{NamedCandidate, candidate_blocks};
+use crate::items::item_blocks::ItemTable;
 use crate::items::producer::producer;
 use crate::models::batch_size::default_batch_size;
 use crate::models::identified_model::IdentifiedModel;
 use crate::tables::latent_rows::{LATENT_COLUMNS, LatentRows};
-
-/// A candidate without its latent.
-struct Named {
-    prompt_id: String,
-    seed_index: u32,
-    item: ItemKey,
-}
 
 /// Everything a batch needs.
 struct Worker<'a> {
@@ -70,7 +64,7 @@ impl Score {
         let positions = elements / directory.denoiser_shape().latent_channels.max(1);
         check_batch(batch_size, [1, positions, 1], &directory.denoiser_shape())?;
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
-        let blocks = blocks(names, batch_size);
+        let blocks = candidate_blocks(names, batch_size);
         let mut latents = Latents::open(context.store(), context.input("candidates")?)?;
         let scorer = ForwardScorer::new(directory.scheduler_config(), &self.settings())
             .map_err(StageError::configuration)?;
@@ -156,7 +150,10 @@ impl Worker<'_> {
 }
 
 /// Names all candidates by their content, wherever they came from; latents are not kept.
-fn read_names(context: &StageContext<'_>, family: &FamilyKey) -> Result<(Vec<Named>, usize), StageError> {
+fn read_names(
+    context: &StageContext<'_>,
+    family: &FamilyKey,
+) -> Result<(Vec<NamedCandidate>, usize), StageError> {
     let mut names = Vec::new();
     let mut elements = 1;
     for batch in context
@@ -168,7 +165,7 @@ fn read_names(context: &StageContext<'_>, family: &FamilyKey) -> Result<(Vec<Nam
         let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
         for (row, digest) in digests.iter().enumerate() {
             elements = elements.max(rows.latent(row).map_err(StageError::failed)?.values.len());
-            names.push(Named {
+            names.push(NamedCandidate {
                 prompt_id: rows.prompt_id(row).to_owned(),
                 seed_index: rows.seed_index(row),
                 item: KeyIngredients::item_key(family, &digest.to_string())?,
@@ -186,28 +183,4 @@ fn without_prompt_id(batch: &RecordBatch) -> Result<RecordBatch, StageError> {
         .filter_map(|(place, field)| (field.name() != "prompt_id").then_some(place))
         .collect();
     batch.project(&kept).map_err(StageError::failed)
-}
-
-/// Groups candidates of one prompt whose seed indices belong to one batch, in the order of the table.
-fn blocks(names: Vec<Named>, batch_size: u32) -> Vec<Block<Range<u64>>> {
-    let mut blocks: Vec<Block<Range<u64>>> = Vec::new();
-    let mut last = None;
-    for (row, name) in (0..).zip(names) {
-        let group = (name.prompt_id, name.seed_index / batch_size);
-        match blocks.last_mut() {
-            Some(block) if last.as_ref() == Some(&group) => {
-                block.items.push(name.item);
-                block.work.end = row + 1;
-            }
-            _ => {
-                blocks.push(Block {
-                    work: row..row + 1,
-                    prompt_id: group.0.clone(),
-                    items: vec![name.item],
-                });
-                last = Some(group);
-            }
-        }
-    }
-    blocks
 }

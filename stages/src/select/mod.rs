@@ -57,10 +57,6 @@ impl Stage for Select {
         SelectConfig::KIND
     }
 
-    fn revision(&self) -> u32 {
-        1
-    }
-
     fn config(&self) -> Result<Value, StageError> {
         keyed_config(&self.config, &["candidates", "scores", "evaluation"])
     }

@@ -174,7 +174,7 @@ fn plus(one: (f64, f64), other: (f64, f64)) -> (f64, f64) {
 }
 
 /// Returns the quantile of sorted values, which must not be empty, by linear interpolation.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let below = place.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

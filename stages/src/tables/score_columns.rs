@@ -8,7 +8,7 @@ use mitune_store::{Artifact, Store, StoreError};
 
 use super::candidate_index::CandidateIndex;
 use super::columns::{ColumnError, number_column, string_column};
-use crate::suggestion::closest;
+use crate::suggestion::{closest, did_you_mean};
 
 /// Name of the column that comes with candidates.
 pub(crate) const MI: &str = "mi";
@@ -33,7 +33,7 @@ pub(crate) struct ScoreTables<'a> {
 /// Why a column does not give every candidate a number.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScoreColumnError {
-    #[error("No score `{name}` among {found}{}", hint(.suggestion))]
+    #[error("No score `{name}` among {found}{}", did_you_mean(.suggestion))]
     Unknown {
         name: String,
         suggestion: Option<String>,
@@ -237,11 +237,4 @@ pub(crate) fn value(batch: &RecordBatch, column: &str, row: usize) -> Option<f64
             .as_primitive_opt::<Float64Type>()
             .map(|numbers| numbers.value(row)),
     }
-}
-
-fn hint(suggestion: &Option<String>) -> String {
-    let hint = suggestion
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"));
-    hint.unwrap_or_default()
 }

@@ -33,10 +33,6 @@ impl Progress for Count {
         self.0.lock().unwrap().1 += units;
     }
 
-    fn shard(&self, number: u64, count: u64) {
-        Silent.shard(number, count);
-    }
-
     fn message(&self, text: &str) {
         Silent.message(text);
     }

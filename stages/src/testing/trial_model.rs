@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use mitune_diffusion::clip::{ClipTextConfig, ClipTextModel};
-use mitune_diffusion::model::DiffusionModel;
+use mitune_diffusion::model::{DenoisingNetwork, DiffusionModel};
 use mitune_diffusion::scheduler::SchedulerConfig;
 use mitune_diffusion::tokenizer::{Tokenizer, VocabularyBuilder};
 use mitune_diffusion::unet::{UNet2DConditionConfig, UNet2DConditionModel};
@@ -48,12 +48,11 @@ pub(crate) fn write(folder: &Path) {
         ..AutoencoderConfig::new(vec![8, 8, 8])
     };
     let model = DiffusionModel {
-        unet: UNet2DConditionModel::new(&unet_config, &device),
+        network: DenoisingNetwork::of_unet(UNet2DConditionModel::new(&unet_config, &device), unet_config),
         vae: AutoencoderKL::new(&vae_config, &device).unwrap(),
         text_encoder: ClipTextModel::new(&text_config, &device).unwrap(),
         second_text_encoder: None,
         tokenizer,
-        unet_config,
         vae_config,
         text_config,
         scheduler_config: SchedulerConfig::stable_diffusion(),

@@ -1,7 +1,7 @@
 //! A training as a stage runs it: with checkpoints, a loss curve, and a clean stop when asked.
 
 use burn::module::Module;
-use mitune_diffusion::nn::weights::{SafetensorsFile, TensorMap, TensorSource, encode_safetensors};
+use mitune_diffusion::nn::weights::{SafetensorsFile, TensorSource as _, encode_safetensors};
 use mitune_diffusion::training::{
     Checkpoint as TrainerCheckpoint, CheckpointState, Objective, ObjectiveTrainer, TrainingError,
 };
@@ -180,7 +180,8 @@ impl TrainingRun<'_> {
         };
         let state: CheckpointState =
             serde_json::from_value(checkpoint.state.clone()).map_err(|error| damaged(&error.to_string()))?;
-        let tensors = read_tensors(&store.path(blob(TENSORS)?)?)
+        let tensors = SafetensorsFile::open(&store.path(blob(TENSORS)?)?)
+            .and_then(|file| file.read_all())
             .map_err(|source| StageError::failed(TrainingRunError::Read { step, source }))?;
         let curve = LossCurve::from_bytes(&store.read(blob(LOSSES)?)?, trainer.objective().curves())
             .ok_or_else(|| damaged("odd loss curve"))?;
@@ -198,13 +199,4 @@ impl TrainingRun<'_> {
             .message(&format!("going on from the checkpoint of step {step}"));
         Ok(curve)
     }
-}
-
-fn read_tensors(path: &std::path::Path) -> Result<TensorMap, mitune_diffusion::nn::weights::WeightsError> {
-    let file = SafetensorsFile::open(path)?;
-    let names = file.names();
-    names
-        .into_iter()
-        .map(|name| Ok((name.clone(), file.read(&name)?)))
-        .collect()
 }

@@ -58,11 +58,7 @@ impl Store {
         batch.commit()?;
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let content = content(&files);
-        let manifest =
-            serde_json::to_vec_pretty(&Manifest { v: 1, files }).map_err(|source| StoreError::Json {
-                action: "write",
-                source,
-            })?;
+        let manifest = serde_json::to_vec_pretty(&Manifest { v: 1, files }).map_err(StoreError::unwritten)?;
         let file = self.put_bytes(&manifest)?;
         Ok(Artifact {
             kind: ArtifactKind::Directory,
@@ -80,10 +76,7 @@ impl Store {
     pub fn read_directory(&self, artifact: &Artifact) -> Result<Vec<DirectoryFile>, StoreError> {
         artifact.expect(ArtifactKind::Directory)?;
         let manifest: Manifest =
-            serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(|source| StoreError::Json {
-                action: "read",
-                source,
-            })?;
+            serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(StoreError::unread)?;
         check_names(manifest.files.iter().map(|file| file.name.as_str()))?;
         Ok(manifest.files)
     }

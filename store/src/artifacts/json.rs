@@ -24,10 +24,7 @@ impl Store {
     /// [`StoreError::Kind`] for another artifact, [`StoreError::Json`] for a value of another shape.
     pub fn read_json<T: DeserializeOwned>(&self, artifact: &Artifact) -> Result<T, StoreError> {
         artifact.expect(ArtifactKind::Json)?;
-        serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(|source| StoreError::Json {
-            action: "read",
-            source,
-        })
+        serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(StoreError::unread)
     }
 
     /// Stores a web page; its content is its bytes.
@@ -54,10 +51,7 @@ pub(crate) fn json_artifact<T: Serialize + ?Sized>(
 /// Returns the bytes of a value and its content digest.
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<(Vec<u8>, ContentDigest), StoreError> {
     let canonical = canonical::encode(&Value::from_serialize(value)?)?;
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|source| StoreError::Json {
-        action: "write",
-        source,
-    })?;
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(StoreError::unwritten)?;
     bytes.push(b'\n');
     Ok((bytes, ContentDigest::new(key::derive(domain::JSON, &canonical))))
 }

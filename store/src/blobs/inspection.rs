@@ -24,7 +24,7 @@ impl Store {
     ///
     /// Returns its size.
     pub(crate) fn inspect(&self, file: &FileDigest, size: Option<u64>, look: Look) -> Result<u64, Doubt> {
-        match self.inspect_here(file, size, look) {
+        match self.inspect_length(file, size.into(), look) {
             Err(doubt @ (Doubt::Missing(_) | Doubt::Corrupt { .. })) => {
                 self.size_elsewhere(file, size).ok_or(doubt)
             }
@@ -42,19 +42,7 @@ impl Store {
         }
     }
 
-    /// Looks at a blob of this store itself; one that is damaged is set aside.
-    ///
-    /// Returns its size.
-    pub(crate) fn inspect_here(
-        &self,
-        file: &FileDigest,
-        size: Option<u64>,
-        look: Look,
-    ) -> Result<u64, Doubt> {
-        self.inspect_length(file, size.into(), look)
-    }
-
-    /// Looks at a blob of which more or less is known; one that is damaged is set aside.
+    /// Looks at a blob of this store itself, of which more or less is known; one that is damaged is set aside.
     ///
     /// Returns its size.
     pub(crate) fn inspect_length(&self, file: &FileDigest, length: Length, look: Look) -> Result<u64, Doubt> {

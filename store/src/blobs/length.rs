@@ -5,7 +5,6 @@
 /// Good bytes show that whoever told the length was wrong, but a hole has any length and takes no room on the disk.
 const READ_LIMIT: u64 = 1 << 30;
 
-/// What is known of the length of a blob before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
     Any,

@@ -4,7 +4,6 @@ use crate::error::{Fate, StoreError};
 use crate::files::PathError;
 use crate::names::FileDigest;
 
-/// How closely a blob is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     /// Existence and size.

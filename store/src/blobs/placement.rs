@@ -1,5 +1,6 @@
 //! Giving staged files the names of blobs, and keeping the blobs that have them.
 
+use super::length::Length;
 use super::look::{Doubt, Look};
 use crate::error::StoreError;
 use crate::files::{Placed, StagedFile, publish};
@@ -30,7 +31,7 @@ impl Store {
 
     /// Checks a blob that was there before; returns whether it can stay.
     pub(crate) fn keep_existing(&self, file: &FileDigest, size: u64) -> Result<bool, StoreError> {
-        match self.inspect_here(file, Some(size), Look::Once) {
+        match self.inspect_length(file, Length::Exactly(size), Look::Once) {
             Ok(_) => Ok(self.hold(file)),
             Err(Doubt::Unreadable(error)) => Err(error.into()),
             Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) => Ok(false),

@@ -5,6 +5,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::length::Length;
 use super::look::{Doubt, Look};
 use crate::error::StoreError;
 use crate::files::{FileIdentity, is_absent};
@@ -85,9 +86,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
     pub fn path(&self, file: &FileDigest) -> Result<PathBuf, StoreError> {
-        let looked = match self.inspect_here(file, None, Look::Once) {
+        let looked = match self.inspect_length(file, Length::Any, Look::Once) {
             Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) if self.fetch_elsewhere(file) => {
-                self.inspect_here(file, None, Look::Once)
+                self.inspect_length(file, Length::Any, Look::Once)
             }
             looked => looked,
         };

@@ -24,8 +24,6 @@ const MANIFEST_VERSION: u32 = 1;
 /// What a collector needs of an action record.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ActionLinks {
-    #[serde(default)]
-    v: u32,
     pub(crate) preimage: FileDigest,
     pub(crate) stage: String,
     pub(crate) outputs: BTreeMap<String, OutputLink>,
@@ -48,15 +46,11 @@ struct InputLink {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ShardLinks {
-    #[serde(default)]
-    v: u32,
     pub(crate) blob: FileDigest,
 }
 
 #[derive(Debug, Deserialize)]
 struct CheckpointRecord {
-    #[serde(default)]
-    v: u32,
     checkpoint: CheckpointLinks,
 }
 
@@ -82,42 +76,11 @@ struct Named {
 #[derive(Debug, Deserialize)]
 struct Manifest {
     #[serde(default)]
-    v: u32,
-    #[serde(default)]
     schema: Option<Named>,
     #[serde(default)]
     blobs: Vec<Named>,
     #[serde(default)]
     files: Vec<Named>,
-}
-
-/// What says which program wrote it.
-trait Versioned {
-    fn version(&self) -> u32;
-}
-
-impl Versioned for ActionLinks {
-    fn version(&self) -> u32 {
-        self.v
-    }
-}
-
-impl Versioned for ShardLinks {
-    fn version(&self) -> u32 {
-        self.v
-    }
-}
-
-impl Versioned for CheckpointRecord {
-    fn version(&self) -> u32 {
-        self.v
-    }
-}
-
-impl Versioned for Manifest {
-    fn version(&self) -> u32 {
-        self.v
-    }
 }
 
 impl ActionLinks {
@@ -173,11 +136,7 @@ impl Store {
         Ok(named.chain(manifest.files).map(|named| named.file).collect())
     }
 
-    fn links<T: DeserializeOwned + Versioned>(
-        &self,
-        path: &Path,
-        known: u32,
-    ) -> Result<Option<T>, CollectError> {
+    fn links<T: DeserializeOwned>(&self, path: &Path, known: u32) -> Result<Option<T>, CollectError> {
         let bytes = match self.files().read_bounded(path, LIST_LIMIT) {
             Ok((bytes, _)) => bytes,
             // What is no file, or too large for what it should be, is as good as absent.
@@ -187,18 +146,14 @@ impl Store {
             // A file out of reach may be good: nothing may be collected on a guess.
             Err(error) => return Ok(Err(error).at("read", path)?),
         };
-        let newer = |v: u32| CollectError::Newer {
-            path: path.display().to_string(),
-            version: v,
-            known,
-        };
-        match serde_json::from_slice::<T>(&bytes) {
-            Ok(links) if links.version() > known => Err(newer(links.version())),
-            Ok(links) => Ok(Some(links)),
-            Err(_) => match serde_json::from_slice(&bytes) {
-                Ok(Version { v }) if v > known => Err(newer(v)),
-                _ => Ok(None),
-            },
+        match serde_json::from_slice(&bytes) {
+            Ok(Version { v }) if v > known => Err(CollectError::Newer {
+                path: path.display().to_string(),
+                version: v,
+                known,
+            }),
+            Ok(Version { .. }) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(_) => Ok(None),
         }
     }
 }

@@ -38,13 +38,7 @@ impl Store {
         for pin in self.pins().map_err(pin_error)? {
             let root = Root::Pin(pin.name);
             match pin.target {
-                PinTarget::Run(run) => {
-                    let keys = self
-                        .read_run(&run)
-                        .into_iter()
-                        .flat_map(|run| run.stages.into_values());
-                    search.from(&root, keys, &mut chains)?;
-                }
+                PinTarget::Run(run) => search.from(&root, self.stages_of_run(&run), &mut chains)?,
                 PinTarget::Stage(key) => search.from(&root, [key], &mut chains)?,
                 PinTarget::Artifact { artifact, .. } => {
                     let found = search.artifact("artifact", artifact.kind, &artifact.file)?;
@@ -59,11 +53,7 @@ impl Store {
             if run.why.is_none() || chains.len() >= MOST {
                 continue;
             }
-            let keys = self
-                .read_run(&run.id)
-                .into_iter()
-                .flat_map(|run| run.stages.into_values());
-            search.from(&Root::Run(run.id), keys, &mut chains)?;
+            search.from(&Root::Run(run.id), self.stages_of_run(&run.id), &mut chains)?;
         }
         if chains.is_empty() {
             search.recent(options, now, &mut chains)?;
@@ -99,29 +89,21 @@ impl Search<'_> {
                 if keep == Keep::Results && self.fruitless.contains(key.digest()) {
                     continue;
                 }
-                let Some(links) = self.store.action_links(&key)? else {
-                    if let Some(steps) = self.checkpoints(&key)? {
-                        let steps = [way(&before, key), steps].concat();
-                        chains.push(Chain {
-                            root: root.clone(),
-                            steps,
-                        });
-                        return Ok(());
-                    }
-                    continue;
-                };
-                if let Some(entry) = before.get_mut(&key) {
+                let links = self.store.action_links(&key)?;
+                if let (Some(links), Some(entry)) = (&links, before.get_mut(&key)) {
                     entry.1.clone_from(&links.stage);
                 }
-                if let Some(steps) = self.stage(&key, &links, keep)? {
+                let found = match &links {
+                    Some(links) => self.stage(&key, links, keep)?,
+                    None => self.checkpoints(&key)?,
+                };
+                if let Some(steps) = found {
                     let steps = [way(&before, key), steps].concat();
-                    chains.push(Chain {
-                        root: root.clone(),
-                        steps,
-                    });
+                    let root = root.clone();
+                    chains.push(Chain { root, steps });
                     return Ok(());
                 }
-                for input in links.inputs() {
+                for input in links.iter().flat_map(ActionLinks::inputs) {
                     before.entry(input).or_insert_with(|| {
                         next.push((input, Keep::Record));
                         (Some(key), String::new())
@@ -210,10 +192,8 @@ impl Search<'_> {
                     step("shard", &name),
                     step("blob", &links.blob),
                 ];
-                chains.push(Chain {
-                    root: root.clone(),
-                    steps,
-                });
+                let root = root.clone();
+                chains.push(Chain { root, steps });
             }
         }
         Ok(())
@@ -245,10 +225,8 @@ impl Search<'_> {
                 let key = StageKey::new(key);
                 if let Some(steps) = self.checkpoints(&key)? {
                     let steps = [vec![step("stage", &key)], steps].concat();
-                    chains.push(Chain {
-                        root: Root::Recent,
-                        steps,
-                    });
+                    let root = Root::Recent;
+                    chains.push(Chain { root, steps });
                 }
             }
         }

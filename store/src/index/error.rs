@@ -1,6 +1,5 @@
 //! Why an index is of no use.
 
-/// Why an index is of no use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IndexError {
     /// Another process of this host uses it, which is no fault of the index.

@@ -24,7 +24,6 @@ const KEPT_BROKEN: usize = 2;
 /// How long the end of the process may wait for what is not written yet.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// The index as the store uses it: it never fails, it only knows nothing.
 pub(crate) struct IndexHandle {
     choice: IndexChoice,
     deadline: Duration,
@@ -269,16 +268,11 @@ impl fmt::Debug for IndexHandle {
 fn set_aside(path: &Path) -> bool {
     let broken = |folder: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let name = |path: &PathBuf| {
-            path.file_name()?
-                .to_str()?
-                .starts_with("index.bad-")
-                .then_some(())
+        let is_broken = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("index.bad-"))
         };
-        entries
-            .map(|entry| entry.path())
-            .filter(|path| name(path).is_some())
-            .collect()
+        entries.map(|entry| entry.path()).filter(is_broken).collect()
     };
     let Some(folder) = path.parent() else { return false };
     let mut old = broken(folder);

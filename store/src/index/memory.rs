@@ -7,7 +7,6 @@ use std::ops::Bound;
 use super::error::IndexError;
 use super::{Change, Index, Pair};
 
-/// An index that the process forgets.
 #[derive(Debug, Default)]
 pub(super) struct MemoryIndex(RefCell<BTreeMap<Vec<u8>, Vec<u8>>>);
 

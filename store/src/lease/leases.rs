@@ -75,14 +75,8 @@ impl Leases {
     /// # Errors
     /// [`StoreError::Path`] if they cannot be listed.
     pub fn list(&self) -> Result<Vec<(LeaseKey, Holder)>, StoreError> {
-        let directory = self.store.layout().leases();
-        let entries = self
-            .store
-            .files()
-            .list_if_there(&directory)
-            .at("list", &directory)?;
         let mut leases = Vec::new();
-        for entry in entries {
+        for entry in self.store.entries(&self.store.layout().leases())? {
             let name = entry.file_name();
             let Some(digest) = name.to_str().and_then(|name| name.parse().ok()) else {
                 continue;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::hex::unhex;
+use super::text_form::written_as_text;
 
 /// A 256-bit BLAKE3 digest, written as 64 lower-case hexadecimal digits.
 ///
@@ -88,37 +89,11 @@ impl FromStr for Digest {
         {
             return Err(DigestError::Character { found, position });
         }
-        if text.len() != 64 {
-            return Err(DigestError::Length(text.len()));
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
-        }
-        Ok(Self(bytes))
+        unhex(text).map(Self).ok_or(DigestError::Length(text.len()))
     }
 }
 
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => digit - b'a' + 10,
-    }
-}
+written_as_text!(Digest);
 
 #[cfg(test)]
 mod tests {

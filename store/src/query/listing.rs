@@ -4,7 +4,7 @@ use crate::artifacts::Artifact;
 use crate::error::StoreError;
 use crate::files::AtPath;
 use crate::names::{FileDigest, StageKey};
-use crate::records::{ActionRecord, Sealed};
+use crate::records::ActionRecord;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 
@@ -70,12 +70,7 @@ impl Store {
     pub fn actions(&self) -> Result<impl Iterator<Item = ActionRecord>, StoreError> {
         let keys = self.action_keys()?;
         let store = self.clone();
-        Ok(keys
-            .into_iter()
-            .filter_map(move |key| match store.read_action(&key) {
-                Ok(Sealed::Good(record)) => Some(record),
-                _ => None,
-            }))
+        Ok(keys.into_iter().filter_map(move |key| store.good_action(&key)))
     }
 
     /// Lists the artifacts of all action records, newest first.

@@ -40,10 +40,7 @@ impl Store {
     }
 
     pub(crate) fn preimage_bytes(preimage: &Value) -> Result<Vec<u8>, StoreError> {
-        serde_json::to_vec_pretty(preimage).map_err(|source| StoreError::Json {
-            action: "write",
-            source,
-        })
+        serde_json::to_vec_pretty(preimage).map_err(StoreError::unwritten)
     }
 
     /// Reads the value a key was derived from.
@@ -52,10 +49,7 @@ impl Store {
     /// [`StoreError`] if the blob is missing, damaged or not such a value.
     pub fn read_preimage(&self, preimage: &FileDigest) -> Result<Value, StoreError> {
         let bytes = self.read_list(preimage)?;
-        serde_json::from_slice(&bytes).map_err(|source| StoreError::Json {
-            action: "read",
-            source,
-        })
+        serde_json::from_slice(&bytes).map_err(StoreError::unread)
     }
 
     /// Stores the value a key was derived from again if the blob of a record is gone or damaged; nothing else needs it,

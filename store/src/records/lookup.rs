@@ -137,6 +137,14 @@ impl Store {
         Ok(sealed)
     }
 
+    /// Reads an action record without looking at its blobs, `None` if there is none to rely on.
+    pub(crate) fn good_action(&self, key: &StageKey) -> Option<ActionRecord> {
+        match self.read_action(key) {
+            Ok(Sealed::Good(record)) => Some(record),
+            _ => None,
+        }
+    }
+
     /// Reads an action record as it stands, without setting aside what is damaged or looking into the trash.
     pub(crate) fn recorded_action(&self, key: &StageKey) -> Option<ActionRecord> {
         let path = self.layout().action(key);

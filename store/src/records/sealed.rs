@@ -32,16 +32,12 @@ pub(crate) enum Sealed<T> {
 pub(crate) fn seal<T: Serialize>(domain: &str, record: &T) -> Result<Vec<u8>, StoreError> {
     // JSON would write not a number as null without a word; the canonical form refuses it.
     Value::from_serialize(record)?;
-    let write = |source| StoreError::Json {
-        action: "write",
-        source,
-    };
-    let mut json = serde_json::to_value(record).map_err(write)?;
+    let mut json = serde_json::to_value(record).map_err(StoreError::unwritten)?;
     let check = check(domain, &json)?;
     if let Json::Object(fields) = &mut json {
         fields.insert(CHECK.to_owned(), Json::String(check.to_hex()));
     }
-    let mut bytes = serde_json::to_vec_pretty(&json).map_err(write)?;
+    let mut bytes = serde_json::to_vec_pretty(&json).map_err(StoreError::unwritten)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

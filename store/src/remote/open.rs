@@ -74,10 +74,7 @@ fn bucket_format(remote: &dyn Remote, create: bool) -> Result<Option<Format>, Re
     let mut bytes = read()?;
     if bytes.is_none() && create {
         let format = Format::new(Ulid::generate().to_string());
-        let text = serde_json::to_vec(&format).map_err(|source| StoreError::Json {
-            action: "write",
-            source,
-        })?;
+        let text = serde_json::to_vec(&format).map_err(StoreError::unwritten)?;
         // Another user may be first.
         remote.create(&Object::Format, &text)?;
         bytes = read()?;

@@ -153,10 +153,7 @@ impl Store {
             v: VERSION,
             ..settings.clone()
         };
-        let mut json = serde_json::to_vec_pretty(&settings).map_err(|source| StoreError::Json {
-            action: "write",
-            source,
-        })?;
+        let mut json = serde_json::to_vec_pretty(&settings).map_err(StoreError::unwritten)?;
         json.push(b'\n');
         let staged = self.stage_bytes(&json)?;
         Ok(replace(&staged, &self.layout().remote(name))?)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::StoreError;
 use crate::names::{Digest, FamilyKey, Object, RunId, StageKey};
-use crate::records::{ActionRecord, Sealed};
+use crate::records::ActionRecord;
 use crate::remote::RemoteError;
 use crate::runs::RunStatus;
 use crate::store::Store;
@@ -72,11 +72,7 @@ impl Store {
                 self.action_keys()?
             }
             Wanted::Run(run) => {
-                let record = self.read_run(run);
-                let keys: BTreeSet<_> = record
-                    .into_iter()
-                    .flat_map(|run| run.stages.into_values())
-                    .collect();
+                let keys: BTreeSet<_> = self.stages_of_run(run).collect();
                 keys.into_iter().collect()
             }
             Wanted::Stage(_) | Wanted::Artifact(_) => {
@@ -138,13 +134,6 @@ impl Store {
             }
         }
         Ok(shards)
-    }
-
-    pub(crate) fn good_action(&self, key: &StageKey) -> Option<ActionRecord> {
-        match self.read_action(key) {
-            Ok(Sealed::Good(record)) => Some(record),
-            _ => None,
-        }
     }
 
     fn ended_runs(&self) -> Result<Vec<RunId>, StoreError> {

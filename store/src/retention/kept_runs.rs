@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::error::StoreError;
-use crate::files::{AtPath, age};
+use crate::files::age;
 use crate::names::{RunId, domain};
 use crate::records::{Sealed, sealed};
 use crate::runs::{RunRecord, run};
@@ -69,7 +69,7 @@ impl Store {
             let directory = self.layout().run(&id);
             let mut user = 0;
             let mut active = false;
-            for entry in self.files().list_if_there(&directory).at("list", &directory)? {
+            for entry in self.entries(&directory)? {
                 let Ok(metadata) = self.files().metadata(&entry.path()) else {
                     active = true;
                     continue;

@@ -133,8 +133,7 @@ impl Store {
     }
 
     pub(crate) fn pin_names(&self) -> Result<Vec<PinName>, StoreError> {
-        let directory = self.layout().pins();
-        let entries = self.files().list_if_there(&directory).at("list", &directory)?;
+        let entries = self.entries(&self.layout().pins())?;
         let mut names: Vec<PinName> = entries
             .into_iter()
             .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok())

@@ -106,6 +106,12 @@ impl Store {
         Ok(ids.into_iter().filter_map(|id| self.read_run(&id)))
     }
 
+    /// Goes through the results that a run names, none if its record is absent or damaged.
+    pub(crate) fn stages_of_run(&self, id: &RunId) -> impl Iterator<Item = StageKey> + use<> {
+        let stages = self.read_run(id).map(|run| run.stages.into_values());
+        stages.into_iter().flatten()
+    }
+
     /// Reads the record of a run, `None` if it is absent or damaged.
     pub fn read_run(&self, id: &RunId) -> Option<RunRecord> {
         match sealed::read(self.files(), &self.layout().run_record(id), domain::RUN, VERSION) {

@@ -104,10 +104,7 @@ impl RunLog {
             event: event.to_owned(),
             fields,
         };
-        let mut line = serde_json::to_vec(&event).map_err(|source| StoreError::Json {
-            action: "write",
-            source,
-        })?;
+        let mut line = serde_json::to_vec(&event).map_err(StoreError::unwritten)?;
         line.push(b'\n');
         match &self.state().events {
             Some(events) => Ok(self

@@ -132,15 +132,11 @@ impl Store {
     }
 
     pub(crate) fn shard_names(&self, family: &FamilyKey) -> Result<Vec<Digest>, PathError> {
-        let directory = self.layout().family(family);
-        let mut names = Vec::new();
-        for entry in self.entries(&directory)? {
-            let name = entry.file_name();
-            names.extend(
-                name.to_str()
-                    .and_then(|name| name.strip_suffix(".json")?.parse::<Digest>().ok()),
-            );
-        }
+        let entries = self.entries(&self.layout().family(family))?;
+        let mut names: Vec<Digest> = entries
+            .into_iter()
+            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
+            .collect();
         names.sort_unstable();
         Ok(names)
     }

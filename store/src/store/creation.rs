@@ -52,10 +52,7 @@ pub(super) fn create(layout: &Layout, staging: &Staging) -> Result<Format, Store
     }
     place(staging, &layout.ignore_file(), b"*\n")?;
     let format = Format::new(Ulid::generate().to_string());
-    let text = serde_json::to_vec(&format).map_err(|source| StoreError::Json {
-        action: "write",
-        source,
-    })?;
+    let text = serde_json::to_vec(&format).map_err(StoreError::unwritten)?;
     place(staging, &layout.format(), &text)?;
     // Another process may have been first.
     Ok(read_format(volume.files(), layout)?.unwrap_or(format))

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
-use super::key::{PublicKey, SecretKey, hex, unhex};
+use super::key::{PublicKey, SecretKey};
 use crate::canonical::{self, CanonicalError, Value};
 use crate::error::StoreError;
+use crate::names::{hex, unhex};
 
 const FIELD: &str = "sig";
 const CHECK: &str = "check";
@@ -52,10 +53,7 @@ pub(crate) fn sign(
     domain: &str,
     record: &impl Serialize,
 ) -> Result<RecordSignature, StoreError> {
-    let mut json = serde_json::to_value(record).map_err(|source| StoreError::Json {
-        action: "write",
-        source,
-    })?;
+    let mut json = serde_json::to_value(record).map_err(StoreError::unwritten)?;
     let message = message(domain, &mut json)?;
     Ok(RecordSignature {
         key: key.public(),

@@ -169,7 +169,7 @@ impl Verification<'_> {
                     never |= self.is_good(&doubt);
                     self.report.doubt(what, doubt);
                 }
-                Ok(()) if self.depth.reads(record.key.digest()) && self.is_here(artifact) => {
+                Ok(()) if self.depth.reads(record.key.digest()) && self.store.is_here(&artifact.file) => {
                     let wrong = match self.store.derive_content(artifact) {
                         Ok(Some(content)) if content != artifact.content => Some(format!(
                             "its content is `{}`, recorded as `{}`",
@@ -192,20 +192,12 @@ impl Verification<'_> {
         }
     }
 
-    fn is_here(&self, artifact: &Artifact) -> bool {
-        self.is_blob(&artifact.file)
-    }
-
     /// Tells whether a blob that does not fit is good itself.
     fn is_good(&self, doubt: &Doubt) -> bool {
         match doubt {
-            Doubt::Corrupt { file, fate, .. } => *fate == Fate::Untouched && self.is_blob(file),
+            Doubt::Corrupt { file, fate, .. } => *fate == Fate::Untouched && self.store.is_here(file),
             Doubt::Missing(_) | Doubt::Unreadable(_) => false,
         }
-    }
-
-    fn is_blob(&self, file: &FileDigest) -> bool {
-        self.store.files().exists(&self.store.layout().blob(file))
     }
 
     /// Looks at every blob of an artifact, mending what can be mended, and returns the first doubt that stays.
@@ -238,7 +230,7 @@ impl Verification<'_> {
                 fate: Fate::Stays,
             });
         }
-        let there = self.store.files().exists(&self.store.layout().blob(file));
+        let there = self.store.is_here(file);
         let doubt = match self.store.inspect_length(file, length, Look::Size) {
             Ok(_) if there => return Ok(()),
             // Looking at it took it out of the trash, which is no damage.
@@ -262,7 +254,7 @@ impl Verification<'_> {
                 return Ok(());
             }
             Doubt::Missing(_) => "it was gone".to_owned(),
-            Doubt::Corrupt { .. } if self.is_blob(file) => return Err(doubt),
+            Doubt::Corrupt { .. } if self.store.is_here(file) => return Err(doubt),
             Doubt::Corrupt { reason, .. } => reason.clone(),
             Doubt::Unreadable(_) => return Err(doubt),
         };

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::blobs::Look;
+use crate::blobs::{Length, Look};
 use crate::error::StoreError;
 use crate::files::AtPath;
 use crate::names::FileDigest;
@@ -48,9 +48,9 @@ impl Store {
         }
         // A damaged one in the trash is set aside by the look at it, and the next batch may hold a good one.
         while self.revive(&self.layout().blob(file)) {
-            match self.inspect_here(file, None, Look::Again) {
+            match self.inspect_length(file, Length::Any, Look::Again) {
                 Ok(_) => return Some("the trash".to_owned()),
-                Err(_) if self.files().exists(&self.layout().blob(file)) => return None,
+                Err(_) if self.is_here(file) => return None,
                 Err(_) => {}
             }
         }

@@ -1,5 +1,7 @@
 //! Checking what is no result yet: shards and checkpoints; and what is none at all: runs, pins, tombstones, remotes.
 
+use std::path::Path;
+
 use super::Verification;
 use crate::blobs::{Doubt, Length};
 use crate::collect::CollectError;
@@ -8,6 +10,7 @@ use crate::names::{FamilyKey, FileDigest, StageKey, domain};
 use crate::records::{Sealed, sealed, tombstone};
 use crate::remote::RemoteError;
 use crate::runs::{RunRecord, run};
+use crate::store::Store;
 
 impl Verification<'_> {
     pub(super) fn shards(&mut self) -> Result<(), StoreError> {
@@ -22,16 +25,9 @@ impl Verification<'_> {
                     let blob = links.map(|links| links.map(|links| links.blob));
                     let good = self.mend_links(blob.map(|blob| blob.into_iter().collect()));
                     let what = format!("Shard `{}`", name.short());
-                    if self.store.good_shard(&family, &name).is_some()
-                        || self.store.newer_shard(&family, &name)
-                    {
-                        continue;
-                    }
-                    if self.store.revive(&path) && self.store.good_shard(&family, &name).is_some() {
-                        let reason = "the record was damaged; restored from the trash".to_owned();
-                        self.report.repaired(what, reason);
-                    } else {
-                        self.report.corrupt(what, lost("its blob", good));
+                    let is_good = |store: &Store| store.good_shard(&family, &name).is_some();
+                    if !is_good(self.store) && !self.store.newer_shard(&family, &name) {
+                        self.revive(what, &path, is_good, lost("its blob", good));
                     }
                 }
             }
@@ -52,21 +48,24 @@ impl Verification<'_> {
                         links.map(|links| links.into_iter().flat_map(|links| links.blobs.into_values()));
                     let good = self.mend_links(blobs.map(Iterator::collect));
                     let what = format!("Checkpoint `{}` step {step}", key.short());
-                    if self.store.good_checkpoint(&key, step).is_some()
-                        || self.store.newer_checkpoint(&key, step)
-                    {
-                        continue;
-                    }
-                    if self.store.revive(&path) && self.store.good_checkpoint(&key, step).is_some() {
-                        let reason = "the record was damaged; restored from the trash".to_owned();
-                        self.report.repaired(what, reason);
-                    } else {
-                        self.report.corrupt(what, lost("a blob of it", good));
+                    let is_good = |store: &Store| store.good_checkpoint(&key, step).is_some();
+                    if !is_good(self.store) && !self.store.newer_checkpoint(&key, step) {
+                        self.revive(what, &path, is_good, lost("a blob of it", good));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes a record that is no good out of the trash, or tells what is lost.
+    fn revive(&mut self, what: String, path: &Path, is_good: impl Fn(&Store) -> bool, lost: String) {
+        if self.store.revive(path) && is_good(self.store) {
+            let reason = "the record was damaged; restored from the trash".to_owned();
+            self.report.repaired(what, reason);
+        } else {
+            self.report.corrupt(what, lost);
+        }
     }
 
     /// Mends the blobs that a record names and tells whether all of them are good.

@@ -14,9 +14,9 @@ use burn::tensor::{Device, FloatDType};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ModelError;
 use super::component::load_seeded;
 use super::directory::UNET_NAMES;
+use super::{DenoisingNetwork, ModelError};
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
 use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
 use crate::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
@@ -105,14 +105,16 @@ impl Architecture {
     ///
     /// # Errors
     /// As [`ModelDirectory::load`](super::ModelDirectory::load).
-    pub fn unet(
+    pub fn network(
         self,
         seed: u64,
         device: &Device,
         dtype: FloatDType,
-    ) -> Result<UNet2DConditionModel, ModelError> {
-        let module = UNet2DConditionModel::new(&self.unet_config()?, device);
-        load_seeded("unet", module, seed, &UNET_NAMES, dtype)
+    ) -> Result<DenoisingNetwork, ModelError> {
+        let config = self.unet_config()?;
+        let module = UNet2DConditionModel::new(&config, device);
+        let network = load_seeded("unet", module, seed, &UNET_NAMES, dtype)?;
+        Ok(DenoisingNetwork::of_unet(network, config))
     }
 
     /// Makes the autoencoder alone, on a device.

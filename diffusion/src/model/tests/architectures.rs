@@ -22,8 +22,11 @@ fn a_written_model_is_the_one_made_in_memory() {
         let directory = architecture.write(&path, 7, Dtype::F32).unwrap();
         let model = directory.load(&device, FloatDType::F32).unwrap();
         let names = &crate::model::directory::UNET_NAMES;
-        let made = architecture.unet(7, &device, FloatDType::F32).unwrap();
-        assert_eq!(module_tensors(&made, names), module_tensors(&model.unet, names));
+        let made = architecture.network(7, &device, FloatDType::F32).unwrap();
+        assert_eq!(
+            module_tensors(&made, names),
+            module_tensors(&model.network, names)
+        );
         let texts = architecture.text_encoders(7, &device, FloatDType::F32).unwrap();
         let second = model.second_text_encoder.as_ref();
         let loaded: Vec<_> = std::iter::once(&model.text_encoder)
@@ -42,7 +45,7 @@ fn a_written_model_is_the_one_made_in_memory() {
         assert_eq!(encoded.conditioning.context.dims()[1], 77);
         let latents = crate::nn::weights::seeded_input(1, "latents", [1, 4, 8, 8], &device);
         let time = Tensor::from_data([500.0], &device);
-        let output = model.unet.forward(latents, time, encoded.conditioning);
+        let output = model.network.forward(latents, time, encoded.conditioning);
         let largest = output.abs().max().into_scalar::<f32>();
         assert!(largest > 0.01 && largest < 100.0, "{architecture}: {largest}");
         let readme = std::fs::read_to_string(path.join("README.md")).unwrap();

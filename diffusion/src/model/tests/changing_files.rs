@@ -39,7 +39,7 @@ fn a_loaded_model_has_the_digests_of_its_files() {
         assert_eq!(loaded, digests, "{dtype:?}");
     }
     let (names, read) = directory
-        .read_unet(|unet| unet.names().iter().filter(|name| unet.read(name).is_ok()).count())
+        .read_denoiser(|unet| unet.names().iter().filter(|name| unet.read(name).is_ok()).count())
         .unwrap();
     assert!(names > 0 && read == digests);
 }

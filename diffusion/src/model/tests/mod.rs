@@ -15,6 +15,7 @@ use super::directory::UNET_NAMES;
 use super::*;
 use crate::nn::weights::{Dtype, NameTable, TensorMap, TensorSource, golden, module_tensors};
 use crate::tokenizer::VocabularyBuilder;
+use crate::unet::{UNet2DConditionConfig, UNet2DConditionModel};
 
 const SIZE: ImageSize = ImageSize {
     height: 32,
@@ -52,7 +53,10 @@ pub(super) fn tiny(folder: &Path) -> DiffusionModel {
         ..AutoencoderConfig::new(vec![8, 16, 16])
     };
     DiffusionModel {
-        unet: seeded(UNet2DConditionModel::new(&unet_config, &device), &UNET_NAMES),
+        network: DenoisingNetwork::of_unet(
+            seeded(UNet2DConditionModel::new(&unet_config, &device), &UNET_NAMES),
+            unet_config,
+        ),
         vae: seeded(
             AutoencoderKL::new(&vae_config, &device).unwrap(),
             &crate::vae::AUTOENCODER_NAMES,
@@ -63,7 +67,6 @@ pub(super) fn tiny(folder: &Path) -> DiffusionModel {
         ),
         second_text_encoder: None,
         tokenizer,
-        unet_config,
         vae_config,
         text_config,
         scheduler_config: SchedulerConfig::stable_diffusion(),
@@ -82,7 +85,7 @@ fn outputs(model: &DiffusionModel) -> Vec<f32> {
         .unwrap();
     assert_eq!(encoded.conditioning.context.dims(), [2, 16, 16]);
     let latents = crate::nn::weights::seeded_input(1, "latents", [2, 4, 8, 8], &device);
-    let noise = model.unet.forward(
+    let noise = model.network.forward(
         latents,
         Tensor::from_data([3.0, 500.0], &device),
         encoded.conditioning,
@@ -102,9 +105,9 @@ fn written_models_load_again() {
     for (loaded, written) in outputs(&loaded).iter().zip(outputs(&model)) {
         assert!((loaded - written).abs() < 6e-6, "{loaded} {written}");
     }
-    let stored = |model: &DiffusionModel| model.unet.stored_tensors(&model.unet_config);
+    let stored = |model: &DiffusionModel| model.network.stored_tensors();
     assert_eq!(stored(&loaded), stored(&model));
-    assert_eq!(loaded.unet_config, model.unet_config);
+    assert_eq!(loaded.network.config_file(), model.network.config_file());
     assert_eq!(loaded.vae_config, model.vae_config);
     assert_eq!(loaded.text_config, model.text_config);
     assert_eq!(loaded.scheduler_config, model.scheduler_config);
@@ -124,7 +127,7 @@ fn equals_diffusers() {
     let latents = golden::tensor::<4>(&expected, "latents", &device);
     let timesteps = Tensor::from_data([10.0, 900.0], &device);
     let noise = model
-        .unet
+        .network
         .forward(latents.clone(), timesteps, encoded.conditioning.clone());
     let errors = [
         golden::relative_error(encoded.conditioning.context, &expected, "context"),

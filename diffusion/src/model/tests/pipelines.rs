@@ -49,7 +49,7 @@ fn errors(name: &str) -> Vec<(&'static str, f64)> {
     // The latents that the exporter made by name.
     let latents = crate::nn::weights::seeded_input(40, "latents", [2, 4, 8, 12], &device);
     let timesteps = Tensor::from_data([10.0, 900.5], &device);
-    let output = model.unet.forward(latents.clone(), timesteps, conditioning);
+    let output = model.network.forward(latents.clone(), timesteps, conditioning);
     errors.push(("unet", golden::relative_error(output, &expected, "output")));
     errors.push((
         "decoded",

@@ -25,11 +25,15 @@ fn errors(name: &str, dtype: FloatDType, label: &str) -> Vec<(String, f64, f64)>
         .encode_prompts(&prompts, IMAGE, &device)
         .unwrap()
         .conditioning;
-    let width = model.unet_config.cross_attention_dim[0];
-    let added = model.unet_config.addition.map(|addition| {
+    let DenoiserShape {
+        context_features: width,
+        pooled_features,
+        ..
+    } = model.denoiser_shape();
+    let added = pooled_features.map(|pooled| {
         let sizes = [512.0, 768.0, 0.0, 0.0, 512.0, 768.0];
         AddedConditioning {
-            text_embeds: seeded_input(41, "text_embeds", [2, addition.text_features()], &device).cast(dtype),
+            text_embeds: seeded_input(41, "text_embeds", [2, pooled], &device).cast(dtype),
             time_ids: Some(Tensor::<2>::from_data([sizes, sizes], &device)),
         }
     });
@@ -40,7 +44,7 @@ fn errors(name: &str, dtype: FloatDType, label: &str) -> Vec<(String, f64, f64)>
     let latents = seeded_input(41, "latents", [2, 4, 8, 8], &device);
     let times = Tensor::from_data([10.0, 900.5], &device);
     let output = model
-        .unet
+        .network
         .forward(latents.clone().cast(dtype), times, conditioning);
     let image = seeded_input(41, "image", [2, 3, 16, 16], &device);
     let (mean, _) = vae.encode(image);

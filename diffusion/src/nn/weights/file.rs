@@ -64,9 +64,7 @@ impl SafetensorsFile {
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.header.metadata
     }
-}
 
-impl SafetensorsFile {
     fn entry(&self, name: &str) -> Result<&TensorEntry, WeightsError> {
         let entry = self.header.entries.get(name);
         entry.ok_or_else(|| WeightsError::NoTensor {

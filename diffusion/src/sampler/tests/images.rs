@@ -85,7 +85,7 @@ fn latents(model: &DiffusionModel, case: &Case, device: &Device) -> (Tensor<4>, 
     let candidates = Sampler::new(&config, &settings)
         .unwrap()
         .generate_with(
-            &model.unet,
+            model.denoiser(),
             &requests,
             &unconditional.conditioning,
             shape,

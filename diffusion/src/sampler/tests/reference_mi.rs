@@ -86,7 +86,7 @@ impl Run<'_> {
         Sampler::new(&self.model.scheduler_config, &settings)
             .unwrap()
             .generate_with(
-                &self.model.unet,
+                self.model.denoiser(),
                 &requests,
                 &unconditional.conditioning,
                 [4, side, side],

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
 use mitune_stages::columns::{f32_list, list_column, number_column, string_column};
+use mitune_stages::statistics::bootstrap::quantile;
 use mitune_store::Store;
 
 use super::super::error::ReportError;
@@ -108,14 +109,6 @@ fn quartiles(traces: &[Vec<f32>], steps: usize) -> Vec<[f64; 3]> {
             [0.25, 0.5, 0.75].map(|share| quantile(&values, share))
         })
         .collect()
-}
-
-/// Interpolates linearly between order statistics; `sorted` holds at least one value.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let below = position.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn torch_noise_is_one_draw_for_all_images_and_diffuses_as_the_formula_says() {
         let level = NoiseLevel::variance_preserving(t as f64, schedule.alpha_cumprod(t).unwrap());
         let predict = |row| {
             let context = contexts.clone().narrow(row, 1).repeat(3);
-            model.unet.predict(&x, level, &context).unwrap()
+            model.network.predict(&x, level, &context).unwrap()
         };
         let (conditional, unconditional) = (predict(0), predict(1));
         let epsilon = unconditional.clone() + (conditional - unconditional) * 3.0;
@@ -180,7 +180,6 @@ struct Listening(Mutex<Vec<String>>);
 impl Progress for Listening {
     fn begin(&self, _: crate::contract::Work) {}
     fn advance(&self, _: u64) {}
-    fn shard(&self, _: u64, _: u64) {}
     fn metric(&self, _: &str, _: u64, _: f64) {}
     fn message(&self, text: &str) {
         self.0.lock().unwrap().push(text.to_owned());

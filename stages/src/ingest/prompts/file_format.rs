@@ -37,7 +37,6 @@ impl FileFormat {
         match start {
             [0x1f, 0x8b, ..] => Some(Self::Compressed("gzip")),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Compressed("zstd")),
-            [b'P', b'A', b'R', b'1', ..] => Some(Self::Parquet),
             _ => Self::other_than_text(start),
         }
     }

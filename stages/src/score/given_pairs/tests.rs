@@ -76,7 +76,7 @@ fn scores_are_those_of_the_formula() {
             let noisy = latent.clone() * alpha.sqrt() + noise.clone() * (1.0 - alpha).sqrt();
             let predict = |row| {
                 model
-                    .unet
+                    .network
                     .predict(
                         &noisy,
                         NoiseLevel::variance_preserving(t as f64, alpha),

@@ -12,7 +12,6 @@ pub(super) const QUERIES: usize = 64;
 /// Keys of a tile: its keys and values stay in the first cache.
 pub(super) const KEYS: usize = 128;
 
-/// Sizes of an attention.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) batch: usize,
