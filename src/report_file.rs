@@ -24,7 +24,7 @@ struct ReportFileError {
 }
 
 /// How a page begins.
-const PAGE: &[u8] = b"<!DOCTYPE html>";
+const PAGE: &str = "<!DOCTYPE html>";
 
 /// Returns where the pipeline wants its report, by default its name with `.html` in the working directory.
 pub(crate) fn report_path(pipeline: &Pipeline) -> PathBuf {
@@ -43,6 +43,21 @@ pub(crate) struct ReportTools<'a> {
     /// Decodes images that were stored as latents.
     pub(crate) device: &'a LazyDevice,
     pub(crate) digests: &'a dyn ExternalDigests,
+}
+
+/// Writes the report of a run unless the page that lies there tells of the same results.
+///
+/// Whether something was computed does not tell: a run may have ended before its report, and settings of an earlier run
+/// come back.
+pub(crate) fn refresh_report_file(
+    tools: &ReportTools<'_>,
+    run: &RunRecord,
+    path: &Path,
+) -> Result<(), Failure> {
+    match place_of(path).is_ok_and(|place| shows(&place, &mark(tools, run))) {
+        true => Ok(()),
+        false => write_report_file(tools, run, path),
+    }
 }
 
 /// Writes the report of a run; a reader sees the old page or the new one, never a part.
@@ -79,7 +94,32 @@ pub(crate) fn write_report_file(
     let place = place_of(path).map_err(|source| error(source.into()))?;
     check_page(&place).map_err(error)?;
     let report = collect(store, run, options).map_err(Failure::failed)?;
-    write_file(&place, report_page(&report).as_bytes()).map_err(Failure::failed)
+    let page = report_page(&report);
+    let page = match page.strip_prefix(PAGE) {
+        Some(rest) => format!("{}{rest}", mark(tools, run)),
+        None => page,
+    };
+    write_file(&place, page.as_bytes()).map_err(Failure::failed)
+}
+
+/// How the page of a run begins: a comment names all that the page follows from.
+fn mark(tools: &ReportTools<'_>, run: &RunRecord) -> String {
+    let stages = run
+        .stages
+        .iter()
+        .map(|(name, key)| format!("{name}\n{key}\n"))
+        .collect::<String>();
+    let options = format!("{:?}", tools.pipeline.spec.report);
+    let version = env!("CARGO_PKG_VERSION");
+    let results = blake3::hash(format!("{version}\n{}\n{options}\n{stages}", run.pipeline).as_bytes());
+    format!("{PAGE}<!-- results {results} -->")
+}
+
+/// Whether a page begins with a mark.
+fn shows(place: &Path, mark: &str) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(place).and_then(|file| file.take(mark.len() as u64).read_to_end(&mut start));
+    read.is_ok() && start == mark.as_bytes()
 }
 
 /// Checks that what a report replaces is a page, and not a pipeline whose name was given by mistake.
@@ -90,7 +130,7 @@ fn check_page(place: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    match start.is_empty() || start.eq_ignore_ascii_case(PAGE) {
+    match start.is_empty() || start.eq_ignore_ascii_case(PAGE.as_bytes()) {
         true => Ok(()),
         false => Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
@@ -109,10 +149,11 @@ fn file_name(name: &str) -> String {
         }
     };
     let name: String = name.chars().map(safe).take(100).collect();
-    if name.trim_matches('.').is_empty() {
-        "report".to_owned()
-    } else {
-        name
+    // A name that begins with `-` is an option to most programs.
+    let name = name.trim_start_matches('-');
+    match name.trim_matches('.').is_empty() {
+        true => "report".to_owned(),
+        false => name.to_owned(),
     }
 }
 
@@ -137,6 +178,8 @@ mod tests {
         assert_eq!(file_name("../a b/c"), "..-a-b-c");
         assert_eq!(file_name(".."), "report");
         assert_eq!(file_name(""), "report");
+        assert_eq!(file_name("--</title>"), "title-");
+        assert_eq!(file_name("-"), "report");
         assert_eq!(file_name(&"x".repeat(300)).len(), 100);
     }
 }

@@ -16,7 +16,7 @@ use super::pipeline_arguments::PipelineArguments;
 use crate::engine::{Engine, Interrupt, Outcome, RememberedDigests, RunSummary};
 use crate::failure::Failure;
 use crate::pipeline::Pipeline;
-use crate::report_file::{ReportTools, report_path, write_report_file};
+use crate::report_file::{ReportTools, refresh_report_file, report_path, write_report_file};
 use crate::session::Session;
 use crate::sharing::attach;
 use crate::ui::{RunDisplay, line, print_json};
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
     }
 }
 
-/// Writes the report if the pipeline asks for one, unless nothing changed since it was written.
+/// Writes the report if the pipeline asks for one, unless it is there.
 fn write_report(tools: &ReportTools<'_>, summary: &RunSummary) -> Result<Option<PathBuf>, Failure> {
     let pipeline = tools.pipeline;
     if pipeline.spec.report.is_none() {
@@ -100,8 +100,9 @@ fn write_report(tools: &ReportTools<'_>, summary: &RunSummary) -> Result<Option<
         .stages
         .iter()
         .any(|stage| stage.outcome == Outcome::Computed);
-    if computed || !path.exists() {
-        write_report_file(tools, &summary.record, &path)?;
+    match computed {
+        true => write_report_file(tools, &summary.record, &path)?,
+        false => refresh_report_file(tools, &summary.record, &path)?,
     }
     Ok(Some(path))
 }

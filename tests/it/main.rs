@@ -34,6 +34,7 @@ mod program;
 mod readme;
 mod references;
 mod remote_faults;
+mod report_freshness;
 mod report_images;
 mod schema;
 mod shapes_pipeline;

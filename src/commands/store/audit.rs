@@ -34,7 +34,7 @@ pub(super) struct AuditArguments {
     recompute: Percent,
 
     /// Accept numbers that differ by noise this many dB below their peak; by default they must be the same to the bit
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = decibels)]
     psnr: Option<f64>,
 
     /// Seed of the choice [default: the time]
@@ -44,6 +44,13 @@ pub(super) struct AuditArguments {
     /// Device to compute on: auto, cpu, wgpu[:N] or cuda[:N]
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceSelection,
+}
+
+fn decibels(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(number) if !number.is_nan() => Ok(number),
+        _ => Err("expected a number, such as `60`".to_owned()),
+    }
 }
 
 /// A part of a whole.

@@ -87,7 +87,11 @@ fn find(
     expected: &'static str,
     fits: impl Fn(&DataType) -> bool,
 ) -> Result<(), CompareColumnError> {
-    let fitting = schema.fields().iter().filter(|field| fits(field.data_type()));
+    let names_a_row = |name: &str| ["prompt_id", "seed_index"].contains(&name);
+    let fitting = schema
+        .fields()
+        .iter()
+        .filter(|field| fits(field.data_type()) && !names_a_row(field.name()));
     let names: Vec<&str> = fitting.map(|field| field.name().as_str()).collect();
     if names.contains(&name) {
         return Ok(());
@@ -96,7 +100,10 @@ fn find(
     Err(CompareColumnError::Unknown {
         name: name.to_owned(),
         expected,
-        found: quoted.join(", "),
+        found: match quoted.is_empty() {
+            true => "none".to_owned(),
+            false => quoted.join(", "),
+        },
         suggestion: closest(name, names.iter().copied()).map(str::to_owned),
     })
 }

@@ -124,17 +124,25 @@ fn first_line(path: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// Tells whether no process has a number; one that may not be signalled is there.
+/// Tells whether no process has a number, or one that only waits for its parent to ask how it ended; one that may not be
+/// signalled is there.
 fn is_gone(process: u32) -> bool {
     let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+    let ended = || matches!(field(process, 0).as_deref(), Some("Z" | "X"));
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) || ended()
 }
 
 /// Reads when a process began, in ticks since the boot.
 fn start_of(process: u32) -> Option<u64> {
+    field(process, 19)?.parse().ok()
+}
+
+/// Reads what the system tells of a process, counted from the field after its name: its state is the first.
+fn field(process: u32, index: usize) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program stands in parentheses and may hold anything; 20 fields after it comes the start.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    // The name of the program stands in parentheses and may hold anything.
+    let fields = stat.rsplit_once(')')?.1;
+    fields.split_whitespace().nth(index).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -208,5 +216,19 @@ mod tests {
         owner.host = "\u{1b}[2Jn\u{f6}de".into();
         owner.job = Some("7\n".into());
         assert_eq!(owner.to_string(), "--2Jn-de:42 (job 7-)");
+    }
+
+    /// Some containers never ask how a process ended that was killed.
+    #[test]
+    fn a_killed_process_that_nobody_asks_for_is_gone() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!is_gone(child.id()));
+        child.kill().unwrap();
+        let ended = (0..500).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            is_gone(child.id())
+        });
+        assert!(ended);
+        child.wait().unwrap();
     }
 }
