@@ -10,6 +10,7 @@ use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate::GenerateArguments;
 use crate::commands::init::InitArguments;
 use crate::commands::init_model::InitModelArguments;
+use crate::commands::judge::JudgeArguments;
 use crate::commands::key::KeyArguments;
 use crate::commands::lineage::LineageArguments;
 use crate::commands::plan::PlanArguments;
@@ -22,7 +23,7 @@ use crate::commands::status::StatusArguments;
 use crate::commands::store::StoreArguments;
 use crate::commands::transfer::TransferArguments;
 use crate::commands::{
-    adapter, bench, completions, diff, doctor, generate, init, init_model, key, lineage, plan, remote,
+    adapter, bench, completions, diff, doctor, generate, init, init_model, judge, key, lineage, plan, remote,
     report, run, schema, score, status, store, transfer,
 };
 use crate::failure::Failure;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Generate(GenerateArguments),
     /// Compute the mutual information of given images and prompts
     Score(ScoreArguments),
+    /// Ask a judge about given images and prompts, or compare two folders of images
+    Judge(JudgeArguments),
     /// Look into adapter files, convert, merge and compare them
     Adapter(AdapterArguments),
     /// Measure speed and memory
@@ -96,6 +99,7 @@ impl Command {
             Self::Report(arguments) => report::run(&arguments, session).map(|()| 0),
             Self::Generate(arguments) => generate::run(&arguments, session).map(|()| 0),
             Self::Score(arguments) => score::run(&arguments, session).map(|()| 0),
+            Self::Judge(arguments) => judge::run(&arguments, session).map(|()| 0),
             Self::Adapter(arguments) => adapter::run(arguments, session).map(|()| 0),
             Self::Bench(arguments) => bench::run(arguments, session).map(|()| 0),
             Self::Doctor(arguments) => doctor::run(&arguments, session),

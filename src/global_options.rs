@@ -1,5 +1,3 @@
-//! Options that every command takes.
-
 use std::path::PathBuf;
 
 use clap::Args;

@@ -109,7 +109,8 @@ fn mark(tools: &ReportTools<'_>, run: &RunRecord) -> String {
         .iter()
         .map(|(name, key)| format!("{name}\n{key}\n"))
         .collect::<String>();
-    let options = format!("{:?}", tools.pipeline.spec.report);
+    // They come from a file of text, so that they always have a form.
+    let options = serde_json::to_string(&tools.pipeline.spec.report).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
     let results = blake3::hash(format!("{version}\n{}\n{options}\n{stages}", run.pipeline).as_bytes());
     format!("{PAGE}<!-- results {results} -->")

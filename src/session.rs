@@ -1,5 +1,3 @@
-//! What all commands share.
-
 use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -16,6 +16,9 @@ pub struct ImageSize {
 pub struct Conditioning {
     /// One hidden state per token, `[batch, tokens, width]`.
     pub context: Tensor<3>,
+    /// The hidden states that values of cross-attention are made of, of the shape of `context`, which then
+    /// gives the keys alone; without them both come from `context`.
+    pub value_context: Option<Tensor<3>>,
     /// What a model with a pooled vector is told besides; others have none.
     pub added: Option<AddedConditioning>,
 }
@@ -33,7 +36,11 @@ pub struct AddedConditioning {
 
 impl From<Tensor<3>> for Conditioning {
     fn from(context: Tensor<3>) -> Self {
-        Self { context, added: None }
+        Self {
+            context,
+            value_context: None,
+            added: None,
+        }
     }
 }
 
@@ -44,6 +51,27 @@ impl From<&Conditioning> for Conditioning {
 }
 
 impl Conditioning {
+    /// Takes the values of cross-attention from several encodings of the same tokens, in equal parts
+    /// (Structured Diffusion Guidance, arXiv 2212.05032).
+    ///
+    /// A value is a linear function of a token's hidden state, so the mean of the values is the value of the mean.
+    ///
+    /// # Panics
+    /// An encoding has not the shape of the context.
+    #[must_use]
+    pub fn with_values_of(self, encodings: &[Tensor<3>]) -> Self {
+        let shape = self.context.dims();
+        assert!(
+            encodings.iter().all(|encoding| encoding.dims() == shape),
+            "values belong to the tokens of the keys"
+        );
+        let sum = encodings.iter().cloned().reduce(|sum, encoding| sum + encoding);
+        Self {
+            value_context: sum.map(|sum| sum / encodings.len() as f64),
+            ..self
+        }
+    }
+
     /// Number of rows.
     pub fn batch(&self) -> usize {
         self.context.dims()[0]
@@ -102,6 +130,7 @@ impl Conditioning {
         let text_embeds: Vec<Tensor<2>> = added.iter().map(|added| added.text_embeds.clone()).collect();
         let time_ids: Vec<Tensor<2>> = added.iter().filter_map(|added| added.time_ids.clone()).collect();
         Self {
+            value_context: cat_values(&parts),
             context: Tensor::cat(parts.into_iter().map(|part| part.context).collect(), 0),
             added: (!added.is_empty()).then(|| AddedConditioning {
                 text_embeds: Tensor::cat(text_embeds, 0),
@@ -117,6 +146,7 @@ impl Conditioning {
         let dtype = dtype.into();
         Self {
             context: self.context.cast(dtype),
+            value_context: self.value_context.map(|values| values.cast(dtype)),
             added: self.added.map(|added| AddedConditioning {
                 text_embeds: added.text_embeds.cast(dtype),
                 time_ids: added.time_ids,
@@ -132,6 +162,7 @@ impl Conditioning {
 
     fn map(self, context: impl Fn(Tensor<3>) -> Tensor<3>, added: impl Fn(Tensor<2>) -> Tensor<2>) -> Self {
         Self {
+            value_context: self.value_context.map(&context),
             context: context(self.context),
             added: self.added.map(|parts| AddedConditioning {
                 text_embeds: added(parts.text_embeds),
@@ -139,6 +170,13 @@ impl Conditioning {
             }),
         }
     }
+}
+
+/// Puts the values under each other if any part has its own; the others take them from where their keys come from.
+fn cat_values(parts: &[Conditioning]) -> Option<Tensor<3>> {
+    let own = parts.iter().any(|part| part.value_context.is_some());
+    let values = |part: &Conditioning| part.value_context.as_ref().unwrap_or(&part.context).clone();
+    own.then(|| Tensor::cat(parts.iter().map(values).collect(), 0))
 }
 
 #[cfg(test)]
@@ -151,6 +189,7 @@ mod tests {
         let table = |width: usize| Tensor::cat(values.iter().map(|v| row(*v, width)).collect(), 0);
         Conditioning {
             context: table(6).reshape([values.len(), 2, 3]),
+            value_context: None,
             added: added.then(|| AddedConditioning {
                 text_embeds: table(4) * 10.0,
                 time_ids: Some(table(6) * 100.0),
@@ -183,6 +222,29 @@ mod tests {
         assert_eq!(
             (half.text_embeds.dtype(), half.time_ids.unwrap().dtype()),
             (FloatDType::F16.into(), FloatDType::F32.into())
+        );
+    }
+
+    #[test]
+    fn values_go_with_their_rows_and_are_those_of_the_context_where_a_row_has_none() {
+        let first = |values: Option<Tensor<3>>| -> Vec<f32> {
+            let values = values.unwrap();
+            values.narrow(1, 0, 1).narrow(2, 0, 1).try_into_vec_as().unwrap()
+        };
+        let encodings = [2.0, 6.0, 7.0].map(|value| rows(&[value], false).context);
+        let own = rows(&[1.0], false).with_values_of(&encodings);
+        assert_eq!(first(own.value_context.clone()), [5.0]);
+        let plain = rows(&[3.0], false);
+        assert!(plain.clone().with_values_of(&[]).value_context.is_none());
+        assert!(plain.fits(&own));
+        let joined = Conditioning::cat(vec![plain.clone(), own]);
+        assert_eq!(first(joined.value_context.clone()), [3.0, 5.0]);
+        let turned = joined.repeat(2).narrow(1, 2).cast(FloatDType::F32);
+        assert_eq!(first(turned.value_context), [5.0, 3.0]);
+        assert!(
+            Conditioning::cat(vec![plain.clone(), plain])
+                .value_context
+                .is_none()
         );
     }
 

@@ -46,46 +46,50 @@ pub enum SettingError {
 
 /// A library that writes configurations, and the last version whose every field is known here.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Writer {
+pub struct Writer {
     name: &'static str,
     /// Field in which it says its version.
     version_field: &'static str,
     known: (u64, u64),
 }
 
-pub(crate) const DIFFUSERS: Writer = Writer {
+/// diffusers, which writes the configurations of image models.
+pub const DIFFUSERS: Writer = Writer {
     name: "diffusers",
     version_field: "_diffusers_version",
     known: (0, 42),
 };
 
-pub(crate) const TRANSFORMERS: Writer = Writer {
+/// transformers, which writes those of text models and judges.
+pub const TRANSFORMERS: Writer = Writer {
     name: "transformers",
     version_field: "transformers_version",
     known: (5, 24),
 };
 
-pub(crate) const PEFT: Writer = Writer {
+/// PEFT, which writes those of adapters.
+pub const PEFT: Writer = Writer {
     name: "PEFT",
     version_field: "peft_version",
     known: (0, 21),
 };
 
 /// Fields not yet accounted for.
-pub(crate) struct ConfigFields {
+pub struct ConfigFields {
     fields: Map<String, Value>,
     writer: Writer,
 }
 
 impl ConfigFields {
-    pub(crate) fn new(fields: Map<String, Value>, writer: Writer) -> Self {
+    /// Takes over the fields of a file that `writer` has written.
+    pub fn new(fields: Map<String, Value>, writer: Writer) -> Self {
         Self { fields, writer }
     }
 
     /// Takes a field; an absent one is `default`.
     ///
     /// `read` returns nothing for a value that is not `supported`.
-    pub(crate) fn take<T>(
+    pub fn take<T>(
         &mut self,
         field: &str,
         supported: &str,
@@ -99,7 +103,7 @@ impl ConfigFields {
     }
 
     /// Takes a field without a default.
-    pub(crate) fn take_required<T>(
+    pub fn take_required<T>(
         &mut self,
         field: &str,
         supported: &str,
@@ -110,7 +114,7 @@ impl ConfigFields {
     }
 
     /// Takes a field that may be absent or null.
-    pub(crate) fn take_optional<T>(
+    pub fn take_optional<T>(
         &mut self,
         field: &str,
         supported: &str,
@@ -123,7 +127,7 @@ impl ConfigFields {
     }
 
     /// Takes a field that is one value for all levels or a list with one per level.
-    pub(crate) fn take_per_level<T: Clone>(
+    pub fn take_per_level<T: Clone>(
         &mut self,
         field: &str,
         supported: &str,
@@ -154,7 +158,7 @@ impl ConfigFields {
     }
 
     /// Takes a field that is only a list.
-    pub(crate) fn take_list<T>(
+    pub fn take_list<T>(
         &mut self,
         field: &str,
         supported: &str,
@@ -168,7 +172,7 @@ impl ConfigFields {
     }
 
     /// Takes a field of a feature that is not implemented and may only be switched off.
-    pub(crate) fn refuse(&mut self, field: &str, off: &[Value]) -> Result<(), SettingError> {
+    pub fn refuse(&mut self, field: &str, off: &[Value]) -> Result<(), SettingError> {
         let names: Vec<String> = off.iter().map(|value| format!("`{value}`")).collect();
         self.take(field, &names.join(" or "), (), |value| {
             off.contains(value).then_some(())
@@ -176,7 +180,7 @@ impl ConfigFields {
     }
 
     /// Drops fields that cannot change the result.
-    pub(crate) fn ignore(&mut self, fields: &[&str]) {
+    pub fn ignore(&mut self, fields: &[&str]) {
         self.fields.retain(|field, _| !fields.contains(&field.as_str()));
     }
 
@@ -185,7 +189,7 @@ impl ConfigFields {
     /// The classes that these files are for drop what they do not know, so a field that no known version knows changes
     /// nothing in any of them. Only one that a later version wrote may: it is an error, unless its value says that
     /// whatever it is about is absent or off. Names that begin with an underscore are bookkeeping.
-    pub(crate) fn finish(mut self) -> Result<(), SettingError> {
+    pub fn finish(mut self) -> Result<(), SettingError> {
         let Some(version) = self.later_version() else {
             return Ok(());
         };
@@ -231,7 +235,7 @@ fn unsupported(field: &str, found: &Value, supported: &str) -> SettingError {
 }
 
 /// A switch; published files have `null` for off.
-pub(crate) fn flag(value: &Value) -> Option<bool> {
+pub fn flag(value: &Value) -> Option<bool> {
     match value {
         Value::Null => Some(false),
         value => value.as_bool(),
@@ -241,15 +245,16 @@ pub(crate) fn flag(value: &Value) -> Option<bool> {
 /// Far more than any network has of anything, and far less than products of sizes overflow at.
 const LARGEST: usize = 65_536;
 
-/// What [`positive`] reads.
-pub(crate) const POSITIVE: &str = "a whole number from 1 to 65536";
+/// What [`positive`] reads, in words.
+pub const POSITIVE: &str = "a whole number from 1 to 65536";
 
-pub(crate) fn positive(value: &Value) -> Option<usize> {
+/// A whole number that may be the size of something.
+pub fn positive(value: &Value) -> Option<usize> {
     whole(value).filter(|number| (1..=LARGEST).contains(number))
 }
 
 /// A whole number, also written with a point, as Python writes the results of divisions.
-pub(crate) fn whole(value: &Value) -> Option<usize> {
+pub fn whole(value: &Value) -> Option<usize> {
     let number = match value.as_u64() {
         Some(number) => number,
         None => value
@@ -260,12 +265,12 @@ pub(crate) fn whole(value: &Value) -> Option<usize> {
 }
 
 /// A finite number.
-pub(crate) fn number(value: &Value) -> Option<f64> {
+pub fn number(value: &Value) -> Option<f64> {
     value.as_f64().filter(|number| number.is_finite())
 }
 
 /// A text.
-pub(crate) fn text(value: &Value) -> Option<String> {
+pub fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 

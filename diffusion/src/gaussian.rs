@@ -40,7 +40,7 @@ impl Denoiser for GaussianDenoiser {
     ///
     /// Between training timesteps the noise level is interpolated as Euler's scheduler does.
     fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
-        if input.attention_maps {
+        if input.attention_maps.is_some() {
             return Err(DenoiserError::NoAttentionMaps);
         }
         let latents = input.latents;

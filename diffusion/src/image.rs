@@ -105,6 +105,16 @@ impl RgbImage {
         }
     }
 
+    /// Wraps pixels whose number is known to fit.
+    pub(crate) fn of_fitting(width: u32, height: u32, pixels: Vec<u8>) -> Self {
+        debug_assert_eq!(pixels.len() as u64, 3 * u64::from(width) * u64::from(height));
+        Self {
+            width,
+            height,
+            pixels,
+        }
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width

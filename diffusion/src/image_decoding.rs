@@ -1,7 +1,10 @@
-//! Reading image files: PNG, JPEG and WebP, as Pillow's `Image.open(file).convert("RGB")` does.
+//! Reading image files: PNG, JPEG and WebP, as Pillow's `Image.open(file)` does, and its `convert("RGB")`.
 //!
-//! Alpha is dropped rather than blended, of an animation the first frame is taken, an orientation in EXIF and colour
-//! profiles are not applied, and greys of 16 bits are cut off at 255 where those of other images keep their upper half.
+//! Of an animation the first frame is taken; an orientation in EXIF and colour profiles are not applied. A
+//! [`DecodedImage`] has what the file has. In an [`RgbImage`] alpha is dropped rather than blended, and greys of 16 bits
+//! are cut off at 255 where those of other images keep their upper half.
+
+mod decoded_image;
 
 use std::io::Cursor;
 
@@ -13,10 +16,13 @@ use zune_jpeg::JpegDecoder;
 
 use crate::image::{ImageDamage, ImageError, RgbImage};
 
+use decoded_image::without_alpha;
+pub use decoded_image::{DecodedImage, Samples, Transparency};
+
 /// Most pixels of an image, 67 million: more than nearly every camera takes, and decoded below 1 GiB.
 ///
 /// A file of some kilobytes may claim any number. Decoding takes at most 15 bytes for each pixel, which an animated
-/// WebP with alpha needs; a JPEG takes up to 11, a PNG up to 7, and what is left in the end are 3.
+/// WebP with alpha needs; a JPEG takes up to 12, a PNG up to 8, and what is left in the end are 3.
 pub const MOST_PIXELS: u64 = 1 << 26;
 
 /// Kinds of image files that are told but not read, by how they begin.
@@ -51,6 +57,24 @@ impl RgbImage {
     /// Those of [`RgbImage::decode`], and [`ImageError::TooLarge`] for more than `most` pixels, which the head of the
     /// file tells.
     pub fn decode_at_most(bytes: &[u8], most: u64) -> Result<Self, ImageError> {
+        DecodedImage::decode_at_most(bytes, most).map(DecodedImage::into_rgb)
+    }
+
+    /// Decodes any PNG.
+    ///
+    /// # Errors
+    /// Those of [`RgbImage::decode`] for PNG files; other bytes cannot be decoded.
+    pub fn from_png(bytes: &[u8]) -> Result<Self, ImageError> {
+        from_png(bytes, MOST_PIXELS).map(DecodedImage::into_rgb)
+    }
+}
+
+impl DecodedImage {
+    /// As [`RgbImage::decode_at_most`], with everything that Pillow opens of the file.
+    ///
+    /// # Errors
+    /// Those of [`RgbImage::decode_at_most`].
+    pub fn decode_at_most(bytes: &[u8], most: u64) -> Result<Self, ImageError> {
         let most = most.min(MOST_PIXELS);
         match bytes {
             [0x89, b'P', b'N', b'G', ..] => from_png(bytes, most),
@@ -59,23 +83,15 @@ impl RgbImage {
             other => Err(ImageError::Format { found: kind(other) }),
         }
     }
-
-    /// Decodes any PNG.
-    ///
-    /// # Errors
-    /// Those of [`RgbImage::decode`] for PNG files; other bytes cannot be decoded.
-    pub fn from_png(bytes: &[u8]) -> Result<Self, ImageError> {
-        from_png(bytes, MOST_PIXELS)
-    }
 }
 
-fn from_png(bytes: &[u8], most: u64) -> Result<RgbImage, ImageError> {
+fn from_png(bytes: &[u8], most: u64) -> Result<DecodedImage, ImageError> {
     let decode = |source: png::DecodingError| undecodable("PNG", source);
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     let header = decoder.read_header_info().map_err(decode)?;
     check_size(header.width.into(), header.height.into(), most)?;
-    let deep_grey =
-        header.bit_depth == png::BitDepth::Sixteen && header.color_type == png::ColorType::Grayscale;
+    let (colour, depth) = (header.color_type, header.bit_depth);
+    let deep_grey = depth == png::BitDepth::Sixteen && colour == png::ColorType::Grayscale;
     decoder.set_transformations(match deep_grey {
         true => png::Transformations::IDENTITY,
         false => png::Transformations::EXPAND | png::Transformations::STRIP_16,
@@ -85,21 +101,55 @@ fn from_png(bytes: &[u8], most: u64) -> Result<RgbImage, ImageError> {
     let mut buffer = vec![0; reader.output_buffer_size().ok_or_else(too_large)?];
     let frame = reader.next_frame(&mut buffer).map_err(decode)?;
     buffer.truncate(frame.buffer_size());
-    let pixels = match frame.color_type {
+    let transparency = match (&reader.info().trns, frame.color_type) {
+        (Some(_), png::ColorType::Rgba) if colour == png::ColorType::Indexed => {
+            Transparency::Alphas(buffer.iter().skip(3).step_by(4).copied().collect())
+        }
+        (Some(key), _) => transparent_colour(key, colour, depth),
+        (None, _) => Transparency::None,
+    };
+    let is_indexed = colour == png::ColorType::Indexed || depth == png::BitDepth::One;
+    let samples = match frame.color_type {
         png::ColorType::Grayscale if deep_grey => {
             let (greys, _) = buffer.as_chunks::<2>();
-            let cut = |grey: &[u8; 2]| u8::try_from(u16::from_be_bytes(*grey)).unwrap_or(u8::MAX);
-            greys.iter().flat_map(|grey| [cut(grey); 3]).collect()
+            Samples::DeepGrey(greys.iter().map(|grey| u16::from_be_bytes(*grey)).collect())
         }
-        png::ColorType::Grayscale => buffer.iter().flat_map(|grey| [*grey; 3]).collect(),
-        png::ColorType::GrayscaleAlpha => buffer.iter().step_by(2).flat_map(|grey| [*grey; 3]).collect(),
-        png::ColorType::Rgba => without_alpha(&buffer),
-        png::ColorType::Rgb | png::ColorType::Indexed => buffer,
+        // The alphas of a transparent colour or of a palette are no samples.
+        png::ColorType::GrayscaleAlpha if colour == png::ColorType::Grayscale => {
+            Samples::Rgb(buffer.iter().step_by(2).flat_map(|grey| [*grey; 3]).collect())
+        }
+        png::ColorType::Rgba if colour != png::ColorType::Rgba => Samples::Rgb(without_alpha(&buffer)),
+        png::ColorType::Grayscale => Samples::Rgb(buffer.iter().flat_map(|grey| [*grey; 3]).collect()),
+        png::ColorType::GrayscaleAlpha => {
+            let (pixels, _) = buffer.as_chunks::<2>();
+            let with_alpha = |[grey, alpha]: &[u8; 2]| [*grey, *grey, *grey, *alpha];
+            Samples::Rgba(pixels.iter().flat_map(with_alpha).collect())
+        }
+        png::ColorType::Rgba => Samples::Rgba(buffer),
+        png::ColorType::Rgb | png::ColorType::Indexed => Samples::Rgb(buffer),
     };
-    RgbImage::new(frame.width, frame.height, pixels)
+    let samples = match samples {
+        Samples::Rgb(pixels) if is_indexed => Samples::Indexed(pixels),
+        other => other,
+    };
+    DecodedImage::new(frame.width, frame.height, samples, transparency)
 }
 
-fn from_jpeg(bytes: &[u8], most: u64) -> Result<RgbImage, ImageError> {
+/// The colour that a PNG calls transparent, as Pillow compares it: the lower halves with colours of 8 bits.
+fn transparent_colour(key: &[u8], colour: png::ColorType, depth: png::BitDepth) -> Transparency {
+    let each = if depth == png::BitDepth::Sixteen { 2 } else { 1 };
+    let low = |channel: usize| key.get((channel + 1) * each - 1).copied();
+    match (colour, low(0), low(1), low(2)) {
+        (png::ColorType::Grayscale, Some(low), _, _) => Transparency::Colour(match (depth, low) {
+            (png::BitDepth::One, 1..) => [u8::MAX; 3],
+            _ => [low; 3],
+        }),
+        (png::ColorType::Rgb, Some(red), Some(green), Some(blue)) => Transparency::Colour([red, green, blue]),
+        _ => Transparency::None,
+    }
+}
+
+fn from_jpeg(bytes: &[u8], most: u64) -> Result<DecodedImage, ImageError> {
     let decode =
         |source: zune_jpeg::errors::DecodeErrors| undecodable("JPEG", ImageDamage::of_jpeg(bytes, &source));
     // Without strictness, as every reader of the files that people have.
@@ -116,11 +166,24 @@ fn from_jpeg(bytes: &[u8], most: u64) -> Result<RgbImage, ImageError> {
     if !bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
         return Err(undecodable("JPEG", ImageDamage::Cut));
     }
-    let pixels = decoder.decode().map_err(decode)?;
-    RgbImage::new(width, height, pixels)
+    // Inks in luminance and differences come as colours, as which they were stored.
+    let has_inks = decoder.input_colorspace() == Some(ColorSpace::CMYK);
+    if has_inks {
+        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::CMYK));
+    }
+    let mut pixels = decoder.decode().map_err(decode)?;
+    let samples = match has_inks {
+        // Pillow takes them for inverted, as Adobe's programs write them.
+        true => {
+            pixels.iter_mut().for_each(|ink| *ink = 255 - *ink);
+            Samples::Cmyk(pixels)
+        }
+        false => Samples::Rgb(pixels),
+    };
+    DecodedImage::new(width, height, samples, Transparency::None)
 }
 
-fn from_webp(bytes: &[u8], most: u64) -> Result<RgbImage, ImageError> {
+fn from_webp(bytes: &[u8], most: u64) -> Result<DecodedImage, ImageError> {
     let decode = |source: image_webp::DecodingError| undecodable("WebP", source);
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(decode)?;
     let (width, height) = decoder.dimensions();
@@ -133,11 +196,11 @@ fn from_webp(bytes: &[u8], most: u64) -> Result<RgbImage, ImageError> {
         false => decoder.read_image(&mut buffer),
     }
     .map_err(decode)?;
-    let pixels = match decoder.has_alpha() {
-        true => without_alpha(&buffer),
-        false => buffer,
+    let samples = match decoder.has_alpha() {
+        true => Samples::Rgba(buffer),
+        false => Samples::Rgb(buffer),
     };
-    RgbImage::new(width, height, pixels)
+    DecodedImage::new(width, height, samples, Transparency::None)
 }
 
 fn undecodable(format: &'static str, source: impl Into<ImageDamage>) -> ImageError {
@@ -158,14 +221,6 @@ fn check_size(width: u64, height: u64, most: u64) -> Result<(u32, u32), ImageErr
             limit: most,
         }),
     }
-}
-
-fn without_alpha(pixels: &[u8]) -> Vec<u8> {
-    let (pixels, _) = pixels.as_chunks::<4>();
-    let opaque = pixels
-        .iter()
-        .flat_map(|[red, green, blue, _]| [*red, *green, *blue]);
-    opaque.collect()
 }
 
 fn kind(bytes: &[u8]) -> &'static str {

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod init_model;
+pub(crate) mod judge;
 pub(crate) mod key;
 pub(crate) mod lineage;
 pub(crate) mod pipeline_arguments;

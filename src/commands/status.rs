@@ -1,7 +1,7 @@
 //! `mitune status`
 
 use clap::Args;
-use mitune_store::RunRecord;
+use mitune_store::{RunRecord, Store};
 
 use super::run_choice::choose;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ pub(crate) struct StatusArguments {
 pub(crate) fn run(arguments: &StatusArguments, session: &Session<'_>) -> Result<(), Failure> {
     let store = session.existing_store()?;
     if arguments.all {
-        return list(&store.runs()?, session.json);
+        return list(&store, &store.runs()?, session.json);
     }
     let record = choose(&store, &arguments.run)?;
     let status = Status::new(&store, record)?;
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &StatusArguments, session: &Session<'_>) -> Result<
     }
 }
 
-fn list(runs: &[RunRecord], json: bool) -> Result<(), Failure> {
+fn list(store: &Store, runs: &[RunRecord], json: bool) -> Result<(), Failure> {
     if json {
         return print_json(&runs);
     }
@@ -43,7 +43,7 @@ fn list(runs: &[RunRecord], json: bool) -> Result<(), Failure> {
         table.row([
             run.id.to_string(),
             run.pipeline.clone(),
-            state_name(run).to_owned(),
+            state_name(store, run).to_owned(),
             moment(run.started),
         ]);
     }
@@ -62,6 +62,17 @@ fn print_status(status: &Status) -> Result<(), Failure> {
         status.status,
         moment(*started)
     ))?;
+    if status.processes.len() > 1 {
+        let mut table = Table::default();
+        for process in &status.processes {
+            table.row([
+                process.status.to_owned(),
+                format!("process {}:{}", process.host, process.process),
+                format!("started {}", moment(process.started)),
+            ]);
+        }
+        table.print()?;
+    }
     let mut table = Table::default();
     for stage in &status.stages {
         let seconds = stage.seconds.map(|seconds| format!("{seconds:.1} s"));

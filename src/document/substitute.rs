@@ -15,6 +15,16 @@ impl Variables {
         self.values.push((name.into(), value));
     }
 
+    /// Adds other variables.
+    pub fn add(&mut self, others: &Self) {
+        self.values.extend(others.values.iter().cloned());
+    }
+
+    /// Says whether there is a variable of a name.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     fn get(&self, name: &str) -> Option<&Tree> {
         self.values
             .iter()

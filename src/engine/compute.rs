@@ -180,7 +180,7 @@ impl Engine<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             device: dtype.as_ref().and_then(|_| self.device.name()),
             dtype,
-            host: self.store.read_run(&task.log.id()).map(|run| run.host),
+            host: Some(task.log.record().host),
         };
         Ok(record)
     }

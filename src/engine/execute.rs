@@ -6,6 +6,7 @@ use mitune_store::{RunId, RunLog, RunRecord, RunStatus};
 
 use super::context::Engine;
 use super::error::EngineError;
+use super::pipeline_digest::pipeline_digest;
 use super::prepare::{Prepared, prepare};
 use super::results::StageResult;
 use super::rewind::Rewinds;
@@ -17,7 +18,7 @@ use crate::pipeline::Pipeline;
 pub struct RunSummary {
     /// The run.
     pub run: RunId,
-    /// Its record, which a store that may only be read does not keep.
+    /// What this process wrote of it, which a store that may only be read does not keep.
     pub record: RunRecord,
     /// One result per stage of the pipeline, in its order.
     pub stages: Vec<StageResult>,
@@ -26,8 +27,8 @@ pub struct RunSummary {
 impl Engine<'_> {
     /// Computes what the store does not have, stage after stage, and keeps a log of it in the store.
     ///
-    /// Stages that other processes compute at the same time are left to them as long as there are others. `details` are
-    /// remembered in the record of the run.
+    /// Processes at the same pipeline are members of one run; stages that others compute are left to them as long as
+    /// there are others. `details` are remembered in the record of the run.
     ///
     /// # Errors
     /// [`EngineError`] at the first stage that cannot be computed; results of stages before it are kept.
@@ -37,9 +38,12 @@ impl Engine<'_> {
         details: BTreeMap<String, serde_json::Value>,
     ) -> Result<RunSummary, EngineError> {
         let prepared = prepare(pipeline, self.digests)?;
-        let log = self.begin(&pipeline.spec.name)?;
+        let log = self.begin(pipeline, &prepared)?;
         log.update(|record| record.details = details)?;
-        self.observer.run_started(&log.id(), pipeline);
+        match log.is_joined() {
+            true => self.observer.run_joined(&log.id(), pipeline),
+            false => self.observer.run_started(&log.id(), pipeline),
+        }
         // What was lacking before this run says nothing about it.
         self.store.take_lost();
         let mut rewinds = Rewinds::default();
@@ -66,13 +70,16 @@ impl Engine<'_> {
         Ok(summary)
     }
 
-    /// Begins the log of a run. A store that may only be read serves what it has, and keeps nothing of the run.
-    fn begin(&self, pipeline: &str) -> Result<RunLog, EngineError> {
-        match RunLog::create(self.store, pipeline) {
+    /// Joins the run that others are at with the same pipeline, or begins one. A store that may only be read serves what
+    /// it has, and keeps nothing of the run.
+    fn begin(&self, pipeline: &Pipeline, prepared: &[Prepared]) -> Result<RunLog, EngineError> {
+        let digest = pipeline_digest(pipeline, prepared)?;
+        let name = &pipeline.spec.name;
+        match RunLog::join_or_create(self.store, name, digest) {
             Err(error) if error.is_read_only() => {
                 let text = format!("nothing of this run is kept, the store may only be read here: {error}");
                 self.observer.progress().message(&text);
-                Ok(RunLog::unrecorded(self.store, pipeline))
+                Ok(RunLog::unrecorded(self.store, name))
             }
             log => Ok(log?),
         }

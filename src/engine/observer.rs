@@ -13,6 +13,8 @@ use crate::pipeline::{Pipeline, PipelineStage};
 pub trait Observer: Sync {
     /// A run begins.
     fn run_started(&self, run: &RunId, pipeline: &Pipeline);
+    /// This process joins a run that others are at.
+    fn run_joined(&self, run: &RunId, pipeline: &Pipeline);
     /// A stage that must compute begins.
     fn stage_started(&self, index: usize, stage: &PipelineStage, explanation: &Explanation);
     /// A stage has its result.
@@ -27,6 +29,7 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn run_started(&self, _: &RunId, _: &Pipeline) {}
+    fn run_joined(&self, _: &RunId, _: &Pipeline) {}
     fn stage_started(&self, _: usize, _: &PipelineStage, _: &Explanation) {}
     fn stage_finished(&self, _: usize, _: &PipelineStage, _: Outcome, _: Duration) {}
     fn progress(&self) -> &dyn Progress {

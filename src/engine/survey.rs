@@ -3,6 +3,7 @@
 use mitune_store::{ActionRecord, Claim, LeaseKey, Lookup, StageKey, Store};
 
 use super::ingredients::ingredients;
+use super::left_stages::LeftStages;
 use super::prepare::Prepared;
 use super::ready_set::ReadySet;
 use super::result_check::check_record;
@@ -18,6 +19,7 @@ pub(super) struct Survey<'a> {
     pub(super) prepared: &'a [Prepared],
     pub(super) ready: &'a ReadySet,
     pub(super) results: &'a Results,
+    pub(super) left: &'a LeftStages,
     /// The key of the stage that asks.
     pub(super) asking: StageKey,
 }
@@ -26,14 +28,14 @@ pub(super) struct Survey<'a> {
 enum Sight {
     /// It is done.
     Done(Box<ActionRecord>),
-    /// Somebody computes it.
+    /// Somebody computes it, or nothing of it was free a short time ago.
     Taken,
-    /// Nobody does.
+    /// Nobody does, or some of its items may be free.
     Free,
 }
 
 impl Survey<'_> {
-    /// Tells whether there is a stage whose inputs are there and that nobody computes.
+    /// Tells whether there is a stage whose inputs are there and that nobody computes, or that may be joined.
     pub(super) fn finds_work(&self) -> bool {
         let (mut ready, mut results) = (self.ready.clone(), self.results.clone());
         ready.look_again();
@@ -70,8 +72,12 @@ impl Survey<'_> {
         {
             return Sight::Done(record);
         }
+        if self.left.was_left(key) {
+            return Sight::Taken;
+        }
         let name = stage.name.to_string();
         match self.store.leases().claim(&LeaseKey::of_stage(key), &name) {
+            Claim::Held(_) if stage.stage.shares_work() => Sight::Free,
             Claim::Held(_) => Sight::Taken,
             // A lease is given back at once; who asked takes it in a moment.
             Claim::Mine(_) | Claim::Without(_) => Sight::Free,

@@ -2,8 +2,8 @@
 //!
 //! Any number of processes walk the same pipeline at the same time. Each takes the first stage, in the order of the
 //! pipeline, whose inputs are there and that no other process computes. Once none is left it joins another process in a
-//! stage whose items are shared, and once there is no such stage either, it waits. A process that is alone thus
-//! computes one stage after the other.
+//! stage whose items are shared, and goes on to the next one when all items there are taken. Once there is no such stage
+//! either, it waits. A process that is alone thus computes one stage after the other.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -16,6 +16,7 @@ use super::error::EngineError;
 use super::events;
 use super::explanation::Explainer;
 use super::ingredients::ingredients;
+use super::left_stages::LeftStages;
 use super::prepare::Prepared;
 use super::progress_log::ProgressLog;
 use super::ready_set::ReadySet;
@@ -37,6 +38,7 @@ pub(super) struct Walk<'a> {
     results: Results,
     /// Stages that other processes compute, each key once.
     held: BTreeMap<usize, Held>,
+    left: LeftStages,
     waiting: Waiting<'a>,
     /// The stage that was told of last.
     told: Option<usize>,
@@ -71,6 +73,7 @@ impl<'a> Walk<'a> {
             ready: ReadySet::new(&depends_on),
             results: Results::default(),
             held: BTreeMap::new(),
+            left: LeftStages::default(),
             waiting: Waiting::new(),
             told: None,
             named: None,
@@ -112,7 +115,7 @@ impl<'a> Walk<'a> {
                 let computed = self.compute(stage, &task, reason)?;
                 // The result is there: whoever waits for it may have it.
                 drop(lease);
-                self.settle(stage, computed, begun)
+                self.settle(stage, *task.key(), computed, begun)
             }
             Turn::Held { holder, reason } => {
                 let (key, holder) = (*task.key(), holder.to_string());
@@ -125,11 +128,10 @@ impl<'a> Walk<'a> {
 
     /// Chooses among the stages in which another process may be joined.
     fn joinable(&self) -> Option<usize> {
-        let shares = |stage: &usize| self.pipeline.stages[*stage].stage.shares_work();
-        let stages: Vec<usize> = self.held.keys().copied().filter(shares).collect();
-        // Processes that were started together have numbers in a row, so they spread.
-        let place = std::process::id() as usize % stages.len().max(1);
-        stages.get(place).copied()
+        let shares = |stage: usize| self.pipeline.stages[stage].stage.shares_work();
+        let held = self.held.iter().map(|(&stage, held)| (stage, held.key));
+        let shared: Vec<(usize, StageKey)> = held.filter(|(stage, _)| shares(*stage)).collect();
+        self.left.choose(&shared, std::process::id() as usize)
     }
 
     /// Computes items of a stage that another process computes, too.
@@ -141,7 +143,7 @@ impl<'a> Walk<'a> {
         let ingredients = self.ingredients(stage)?;
         let task = self.task(stage, &ingredients);
         let computed = self.compute(stage, &task, held.reason)?;
-        self.settle(stage, computed, begun)
+        self.settle(stage, *task.key(), computed, begun)
     }
 
     /// Rests a while, then has all stages looked at again.
@@ -178,6 +180,7 @@ impl<'a> Walk<'a> {
             prepared: self.prepared,
             ready: &self.ready,
             results: &self.results,
+            left: &self.left,
             asking: *task.key(),
         };
         self.engine
@@ -189,6 +192,7 @@ impl<'a> Walk<'a> {
     fn settle(
         &mut self,
         stage: usize,
+        key: StageKey,
         computed: Option<ActionRecord>,
         begun: Instant,
     ) -> Result<(), EngineError> {
@@ -196,6 +200,7 @@ impl<'a> Walk<'a> {
             self.finish(stage, Outcome::Computed, record, begun)?;
             self.look_again();
         } else {
+            self.left.leave(key);
             self.look_again();
             // The others first.
             self.ready.set_aside(stage);
@@ -215,6 +220,7 @@ impl<'a> Walk<'a> {
             self.waiting.end();
         }
         self.waiting.be_quick();
+        self.left.forget();
         if outcome == Outcome::Computed {
             // What a killed run leaves unsent is at most one stage.
             self.engine.store.flush_remotes();

@@ -1,9 +1,8 @@
 //! How runs stand.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use mitune_store::{RunEvent, RunRecord, RunStatus, Store, StoreError};
+use mitune_store::{RunEvent, RunMember, RunRecord, RunStatus, Store, StoreError, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,8 +12,20 @@ pub(crate) struct Status {
     /// The word of [`state_name`].
     pub(crate) status: &'static str,
     pub(crate) record: RunRecord,
+    /// The processes that took part, the founder first.
+    pub(crate) processes: Vec<ProcessStatus>,
     /// In the order in which they began.
     pub(crate) stages: Vec<StageStatus>,
+}
+
+/// How a process stands that took part in a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProcessStatus {
+    pub(crate) host: String,
+    pub(crate) process: u32,
+    /// The word of [`state_name`].
+    pub(crate) status: &'static str,
+    pub(crate) started: Timestamp,
 }
 
 /// What a stage of a run did last.
@@ -30,18 +41,32 @@ pub(crate) struct StageStatus {
 }
 
 impl Status {
-    /// Reads how a run stands off its record and its events.
+    /// Reads how a run stands off its records and its events.
     pub(crate) fn new(store: &Store, record: RunRecord) -> Result<Self, StoreError> {
         let events = store.events(&record.id)?;
         Ok(Self {
-            status: state_name(&record),
+            status: state_name(store, &record),
+            processes: processes(store, &record),
             stages: stages(&events),
             record,
         })
     }
 }
 
+fn processes(store: &Store, run: &RunRecord) -> Vec<ProcessStatus> {
+    let members = run.processes().into_iter();
+    let process = |member: RunMember| ProcessStatus {
+        status: process_state(store, run, &member),
+        host: member.host,
+        process: member.process,
+        started: member.started,
+    };
+    members.map(process).collect()
+}
+
 /// Reads off the events what each stage did last, in the order in which they began.
+///
+/// Of several processes the one that has the result counts: what the others do with the stage is to find it.
 fn stages(events: &[RunEvent]) -> Vec<StageStatus> {
     let mut stages: Vec<StageStatus> = Vec::new();
     for event in events {
@@ -63,12 +88,17 @@ fn stages(events: &[RunEvent]) -> Vec<StageStatus> {
         let stage = &mut stages[index];
         let seconds = event.fields.get("seconds").and_then(Value::as_f64);
         match event.event.as_str() {
-            "stage_reused" => (stage.state, stage.progress) = ("found", None),
             "stage_finished" => (stage.state, stage.seconds) = ("done", seconds),
+            _ if stage.state == "done" => {}
+            "stage_reused" => (stage.state, stage.progress) = ("found", None),
+            // Also one that was found and turned out to be none.
+            "stage_started" => stage.state = "started",
+            _ if stage.state == "found" => {}
             "stage_failed" => stage.state = "failed",
             "stage_interrupted" => stage.state = "stopped",
             "waiting" => stage.progress = waiting(&event.fields).or(stage.progress.take()),
-            "progress" => stage.progress = Some(progress(&event.fields)),
+            // Another process goes on with it.
+            "progress" => (stage.state, stage.progress) = ("started", Some(progress(&event.fields))),
             _ => {}
         }
     }
@@ -86,22 +116,27 @@ fn progress(fields: &BTreeMap<String, Value>) -> String {
     format!("{}/{} {unit}", number("done"), number("total"))
 }
 
-/// Names how a run stands; one whose process is gone without a word was killed.
-pub(crate) fn state_name(run: &RunRecord) -> &'static str {
-    match run.status {
-        RunStatus::Running if is_dead(run) => "killed",
+/// Names how a run stands; one whose processes are all gone without a word was killed.
+pub(crate) fn state_name(store: &Store, run: &RunRecord) -> &'static str {
+    let processes = run.processes();
+    let mut unended = processes
+        .iter()
+        .filter(|member| member.status == RunStatus::Running);
+    let killed = unended.all(|member| store.is_gone(&run.id, member));
+    word(run.status, killed)
+}
+
+fn process_state(store: &Store, run: &RunRecord, member: &RunMember) -> &'static str {
+    let ended = member.status != RunStatus::Running;
+    word(member.status, !ended && store.is_gone(&run.id, member))
+}
+
+fn word(status: RunStatus, killed: bool) -> &'static str {
+    match status {
+        RunStatus::Running if killed => "killed",
         RunStatus::Running => "running",
         RunStatus::Succeeded => "succeeded",
         RunStatus::Failed => "failed",
         RunStatus::Interrupted => "interrupted",
     }
-}
-
-/// Returns true if the process of a run is surely gone: it was on this host and the system does not know it.
-fn is_dead(run: &RunRecord) -> bool {
-    let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    // The store keeps only letters, digits and dashes of a host name, which becomes part of file names.
-    let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let here: String = here.trim().chars().take(64).map(safe).collect();
-    here == run.host && !Path::new("/proc").join(run.process.to_string()).exists()
 }

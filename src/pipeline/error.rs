@@ -1,5 +1,3 @@
-//! Why a pipeline cannot be used.
-
 use std::path::{Path, PathBuf};
 
 use mitune_bounded_file::BoundedFileError;

@@ -15,6 +15,7 @@ mod schema;
 mod spec;
 mod targets;
 mod unroll;
+mod vars;
 
 pub use arm::{Arm, StageName};
 pub use connect::{ConnectedPort, PipelineStage, Source};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mitune_stages::stage::{Stage, StageDefaults};
+use mitune_stages::stage::{KnownInput, KnownInputs, Stage, StageDefaults};
 
 use super::arm::Arm;
 use super::connect::{PipelineStage, Scope};
@@ -77,7 +77,8 @@ pub fn parse(
     };
     let unrolled = unroll(&root, &spec).map_err(document)?;
     let stages = build(file, &unrolled.instances, &defaults, kinds)?;
-    let stages = connect_and_order(&unrolled, stages).map_err(document)?;
+    let mut stages = connect_and_order(&unrolled, stages).map_err(document)?;
+    tell_inputs(file, &mut stages)?;
     check_repetitions(&root, &spec, &unrolled.arms).map_err(document)?;
     Ok(Pipeline {
         file: file.to_owned(),
@@ -219,4 +220,38 @@ fn connect_and_order(
         source.stage = place[source.stage];
     }
     Ok(ordered)
+}
+
+/// Tells every stage where its inputs come from and what columns they will have.
+fn tell_inputs(file: &Path, stages: &mut [PipelineStage]) -> Result<(), PipelineError> {
+    for position in 0..stages.len() {
+        let inputs = known_inputs(&stages[position], stages);
+        let stage = &mut stages[position];
+        stage
+            .stage
+            .connected(inputs)
+            .map_err(|source| PipelineError::Stage {
+                file: file.to_owned(),
+                mark: stage.mark,
+                stage: stage.name.to_string(),
+                source,
+            })?;
+    }
+    Ok(())
+}
+
+fn known_inputs(stage: &PipelineStage, stages: &[PipelineStage]) -> KnownInputs {
+    let mut known = KnownInputs::default();
+    for port in &stage.inputs {
+        let inputs = port.sources.iter().map(|source| {
+            let from = &stages[source.stage];
+            let table = from.stage.expected_table(source.output, &|_| None);
+            KnownInput {
+                stage: from.name.to_string(),
+                columns: table.map(|table| table.columns),
+            }
+        });
+        known.add(port.port, inputs.collect());
+    }
+    known
 }

@@ -6,7 +6,7 @@ use mitune_stages::registry::StageSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::spec::{ForEach, PipelineSpec, RoundStageBlock, StageBlock, Version};
+use super::spec::{ForEach, PipelineSpec, RoundStageBlock, StageBlock, Vars, Version};
 
 /// Makes the JSON schema of pipeline files from the types that read them.
 pub fn schema() -> Value {
@@ -26,6 +26,20 @@ impl JsonSchema for Version {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "const": 1 })
+    }
+}
+
+impl JsonSchema for Vars {
+    fn schema_name() -> Cow<'static, str> {
+        "Vars".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9_-]*$" },
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
+        })
     }
 }
 
@@ -65,7 +79,7 @@ impl JsonSchema for StageBlock {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        block(generator, |settings| settings)
+        block(generator)
     }
 }
 
@@ -75,14 +89,14 @@ impl JsonSchema for RoundStageBlock {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        block(generator, or_variable)
+        block(generator)
     }
 }
 
-fn block(generator: &mut SchemaGenerator, change: fn(Value) -> Value) -> Schema {
+fn block(generator: &mut SchemaGenerator) -> Schema {
     let kinds: Vec<Value> = StageSpec::schemas(generator)
         .into_iter()
-        .map(|(kind, settings)| with_kind(kind, change(settings.to_value())))
+        .map(|(kind, settings)| with_kind(kind, or_variable(settings.to_value())))
         .collect();
     let stage = if kinds.is_empty() {
         json!({ "type": "object", "required": ["kind"] })

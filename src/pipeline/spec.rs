@@ -29,6 +29,9 @@ pub struct PipelineSpec {
     /// Any text; changing it makes every stage of the pipeline compute again.
     #[serde(default)]
     pub salt: Option<String>,
+    /// Values by name, such as folders of models: `${NAME}` in a setting of any stage stands for the value.
+    #[serde(default)]
+    pub vars: Vars,
     /// Stages that run once, by name.
     #[serde(default)]
     pub stages: StageBlock,
@@ -63,7 +66,7 @@ pub struct RoundsSpec {
 }
 
 /// The report of a pipeline.
-#[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportSpec {
     /// Title of the page. By default the name of the pipeline.
@@ -109,6 +112,8 @@ macro_rules! read_from_the_tree {
 }
 
 read_from_the_tree! {
+    /// Values by name.
+    Vars
     /// Stages by name.
     StageBlock
     /// Stages by name, in whose settings variables may stand.

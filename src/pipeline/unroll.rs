@@ -6,6 +6,7 @@ use mitune_stages::setting_limits::MOST_ROUNDS;
 use super::arm::{Arm, StageName};
 use super::for_each::{LIMIT, arms};
 use super::spec::PipelineSpec;
+use super::vars::{check_apart, vars};
 use crate::document::{DocumentError, Entry, Mark, Node, Problem, Tree, Variables, substitute};
 
 /// The part of the file a stage stands in.
@@ -66,7 +67,8 @@ pub(super) struct Unrolled {
 pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, DocumentError> {
     unique_names(root)?;
     let mut instances = Vec::new();
-    let nothing = (Arm::default(), Variables::default());
+    let vars = vars(root)?;
+    let nothing = (Arm::default(), vars.clone());
     add(&mut instances, root, Block::Stages, None, &nothing)?;
     let rounds = spec.rounds.as_ref().map_or(0, |rounds| rounds.count);
     if spec.rounds.is_some() && rounds == 0 {
@@ -83,7 +85,11 @@ pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, Docum
         return Err(error.within(owned(&["rounds", "count"])));
     }
     let for_each = root.get("rounds").and_then(|rounds| rounds.get("for_each"));
-    let arms = arms(for_each).map_err(|error| error.within(owned(&["rounds", "for_each"])))?;
+    let mut arms = arms(for_each).map_err(|error| error.within(owned(&["rounds", "for_each"])))?;
+    for (arm, variables) in &mut arms {
+        check_apart(root, &vars, variables, arm)?;
+        variables.add(&vars);
+    }
     for round in 1..=rounds {
         for arm in &arms {
             add(&mut instances, root, Block::Rounds, Some(round), arm)?;

@@ -1,5 +1,3 @@
-//! What a measurement has to reach.
-
 use std::fmt;
 
 use serde::Serialize;

@@ -61,7 +61,7 @@ impl StoreBench {
         ];
         for (name, step) in steps {
             progress.message(name);
-            let folder = Scratch::new(&self.folder)?;
+            let folder = scratch(&self.folder).map_err(|source| StoreBenchError::at(&self.folder, source))?;
             let found = step(folder.path())?;
             for Measurement {
                 work, value, unit, ..
@@ -82,24 +82,10 @@ impl StoreBench {
 /// One piece of the measurement, in a folder of its own.
 type Measure<'a> = dyn Fn(&Path) -> Result<Vec<Measurement>, StoreBenchError> + 'a;
 
-/// A folder of its own that is removed with everything in it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(parent: &Path) -> Result<Self, StoreBenchError> {
-        let path = parent.join(format!("mitune-bench-{}", ulid::Ulid::generate()));
-        std::fs::create_dir_all(&path).map_err(|source| StoreBenchError::at(&path, source))?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed has a name that says what it is.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A folder of its own, which is removed with everything in it; one that cannot be has a name that says what it is.
+fn scratch(parent: &Path) -> std::io::Result<tempfile::TempDir> {
+    std::fs::create_dir_all(parent)?;
+    tempfile::Builder::new()
+        .prefix("mitune-bench-")
+        .tempdir_in(parent)
 }

@@ -134,6 +134,16 @@ impl Observer for RunDisplay {
         });
     }
 
+    fn run_joined(&self, run: &RunId, pipeline: &Pipeline) {
+        self.change(|state| {
+            state.stages = pipeline.stages.len();
+            let name = &pipeline.spec.name;
+            state.say(&format!(
+                "Run {run} of `{name}`, joined: other processes are at it"
+            ));
+        });
+    }
+
     fn stage_started(&self, index: usize, stage: &PipelineStage, explanation: &Explanation) {
         self.change(|state| {
             state.flush_reused();

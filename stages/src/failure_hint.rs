@@ -1,4 +1,4 @@
-//! What to do about an error that speaks of the files of models, adapters and prompts.
+//! What to do about an error that speaks of the files of models, adapters and prompts, or of tables that do not match.
 
 use std::error::Error;
 use std::path::Path;
@@ -8,12 +8,16 @@ use mitune_diffusion::input_file::{InputFileError, is_there};
 use mitune_diffusion::model::{ModelError, PlaceError};
 use mitune_diffusion::nn::weights::WeightsError;
 use mitune_diffusion::tokenizer::TokenizerError;
+use mitune_judges::pair_judge::JudgeError;
 
 use crate::adapters::adapter_file::AdapterFileError;
 use crate::adapters::adapter_place::AdapterPlaceError;
 use crate::contract::StageError;
 use crate::ingest::prompts::PromptsError;
+use crate::judges::ModelJudgeError;
 use crate::suggestion::closest;
+use crate::tables::matching::{FewRows, MatchError};
+use crate::tables::score_column_error::ScoreColumnError;
 
 /// Looks through an error and its causes for one whose remedy is known.
 pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
@@ -48,11 +52,20 @@ fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
         };
         return error.hint().or_else(|| nearest(missing?));
     }
+    if let Some(ModelJudgeError::Missing { path }) = error.downcast_ref() {
+        return nearest(path);
+    }
     let hints = [
+        error.downcast_ref::<JudgeError>().map(JudgeError::hint),
         error.downcast_ref::<AdapterError>().map(AdapterError::hint),
         error.downcast_ref::<WeightsError>().map(WeightsError::hint),
         error.downcast_ref::<TokenizerError>().map(TokenizerError::hint),
         error.downcast_ref::<InputFileError>().map(InputFileError::hint),
+        error
+            .downcast_ref::<ScoreColumnError>()
+            .map(ScoreColumnError::hint),
+        error.downcast_ref::<FewRows>().map(FewRows::hint),
+        error.downcast_ref::<MatchError>().map(MatchError::hint),
     ];
     hints.into_iter().flatten().flatten().next()
 }

@@ -3,6 +3,7 @@
 
 pub mod adapter_tools;
 pub mod adapters;
+pub mod agree;
 pub mod compare;
 pub mod contract;
 pub mod device_check;
@@ -23,6 +24,7 @@ pub mod pretrain;
 pub mod registry;
 pub mod score;
 pub mod select;
+pub mod set_distance;
 pub mod shapes;
 pub mod statistics;
 pub mod suggestion;

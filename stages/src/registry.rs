@@ -63,6 +63,9 @@ stage_kinds! {
     Evaluate(crate::evaluate::EvaluateConfig),
     Judge(crate::judge::JudgeConfig),
     Compare(crate::compare::CompareConfig),
+    Agree(crate::agree::AgreeConfig),
+    SetDistance(crate::set_distance::SetDistanceConfig),
     PretrainAutoencoder(crate::pretrain::PretrainAutoencoderConfig),
     PretrainDenoiser(crate::pretrain::PretrainDenoiserConfig),
+    PretrainJudge(crate::pretrain::PretrainJudgeConfig),
 }

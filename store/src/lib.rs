@@ -74,7 +74,7 @@ pub use crate::index::IndexChoice;
 pub use crate::lease::{Claim, Holder, Lease, LeaseSettings, Leases, Owner};
 pub use crate::names::{
     ContentDigest, Digest, DigestError, FamilyKey, FileDigest, ItemKey, LeaseKey, NameError, PinName,
-    PinNameError, RowDigest, RunId, StageKey,
+    PinNameError, PipelineDigest, RowDigest, RunId, StageKey,
 };
 pub use crate::open_options::OpenOptions;
 pub use crate::query::{
@@ -85,7 +85,7 @@ pub use crate::records::{
     ActionRecord, Batch, Checkpoint, Effort, InputRecord, Lookup, MissReason, Producer, Published, Tombstone,
 };
 pub use crate::retention::{KeptRun, KeptWhy, Pin, PinError, PinTarget};
-pub use crate::runs::{RunEvent, RunLog, RunRecord, RunStatus};
+pub use crate::runs::{RunEvent, RunLog, RunMember, RunRecord, RunStatus};
 pub use crate::shards::{ItemRow, ShardItem, ShardListing, ShardRecord, index_items};
 pub use crate::sharing::Sharing;
 pub use crate::store::Store;

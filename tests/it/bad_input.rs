@@ -70,6 +70,34 @@ fn mistakes_in_a_pipeline_are_pointed_at_and_nothing_is_made() {
 }
 
 #[test]
+fn columns_that_no_table_will_have_are_told_before_anything_runs() {
+    let place = Place::new();
+    for (stages, texts) in [
+        (
+            "  scores: {kind: score, candidates: candidates}
+  compared: {kind: compare, tables: [candidates, scores], column: mi_reference}
+",
+            &[
+                "Error: small.yaml:11:3: Stage `compared` cannot be set up\n",
+                "`tables[1]` (stage `scores`) has no column `mi_reference` of numbers; it has `mi_signed`",
+            ][..],
+        ),
+        (
+            "  other: {kind: select, candidates: candidates, by: mi_papre}\n",
+            &[
+                "Error: small.yaml:10:3: Stage `other` cannot be set up\n",
+                "No score `mi_papre` among `mi`, `mi_paper`, `mi_reference`, `random`; did you mean `mi_paper`?",
+            ],
+        ),
+    ] {
+        let text = [PIPELINE, stages].concat();
+        fs::write(place.path().join("small.yaml"), text).unwrap();
+        place.refused(&[], 2, texts);
+        assert!(place.files("actions").is_empty());
+    }
+}
+
+#[test]
 fn a_model_that_is_not_whole_is_named_with_what_it_lacks() {
     let place = Place::new();
     spoiled(&place, "cut", WEIGHTS, |bytes| bytes.truncate(bytes.len() / 2));

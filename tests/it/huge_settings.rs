@@ -39,9 +39,11 @@ stages:
   evaluate: {kind: evaluate, candidates: generate}
   judge: {kind: judge, candidates: generate, judge: shapes}
   compare: {kind: compare, tables: [judge], column: shapes_correct}
+  agree: {kind: agree, candidates: generate, scores: [judge], columns: [mi, shapes_correct], ranks: [1]}
   pretrain_autoencoder: {kind: pretrain_autoencoder, channels: [8], training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
   pretrain_denoiser: {kind: pretrain_denoiser, autoencoder: pretrain_autoencoder, channels: [16],
                       training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
+  pretrain_judge: {kind: pretrain_judge, training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
 ";
 
 /// Collects the paths of all numbers below a schema.

@@ -25,10 +25,13 @@ mod init_model;
 mod interruption;
 mod invalid_specs;
 mod joining;
+mod judge_command;
+mod judged_pipelines;
 mod keys;
 mod lost_files;
 mod markdown;
 mod mishaps;
+mod one_run;
 mod output_places;
 mod program;
 mod readme;
@@ -43,6 +46,8 @@ mod shipped_pipelines;
 mod small_pipeline;
 mod spreading;
 mod terminal;
+#[path = "../../stages/src/testing/trial_clip.rs"]
+mod trial_clip;
 #[path = "../../stages/src/testing/trial_model.rs"]
 mod trial_model;
 mod workplace;

@@ -233,3 +233,36 @@ fn train_and_test_prompts_differ_in_nothing_but_their_side() {
     train["take_split"] = json!("test");
     assert_eq!(train, test);
 }
+
+/// Else the judge would have read what it is asked about, or the model would be judged on what the judge never saw.
+#[test]
+fn the_judge_holds_back_the_prompts_that_the_model_holds_back() {
+    let data = |pipeline: &str, stage: &str| settings(&shipped(pipeline), stage)["data"].clone();
+    let (model, judge) = (
+        data("pretrain-shapes.yaml", "denoiser"),
+        data("pretrain-judge.yaml", "judge"),
+    );
+    for setting in ["split_seed", "test_groups"] {
+        assert_eq!(model[setting], judge[setting], "{setting}");
+    }
+}
+
+/// The arms of the study of judges differ in what selects, and all are compared by the truth and by the judge.
+#[test]
+fn arms_of_the_judges_study_are_compared_by_the_judge_and_by_the_truth() {
+    let pipeline = shipped("shapes-judge.yaml");
+    let arms = ["random", "mi", "itm", "clip_score", "shapes_correct"];
+    for arm in arms {
+        let selection = settings(&pipeline, &format!("selection@1/{arm}"));
+        assert_eq!(selection["by"], json!(arm));
+    }
+    for (name, column) in [("by_truth", "shapes_correct"), ("by_judge", "clip_score")] {
+        for name in [name.to_owned(), format!("{name}_against_random")] {
+            assert_eq!(settings(&pipeline, &name)["column"], json!(column));
+            let mut stages = pipeline.stages.iter();
+            let stage = stages.find(|stage| stage.name.to_string() == name).unwrap();
+            let tables = stage.inputs.iter().filter(|port| port.port == "tables");
+            assert_eq!(tables.map(|port| port.sources.len()).sum::<usize>(), arms.len());
+        }
+    }
+}

@@ -192,6 +192,45 @@ fn who_would_only_wait_in_a_shared_stage_takes_one_that_became_free() {
     assert_eq!(stages_begun(place.path()).len(), 3);
 }
 
+/// Two shared stages, each with a long portion that its first process is at, and a portion of one item.
+#[test]
+fn who_would_only_wait_in_a_shared_stage_helps_in_the_next_one() {
+    let place = Workplace::new();
+    let stage = |name: &str, factor: u32| {
+        format!(
+            "  {name}: {{kind: numbers, factor: {factor}, count: 41, shard: 40, delay_ms: 250, journal: {name}}}\n"
+        )
+    };
+    let text = format!(
+        "version: 1\nname: two\nstages:\n{}{}",
+        stage("a", 1),
+        stage("b", 2)
+    );
+    fs::write(place.path().join("p.yaml"), text).unwrap();
+    let items = |name: &str| lines(place.path(), name);
+    let mut children = Vec::new();
+    for name in ["a", "b"] {
+        children.push(start(place.path(), &RUN));
+        wait_until("the first part", || !items(name).is_empty());
+    }
+    let helps = start(place.path(), &RUN);
+    wait_until("the last item of both", || {
+        ["a", "b"]
+            .iter()
+            .all(|name| items(name).contains(&"40".to_owned()))
+    });
+    assert!(
+        items("a").len() < 41 && items("b").len() < 41,
+        "the first parts are still at work"
+    );
+    for workers in ["a.workers", "b.workers"] {
+        assert!(items(workers).contains(&helps.id().to_string()), "{workers}");
+    }
+    children.push(helps);
+    children.into_iter().for_each(|child| drop(finish(child)));
+    assert_eq!((items("a").len(), items("b").len()), (41, 41), "no item twice");
+}
+
 #[test]
 #[ignore = "states times, which say something on a machine that does nothing else"]
 fn time_of_six_processes_on_six_arms() {

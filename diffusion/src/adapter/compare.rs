@@ -1,31 +1,33 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::{AdapterError, SavedAdapter, SavedLayer};
 
 /// How two adapters differ.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AdapterDifference {
+    /// All layers together, a layer that an adapter does not change counting as a change of zero.
+    pub total: LayerDifference,
     /// Layers that both change.
     pub shared: BTreeMap<String, LayerDifference>,
     /// Layers that only the first one changes.
     pub only_first: Vec<String>,
     /// Layers that only the second one changes.
     pub only_second: Vec<String>,
-    /// All layers together, a layer that an adapter does not change counting as a change of zero.
-    pub total: LayerDifference,
 }
 
 /// How two changes of a weight, `D = s B A`, differ.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LayerDifference {
     /// Length of the first change, as the root of the sum of squares.
     pub first_norm: f64,
     /// Length of the second change.
     pub second_norm: f64,
-    /// Length of the difference over that of the first; 0 where both are zero. Differences below
-    /// about 1e-8 are lost to rounding unless the factors are equal, which gives exactly 0.
+    /// Length of the difference over that of the first; 0 where both are zero, infinite (and null as JSON) where only
+    /// the second is not. Differences below about 1e-8 are lost to rounding unless the factors are equal, which gives
+    /// exactly 0.
     pub relative_distance: f64,
     /// Cosine of the angle between the changes; absent where one is zero.
     pub cosine: Option<f64>,

@@ -8,6 +8,9 @@ pub enum DenoiserError {
     /// Attention maps are wanted of a denoiser that does not hand them out.
     #[error("This denoiser does not hand out attention maps")]
     NoAttentionMaps,
+    /// Attention maps are wanted of layers that the denoiser does not have for such latents.
+    #[error("No attention layer of the denoiser has a kind and a resolution that maps are wanted of")]
+    NoSuchAttention,
     /// A part of the conditioning that the denoiser reads is absent, or one that it does not read is there.
     #[error("The conditioning does not fit the denoiser: {reason}")]
     Conditioning {

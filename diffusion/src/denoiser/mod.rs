@@ -4,6 +4,7 @@
 //! ([`guidance`](crate::guidance)), and a network of another kind needs nothing but one method.
 
 mod attention_maps;
+mod attention_request;
 mod error;
 mod noise_level;
 mod shape;
@@ -12,7 +13,8 @@ use burn::tensor::Tensor;
 
 use crate::conditioning::Conditioning;
 
-pub use attention_maps::AttentionMap;
+pub use attention_maps::{AttentionKind, AttentionMap, AttentionPlace};
+pub use attention_request::AttentionRequest;
 pub use error::DenoiserError;
 pub use noise_level::NoiseLevel;
 pub use shape::DenoiserShape;
@@ -56,9 +58,9 @@ pub struct DenoiserInput<'a> {
     pub level: NoiseLevel,
     /// The prompts, one row per latent.
     pub conditioning: &'a Conditioning,
-    /// Whether attention maps are wanted besides; a denoiser may refuse with
-    /// [`DenoiserError::NoAttentionMaps`], as the U-Net does.
-    pub attention_maps: bool,
+    /// The attention maps that are wanted besides, if any; a denoiser without attention refuses with
+    /// [`DenoiserError::NoAttentionMaps`].
+    pub attention_maps: Option<&'a AttentionRequest>,
 }
 
 /// What a denoiser says.
@@ -68,7 +70,7 @@ pub struct DenoiserOutput {
     pub prediction: Tensor<4>,
     /// The two answers behind a prediction that compares two, such as a guided one; networks have none.
     pub branches: Option<Branches>,
-    /// The attention to the conditioning; none where it was not asked for.
+    /// The attention maps, at least one and in the order of the layers; none where none were asked for.
     pub attention_maps: Option<Vec<AttentionMap>>,
 }
 
@@ -91,7 +93,21 @@ impl<'a> DenoiserInput<'a> {
             latents,
             level,
             conditioning,
-            attention_maps: false,
+            attention_maps: None,
+        }
+    }
+}
+
+impl DenoiserOutput {
+    /// Leaves of the attention maps only those of a request, and none without one.
+    #[must_use]
+    pub(crate) fn with_maps_of(self, request: Option<&AttentionRequest>) -> Self {
+        Self {
+            attention_maps: self
+                .attention_maps
+                .zip(request)
+                .map(|(maps, request)| request.choose(maps)),
+            ..self
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::in_f32;
 use crate::conditioning::Conditioning;
 use crate::denoiser::{
-    AttentionMap, Branches, Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, NoiseLevel,
+    AttentionRequest, Branches, Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, NoiseLevel,
 };
 use crate::prediction::Parameterization;
 
@@ -15,7 +15,7 @@ pub struct Guided<'a> {
     pub latents: &'a Tensor<4>,
     /// The original that the denoiser's answer stands for, of the same shape.
     pub original: &'a Tensor<4>,
-    /// The denoiser's whole answer.
+    /// The denoiser's whole answer, with the attention maps that guidance asked for.
     pub output: &'a DenoiserOutput,
 }
 
@@ -30,7 +30,7 @@ pub struct GradientGuidance<'a, G> {
     denoiser: &'a dyn Denoiser,
     parameterization: Parameterization,
     scale: f64,
-    attention_maps: bool,
+    attention_maps: Option<AttentionRequest>,
     gain: G,
 }
 
@@ -41,17 +41,25 @@ impl<'a, G: Fn(&Guided<'_>) -> Tensor<1>> GradientGuidance<'a, G> {
             denoiser,
             parameterization,
             scale,
-            attention_maps: false,
+            attention_maps: None,
             gain,
         }
     }
 
-    /// Lets `gain` look at attention maps; denoisers that have none then refuse.
+    /// Lets `gain` look at these attention maps; denoisers that have none then refuse.
     #[must_use]
-    pub fn with_attention_maps(self) -> Self {
+    pub fn with_attention_maps(self, request: AttentionRequest) -> Self {
         Self {
-            attention_maps: true,
+            attention_maps: Some(request),
             ..self
+        }
+    }
+
+    /// What the denoiser is asked for: what `gain` looks at and what whoever asks wants to see.
+    fn wanted(&self, outside: Option<&AttentionRequest>) -> Option<AttentionRequest> {
+        match (&self.attention_maps, outside) {
+            (Some(own), Some(outside)) => Some(own.united(outside)),
+            (own, outside) => own.as_ref().or(outside).cloned(),
         }
     }
 
@@ -76,26 +84,26 @@ impl<G: Fn(&Guided<'_>) -> Tensor<1>> Denoiser for GradientGuidance<'_, G> {
         };
         let latents = input.latents.clone().autodiff().detach().require_grad();
         let conditioning: Conditioning = input.conditioning.clone().autodiff();
+        let wanted = self.wanted(input.attention_maps);
         let output = self.denoiser.denoise(&DenoiserInput {
             latents: &latents,
             conditioning: &conditioning,
-            attention_maps: input.attention_maps || self.attention_maps,
+            attention_maps: wanted.as_ref(),
             ..*input
         })?;
         let original = original.apply(latents.clone(), in_f32(output.prediction.clone()));
         let gain = (self.gain)(&Guided {
             latents: &latents,
             original: &original,
-            output: &output,
+            output: &output.clone().with_maps_of(self.attention_maps.as_ref()),
         });
         if !gain.is_tracked() {
             return Err(DenoiserError::NoGradient);
         }
         let gradient = latents.grad(&gain.backward()).ok_or(DenoiserError::NoGradient)?;
-        let output = without_gradients(output);
+        let output = without_gradients(output).with_maps_of(input.attention_maps);
         Ok(DenoiserOutput {
             prediction: in_f32(output.prediction) + gradient.mul_scalar(factor),
-            attention_maps: output.attention_maps.filter(|_| input.attention_maps),
             ..output
         })
     }
@@ -111,10 +119,7 @@ fn without_gradients(output: DenoiserOutput) -> DenoiserOutput {
         }),
         attention_maps: output.attention_maps.map(|maps| {
             maps.into_iter()
-                .map(|map| AttentionMap {
-                    probabilities: map.probabilities.inner(),
-                    ..map
-                })
+                .map(|map| map.map(|probabilities| probabilities.inner()))
                 .collect()
         }),
     }

@@ -3,7 +3,10 @@ use std::ops::ControlFlow;
 use burn::tensor::{Device, Tensor};
 
 use super::*;
-use crate::denoiser::{AttentionMap, Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, NoiseLevel};
+use crate::denoiser::{
+    AttentionKind, AttentionMap, AttentionPlace, AttentionRequest, Denoiser, DenoiserError, DenoiserInput,
+    DenoiserOutput, NoiseLevel,
+};
 use crate::gaussian::GaussianDenoiser;
 use crate::noise::ContentKey;
 use crate::prediction::{Parameterization, PredictionType};
@@ -125,10 +128,13 @@ impl Denoiser for Attending {
         let context = input.conditioning.context.clone().narrow(2, 1, 1);
         let map = AttentionMap {
             layer: "attn2".to_owned(),
+            kind: AttentionKind::CrossAttention,
+            place: AttentionPlace::Middle,
+            size: [1, 1],
             probabilities: context.reshape([batch, 1, 1, 1]),
         };
         Ok(DenoiserOutput {
-            attention_maps: input.attention_maps.then(|| vec![map]),
+            attention_maps: input.attention_maps.map(|_| vec![map]),
             ..input.latents.clone().into()
         })
     }
@@ -140,8 +146,9 @@ fn attention_is_that_of_the_prompt_and_a_denoiser_without_it_refuses() {
     let prompt = GaussianDenoiser::conditional(0.25, &device);
     let unconditional = GaussianDenoiser::unconditional(&device);
     let latents = Tensor::<4>::ones([1, 1, 2, 2], &device);
+    let request = AttentionRequest::of(&[AttentionKind::CrossAttention]);
     let input = DenoiserInput {
-        attention_maps: true,
+        attention_maps: Some(&request),
         ..DenoiserInput::new(&latents, NoiseLevel::variance_preserving(10.0, 0.9), &prompt)
     };
     let guided = ClassifierFreeGuidance::new(&Attending, unconditional.clone(), 3.0);
@@ -151,4 +158,56 @@ fn attention_is_that_of_the_prompt_and_a_denoiser_without_it_refuses() {
     let inner = denoiser(0.6);
     let refused = ClassifierFreeGuidance::new(&inner, unconditional, 3.0).denoise(&input);
     assert_eq!(refused.err(), Some(DenoiserError::NoAttentionMaps));
+}
+
+/// A denoiser whose attention of both kinds depends on the latents.
+struct Reflecting;
+
+impl Denoiser for Reflecting {
+    fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+        let map = |kind, factor: f64| AttentionMap {
+            layer: "attention".to_owned(),
+            kind,
+            place: AttentionPlace::Up,
+            size: [1, 1],
+            probabilities: input.latents.clone().mul_scalar(factor),
+        };
+        let maps = vec![
+            map(AttentionKind::CrossAttention, 1.0),
+            map(AttentionKind::SelfAttention, 2.0),
+        ];
+        Ok(DenoiserOutput {
+            attention_maps: input.attention_maps.map(|request| request.choose(maps)),
+            ..input.latents.clone().into()
+        })
+    }
+}
+
+#[test]
+fn a_gain_and_whoever_asks_see_each_the_maps_they_asked_for() {
+    let device = Device::flex();
+    let prompt = GaussianDenoiser::conditional(0.25, &device);
+    let latents = Tensor::<4>::ones([1, 1, 2, 2], &device);
+    let kind = Parameterization::VariancePreserving(PredictionType::Epsilon);
+    let guided = GradientGuidance::new(&Reflecting, kind, 1.0, |guided: &Guided<'_>| {
+        let maps = guided.output.attention_maps.as_ref().unwrap();
+        assert_eq!((maps.len(), maps[0].kind), (1, AttentionKind::SelfAttention));
+        maps[0].probabilities.clone().sum()
+    });
+    let guided = guided.with_attention_maps(AttentionRequest::of(&[AttentionKind::SelfAttention]));
+    let level = NoiseLevel::variance_preserving(10.0, 0.9);
+    let request = AttentionRequest::of(&[AttentionKind::CrossAttention]);
+    let plain = DenoiserInput::new(&latents, level, &prompt);
+    let asked = guided.denoise(&DenoiserInput {
+        attention_maps: Some(&request),
+        ..plain
+    });
+    let asked = asked.unwrap();
+    for value in values(asked.prediction) {
+        assert!((value - (1.0 - 2.0 * level.noise as f32)).abs() < 1e-6);
+    }
+    let maps = asked.attention_maps.unwrap();
+    assert_eq!((maps.len(), maps[0].kind), (1, AttentionKind::CrossAttention));
+    assert!(!maps[0].probabilities.is_tracked());
+    assert!(guided.denoise(&plain).unwrap().attention_maps.is_none());
 }

@@ -108,8 +108,8 @@ impl Contents {
                 Some("Download it again; where it was kept wants a login or consent, give that first")
             }
             Self::ZipArchive | Self::Pickle => Some(
-                "Pickles can run programs and are not read; convert it in Python: load it there and write it with \
-                 `save_pretrained` of diffusers or `save_file` of safetensors",
+                "Pickles are read only where a judge of images comes in one; convert it in Python: load it there and \
+                 write it with `save_pretrained` of diffusers or `save_file` of safetensors",
             ),
             Self::Compressed => Some("Unpack it"),
             Self::Utf16 => Some("Save it as UTF-8"),

@@ -14,7 +14,7 @@ const EXPECTED: &str = "a JSON file";
 /// # Errors
 /// When the file cannot be read, is something else than JSON, or its JSON is not an object: a list would be taken for
 /// the fields in their order.
-pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, InputFileError> {
+pub fn read_object(path: &Path) -> Result<Map<String, Value>, InputFileError> {
     parse_object(path, &read_file(path, LONGEST_CONFIGURATION)?)
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, InputFileEr
 ///
 /// # Errors
 /// As [`read_object`].
-pub(crate) fn parse_object(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>, InputFileError> {
+pub fn parse_object(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>, InputFileError> {
     let text = text_of(path, bytes, EXPECTED)?;
     let path = path.to_owned();
     match parse(text) {

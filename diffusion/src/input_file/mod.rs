@@ -16,14 +16,15 @@ use std::path::Path;
 
 pub use contents::Contents;
 pub use error::InputFileError;
-pub(crate) use json::{parse_object, read_object, without_infinities};
+pub(crate) use json::without_infinities;
+pub use json::{parse_object, read_object};
 pub use json_problem::JsonProblem;
 
 /// The longest configuration that is read, in bytes; published ones have a few thousand.
 pub(crate) const LONGEST_CONFIGURATION: u64 = 16 << 20;
 
 /// The longest vocabulary, list of merges or index of shards that is read, in bytes; CLIP's have a million.
-pub(crate) const LONGEST_LIST: u64 = 256 << 20;
+pub const LONGEST_LIST: u64 = 256 << 20;
 
 /// Whether something has this name, be it a link that leads nowhere or to itself.
 pub fn is_there(path: &Path) -> bool {
@@ -79,12 +80,11 @@ pub fn read_settings_text(path: &Path) -> Result<String, InputFileError> {
     Ok(text_of(path, &bytes, "a JSON file")?.to_owned())
 }
 
-/// The text of a file's bytes.
-pub(crate) fn text_of<'a>(
-    path: &Path,
-    bytes: &'a [u8],
-    expected: &'static str,
-) -> Result<&'a str, InputFileError> {
+/// The text of a file's bytes, without a byte order mark.
+///
+/// # Errors
+/// When they are no text; `expected` says what they should be.
+pub fn text_of<'a>(path: &Path, bytes: &'a [u8], expected: &'static str) -> Result<&'a str, InputFileError> {
     let other = |found| InputFileError::Contents {
         path: path.to_owned(),
         found,

@@ -150,11 +150,6 @@ impl ModelDirectory {
         &self.text.config
     }
 
-    /// The second text encoder's shape, of Stable Diffusion XL.
-    pub fn second_text_config(&self) -> Option<&ClipTextConfig> {
-        self.second.as_ref().map(|second| &second.config)
-    }
-
     /// The noise schedule that the denoiser was trained with.
     pub fn scheduler_config(&self) -> &SchedulerConfig {
         &self.scheduler_config

@@ -58,6 +58,7 @@ impl DiffusionModel {
         Ok(EncodedPrompts {
             conditioning: Conditioning {
                 context,
+                value_context: None,
                 added: Some(added),
             },
             truncated: truncated.into_iter().zip(also.truncated).map(either).collect(),
@@ -81,9 +82,10 @@ impl DiffusionModel {
         let mut encoded = self.encode_prompts(&[text], size, device)?;
         let zeros = |second: &super::SecondTextEncoder| second.force_zeros_for_empty_prompt;
         if text.is_empty() && self.second_text_encoder.as_ref().is_some_and(zeros) {
-            let Conditioning { context, added } = encoded.conditioning;
+            let Conditioning { context, added, .. } = encoded.conditioning;
             encoded.conditioning = Conditioning {
                 context: context.zeros_like(),
+                value_context: None,
                 added: added.map(|added| AddedConditioning {
                     text_embeds: added.text_embeds.zeros_like(),
                     ..added

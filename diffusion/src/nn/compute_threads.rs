@@ -17,7 +17,7 @@ use burn::tensor::Device;
 ///
 /// # Panics
 /// As `work` does.
-pub(crate) fn on_compute_thread<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+pub fn on_compute_thread<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
     let is_processor = device.clone().without_autodiff() == Device::flex();
     match is_processor && rayon::current_thread_index().is_none() {
         true => rayon::scope(|_| work()),

@@ -4,7 +4,7 @@
 //! judges images - so nothing here knows any of them, nor the files of adapters. A layer has a place for a low-rank
 //! adapter because its forward pass goes through it; which layers of a model adapters reach is said beside the model.
 
-pub(crate) mod compute_threads;
+pub mod compute_threads;
 pub mod kernels;
 pub(crate) mod layer_operations;
 pub mod layers;

@@ -19,21 +19,30 @@ pub fn reverse_steps(
     eta: f64,
 ) -> Result<Vec<ReverseStep>, StepError> {
     let stride = schedule.len() / timesteps.len().max(1);
-    let end = match config.set_alpha_to_one {
-        Some(false) => schedule.alpha_cumprod(0)?,
-        Some(true) | None => 1.0,
-    };
     timesteps
         .iter()
-        .map(|&timestep| {
-            let now = schedule.alpha_cumprod(timestep)?;
-            let previous = match timestep.checked_sub(stride) {
-                Some(previous) => schedule.alpha_cumprod(previous)?,
-                None => end,
-            };
-            step(config, timestep, now, previous, eta).checked()
-        })
+        .map(|&timestep| reverse_step(schedule, config, timestep, stride, eta))
         .collect()
+}
+
+/// Builds the step from one timestep to that `stride` below it, as [`reverse_steps`] does.
+///
+/// # Errors
+/// As for [`reverse_steps`].
+pub fn reverse_step(
+    schedule: &NoiseSchedule,
+    config: &SchedulerConfig,
+    timestep: usize,
+    stride: usize,
+    eta: f64,
+) -> Result<ReverseStep, StepError> {
+    let now = schedule.alpha_cumprod(timestep)?;
+    let previous = match (timestep.checked_sub(stride), config.set_alpha_to_one) {
+        (Some(previous), _) => schedule.alpha_cumprod(previous)?,
+        (None, Some(false)) => schedule.alpha_cumprod(0)?,
+        (None, Some(true) | None) => 1.0,
+    };
+    step(config, timestep, now, previous, eta).checked()
 }
 
 fn step(config: &SchedulerConfig, timestep: usize, now: f64, previous: f64, eta: f64) -> ReverseStep {

@@ -1,4 +1,5 @@
-//! Batches of the common objectives: noised items or pairs, with what the denoiser is told about them.
+//! Batches of the common objectives: noised items, alone, weighted or in pairs, with what the denoiser is told about
+//! them.
 
 use burn::tensor::Tensor;
 
@@ -17,11 +18,24 @@ pub struct ConditionedBatch<C> {
 }
 
 impl<C: Clone> ConditionedBatch<C> {
+    /// What a denoiser predicts, see [`DenoisingBatch::predict`].
+    pub fn predict<M: TrainableDenoiser<Conditioning = C>>(&self, denoiser: &M) -> Tensor<4> {
+        self.noised.predict(denoiser, self.conditioning.clone())
+    }
+
     /// Mean squared error of each item, `[batch]`, see [`DenoisingBatch::errors`].
     pub fn errors<M: TrainableDenoiser<Conditioning = C>>(&self, denoiser: &M) -> Tensor<1> {
-        self.noised
-            .errors(self.noised.predict(denoiser, self.conditioning.clone()))
+        self.noised.errors(self.predict(denoiser))
     }
+}
+
+/// Noised items that count more or less.
+#[derive(Debug, Clone)]
+pub struct WeightedBatch<C> {
+    /// The items.
+    pub items: ConditionedBatch<C>,
+    /// How much each counts, `[batch]`.
+    pub weights: Tensor<1>,
 }
 
 /// Pairs of a preferred and a rejected item of one prompt.

@@ -7,7 +7,8 @@ use crate::noise::{NoiseSource, START, text_key};
 ///
 /// A training must start from the same weights on every machine, which a process-wide generator
 /// cannot promise. Matrices and kernels are normal with deviation `1 / sqrt(3 fan_in)`, the
-/// deviation of PyTorch's default; biases are 0; the gains of normalizations keep their 1.
+/// deviation of PyTorch's default; biases are 0; the gains of normalizations keep their 1. The vector of a class token
+/// is drawn like a row of an embedding.
 pub fn initialize<M: Module>(module: M, seed: u64) -> M {
     let shapes: std::collections::BTreeMap<String, Vec<usize>> = trainable_parameters(&module)
         .into_iter()
@@ -16,13 +17,17 @@ pub fn initialize<M: Module>(module: M, seed: u64) -> M {
     let noise = NoiseSource::sampling();
     rewrite_trainable(module, |name, values| {
         let shape = shapes.get(name).map_or(&[][..], Vec::as_slice);
-        if shape.len() < 2 {
+        let is_class_token = name.ends_with("class_embedding");
+        if shape.len() < 2 && !is_class_token {
             if name.ends_with("bias") {
                 values.fill(0.0);
             }
             return;
         }
-        let fan_in: usize = shape[1..].iter().product();
+        let fan_in: usize = match shape {
+            [width] => *width,
+            shape => shape[1..].iter().product(),
+        };
         let deviation = 1.0 / (3.0 * fan_in as f32).sqrt();
         noise.normal(seed, &text_key(name), 0, START, values);
         values.iter_mut().for_each(|value| *value *= deviation);

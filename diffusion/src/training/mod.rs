@@ -2,6 +2,7 @@
 //!
 //! What is minimized is an [`Objective`], one file each. A new one says what its batches are, whether it compares with
 //! the [frozen reference](FrozenReference), and its loss; optimizer, accumulation and checkpoints serve all of them.
+//! The losses of preference and reward training are in [`objectives`].
 
 mod adamw;
 mod average;
@@ -16,6 +17,7 @@ mod initialize;
 mod learning_rate;
 mod objective;
 mod objective_trainer;
+pub mod objectives;
 mod parameters;
 mod reference;
 mod trainable_denoiser;
@@ -23,7 +25,7 @@ mod trainer;
 
 pub use adamw::AdamW;
 pub use average::WeightAverage;
-pub use batch::{ConditionedBatch, PairBatch};
+pub use batch::{ConditionedBatch, PairBatch, WeightedBatch};
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use denoising::{DenoisingBatch, mean_squared_error};
 pub use denoising_objective::Denoising;

@@ -6,17 +6,18 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::attention_recording::AttentionRecording;
 use super::resnet::{ResnetBlock2D, ResnetShape};
 use super::transformer::{Transformer2DModel, TransformerShape};
-use crate::nn::layers::{AdaptableLayer, Downsample2D, Upsample2D, VisitLayers};
+use crate::nn::layers::{AdaptableLayer, AttentionContext, Downsample2D, Upsample2D, VisitLayers};
 
 /// What every block of the network is given besides the image.
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// Time embedding after SiLU, `[batch, time features]`.
     pub activated_time: Tensor<2>,
-    /// The prompt's tokens, `[batch, context tokens, context features]`.
-    pub context: Tensor<3>,
+    /// The prompt's tokens.
+    pub context: AttentionContext,
 }
 
 /// Residual blocks and transformers at one resolution, then halving; `CrossAttnDownBlock2D` or
@@ -57,12 +58,19 @@ impl DownBlock {
     /// # Shapes
     /// - x: `[batch, height, width, in]`
     /// - output: `[batch, height / 2, width / 2, out]`, not halved at the lowest resolution
-    pub fn forward(&self, x: Tensor<4>, condition: &Condition, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        condition: &Condition,
+        skips: &mut Vec<Tensor<4>>,
+        recording: &mut AttentionRecording<'_>,
+    ) -> Tensor<4> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
             x = resnet.forward(x, condition.activated_time.clone());
             if let Some(attention) = self.attentions.get(index) {
-                x = attention.forward(x, condition.context.clone());
+                let mut recording = recording.inside(format_args!("attentions.{index}"));
+                x = attention.forward_recorded(x, &condition.context, &mut recording);
             }
             skips.push(x.clone());
         }
@@ -97,11 +105,17 @@ impl MidBlock {
     ///
     /// # Shapes
     /// - x and output: `[batch, height, width, channels]`
-    pub fn forward(&self, x: Tensor<4>, condition: &Condition) -> Tensor<4> {
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        condition: &Condition,
+        recording: &mut AttentionRecording<'_>,
+    ) -> Tensor<4> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
             if let Some(before) = index.checked_sub(1) {
-                x = self.attentions[before].forward(x, condition.context.clone());
+                let mut recording = recording.inside(format_args!("attentions.{before}"));
+                x = self.attentions[before].forward_recorded(x, &condition.context, &mut recording);
             }
             x = resnet.forward(x, condition.activated_time.clone());
         }
@@ -146,14 +160,21 @@ impl UpBlock {
     /// # Shapes
     /// - x: `[batch, height, width, in]`
     /// - output: `[batch, .., .., out]`, as large as the next image in `skips`
-    pub fn forward(&self, x: Tensor<4>, condition: &Condition, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        condition: &Condition,
+        skips: &mut Vec<Tensor<4>>,
+        recording: &mut AttentionRecording<'_>,
+    ) -> Tensor<4> {
         let mut x = x;
         for (index, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().into_iter();
             x = Tensor::cat(std::iter::once(x).chain(skip).collect(), 3);
             x = resnet.forward(x, condition.activated_time.clone());
             if let Some(attention) = self.attentions.get(index) {
-                x = attention.forward(x, condition.context.clone());
+                let mut recording = recording.inside(format_args!("attentions.{index}"));
+                x = attention.forward_recorded(x, &condition.context, &mut recording);
             }
         }
         for upsampler in &self.upsamplers {

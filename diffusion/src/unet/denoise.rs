@@ -8,9 +8,11 @@ use crate::conditioning::Conditioning;
 use crate::denoiser::{Denoiser, DenoiserError, DenoiserInput, DenoiserOutput, DenoiserShape};
 
 impl Denoiser for UNet2DConditionModel {
-    /// Evaluates the network; it hands out no attention maps, because its kernels never hold them.
+    /// Evaluates the network, and computes attention with plain operations where maps are wanted, because the
+    /// kernels never hold them.
     fn denoise(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
-        if input.attention_maps {
+        let wanted = input.attention_maps;
+        if wanted.is_some() && !self.has_attention() {
             return Err(DenoiserError::NoAttentionMaps);
         }
         self.check(input.conditioning)?;
@@ -21,12 +23,19 @@ impl Denoiser for UNet2DConditionModel {
             input.level.timestep,
             (&latents.device(), DType::F32),
         );
-        let prediction = self.forward(
+        let (prediction, maps) = self.forward_recorded(
             latents.clone().cast(dtype),
             timesteps,
             input.conditioning.clone().cast(dtype),
+            wanted,
         );
-        Ok(prediction.into())
+        if wanted.is_some() && maps.is_empty() {
+            return Err(DenoiserError::NoSuchAttention);
+        }
+        Ok(DenoiserOutput {
+            attention_maps: wanted.map(|_| maps),
+            ..prediction.into()
+        })
     }
 }
 
@@ -34,6 +43,10 @@ impl UNet2DConditionModel {
     /// Checks that the network is told what it was built to read.
     fn check(&self, conditioning: &Conditioning) -> Result<(), DenoiserError> {
         let refused = |reason| Err(DenoiserError::Conditioning { reason });
+        let (keys, values) = (conditioning.context.dims(), conditioning.value_context.as_ref());
+        if values.is_some_and(|values| values.dims() != keys) {
+            return refused("values of attention come from other tokens than its keys");
+        }
         match (self.add_embedding.is_some(), &conditioning.added) {
             (false, None) => Ok(()),
             (false, Some(_)) => refused("the U-Net reads no pooled vector"),

@@ -5,6 +5,7 @@
 //! [`UNet2DConditionConfig::stored_shape`]. Inside the network images are `[batch, height, width,
 //! channels]`, see [`kernels`](crate::nn::kernels); the network itself takes and gives diffusers' order.
 
+mod attention_recording;
 mod blocks;
 mod config;
 mod config_json;
@@ -18,6 +19,7 @@ mod resnet;
 mod time_embedding;
 mod transformer;
 
+pub use attention_recording::{AttentionRecorder, AttentionRecording};
 pub use blocks::{Condition, DownBlock, MidBlock, UpBlock};
 pub use config::{TextTimeAddition, UNet2DConditionConfig, UNetConfigError};
 pub use feed_forward::{FeedForward, FeedForwardLayers, GeGlu};

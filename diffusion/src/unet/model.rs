@@ -4,13 +4,15 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, activation};
 
 use super::PARAMETER_RENAMES;
+use super::attention_recording::AttentionRecorder;
 use super::blocks::{Condition, DownBlock, MidBlock, UpBlock};
 use super::config::{TextTimeAddition, UNet2DConditionConfig};
 use super::time_embedding::{TimestepEmbedding, Timesteps};
 use crate::conditioning::{AddedConditioning, Conditioning};
+use crate::denoiser::{AttentionMap, AttentionPlace, AttentionRequest};
 use crate::nn::compute_threads::on_compute_thread;
 use crate::nn::kernels::{channels_first, channels_last};
-use crate::nn::layers::{AdaptTarget, AdaptableLayer, Conv2d, GroupNorm, VisitLayers};
+use crate::nn::layers::{AdaptTarget, AdaptableLayer, AttentionContext, Conv2d, GroupNorm, VisitLayers};
 use crate::nn::weights::{NameTable, TensorMap, module_tensors};
 
 /// Predicts the noise, or what the model was trained for, in a latent image at a timestep given
@@ -102,13 +104,32 @@ impl UNet2DConditionModel {
         timesteps: Tensor<1>,
         conditioning: impl Into<Conditioning>,
     ) -> Tensor<4> {
-        let conditioning = conditioning.into();
+        self.forward_recorded(sample, timesteps, conditioning.into(), None)
+            .0
+    }
+
+    /// Predicts as [`Self::forward`] does, and keeps the attention maps that are wanted.
+    pub(super) fn forward_recorded(
+        &self,
+        sample: Tensor<4>,
+        timesteps: Tensor<1>,
+        conditioning: Conditioning,
+        wanted: Option<&AttentionRequest>,
+    ) -> (Tensor<4>, Vec<AttentionMap>) {
         on_compute_thread(&sample.device(), || {
-            self.evaluate(sample, timesteps, conditioning)
+            let mut recorder = AttentionRecorder::new(wanted);
+            let prediction = self.evaluate(sample, timesteps, conditioning, &mut recorder);
+            (prediction, recorder.into_maps())
         })
     }
 
-    fn evaluate(&self, sample: Tensor<4>, timesteps: Tensor<1>, conditioning: Conditioning) -> Tensor<4> {
+    fn evaluate(
+        &self,
+        sample: Tensor<4>,
+        timesteps: Tensor<1>,
+        conditioning: Conditioning,
+        recorder: &mut AttentionRecorder<'_>,
+    ) -> Tensor<4> {
         let sines = self.time_proj.forward(timesteps).cast(sample.dtype());
         let time = self.time_embedding.forward(sines);
         let time = match self.addition(conditioning.added.as_ref(), sample.dtype()) {
@@ -117,7 +138,12 @@ impl UNet2DConditionModel {
         };
         let condition = Condition {
             activated_time: activation::silu(time),
-            context: conditioning.context,
+            context: AttentionContext {
+                values: conditioning
+                    .value_context
+                    .unwrap_or_else(|| conditioning.context.clone()),
+                keys: conditioning.context,
+            },
         };
         let sample = match self.center_input_sample {
             true => sample * 2.0 - 1.0,
@@ -125,14 +151,17 @@ impl UNet2DConditionModel {
         };
         let mut x = self.conv_in.forward(channels_last(sample));
         let mut skips = vec![x.clone()];
-        for block in &self.down_blocks {
-            x = block.forward(x, &condition, &mut skips);
+        for (index, block) in self.down_blocks.iter().enumerate() {
+            let mut recording = recorder.level(AttentionPlace::Down, format_args!("down_blocks.{index}"), &x);
+            x = block.forward(x, &condition, &mut skips, &mut recording);
         }
         if let Some(block) = &self.mid_block {
-            x = block.forward(x, &condition);
+            let mut recording = recorder.level(AttentionPlace::Middle, format_args!("mid_block"), &x);
+            x = block.forward(x, &condition, &mut recording);
         }
-        for block in &self.up_blocks {
-            x = block.forward(x, &condition, &mut skips);
+        for (index, block) in self.up_blocks.iter().enumerate() {
+            let mut recording = recorder.level(AttentionPlace::Up, format_args!("up_blocks.{index}"), &x);
+            x = block.forward(x, &condition, &mut skips, &mut recording);
         }
         let prediction = self.conv_out.forward(self.conv_norm_out.forward_silu(x));
         channels_first(prediction)
@@ -161,6 +190,16 @@ impl UNet2DConditionModel {
             .reshape([batch, sizes * sines.features]);
         let features = Tensor::cat(vec![text_embeds.cast(dtype), sizes.cast(dtype)], 1);
         Some(embedding.forward(features))
+    }
+
+    /// Whether there is an attention layer anywhere.
+    pub(super) fn has_attention(&self) -> bool {
+        let down = self.down_blocks.iter().map(|block| &block.attentions);
+        let middle = self.mid_block.iter().map(|block| &block.attentions);
+        let up = self.up_blocks.iter().map(|block| &block.attentions);
+        down.chain(middle)
+            .chain(up)
+            .any(|attentions| !attentions.is_empty())
     }
 
     /// Copies every weight to the host under its name and in its shape in diffusers' files.

@@ -3,9 +3,12 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::attention_recording::AttentionRecording;
 use super::feed_forward::FeedForward;
+use crate::denoiser::AttentionKind;
 use crate::nn::layers::{
-    AdaptableLayer, Attention, AttentionShape, Bias, GroupNorm, LayerNorm, Linear, VisitLayers,
+    AdaptableLayer, Attention, AttentionContext, AttentionShape, Bias, GroupNorm, LayerNorm, Linear,
+    VisitLayers,
 };
 
 /// Sizes of a [`Transformer2DModel`].
@@ -67,17 +70,30 @@ impl Transformer2DModel {
     /// - x and output: `[batch, height, width, channels]`
     /// - context: `[batch, context tokens, context features]`
     pub fn forward(&self, x: Tensor<4>, context: Tensor<3>) -> Tensor<4> {
+        self.forward_recorded(
+            x,
+            &AttentionContext::from(context),
+            &mut AttentionRecording::off(),
+        )
+    }
+
+    /// Applies the transformer as [`Self::forward`] does, and keeps the attention maps that are wanted.
+    pub fn forward_recorded(
+        &self,
+        x: Tensor<4>,
+        context: &AttentionContext,
+        recording: &mut AttentionRecording<'_>,
+    ) -> Tensor<4> {
         let [batch, height, width, channels] = x.dims();
         let tokens = self
             .norm
             .forward(x.clone())
             .reshape([batch, height * width, channels]);
-        let tokens = self
-            .transformer_blocks
-            .iter()
-            .fold(self.proj_in.forward(tokens), |tokens, block| {
-                block.forward(tokens, context.clone())
-            });
+        let mut tokens = self.proj_in.forward(tokens);
+        for (index, block) in self.transformer_blocks.iter().enumerate() {
+            let mut recording = recording.inside(format_args!("transformer_blocks.{index}"));
+            tokens = block.forward_recorded(tokens, context, &mut recording);
+        }
         let image = self
             .proj_out
             .forward(tokens)
@@ -141,13 +157,29 @@ impl BasicTransformerBlock {
     /// - x and output: `[batch, tokens, features]`
     /// - context: `[batch, context tokens, context features]`
     pub fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+        self.forward_recorded(
+            x,
+            &AttentionContext::from(context),
+            &mut AttentionRecording::off(),
+        )
+    }
+
+    /// Applies the block as [`Self::forward`] does, and keeps the attention maps that are wanted.
+    pub fn forward_recorded(
+        &self,
+        x: Tensor<3>,
+        context: &AttentionContext,
+        recording: &mut AttentionRecording<'_>,
+    ) -> Tensor<3> {
+        let cross = AttentionKind::CrossAttention;
         let normed = self.norm1.forward(x.clone());
-        let first_context = match self.only_cross_attention {
-            true => context.clone(),
-            false => normed.clone(),
+        let (kind, first_context) = match self.only_cross_attention {
+            true => (cross, context.clone()),
+            false => (AttentionKind::SelfAttention, normed.clone().into()),
         };
-        let x = x + self.attn1.forward(normed, first_context);
-        let x = x.clone() + self.attn2.forward(self.norm2.forward(x), context);
+        let x = x + recording.attend(&self.attn1, "attn1", kind, normed, first_context);
+        let normed = self.norm2.forward(x.clone());
+        let x = x + recording.attend(&self.attn2, "attn2", cross, normed, context.clone());
         x.clone() + self.ff.forward(self.norm3.forward(x))
     }
 }

@@ -1,7 +1,7 @@
 //! `mitune adapter diff`
 
 use mitune_stages::adapter_file::AdapterFile;
-use mitune_stages::adapter_tools::{LayerDistance, difference};
+use mitune_stages::adapter_tools::{LayerDifference, difference};
 
 use crate::failure::Failure;
 use crate::ui::{Table, line, print_json};
@@ -25,13 +25,16 @@ pub(super) fn run(first: &AdapterFile, second: &AdapterFile, json: bool) -> Resu
     Ok(())
 }
 
-fn cells(name: &str, layer: &LayerDistance) -> [String; 6] {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.6}"));
+fn cells(name: &str, layer: &LayerDifference) -> [String; 6] {
+    let number = |value: Option<f64>| match value {
+        Some(value) if value.is_finite() => format!("{value:.6}"),
+        _ => "-".to_owned(),
+    };
     [
         name.to_owned(),
         number(Some(layer.first_norm)),
         number(Some(layer.second_norm)),
-        number(layer.relative_distance),
+        number(Some(layer.relative_distance)),
         number(layer.cosine),
         number(layer.magnitude_distance),
     ]

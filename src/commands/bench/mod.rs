@@ -1,10 +1,12 @@
 //! `mitune bench`
 
+mod judge;
 mod model;
 mod store;
 
 use clap::{Args, Subcommand};
 
+use self::judge::JudgeArguments;
 use self::model::ModelArguments;
 use self::store::StoreArguments;
 use crate::failure::Failure;
@@ -20,6 +22,8 @@ pub(crate) struct BenchArguments {
 enum BenchCommand {
     /// Measure a model: the denoiser, the decoder, candidates with and without scores, training steps
     Model(ModelArguments),
+    /// Measure a judge's network: seconds, images per second and memory, and what preparing a picture takes
+    Judge(JudgeArguments),
     /// Measure the store against `cp` with `fsync`, BLAKE3 alone, and the marks it is held to
     Store(StoreArguments),
 }
@@ -27,6 +31,7 @@ enum BenchCommand {
 pub(crate) fn run(arguments: BenchArguments, session: &Session<'_>) -> Result<(), Failure> {
     match arguments.command {
         BenchCommand::Model(arguments) => model::run(arguments, session),
+        BenchCommand::Judge(arguments) => judge::run(arguments, session),
         BenchCommand::Store(arguments) => store::run(arguments, session),
     }
 }

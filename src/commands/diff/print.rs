@@ -81,11 +81,14 @@ fn adapter_line(adapter: &AdapterDistance) -> String {
         let problem = adapter.problem.as_deref().unwrap_or("no reason given");
         return format!("{}: cannot be compared: {problem}", adapter.output);
     };
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+    let number = |value: Option<f64>| match value {
+        Some(value) if value.is_finite() => format!("{value:.4}"),
+        _ => "-".to_owned(),
+    };
     format!(
         "{}: relative distance {}, cosine {}, norms {:.4} and {:.4}",
         adapter.output,
-        number(distance.relative_distance),
+        number(Some(distance.relative_distance)),
         number(distance.cosine),
         distance.first_norm,
         distance.second_norm

@@ -1,5 +1,6 @@
 //! `mitune store audit`
 
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -89,11 +90,12 @@ pub(super) fn run(arguments: &AuditArguments, session: &Session<'_>) -> Result<u
     }
     let seed = arguments.seed.unwrap_or_else(|| mitune_store::Timestamp::now().0);
     let chosen = choose(&hits, arguments.recompute, seed);
-    let scratch = Scratch::new(&store)?;
-    let audited = engine.audit(&pipeline, &chosen, &scratch.store)?;
+    let folder = tempfile::Builder::new().prefix("mitune-audit-").tempdir()?;
+    let scratch = scratch(&store, folder.path())?;
+    let audited = engine.audit(&pipeline, &chosen, &scratch)?;
     let results = audited
         .iter()
-        .map(|result| AuditedResult::new(result, &store, &scratch.store, arguments.psnr));
+        .map(|result| AuditedResult::new(result, &store, &scratch, arguments.psnr));
     let audit = Audit {
         audited: results.collect::<Result<_, _>>()?,
         hits: hits.len(),
@@ -156,32 +158,16 @@ fn choose(hits: &[usize], part: Percent, seed: u64) -> Vec<usize> {
     drawn
 }
 
-/// A store for the results of now, which takes only bytes from the one that is audited; removed afterwards.
-struct Scratch {
-    folder: std::path::PathBuf,
-    store: Store,
-}
-
-impl Scratch {
-    fn new(audited: &Store) -> Result<Self, Failure> {
-        let name = format!("mitune-audit-{}", mitune_store::RunId::generate());
-        let folder = std::env::temp_dir().join(name);
-        let store = Store::open(&folder)?;
-        let policy = Policy {
-            trust: Vec::new(),
-            unsigned: Unsigned::Accept,
-        };
-        let inputs = Upstream::new("audited", Arc::new(Folder::new(audited.clone())), policy).blobs_only();
-        store.attach(Sharing::new(None, vec![inputs], Box::new(|_| {})));
-        Ok(Self { folder, store })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What stays behind is in the temporary folder.
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+/// A store for the results of now in a temporary folder, which takes only bytes from the one that is audited.
+fn scratch(audited: &Store, folder: &Path) -> Result<Store, Failure> {
+    let store = Store::open(folder)?;
+    let policy = Policy {
+        trust: Vec::new(),
+        unsigned: Unsigned::Accept,
+    };
+    let inputs = Upstream::new("audited", Arc::new(Folder::new(audited.clone())), policy).blobs_only();
+    store.attach(Sharing::new(None, vec![inputs], Box::new(|_| {})));
+    Ok(store)
 }
 
 #[cfg(test)]

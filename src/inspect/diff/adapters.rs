@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use mitune_stages::adapter_file::AdapterFile;
-use mitune_stages::adapter_tools::{LayerDistance, difference};
+use mitune_stages::adapter_tools::{LayerDifference, difference};
 use mitune_store::{ActionRecord, Artifact, Store};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub(crate) struct AdapterDistance {
     /// Name of the output.
     pub(crate) output: String,
     /// Over all layers.
-    pub(crate) distance: Option<LayerDistance>,
+    pub(crate) distance: Option<LayerDifference>,
     /// Why there is no distance.
     pub(crate) problem: Option<String>,
 }
@@ -43,7 +43,7 @@ pub(super) fn adapter_distances(
     distance.into_iter().collect()
 }
 
-fn compare(store: &Store, first: &Artifact, second: &Artifact) -> Result<LayerDistance, Box<dyn Error>> {
+fn compare(store: &Store, first: &Artifact, second: &Artifact) -> Result<LayerDifference, Box<dyn Error>> {
     let file = |artifact: &Artifact| {
         Ok::<_, Box<dyn Error>>(AdapterFile {
             path: store.path(&artifact.file)?,

@@ -1,5 +1,3 @@
-//! Why a report could not be written.
-
 use mitune_stages::columns::ColumnError;
 use mitune_stages::evaluation::table::EvaluationTableError;
 use mitune_stages::image::ImageError;

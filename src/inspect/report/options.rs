@@ -1,5 +1,3 @@
-//! What the caller decides about a report.
-
 use mitune_stages::image::RgbImage;
 use mitune_stages::statistics::bootstrap::BootstrapSettings;
 use mitune_store::StageKey;
@@ -43,7 +41,8 @@ pub(crate) struct ReportOptions<'a> {
     /// Longest side of an image in pixels; larger ones are reduced. By default 160.
     pub(crate) image_side: u32,
     /// Places of latents, height times width, that are decoded at most for the grids of candidates, and again for the
-    /// comparison of models. By default 65,536: 16 images of Stable Diffusion, or all that a page of small images shows.
+    /// comparison of models and for those that judges disagree on. By default 65,536: 16 images of Stable Diffusion, or
+    /// all that a page of small images shows.
     pub(crate) decoded_places: usize,
     /// How intervals are made where the evaluation does not say.
     pub(crate) bootstrap: BootstrapSettings,

@@ -3,10 +3,10 @@
 use super::bar::BarAxis;
 use super::format::{counted, percent_fine};
 use super::markup::Markup;
-use super::parts::{POINTS, SHARES, body, confidence, estimate, head, model, origin, side, table};
+use super::parts::{POINTS, SHARES, body, confidence, difference, estimate, head, model, origin, table};
 use super::share_table::{Better, share_table};
 use super::{over_seeds, rounds};
-use crate::inspect::report::model::{AlignmentEntry, AlignmentGroup, Interval, ReaderCheck, Report, Side};
+use crate::inspect::report::model::{AlignmentEntry, AlignmentGroup, Interval, ReaderCheck, Report};
 
 /// Adds one part for each set of images.
 pub(super) fn add(markup: &mut Markup, report: &Report) {
@@ -113,30 +113,13 @@ fn overall(markup: &mut Markup, group: &AlignmentGroup) {
             model(markup, &entry.model);
             estimate(markup, entry.aligned.as_ref(), SHARES, aligned_axis);
             if compared {
-                difference(markup, entry.to_base.as_ref(), difference_axis);
+                difference(markup, entry.to_base.as_ref(), POINTS, difference_axis);
             }
             if to_control.is_some() {
-                difference(markup, entry.to_control.as_ref(), difference_axis);
+                difference(markup, entry.to_control.as_ref(), POINTS, difference_axis);
             }
             markup.element("td", &[], |markup| origin(markup, &entry.origin));
         });
-    });
-}
-
-/// Adds a difference and a cell that says on which side of 0 its interval lies.
-fn difference(markup: &mut Markup, change: Option<&Interval>, axis: Option<BarAxis>) {
-    estimate(markup, change, POINTS, axis);
-    let Some(change) = change else {
-        markup.raw("<td></td>");
-        return;
-    };
-    let class = match change.side {
-        Some(Side::Above) => "verdict above",
-        Some(Side::Below) => "verdict below",
-        Some(Side::Includes) | None => "verdict",
-    };
-    markup.element("td", &[], |markup| {
-        markup.leaf("span", &[("class", &class)], side(change));
     });
 }
 

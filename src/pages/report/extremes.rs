@@ -1,6 +1,7 @@
 //! The best and the worst candidate of a prompt by each score.
 
 use super::format::{count, number, short};
+use super::judgements::judgements;
 use super::markup::Markup;
 use super::parts::{body, prompt, table};
 use super::picture::picture;
@@ -45,5 +46,6 @@ fn one(markup: &mut Markup, place: &str, extreme: &Extreme, prompt: &str) {
         let subject = format!("{place} candidate, number {}, of {prompt}", extreme.seed_index);
         picture(markup, &extreme.picture, &subject);
         markup.leaf("span", &[("class", &"under score")], number(extreme.score));
+        judgements(markup, &extreme.picture.judgements);
     });
 }

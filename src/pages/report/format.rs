@@ -9,7 +9,17 @@ const ELLIPSIS: char = '\u{2026}';
 
 /// A share as a percentage with one decimal, such as `54.2%`.
 pub(super) fn percent(share: f64) -> String {
-    format!("{}%", signed_zero(format!("{:.1}", share * 100.0)))
+    format!("{}%", hundredths(share))
+}
+
+/// A share in percent without the sign of it, as the ends of its interval are written.
+pub(super) fn hundredths(share: f64) -> String {
+    signed_zero(format!("{:.1}", share * 100.0))
+}
+
+/// An interval such as `[50.1, 58.3]`, with a way to write its ends.
+pub(super) fn interval(interval: &Interval, end: fn(f64) -> String) -> String {
+    format!("[{}, {}]", end(interval.low), end(interval.high))
 }
 
 /// A share close to 1 as a percentage with two decimals.
@@ -17,30 +27,14 @@ pub(super) fn percent_fine(share: f64) -> String {
     format!("{}%", decimal(share * 100.0, 2))
 }
 
-/// The interval of a share, such as `[50.1, 58.3]`.
-pub(super) fn percent_interval(interval: &Interval) -> String {
-    let end = |share: f64| signed_zero(format!("{:.1}", share * 100.0));
-    format!("[{}, {}]", end(interval.low), end(interval.high))
-}
-
 /// A difference of shares in percentage points with its sign, such as `+4.1`.
 pub(super) fn points(difference: f64) -> String {
     plus(format!("{:.1}", difference * 100.0))
 }
 
-/// The interval of a difference of shares, such as `[+1.0, +7.2]`.
-pub(super) fn points_interval(interval: &Interval) -> String {
-    format!("[{}, {}]", points(interval.low), points(interval.high))
-}
-
 /// A number with three decimals, such as an area under a curve.
 pub(super) fn three(value: f64) -> String {
     signed_zero(format!("{value:.3}"))
-}
-
-/// The interval of such a number.
-pub(super) fn three_interval(interval: &Interval) -> String {
-    format!("[{}, {}]", three(interval.low), three(interval.high))
 }
 
 /// A number of any size with about four significant digits.
@@ -57,6 +51,11 @@ pub(super) fn number(value: f64) -> String {
         format!("{value:.decimals$}")
     };
     signed_zero(text)
+}
+
+/// A difference of numbers of any size with its sign.
+pub(super) fn change(difference: f64) -> String {
+    plus(number(difference))
 }
 
 /// A number with so many decimals.
@@ -181,6 +180,8 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+        assert_eq!((change(12.5), change(0.0)), ("+12.50".into(), "0".into()));
+        assert_eq!(change(-0.25), "\u{2212}0.2500");
         assert_eq!((count(7), count(1234567)), ("7".into(), "1,234,567".into()));
         assert_eq!(
             (counted(1, "image"), counted(1000, "image")),

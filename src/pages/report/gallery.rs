@@ -1,8 +1,9 @@
 //! Candidates of a few prompts, the best first.
 
-use super::format::{count, counted, number};
+use super::format::{count, number};
+use super::judgements::judgements;
 use super::markup::Markup;
-use super::parts::{model_phrase, origin, prompt};
+use super::parts::{left_out, model_phrase, origin, prompt};
 use super::picture::{key, picture};
 use crate::inspect::report::model::{Gallery, GalleryCandidate, GalleryPrompt, Report};
 
@@ -28,13 +29,8 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
     for prompt in &gallery.prompts {
         grid(markup, gallery, prompt);
     }
-    if gallery.other_pools > 0 {
-        let text = format!(
-            "{} of candidates of this run: not shown here.",
-            counted(gallery.other_pools as u64, "more pool")
-        );
-        markup.leaf("p", &[("class", &"left-out")], text);
-    }
+    let why = " of candidates of this run: not shown here.";
+    left_out(markup, gallery.other_pools, "more pool", why);
 }
 
 /// Adds the choice of the score; without a script the order stays as it is and the choice stays hidden.
@@ -112,5 +108,6 @@ fn cell(markup: &mut Markup, gallery: &Gallery, shown: &GalleryPrompt, candidate
                 markup.raw(" ").leaf("span", &[("class", &"chosen")], text);
             }
         });
+        judgements(markup, &candidate.picture.judgements);
     });
 }

@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, Series, Spread};
 use super::ends::ends;
 use super::format::{counted, number, short};
 use super::markup::Markup;
-use super::parts::origin;
+use super::parts::{left_out, origin};
 use crate::inspect::report::model::{LossCurve, Report};
 
 /// Adds one chart for each training, all on the same axis.
@@ -36,13 +36,8 @@ fn figure(markup: &mut Markup, curve: &LossCurve, y: [f64; 2]) {
     });
     let chart = chart(curve, y);
     chart.draw(markup);
-    if curve.left_out > 0 {
-        let text = format!(
-            "{} whose loss is no finite number: not in the chart.",
-            counted(curve.left_out as u64, "step")
-        );
-        markup.leaf("p", &[("class", &"left-out")], text);
-    }
+    let why = " whose loss is no finite number: not in the chart.";
+    left_out(markup, curve.left_out, "step", why);
     chart.numbers(markup);
 }
 

@@ -1,13 +1,19 @@
 //! The page of a report. Sections without data add nothing.
 
+mod agreements;
 mod alignment;
 mod bar;
 mod chart;
+mod comparisons;
+mod disagreements;
+mod distributions;
 mod ends;
 mod extremes;
 mod failures;
+mod forgetting;
 mod format;
 mod gallery;
+mod judgements;
 mod losses;
 mod markup;
 mod notes;
@@ -17,8 +23,10 @@ mod picture;
 mod provenance;
 mod rounds;
 mod scores;
+mod sets;
 mod share_table;
 mod side_by_side;
+mod strip;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -34,9 +42,35 @@ const SCRIPT: &str = include_str!("script.js");
 /// A part of the page: anchor, name in the table of contents, heading, and what adds the rest of it, if there is any.
 type Section = (&'static str, &'static str, &'static str, fn(&mut Markup, &Report));
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 15] = [
     ("alignment", "Alignment", "Alignment", alignment::add),
     ("failures", "Failures", "How images fail", failures::add),
+    (
+        "comparisons",
+        "Comparisons",
+        "Arms compared by a column",
+        comparisons::add,
+    ),
+    (
+        "forgetting",
+        "Forgetting",
+        "Tuned on one group of prompts, tested on all",
+        forgetting::add,
+    ),
+    (
+        "distributions",
+        "Distributions",
+        "What judges say of each arm",
+        distributions::add,
+    ),
+    ("agreement", "Agreement", "Agreement of judges", agreements::add),
+    (
+        "disagreements",
+        "Disagreements",
+        "Images that judges disagree on",
+        disagreements::add,
+    ),
+    ("sets", "Sets", "Distances and diversity of sets", sets::add),
     (
         "compared",
         "Base and tuned",

@@ -1,7 +1,7 @@
 //! Pieces that several sections are made of.
 
 use super::bar::BarAxis;
-use super::format::{short, shorten};
+use super::format::{counted, short, shorten};
 use super::markup::{Attribute, Markup};
 use crate::inspect::report::model::{Interval, ModelLabel, Origin, Side};
 
@@ -73,6 +73,14 @@ pub(super) fn prompt(markup: &mut Markup, text: &str) {
     }
 }
 
+/// Says how many of something are not shown and why, if there are any.
+pub(super) fn left_out(markup: &mut Markup, number: usize, noun: &str, why: &str) {
+    if number > 0 {
+        let text = format!("{}{why}", counted(number as u64, noun));
+        markup.leaf("p", &[("class", &"left-out")], text);
+    }
+}
+
 /// Adds the name of a model as the head of a row.
 pub(super) fn model(markup: &mut Markup, model: &ModelLabel) {
     markup.leaf("th", &[("scope", &"row"), ("class", &"model")], model_name(model));
@@ -111,25 +119,38 @@ pub(super) fn model_phrase(model: &ModelLabel) -> String {
 #[derive(Clone, Copy)]
 pub(super) struct NumberStyle {
     pub(super) value: fn(f64) -> String,
-    pub(super) interval: fn(&Interval) -> String,
+    /// Writes the ends of the interval.
+    pub(super) end: fn(f64) -> String,
 }
 
 /// Shares.
 pub(super) const SHARES: NumberStyle = NumberStyle {
     value: super::format::percent,
-    interval: super::format::percent_interval,
+    end: super::format::hundredths,
 };
 
 /// Differences of shares.
 pub(super) const POINTS: NumberStyle = NumberStyle {
     value: super::format::points,
-    interval: super::format::points_interval,
+    end: super::format::points,
+};
+
+/// Numbers of any size.
+pub(super) const NUMBERS: NumberStyle = NumberStyle {
+    value: super::format::number,
+    end: super::format::number,
+};
+
+/// Differences of numbers of any size.
+pub(super) const CHANGES: NumberStyle = NumberStyle {
+    value: super::format::change,
+    end: super::format::change,
 };
 
 /// Plain numbers with three decimals.
 pub(super) const THREE: NumberStyle = NumberStyle {
     value: super::format::three,
-    interval: super::format::three_interval,
+    end: super::format::three,
 };
 
 /// Adds a cell with a number, its interval and a bar; a dash if there is none.
@@ -151,11 +172,37 @@ pub(super) fn estimate(
     });
 }
 
+/// Adds a difference and a cell that says on which side of 0 its interval lies.
+pub(super) fn difference(
+    markup: &mut Markup,
+    change: Option<&Interval>,
+    style: NumberStyle,
+    axis: Option<BarAxis>,
+) {
+    estimate(markup, change, style, axis);
+    let Some(change) = change else {
+        markup.raw("<td></td>");
+        return;
+    };
+    let class = match change.side {
+        Some(Side::Above) => "verdict above",
+        Some(Side::Below) => "verdict below",
+        Some(Side::Includes) | None => "verdict",
+    };
+    markup.element("td", &[], |markup| {
+        markup.leaf("span", &[("class", &class)], side(change));
+    });
+}
+
 /// Adds a number with its interval.
 pub(super) fn number(markup: &mut Markup, interval: &Interval, style: NumberStyle) {
     markup.leaf("span", &[("class", &"value")], (style.value)(interval.value));
     markup.raw(" ");
-    markup.leaf("span", &[("class", &"interval")], (style.interval)(interval));
+    markup.leaf(
+        "span",
+        &[("class", &"interval")],
+        super::format::interval(interval, style.end),
+    );
 }
 
 /// Says in words on which side of 0 a difference lies.

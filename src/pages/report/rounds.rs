@@ -2,8 +2,8 @@
 
 use super::chart::{Axis, Chart, Series, Spread};
 use super::ends::ends;
-use super::format::counted;
 use super::markup::Markup;
+use super::parts::left_out;
 use crate::inspect::report::model::{ArmCurve, Interval, RoundPoint, Rounds};
 
 /// How far lines of different arms stand apart, in rounds.
@@ -33,13 +33,8 @@ pub(super) fn add(markup: &mut Markup, rounds: &Rounds) {
             }
         }
     });
-    if rounds.left_out > 0 {
-        let text = format!(
-            "{} without a round: in the table, not in the charts.",
-            counted(rounds.left_out as u64, "model")
-        );
-        markup.leaf("p", &[("class", &"left-out")], text);
-    }
+    let why = " without a round: in the table, not in the charts.";
+    left_out(markup, rounds.left_out, "model", why);
 }
 
 /// What one chart shows of each evaluation.

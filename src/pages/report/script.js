@@ -109,6 +109,20 @@ const draw = (svg) => {
 };
 for (const svg of document.querySelectorAll("svg[data-chart]")) draw(svg);
 
+// Lowest and highest number, 5% and 95%, the middle half and the median, on an axis that the strips of a table share.
+const strip = (svg) => {
+  const { ends, values } = JSON.parse(svg.dataset.strip);
+  const { at } = axis({ ends, labels: 1, step: 0, logarithmic: false }, [3, 157], false);
+  const [lowest, low, lower, median, upper, high, highest] = values.map(at);
+  const bar = (kind, from, to, height) =>
+    add(svg, "rect", { class: kind, x: from, y: 9 - height / 2, width: Math.max(1, near(to - from)), height });
+  bar("whole", lowest, highest, 2);
+  bar("most", low, high, 8);
+  bar("half", lower, upper, 12);
+  add(svg, "line", { class: "median", x1: median, y1: 1, x2: median, y2: 17 });
+};
+for (const svg of document.querySelectorAll("svg[data-strip]")) strip(svg);
+
 // Orders the candidates shown by another score.
 const choice = document.getElementById("order");
 if (choice) {

@@ -1,6 +1,7 @@
 //! The base and tuned models on the same prompts and seeds.
 
 use super::format::{count, counted, short};
+use super::judgements::judgements;
 use super::markup::Markup;
 use super::parts::{body, model, model_name, origin, prompt, table};
 use super::picture::{key, picture};
@@ -74,6 +75,7 @@ fn one(markup: &mut Markup, compared: &SideBySide, shown: &SideBySidePrompt) {
                     short(&shown.text, 100)
                 );
                 picture(markup, shot, &subject);
+                judgements(markup, &shot.judgements);
                 markup.raw("</td>");
             }
         });

@@ -2,9 +2,9 @@
 
 use mitune_store::RunStatus;
 
-use super::format::{counted, duration, percent, percent_interval, points, points_interval, short, time};
+use super::format::{counted, duration, hundredths, interval, percent, points, short, time};
 use super::markup::Markup;
-use super::parts::{confidence, model_name, side};
+use super::parts::{confidence, left_out, model_name, side};
 use crate::inspect::report::model::{Headline, Interval, Report, RunSummary};
 
 /// Adds title, facts of the run and its main result.
@@ -41,12 +41,12 @@ pub(super) fn header(markup: &mut Markup, report: &Report) {
 
 fn headline(markup: &mut Markup, headline: &Headline) {
     let base = headline.base.iter();
-    let base = base.map(|aligned| ("base".to_owned(), aligned, percent_interval(aligned)));
+    let base = base.map(|aligned| ("base".to_owned(), aligned, interval(aligned, hundredths)));
     let models = headline.models.iter().map(|one| {
         let text = one.to_base.as_ref().map_or_else(
-            || percent_interval(&one.aligned),
+            || interval(&one.aligned, hundredths),
             |change| {
-                let (value, interval) = (points(change.value), points_interval(change));
+                let (value, interval) = (points(change.value), interval(change, points));
                 format!("{value} points {interval}, {}", side(change))
             },
         );
@@ -80,13 +80,8 @@ fn headline(markup: &mut Markup, headline: &Headline) {
                 });
             }
         });
-        if headline.others > 0 {
-            let text = format!(
-                "{} in the table below.",
-                counted(headline.others as u64, "more tuned model")
-            );
-            markup.leaf("p", &[("class", &"left-out")], text);
-        }
+        let why = " in the table below.";
+        left_out(markup, headline.others, "more tuned model", why);
     });
 }
 

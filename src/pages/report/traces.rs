@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, Series, Spread};
 use super::ends::ends;
 use super::format::{count, counted, number};
 use super::markup::Markup;
-use super::parts::{model_phrase, origin};
+use super::parts::{left_out, model_phrase, origin};
 use crate::inspect::report::model::{Report, Trace, TraceBand};
 
 /// From which ratio of the largest to the smallest value the axis is logarithmic.
@@ -24,13 +24,8 @@ pub(super) fn add(markup: &mut Markup, report: &Report) {
             markup.element("figure", &[], |markup| figure(markup, trace));
         }
     });
-    if traces.left_out > 0 {
-        let text = format!(
-            "{} of candidates of this run: no chart.",
-            counted(traces.left_out as u64, "more pool")
-        );
-        markup.leaf("p", &[("class", &"left-out")], text);
-    }
+    let why = " of candidates of this run: no chart.";
+    left_out(markup, traces.left_out, "more pool", why);
 }
 
 fn figure(markup: &mut Markup, trace: &Trace) {
@@ -46,14 +41,9 @@ fn figure(markup: &mut Markup, trace: &Trace) {
     if let Some(chart) = &chart {
         chart.draw(markup);
     }
-    if trace.left_out > 0 {
-        let text = format!(
-            "{} without a usable trace of these timesteps, without an evaluation or beyond the number that is read: \
-             not in the chart.",
-            counted(trace.left_out as u64, "candidate")
-        );
-        markup.leaf("p", &[("class", &"left-out")], text);
-    }
+    let why = " without a usable trace of these timesteps, without an evaluation or beyond the number that is \
+               read: not in the chart.";
+    left_out(markup, trace.left_out, "candidate", why);
     if let Some(chart) = &chart {
         chart.numbers(markup);
     }

@@ -1,13 +1,17 @@
 //! Settings of the stage, and the stage they make.
 
+use std::collections::BTreeSet;
+
 use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::column::{Columns, check_words};
 use crate::contract::reference::Reference;
+use crate::contract::setting_limits::MOST_ARMS;
 use crate::contract::{
-    Content, InputPort, OutputPort, Stage, StageConfig, StageContext, StageDefaults, StageError, StageOutput,
-    keyed_config,
+    Content, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext, StageDefaults, StageError,
+    StageOutput, keyed_config,
 };
 use crate::statistics::bootstrap::BootstrapSettings;
 
@@ -20,6 +24,9 @@ use crate::statistics::bootstrap::BootstrapSettings;
 pub struct CompareConfig {
     /// The tables with the column, one for each arm; a reference may stand for several.
     pub tables: Vec<Reference>,
+    /// Names of the arms in the result, one for each table. By default, the stages the tables come from.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// The column to compare by: numbers, or truth values, which count as 1 and 0.
     pub column: String,
     /// A table of the same prompts and seed indices, with which every arm is compared image by image. By default, none.
@@ -29,6 +36,12 @@ pub struct CompareConfig {
     /// default, none.
     #[serde(default)]
     pub failure: Option<String>,
+    /// A column of words of `prompts`, such as `category`: every arm is measured for each of them too. By default, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+    /// The tables with the prompts of all arms, for `group_by`. By default, none.
+    #[serde(default)]
+    pub prompts: Vec<Reference>,
     /// How intervals are made. By default, 95% from 10,000 resamples of prompts, with seed 0.
     #[serde(default)]
     pub bootstrap: BootstrapSettings,
@@ -36,8 +49,22 @@ pub struct CompareConfig {
 
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]
-#[error("Setting `tables` is empty, expected the table of at least one arm")]
-struct NoArm;
+pub(super) enum CompareSettingError {
+    #[error("Setting `tables` is empty, expected the table of at least one arm")]
+    NoArm,
+    #[error("Setting `tables` stands for {arms} arms, at most {} are compared", MOST_ARMS)]
+    TooManyArms { arms: usize },
+    #[error("Setting `names` has {names} names for the {arms} arms that `tables` stands for")]
+    Names { names: usize, arms: usize },
+    #[error("Setting `names` has `{0}` twice")]
+    NameTwice(String),
+    #[error(
+        "Setting `group_by` is a column of `prompts`, which is empty; name the tables with the prompts there"
+    )]
+    NoPrompts,
+    #[error("Setting `prompts` has no meaning without `group_by`")]
+    NoGroups,
+}
 
 impl StageConfig for CompareConfig {
     const KIND: &'static str = "compare";
@@ -45,15 +72,28 @@ impl StageConfig for CompareConfig {
     fn build(self, _: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
         self.bootstrap.check().map_err(StageError::configuration)?;
         if self.tables.is_empty() {
-            return Err(StageError::configuration(NoArm));
+            return Err(StageError::configuration(CompareSettingError::NoArm));
         }
-        Ok(Box::new(Compare { config: self }))
+        if let Some(twice) = repeated(&self.names) {
+            let error = CompareSettingError::NameTwice(twice.clone());
+            return Err(StageError::configuration(error));
+        }
+        Ok(Box::new(Compare {
+            config: self,
+            inputs: KnownInputs::default(),
+        }))
     }
+}
+
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut seen = BTreeSet::new();
+    names.iter().find(|name| !seen.insert(*name))
 }
 
 /// The stage.
 pub(super) struct Compare {
     pub(super) config: CompareConfig,
+    pub(super) inputs: KnownInputs,
 }
 
 /// What has a row for each candidate.
@@ -64,15 +104,28 @@ impl Stage for Compare {
         CompareConfig::KIND
     }
 
+    fn revision(&self) -> u32 {
+        2
+    }
+
     fn config(&self) -> Result<Value, StageError> {
-        keyed_config(&self.config, &["tables", "baseline"])
+        keyed_config(&self.config, &["tables", "baseline", "prompts"])
     }
 
     fn inputs(&self) -> Vec<InputPort> {
-        vec![
+        let mut ports = vec![
             InputPort::many("tables", TABLES, &self.config.tables),
             InputPort::optional("baseline", TABLES, self.config.baseline.as_ref()),
-        ]
+        ];
+        // The keys of comparisons without groups name no such port.
+        if !self.config.prompts.is_empty() {
+            ports.push(InputPort::many(
+                "prompts",
+                &[Content::Prompts],
+                &self.config.prompts,
+            ));
+        }
+        ports
     }
 
     fn outputs(&self) -> &'static [OutputPort] {
@@ -82,7 +135,74 @@ impl Stage for Compare {
         }]
     }
 
+    fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
+        self.inputs = inputs;
+        let tables = self.inputs.of("tables");
+        self.check_arms(tables.len()).map_err(StageError::configuration)?;
+        self.check_groups().map_err(StageError::configuration)?;
+        self.check_columns()?;
+        if self.config.names.is_empty() {
+            // The result has them, so that they are in the key like names that are set.
+            self.config.names = tables.iter().map(|table| table.stage.clone()).collect();
+        }
+        Ok(())
+    }
+
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         self.compare(context)
+    }
+}
+
+impl Compare {
+    /// Checks how many arms there are, and that each has a name if any has.
+    pub(super) fn check_arms(&self, arms: usize) -> Result<(), CompareSettingError> {
+        let names = self.config.names.len();
+        match arms {
+            0 => Err(CompareSettingError::NoArm),
+            _ if arms > MOST_ARMS => Err(CompareSettingError::TooManyArms { arms }),
+            _ if names != 0 && names != arms => Err(CompareSettingError::Names { names, arms }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that there are groups and prompts, or neither.
+    pub(super) fn check_groups(&self) -> Result<(), CompareSettingError> {
+        match (&self.config.group_by, self.config.prompts.is_empty()) {
+            (Some(_), true) => Err(CompareSettingError::NoPrompts),
+            (None, false) => Err(CompareSettingError::NoGroups),
+            _ => Ok(()),
+        }
+    }
+
+    /// The columns that are compared.
+    pub(super) fn columns(&self) -> Columns<'_> {
+        Columns {
+            value: &self.config.column,
+            failure: self.config.failure.as_deref(),
+        }
+    }
+
+    /// Checks the columns of those tables of which they are known before they are there.
+    fn check_columns(&self) -> Result<(), StageError> {
+        let tables = self.inputs.of("tables").iter().enumerate();
+        let tables = tables.map(|(arm, table)| (table, self.inputs.name_in_list("tables", arm)));
+        let baseline = self.inputs.of("baseline").iter();
+        let baseline = baseline.map(|table| (table, self.inputs.name("baseline")));
+        for (table, name) in tables.chain(baseline) {
+            if let Some(columns) = &table.columns {
+                let checked = self.columns().check(columns, &name);
+                checked.map_err(StageError::configuration)?;
+            }
+        }
+        let Some(group_by) = &self.config.group_by else {
+            return Ok(());
+        };
+        for (position, prompts) in self.inputs.of("prompts").iter().enumerate() {
+            if let Some(columns) = &prompts.columns {
+                let name = self.inputs.name_in_list("prompts", position);
+                check_words(columns, &name, group_by).map_err(StageError::configuration)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -2,10 +2,14 @@
 
 mod column;
 mod config;
+#[cfg(test)]
+mod group_tests;
+mod groups;
+mod pairs;
 mod report;
 mod run;
 #[cfg(test)]
 mod tests;
 
 pub use config::CompareConfig;
-pub use report::{Arm, ArmDifference, ColumnComparison};
+pub use report::{Arm, ArmDifference, ArmGroup, ColumnComparison};

@@ -76,6 +76,7 @@ impl Content {
         let needed: &[&str] = match self {
             Self::Model => &["model_index.json"],
             Self::Autoencoder | Self::Denoiser => &["config.json", "diffusion_pytorch_model.safetensors"],
+            Self::JudgeModel => &["config.json", "model.safetensors"],
             _ => &[],
         };
         match needed

@@ -134,6 +134,26 @@ impl KeyIngredients {
         FamilyKey::derive(&Value::map(common))
     }
 
+    /// Derives the key of a family of a stage that has several: with the settings of one part of its work alone, and those
+    /// files outside the store alone whose names `reads` knows. It is the family of a stage that does this part alone.
+    ///
+    /// # Errors
+    /// [`CanonicalError`] if it has no canonical encoding.
+    pub fn part_family_key(
+        &self,
+        config: Value,
+        reads: &dyn Fn(&str) -> bool,
+        family: &ItemFamily<'_>,
+    ) -> Result<FamilyKey, CanonicalError> {
+        let external = self.external.iter().filter(|(name, _)| reads(name));
+        let part = Self {
+            config,
+            external: external.map(|(name, digest)| (name.clone(), *digest)).collect(),
+            ..self.clone()
+        };
+        part.family_key(family)
+    }
+
     /// Derives the key of an item from what tells it from the others of its family, whose key holds all the rest.
     ///
     /// # Errors
@@ -343,6 +363,23 @@ mod tests {
             let key = named().ingredients().family_key(&family).unwrap();
             assert!(seen.iter().all(|seen| seen.1 != key), "{family:?}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_work_has_the_family_of_a_stage_that_does_it_alone() {
+        let alone = named();
+        let mut both = named();
+        both.config = json!({"parts": [alone.config.clone(), "another"]});
+        both.external.insert("another".to_owned(), digest(8));
+        let both = both.ingredients();
+        let part = |reads: &dyn Fn(&str) -> bool| {
+            let config = alone.config().unwrap();
+            both.part_family_key(config, reads, &family()).unwrap()
+        };
+        let expected = alone.ingredients().family_key(&family()).unwrap();
+        assert_eq!(part(&|name| name != "another"), expected);
+        assert_ne!(part(&|_| true), expected);
+        assert_ne!(both.family_key(&family()).unwrap(), expected);
     }
 
     #[test]

@@ -1,5 +1,3 @@
-//! A device that is opened when something first computes on it.
-
 use std::sync::OnceLock;
 
 use mitune_diffusion::device::{DeviceError, DeviceSelection, OpenDevice};

@@ -29,6 +29,15 @@ pub const MOST_TIMESTEPS: u32 = 1_000_000;
 /// Largest number of noises at each timestep of a score.
 pub const MOST_NOISES: u32 = 10_000;
 
+/// Largest number of judges of one stage: more than there are.
+pub const MOST_JUDGES: usize = 100;
+
+/// Largest number of arms that are compared: more than any table or page of a comparison tells.
+pub const MOST_ARMS: usize = 1_000;
+
+/// Largest number of columns whose agreement is measured: every two of them are compared, either way.
+pub const MOST_AGREEING: usize = 16;
+
 /// Largest number of rounds.
 pub const MOST_ROUNDS: u32 = 10_000;
 
@@ -147,13 +156,46 @@ const LIMITS: &[(&str, Limits)] = &[
             ("batch_size", BATCH),
         ],
     ),
-    ("judge", &[("batch_size", BATCH), ("shard_size", SHARD)]),
+    (
+        "judge",
+        &[
+            ("judges", Range::Entries(MOST_JUDGES)),
+            ("judge.blip_vqa.image_side", Range::Whole(1, 4_096)),
+            ("judges.*.blip_vqa.image_side", Range::Whole(1, 4_096)),
+            ("batch_size", BATCH),
+            ("shard_size", SHARD),
+        ],
+    ),
     (
         "compare",
         &[
+            ("tables", Range::Entries(MOST_ARMS)),
+            ("names", Range::Entries(MOST_ARMS)),
             ("bootstrap.replicates", Range::Whole(1, 1_000_000)),
             ("bootstrap.confidence", SHARE),
             ("bootstrap.seed", SEED),
+        ],
+    ),
+    (
+        "agree",
+        &[
+            ("ranks", Range::Entries(10_000)),
+            ("ranks.*", ROWS),
+            ("bootstrap.replicates", Range::Whole(1, 1_000_000)),
+            ("bootstrap.confidence", SHARE),
+            ("bootstrap.seed", SEED),
+        ],
+    ),
+    (
+        "set_distance",
+        &[
+            ("images", Range::Entries(MOST_ARMS)),
+            ("names", Range::Entries(MOST_ARMS)),
+            ("resamples", Range::Whole(1, 1_000_000)),
+            ("confidence", SHARE),
+            ("seed", SEED),
+            ("batch_size", BATCH),
+            ("shard_size", SHARD),
         ],
     ),
     (
@@ -181,9 +223,22 @@ const LIMITS: &[(&str, Limits)] = &[
             ("seed", SEED),
         ],
     ),
+    (
+        "pretrain_judge",
+        &[
+            ("width", WIDTH),
+            ("heads", Range::Whole(1, 1_024)),
+            ("vision_layers", Range::Whole(1, 128)),
+            ("text_layers", Range::Whole(1, 128)),
+            ("patch_size", Range::Whole(1, 32)),
+            ("embedding_width", WIDTH),
+            ("test_images", Range::Whole(1, 1_000_000)),
+            ("seed", SEED),
+        ],
+    ),
 ];
 
-/// What both kinds of training from nothing have.
+/// What the kinds of training from nothing have, each as far as it has such a setting.
 const PRETRAINING: Limits = &[
     ("data.seed", SEED),
     ("data.split_seed", SEED),

@@ -8,6 +8,7 @@ use mitune_store::{Artifact, ContentDigest, Value};
 use super::content_check::ExpectedTable;
 use super::dtype::Dtype;
 use super::external_digests::ExternalDigests;
+use super::known_inputs::KnownInputs;
 use super::stage_context::StageContext;
 use super::stage_error::StageError;
 use super::stage_ports::{InputPort, OutputPort};
@@ -42,6 +43,18 @@ pub trait Stage: Send + Sync {
 
     /// Lists what the stage yields. A reference without an output name means the first.
     fn outputs(&self) -> &'static [OutputPort];
+
+    /// Tells the stage what is known of its inputs, once the references of its pipeline are resolved and before anything
+    /// else is asked of it.
+    ///
+    /// By default, the stage does not care.
+    ///
+    /// # Errors
+    /// [`StageError::Configuration`] if the stage cannot work on such inputs.
+    fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
+        let _ = inputs;
+        Ok(())
+    }
 
     /// Digests what the stage reads outside the store: model components by name, prompt files.
     ///

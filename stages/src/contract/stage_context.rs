@@ -1,10 +1,8 @@
-//! What the engine hands to a running stage.
-
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use mitune_store::{Artifact, ContentDigest, FamilyKey, StageKey, Store};
+use mitune_store::{Artifact, ContentDigest, FamilyKey, StageKey, Store, Value};
 
 use super::key_ingredients::{ItemFamily, KeyIngredients};
 use super::lazy_device::LazyDevice;
@@ -67,6 +65,19 @@ impl<'a> StageContext<'a> {
     /// [`StageError::Canonical`] if it has no canonical encoding.
     pub fn family_key(&self, family: &ItemFamily<'_>) -> Result<FamilyKey, StageError> {
         Ok(self.ingredients.family_key(family)?)
+    }
+
+    /// Returns the key of a family of one part of this stage's work, see [`KeyIngredients::part_family_key`].
+    ///
+    /// # Errors
+    /// [`StageError::Canonical`] if it has no canonical encoding.
+    pub fn part_family_key(
+        &self,
+        config: Value,
+        reads: &dyn Fn(&str) -> bool,
+        family: &ItemFamily<'_>,
+    ) -> Result<FamilyKey, StageError> {
+        Ok(self.ingredients.part_family_key(config, reads, family)?)
     }
 
     /// Returns the digest that the keys have of something outside the store.

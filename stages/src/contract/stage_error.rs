@@ -1,5 +1,3 @@
-//! Why a stage could not give its result.
-
 use std::error::Error;
 
 use mitune_store::{CanonicalError, StoreError};

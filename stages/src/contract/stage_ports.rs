@@ -44,6 +44,8 @@ pub enum Content {
     Denoiser,
     /// A whole model directory.
     Model,
+    /// A directory with the model of a judge.
+    JudgeModel,
 }
 
 impl Content {
@@ -61,7 +63,9 @@ impl Content {
             | Self::Losses => matches!(kind, ArtifactKind::Table | ArtifactKind::Parts),
             Self::Adapter => kind == ArtifactKind::Tensors,
             Self::Summary => kind == ArtifactKind::Json,
-            Self::Autoencoder | Self::Denoiser | Self::Model => kind == ArtifactKind::Directory,
+            Self::Autoencoder | Self::Denoiser | Self::Model | Self::JudgeModel => {
+                kind == ArtifactKind::Directory
+            }
         }
     }
 }
@@ -83,6 +87,7 @@ impl fmt::Display for Content {
             Self::Autoencoder => "an autoencoder",
             Self::Denoiser => "a denoiser",
             Self::Model => "a model",
+            Self::JudgeModel => "a judge's model",
         })
     }
 }

@@ -87,6 +87,7 @@ impl<'a> Inputs<'a> {
         });
         Conditioning {
             context: self.normal("context", [batch, tokens, width]),
+            value_context: None,
             added,
         }
     }

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::contract::reference::Reference;
 use crate::contract::setting_defaults::nonzero;
 use crate::contract::{
-    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, OutputPort, Stage, StageConfig, StageContext,
-    StageDefaults, StageError, StageOutput, keyed_config,
+    Content, Dtype, ExpectedTable, ExternalDigests, InputPort, KnownInputs, OutputPort, Stage, StageConfig,
+    StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::models::model_source::ModelSource;
 use crate::statistics::bootstrap::BootstrapSettings;
+use crate::tables::matching::FewRows;
 use crate::tables::schema;
 
 /// Reads off the pixels of candidates whether they show what their prompts say, and how well scores tell.
@@ -60,7 +61,11 @@ impl StageConfig for EvaluateConfig {
         self.bootstrap.check().map_err(StageError::configuration)?;
         // Candidates that come with images need no model.
         let model = ModelSource::choose_if_any(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
-        Ok(Box::new(Evaluate { config: self, model }))
+        Ok(Box::new(Evaluate {
+            config: self,
+            model,
+            inputs: KnownInputs::default(),
+        }))
     }
 }
 
@@ -68,6 +73,7 @@ impl StageConfig for EvaluateConfig {
 pub(super) struct Evaluate {
     pub(super) config: EvaluateConfig,
     pub(super) model: Option<ModelSource>,
+    pub(super) inputs: KnownInputs,
 }
 
 impl Stage for Evaluate {
@@ -109,6 +115,11 @@ impl Stage for Evaluate {
         ]
     }
 
+    fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
+        self.inputs = inputs;
+        Ok(())
+    }
+
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
         match &self.model {
             Some(model) => model.external(digests),
@@ -123,6 +134,19 @@ impl Stage for Evaluate {
     /// Candidates that come with images are judged without one.
     fn needs_device(&self) -> bool {
         false
+    }
+
+    fn check_rows(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Result<(), StageError> {
+        let Some(candidates) = rows("candidates") else {
+            return Ok(());
+        };
+        // Every table has a row for each candidate; `rows` tells the sum over those on a port.
+        let mut ports = ["scores", "baseline"].into_iter();
+        let few = |port: &'static str| {
+            let tables = self.inputs.of(port).len() as u64;
+            FewRows::check(port, rows(port), candidates.saturating_mul(tables))
+        };
+        ports.try_for_each(few).map_err(StageError::configuration)
     }
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {

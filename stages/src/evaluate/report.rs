@@ -14,6 +14,7 @@ use super::measures::timesteps::{TermColumns, TimestepPower};
 use crate::shapes::reader_check::{Disturbance, ReaderAccuracy};
 use crate::statistics::bootstrap::{BootstrapSettings, Estimate};
 use crate::statistics::paired::PairedError;
+use crate::tables::matching::MatchError;
 
 /// Renders on which the reader is checked, and their seed.
 const CHECKED: (u64, u64) = (2000, 0);
@@ -56,6 +57,8 @@ pub(super) enum ReportError {
     Alignment(#[from] crate::statistics::bootstrap::BootstrapError),
     #[error("The evaluation cannot be compared with its baseline")]
     Baseline(#[from] PairedError),
+    #[error("The evaluation cannot be compared with its baseline")]
+    OtherBaseline(#[source] MatchError),
 }
 
 impl EvaluationReport {

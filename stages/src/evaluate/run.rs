@@ -15,8 +15,10 @@ use crate::models::candidate_images::{CandidateImage, CandidateImages};
 use crate::shapes::world::{Prompt, PromptError};
 use crate::tables::candidate_index::CandidateIndex;
 use crate::tables::image_rows::IMAGE_COLUMNS;
+use crate::tables::matching::{MatchError, match_candidates};
 use crate::tables::schema;
-use crate::tables::score_columns::{ScoreColumnError, ScoreTables};
+use crate::tables::score_column_error::ScoreColumnError;
+use crate::tables::score_columns::ScoreTables;
 use crate::tables::score_traces::{ScoreTrace, traces};
 
 /// A prompt whose images nobody can judge here.
@@ -39,6 +41,7 @@ impl Evaluate {
             candidates,
             scores: context.inputs("scores"),
             evaluation: None,
+            inputs: &self.inputs,
         };
         let scores = read_scores(&tables, &index)?;
         let traced: Vec<&Artifact> = std::iter::once(candidates).chain(tables.scores).collect();
@@ -47,6 +50,10 @@ impl Evaluate {
             .optional_input("baseline")
             .map(|baseline| read_rows(context, baseline))
             .transpose()?;
+        if let Some(baseline) = &baseline {
+            self.match_baseline(&index, baseline)
+                .map_err(|error| StageError::configuration(ReportError::OtherBaseline(error)))?;
+        }
         let rows = self.judge(context, candidates, index.rows().len())?;
         let columns: Vec<ScoreColumn<'_>> = scores
             .iter()
@@ -66,6 +73,17 @@ impl Evaluate {
             .outputs
             .insert("summary".to_owned(), store.put_json(&report)?);
         Ok(with_metrics(output, &report))
+    }
+
+    /// Checks that the baseline is of the same candidates, before any image is looked at.
+    fn match_baseline(&self, index: &CandidateIndex, baseline: &[EvaluationRow]) -> Result<(), MatchError> {
+        let candidates = index.rows().iter();
+        let candidates = candidates.map(|row| (index.prompt(*row).id.as_str(), row.seed_index));
+        let baseline = baseline
+            .iter()
+            .map(|row| (row.prompt_id.as_str(), row.seed_index));
+        let names = ["candidates", "baseline"].map(|port| self.inputs.name(port));
+        match_candidates((candidates, names[0].as_str()), (baseline, names[1].as_str()))
     }
 
     fn judge(

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::measures::rows::EvaluationRow;
 use super::measures::table::evaluation_rows;
 use super::*;
-use crate::contract::{StageError, StageOutput};
+use crate::contract::{KnownInput, KnownInputs, StageError, StageOutput};
 use crate::draws::Draws;
 use crate::shapes::alignment::Failure;
 use crate::shapes::render::Image;
@@ -300,4 +300,49 @@ fn selection_by_truth_takes_what_evaluation_yields() {
         .unwrap();
     let seed_indices = selection["seed_index"].as_primitive::<arrow_array::types::UInt32Type>();
     assert_eq!(seed_indices.values(), &[2; 30]);
+}
+
+#[test]
+fn tables_of_other_candidates_are_told_with_their_place() {
+    let trial = Trial::new();
+    let pool = pool(|_| true);
+    let few = candidates(&trial.store, &pool[..8]);
+    let cause = |error: StageError| std::error::Error::source(&error).unwrap().to_string();
+    // Scores of no candidate are no scores that are null for each.
+    let foreign = scores(&trial.store, &["itm"], &pool[8..], |candidate, _| candidate.mi);
+    let error = evaluate(&trial, &few, &[("scores", &foreign)]).unwrap_err();
+    assert!(crate::failure_hint::hint(&error).is_some());
+    assert_eq!(
+        cause(error),
+        "`scores[0]` is about other candidates: it has no row of any of these 8"
+    );
+    let all = evaluate(&trial, &candidates(&trial.store, &pool), &[]).unwrap();
+    let error = evaluate(&trial, &few, &[("baseline", &all.outputs["rows"])]).unwrap_err();
+    assert!(crate::failure_hint::hint(&error).is_some());
+    assert_eq!(
+        cause(error),
+        format!(
+            "Candidate `0` of prompt `{}` is in `baseline`, but not in `candidates`",
+            pool[8].id()
+        )
+    );
+    let mut stage = trial.stage::<EvaluateConfig>(settings()).unwrap();
+    let known = |stage: &str| KnownInput {
+        stage: stage.to_owned(),
+        columns: None,
+    };
+    let mut inputs = KnownInputs::default();
+    inputs.add("scores", vec![known("one"), known("two")]);
+    inputs.add("baseline", Vec::new());
+    stage.connected(inputs).unwrap();
+    let rows = |scores: u64| {
+        move |port: &str| match port {
+            "candidates" => Some(8),
+            "scores" => Some(scores),
+            _ => Some(0),
+        }
+    };
+    assert!(stage.check_rows(&rows(16)).is_ok());
+    let error = stage.check_rows(&rows(15)).unwrap_err();
+    assert!(matches!(error, StageError::Configuration(_)), "{error}");
 }

@@ -34,15 +34,6 @@ pub(super) struct Examples {
 pub(super) enum ExamplesError {
     #[error("The selection is empty")]
     Empty,
-    #[error(
-        "Latent of candidate `{seed_index}` of prompt `{prompt_id}` has the shape {found:?}, the first one {expected:?}"
-    )]
-    Shapes {
-        prompt_id: String,
-        seed_index: u32,
-        found: [usize; 3],
-        expected: [usize; 3],
-    },
     #[error(transparent)]
     Latent(#[from] LatentError),
     #[error("Latents have {found} channels, the model takes {expected}")]
@@ -85,16 +76,9 @@ impl Examples {
         places: &mut BTreeMap<String, usize>,
     ) -> Result<(), ExamplesError> {
         let latent = rows.latent(row)?;
-        if self.latents.is_empty() {
-            self.shape = latent.shape;
-        } else if latent.shape != self.shape {
-            return Err(ExamplesError::Shapes {
-                prompt_id: rows.prompt_id(row).to_owned(),
-                seed_index: rows.seed_index(row),
-                found: latent.shape,
-                expected: self.shape,
-            });
-        }
+        let first = (!self.latents.is_empty()).then_some(self.shape);
+        latent.check_shape(first, (rows.prompt_id(row), rows.seed_index(row)))?;
+        self.shape = latent.shape;
         let prompt = rows.prompt(row);
         let place = *places.entry(prompt.to_owned()).or_insert_with(|| {
             self.prompts.push(prompt.to_owned());

@@ -24,15 +24,52 @@ pub(crate) fn put_labelled(
     mut rows: Vec<ItemRow>,
     prompt_ids: &[&str],
 ) -> Result<Artifact, StageError> {
-    let table = put(store, schema, &rows)?;
-    let foreign = foreign_rows(store, &table, prompt_ids)?;
-    if foreign.is_empty() {
-        return Ok(table);
+    let foreign = foreign_rows(store, schema, &rows, prompt_ids)?;
+    if !foreign.is_empty() {
+        let copies = copy_labelled(store, schema, &rows, prompt_ids, &foreign)?;
+        for (row, copy) in foreign.into_iter().zip(copies) {
+            rows[row] = copy;
+        }
     }
-    let copied: Vec<ItemRow> = foreign.iter().map(|&row| rows[row]).collect();
+    let digests: Vec<_> = rows.iter().map(|row| row.digest).collect();
+    Ok(store.put_parts(schema, &parts(&rows), &digests)?)
+}
+
+/// The name of a candidate's image in its table.
+pub(crate) fn image_name(prompt_id: &str, seed_index: u32) -> String {
+    format!("{prompt_id}-{seed_index:04}.png")
+}
+
+/// Finds the rows whose `prompt_id` is that of another prompt.
+fn foreign_rows(
+    store: &Store,
+    schema: &SchemaRef,
+    rows: &[ItemRow],
+    prompt_ids: &[&str],
+) -> Result<Vec<usize>, StageError> {
+    let mut wanted = prompt_ids.iter().enumerate();
+    let mut foreign = Vec::new();
+    for batch in store.read_rows(schema, &parts(rows), Some(&["prompt_id"]))? {
+        let batch = batch?;
+        let found = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
+        let pairs = found.iter().zip(wanted.by_ref());
+        foreign.extend(pairs.filter_map(|(found, (row, own))| (found != Some(*own)).then_some(row)));
+    }
+    Ok(foreign)
+}
+
+/// Writes copies of the foreign rows with the `prompt_id` of their own prompts, and returns where these are.
+fn copy_labelled(
+    store: &Store,
+    schema: &SchemaRef,
+    rows: &[ItemRow],
+    prompt_ids: &[&str],
+    foreign: &[usize],
+) -> Result<Vec<ItemRow>, StageError> {
+    let originals: Vec<ItemRow> = foreign.iter().map(|&row| rows[row]).collect();
     let mut labels = foreign.iter().map(|&row| prompt_ids[row]);
-    let mut digests = Vec::with_capacity(copied.len());
-    let source = store.read_table(&put(store, schema, &copied)?, None)?;
+    let mut digests = Vec::with_capacity(originals.len());
+    let source = store.read_rows(schema, &parts(&originals), None)?;
     let batches = source.map(|batch| {
         let batch = batch?;
         let labels: Vec<&str> = labels.by_ref().take(batch.num_rows()).collect();
@@ -41,28 +78,12 @@ pub(crate) fn put_labelled(
         Ok::<_, StoreError>(labelled)
     });
     let blob = store.try_put_table(schema, batches)?.file;
-    for ((place, row), digest) in (0..).zip(foreign).zip(digests) {
-        rows[row] = ItemRow {
-            blob,
-            row: place,
-            digest,
-        };
-    }
-    Ok(put(store, schema, &rows)?)
-}
-
-/// The name of a candidate's image in its table.
-pub(crate) fn image_name(prompt_id: &str, seed_index: u32) -> String {
-    format!("{prompt_id}-{seed_index:04}.png")
-}
-
-fn put(store: &Store, schema: &SchemaRef, rows: &[ItemRow]) -> Result<Artifact, StoreError> {
-    let digests: Vec<_> = rows.iter().map(|row| row.digest).collect();
-    store.put_parts(schema, &parts(rows), &digests)
+    let copy = |(row, digest)| ItemRow { blob, row, digest };
+    Ok((0..).zip(digests).map(copy).collect())
 }
 
 /// Groups consecutive rows of the same blob.
-fn parts(rows: &[ItemRow]) -> Vec<Part> {
+pub(crate) fn parts(rows: &[ItemRow]) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for row in rows {
         match parts.last_mut() {
@@ -74,18 +95,6 @@ fn parts(rows: &[ItemRow]) -> Vec<Part> {
         }
     }
     parts
-}
-
-fn foreign_rows(store: &Store, table: &Artifact, prompt_ids: &[&str]) -> Result<Vec<usize>, StageError> {
-    let mut wanted = prompt_ids.iter().enumerate();
-    let mut foreign = Vec::new();
-    for batch in store.read_table(table, Some(&["prompt_id"]))? {
-        let batch = batch?;
-        let found = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
-        let pairs = found.iter().zip(wanted.by_ref());
-        foreign.extend(pairs.filter_map(|(found, (row, own))| (found != Some(*own)).then_some(row)));
-    }
-    Ok(foreign)
 }
 
 /// Replaces the `prompt_id` of each row, and the name of its image if the table has images.

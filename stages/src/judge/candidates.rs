@@ -9,7 +9,7 @@ use crate::items::candidate_blocks::{NamedCandidate, candidate_blocks};
 use crate::items::item_blocks::Block;
 use crate::items::row_reader::RowReader;
 use crate::models::candidate_images::{CandidateImage, CandidateImageError};
-use crate::tables::image_rows::{IMAGE_COLUMNS, ImageRows, ImageSource};
+use crate::tables::image_rows::{IMAGE_COLUMNS, ImageRows};
 
 /// Reads all candidates once, and groups those of one prompt whose seed indices belong to one batch.
 pub(super) fn blocks(
@@ -41,19 +41,7 @@ pub(super) fn blocks(
 /// Names a candidate by its prompt, its seed index and the bytes of its image, or the latent that becomes one, wherever
 /// it came from.
 fn item(family: &FamilyKey, candidate: &CandidateImage) -> Result<ItemKey, StageError> {
-    let (kind, digest) = match &candidate.source {
-        ImageSource::Encoded(bytes) => ("image", blake3::hash(bytes)),
-        ImageSource::Latent(latent) => {
-            let mut hasher = blake3::Hasher::new();
-            for extent in latent.shape {
-                hasher.update(&(extent as u64).to_le_bytes());
-            }
-            for value in &latent.values {
-                hasher.update(&value.to_le_bytes());
-            }
-            ("latent", hasher.finalize())
-        }
-    };
+    let (kind, digest) = candidate.source.digest();
     let digest = digest.to_hex();
     let named = (
         candidate.prompt.as_str(),

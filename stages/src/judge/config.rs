@@ -1,6 +1,6 @@
 //! Settings of the stage, and the stage they make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -16,19 +16,24 @@ use crate::contract::{
     StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::items::item_blocks::check_batch_size;
-use crate::judges::{Judge, JudgeKind};
+use crate::judges::{Judge, JudgeKind, JudgedColumn, external_name};
 use crate::models::model_source::ModelSource;
 
-/// Asks a judge what the images of finished candidates are worth, each with its prompt.
+/// Asks judges what the images of finished candidates are worth, each with its prompt.
 ///
-/// The columns of its table are named after the judge. Numbers can be selected by, and compared by `compare`.
+/// The columns of its table are named after the judges. Numbers can be selected by, and compared by `compare`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeConfig {
     /// The candidates to judge.
     pub candidates: Reference,
     /// Who judges.
-    pub judge: JudgeKind,
+    #[serde(default)]
+    pub judge: Option<JudgeKind>,
+    /// Several who judge, in place of `judge`; their columns stand side by side. What each says is kept by itself, so one
+    /// that is added computes its own part alone.
+    #[serde(default)]
+    pub judges: Vec<JudgeKind>,
     /// Model directory, relative to the pipeline; its autoencoder decodes candidates that have no `image`. By default,
     /// the pipeline's `model`.
     #[serde(default)]
@@ -36,8 +41,8 @@ pub struct JudgeConfig {
     /// A model made by another stage, in place of `model`.
     #[serde(default)]
     pub model_from: Option<Reference>,
-    /// Candidates of one prompt that are judged together. By default, as many as the judge likes. It is part of the key,
-    /// because the last digits depend on it.
+    /// Candidates that are judged together. By default, as many as each judge likes. It is part of the key, because the
+    /// last digits depend on it.
     #[serde(default)]
     pub batch_size: Option<NonZeroU32>,
     /// Candidates to a shard, which is what a killed process can lose. By default, 256.
@@ -48,34 +53,94 @@ pub struct JudgeConfig {
 impl StageConfig for JudgeConfig {
     const KIND: &'static str = "judge";
 
-    fn build(mut self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
-        let judge = self.judge.judge();
-        let batch_size = *self.batch_size.get_or_insert(judge.batch_size());
-        check_batch_size(Some(batch_size.get() as usize))?;
+    fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
+        check_batch_size(self.batch_size.map(|size| size.get() as usize))?;
+        let kinds: Vec<&JudgeKind> = self.judge.iter().chain(&self.judges).collect();
+        if self.judge.is_some() != self.judges.is_empty() {
+            return Err(StageError::configuration(JudgeConfigError::Judges {
+                found: if kinds.is_empty() { "neither" } else { "both" },
+            }));
+        }
+        let judges = kinds.into_iter().map(|kind| {
+            let judge = kind.judge(&defaults.directory)?;
+            let batch_size = self.batch_size.unwrap_or(judge.batch_size());
+            Ok(StageJudge { judge, batch_size })
+        });
+        let judges = judges.collect::<Result<Vec<_>, StageError>>()?;
+        check_names(&judges)?;
         // Candidates that come with images need no model.
         let model = ModelSource::choose_if_any(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
+        let columns = judges
+            .iter()
+            .flat_map(|one| one.judge.columns())
+            .cloned()
+            .collect();
         Ok(Box::new(JudgeStage {
             config: self,
-            batch_size,
-            judge,
+            judges,
+            columns,
             model,
         }))
     }
 }
 
+/// Judges that are not those of one table.
+#[derive(Debug, thiserror::Error)]
+enum JudgeConfigError {
+    #[error("One of the settings `judge` and `judges` says who judges, found {found} of them")]
+    Judges { found: &'static str },
+    #[error("Two judges are called `{name}`; give one of them another `name`")]
+    SameName { name: String },
+}
+
 /// The stage.
 pub(super) struct JudgeStage {
     pub(super) config: JudgeConfig,
-    pub(super) batch_size: NonZeroU32,
-    pub(super) judge: Box<dyn Judge>,
+    pub(super) judges: Vec<StageJudge>,
+    /// The columns of all judges, in their order.
+    pub(super) columns: Vec<JudgedColumn>,
     pub(super) model: Option<ModelSource>,
+}
+
+/// One of the judges of a stage.
+pub(super) struct StageJudge {
+    pub(super) judge: Box<dyn Judge>,
+    /// Images that it judges together.
+    pub(super) batch_size: NonZeroU32,
+}
+
+impl StageJudge {
+    /// The settings of a stage in which it judges alone, for the keys.
+    pub(super) fn keyed(&self) -> Result<Value, StageError> {
+        Ok(Value::map([
+            ("batch_size", Value::from(self.batch_size.get())),
+            ("judge", identity(self.judge.as_ref())?),
+        ]))
+    }
+}
+
+impl JudgeStage {
+    /// Tells whether the part that a judge has of the stage's work reads something outside the store.
+    pub(super) fn reads(&self, judge: &dyn Judge, name: &str) -> bool {
+        let others = self.judges.iter().map(|one| one.judge.name());
+        let mut others = others.filter(|other| *other != judge.name());
+        !others.any(|other| external_name(other) == name)
+    }
 }
 
 /// What images are decoded in.
 pub(super) const DTYPE: Dtype = Dtype::F32;
 
 /// Settings that change no judgement; the judge is keyed by what it says of itself.
-const NOT_KEYED: [&str; 5] = ["candidates", "judge", "model", "model_from", "shard_size"];
+const NOT_KEYED: [&str; 7] = [
+    "batch_size",
+    "candidates",
+    "judge",
+    "judges",
+    "model",
+    "model_from",
+    "shard_size",
+];
 
 impl Stage for JudgeStage {
     fn kind(&self) -> &'static str {
@@ -84,8 +149,16 @@ impl Stage for JudgeStage {
 
     fn config(&self) -> Result<Value, StageError> {
         let mut config = keyed_config(&self.config, &NOT_KEYED)?;
+        let keyed = self.judges.iter().map(StageJudge::keyed);
+        let mut keyed = keyed.collect::<Result<Vec<_>, _>>()?;
         if let Value::Map(fields) = &mut config {
-            fields.insert("judge".to_owned(), identity(self.judge.as_ref())?);
+            match (keyed.len(), keyed.pop()) {
+                (1, Some(Value::Map(alone))) => fields.extend(alone),
+                (_, last) => {
+                    keyed.extend(last);
+                    fields.insert("judges".to_owned(), Value::from(keyed));
+                }
+            }
         }
         Ok(config)
     }
@@ -107,10 +180,11 @@ impl Stage for JudgeStage {
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
         // Named apart from what the stage itself and its keys name, `model` among them.
-        let of_judge = self.judge.external(digests)?.into_iter();
-        let mut external: BTreeMap<_, _> = of_judge
-            .map(|(name, digest)| (format!("judge_{name}"), digest))
-            .collect();
+        let mut external = BTreeMap::new();
+        for StageJudge { judge, .. } in &self.judges {
+            let digest = judge.external(digests)?;
+            external.extend(digest.map(|digest| (external_name(judge.name()), digest)));
+        }
         if let Some(model) = &self.model {
             external.extend(model.external(digests)?);
         }
@@ -125,18 +199,18 @@ impl Stage for JudgeStage {
         Some(DTYPE)
     }
 
-    /// Candidates that come with images are judged without one, unless the judge itself needs it.
+    /// Candidates that come with images are judged without one, unless a judge itself needs it.
     fn needs_device(&self) -> bool {
-        self.judge.needs_device()
+        self.judges.iter().any(|one| one.judge.needs_device())
     }
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
-        Some(rows("candidates")? as f64)
+        Some(rows("candidates")? as f64 * self.judges.len() as f64)
     }
 
     fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
         (output == "scores").then(|| ExpectedTable {
-            columns: rows::schema(self.judge.columns()),
+            columns: rows::schema(&self.columns),
             rows: rows("candidates"),
         })
     }
@@ -153,4 +227,19 @@ fn identity(judge: &dyn Judge) -> Result<Value, StageError> {
         ("revision", Value::from(judge.revision())),
         ("settings", judge.settings()?),
     ]))
+}
+
+/// Checks that columns can stand side by side.
+fn check_names(judges: &[StageJudge]) -> Result<(), StageError> {
+    let mut names = BTreeSet::new();
+    for StageJudge { judge, .. } in judges {
+        let columns = judge.columns().iter().map(|column| &*column.name);
+        let own: BTreeSet<&str> = columns.chain([judge.name()]).collect();
+        if !names.is_disjoint(&own) {
+            let name = judge.name().to_owned();
+            return Err(StageError::configuration(JudgeConfigError::SameName { name }));
+        }
+        names.extend(own);
+    }
+    Ok(())
 }

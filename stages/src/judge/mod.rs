@@ -1,10 +1,20 @@
-//! The stage `judge`: what a judge of images says of finished candidates and their prompts.
+//! The stage `judge`: what judges of images say of finished candidates and their prompts.
+//!
+//! [`given_pairs`] asks a judge about images of any origin, [`image_sets`] how far apart two folders of images are, both
+//! without a pipeline.
 
 mod candidates;
+mod column_meanings;
 mod config;
+pub mod given_pairs;
+pub mod image_sets;
+mod joined;
 mod rows;
 mod run;
 #[cfg(test)]
+mod several_tests;
+#[cfg(test)]
 mod tests;
 
+pub use column_meanings::{ColumnMeaning, column_meanings};
 pub use config::JudgeConfig;

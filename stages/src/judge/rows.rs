@@ -6,11 +6,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
+use super::column_meanings::METADATA_KEY;
 use crate::judges::{ColumnKind, JudgedColumn, JudgedValue};
 use crate::models::candidate_images::CandidateImage;
-
-/// The metadata of the table that tells what its columns mean.
-const MEANINGS: &str = "mitune.judged_columns";
 
 /// What a judge said does not fit its columns.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +17,7 @@ pub(super) enum JudgementError {
     Images { images: usize, found: usize },
     #[error("A judge did not say what `{column}` of candidate `{seed_index}` of prompt `{prompt_id}` is")]
     Value {
-        column: &'static str,
+        column: String,
         prompt_id: String,
         seed_index: u32,
     },
@@ -27,7 +25,7 @@ pub(super) enum JudgementError {
         "`{column}` of candidate `{seed_index}` of prompt `{prompt_id}` is `{value}`, expected a finite number"
     )]
     NotFinite {
-        column: &'static str,
+        column: String,
         prompt_id: String,
         seed_index: u32,
         value: f64,
@@ -44,13 +42,13 @@ pub(super) fn schema(columns: &[JudgedColumn]) -> SchemaRef {
     ];
     fields.extend(columns.iter().map(|column| match column.kind {
         ColumnKind::HigherIsBetter | ColumnKind::LowerIsBetter => {
-            Field::new(column.name, DataType::Float64, false)
+            Field::new(column.name.clone(), DataType::Float64, false)
         }
-        ColumnKind::Word => Field::new(column.name, DataType::Utf8, true),
+        ColumnKind::Word => Field::new(column.name.clone(), DataType::Utf8, true),
     }));
     // They are plain names and texts, which always have a form.
     let meanings = serde_json::to_string(columns).unwrap_or_default();
-    let metadata = HashMap::from([(MEANINGS.to_owned(), meanings)]);
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), meanings)]);
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
@@ -111,7 +109,7 @@ fn number(
     match value {
         Some(JudgedValue::Number(value)) if value.is_finite() => Ok(*value),
         Some(JudgedValue::Number(value)) => Err(JudgementError::NotFinite {
-            column: column.name,
+            column: column.name.to_string(),
             prompt_id: candidate.prompt_id.clone(),
             seed_index: candidate.seed_index,
             value: *value,
@@ -122,7 +120,7 @@ fn number(
 
 fn lacking(column: &JudgedColumn, candidate: &CandidateImage) -> JudgementError {
     JudgementError::Value {
-        column: column.name,
+        column: column.name.to_string(),
         prompt_id: candidate.prompt_id.clone(),
         seed_index: candidate.seed_index,
     }

@@ -1,16 +1,20 @@
 //! The computation of the stage.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use mitune_diffusion::model::DiffusionModel;
+use mitune_judges::picture::Picture;
+use mitune_store::{Artifact, FamilyKey};
 
 use super::candidates::{blocks, open, read};
-use super::config::{DTYPE, JudgeStage};
+use super::config::{DTYPE, JudgeStage, StageJudge};
+use super::joined::put_joined;
 use super::rows;
 use crate::contract::{ItemFamily, StageContext, StageError, StageOutput};
-use crate::items::item_blocks::ItemTable;
+use crate::items::item_blocks::{Block, ItemTable};
 use crate::items::producer::producer;
 use crate::items::row_reader::RowReader;
 use crate::judges::{JudgedImage, OpenJudge};
@@ -19,34 +23,70 @@ use crate::models::candidate_images::{CandidateImage, CandidateImageError, Candi
 /// Judges blocks of candidates; what it needs for that is loaded when it is first needed.
 struct Worker<'a> {
     stage: &'a JudgeStage,
+    judge: &'a StageJudge,
     context: &'a StageContext<'a>,
     schema: &'a SchemaRef,
+    blocks: &'a [Block<Range<u64>>],
     candidates: RowReader<'a>,
     model: Option<DiffusionModel>,
-    judge: Option<Box<dyn OpenJudge>>,
+    opened: Option<Box<dyn OpenJudge>>,
+    /// Blocks that were judged to fill the batch of another, by their first rows.
+    ahead: HashMap<u64, RecordBatch>,
 }
 
 impl JudgeStage {
     pub(super) fn judge_candidates(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
-        let family = context.family_key(&ItemFamily {
+        let several = self.judges.len() > 1;
+        let mut tables = Vec::with_capacity(self.judges.len());
+        for judge in &self.judges {
+            if several {
+                context
+                    .progress()
+                    .message(&format!("Judge `{}`", judge.judge.name()));
+            }
+            tables.push(self.table_of(judge, context)?);
+        }
+        let artifact = match (tables.len(), tables.pop()) {
+            (1, Some(only)) => only,
+            (_, last) => {
+                tables.extend(last);
+                put_joined(context.store(), &rows::schema(&self.columns), &tables)?
+            }
+        };
+        let rows = artifact.rows.unwrap_or_default();
+        Ok(StageOutput::one("scores", artifact).with_metric("images", rows))
+    }
+
+    /// The family of what a judge says: that of a stage in which it judges alone.
+    fn family(&self, judge: &StageJudge, context: &StageContext<'_>) -> Result<FamilyKey, StageError> {
+        let family = ItemFamily {
             item_ports: &["candidates"],
             ..ItemFamily::default()
+        };
+        let reads = |name: &str| self.reads(judge.judge.as_ref(), name);
+        context.part_family_key(judge.keyed()?, &reads, &family)
+    }
+
+    fn table_of(&self, judge: &StageJudge, context: &StageContext<'_>) -> Result<Artifact, StageError> {
+        let family = self.family(judge, context)?;
+        let blocks = blocks(context, &family, judge.batch_size.get(), |prompt| {
+            judge.judge.check_prompt(prompt)
         })?;
-        let blocks = blocks(context, &family, self.batch_size.get(), |prompt| {
-            self.judge.check_prompt(prompt)
-        })?;
-        if self.judge.needs_device() {
+        if judge.judge.needs_device() {
             // Opened before the records say on what was computed.
             context.device()?;
         }
-        let schema = rows::schema(self.judge.columns());
+        let schema = rows::schema(judge.judge.columns());
         let mut worker = Worker {
             stage: self,
+            judge,
             context,
             schema: &schema,
+            blocks: &blocks,
             candidates: open(context)?,
             model: None,
-            judge: None,
+            opened: None,
+            ahead: HashMap::new(),
         };
         let table = ItemTable {
             family,
@@ -54,17 +94,75 @@ impl JudgeStage {
             shard_rows: self.config.shard_size.get() as usize,
             unit: "images",
         };
-        let artifact = table.complete(context, &producer(context, Some(DTYPE)), &blocks, |wanted| {
+        let dtype = judge.judge.dtype().unwrap_or(DTYPE);
+        table.complete(context, &producer(context, Some(dtype)), &blocks, |wanted| {
             worker.compute(wanted)
-        })?;
-        let rows = artifact.rows.unwrap_or_default();
-        Ok(StageOutput::one("scores", artifact).with_metric("images", rows))
+        })
     }
 }
 
 impl Worker<'_> {
     fn compute(&mut self, wanted: &Range<u64>) -> Result<RecordBatch, StageError> {
-        let candidates = read(&mut self.candidates, wanted)?;
+        // What lies before was judged by another process meanwhile.
+        self.ahead.retain(|begin, _| *begin >= wanted.start);
+        if let Some(known) = self.ahead.remove(&wanted.start) {
+            return Ok(known);
+        }
+        let together = self.together(wanted);
+        let mut candidates = Vec::new();
+        for rows in &together {
+            candidates.extend(read(&mut self.candidates, rows)?);
+        }
+        let pictures = self.pictures(&candidates)?;
+        let asked: Vec<JudgedImage<'_>> = candidates
+            .iter()
+            .zip(&pictures)
+            .map(|(candidate, image)| JudgedImage {
+                prompt: &candidate.prompt,
+                image,
+            })
+            .collect();
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => self.judge.judge.open(self.context, self.judge.batch_size)?,
+        };
+        let judged = self.opened.insert(opened).judge(&asked)?;
+        let columns = self.judge.judge.columns();
+        let batch = rows::batch(self.schema, columns, &candidates, &judged).map_err(StageError::failed)?;
+        let mut begin = 0;
+        for rows in together {
+            let count = (rows.end - rows.start) as usize;
+            self.ahead.insert(rows.start, batch.slice(begin, count));
+            begin += count;
+        }
+        Ok(self.ahead.remove(&wanted.start).unwrap_or(batch))
+    }
+
+    /// The rows of a block, and of those behind it that fill the batch where an empty place costs as much as an image.
+    fn together(&self, wanted: &Range<u64>) -> Vec<Range<u64>> {
+        let mut together = vec![wanted.clone()];
+        if !self.judge.judge.fills_batches() {
+            return together;
+        }
+        let length = |rows: &Range<u64>| rows.end - rows.start;
+        let mut free = u64::from(self.judge.batch_size.get()).saturating_sub(length(wanted));
+        // Blocks lie in the order of their rows.
+        let next = self
+            .blocks
+            .partition_point(|block| block.work.start <= wanted.start);
+        for block in &self.blocks[next..] {
+            if length(&block.work) > free {
+                break;
+            }
+            if !self.ahead.contains_key(&block.work.start) {
+                free -= length(&block.work);
+                together.push(block.work.clone());
+            }
+        }
+        together
+    }
+
+    fn pictures(&mut self, candidates: &[CandidateImage]) -> Result<Vec<Picture>, StageError> {
         if self.model.is_none() && candidates.iter().any(CandidateImage::is_latent) {
             let source = self.stage.model.as_ref();
             self.model = source
@@ -74,25 +172,11 @@ impl Worker<'_> {
         let images = CandidateImages {
             device: self.model.as_ref().map(|_| self.context.device()).transpose()?,
             model: self.model.as_ref(),
-            batch_size: self.stage.batch_size.get() as usize,
-            only: self.stage.judge.only_size(),
+            batch_size: self.judge.batch_size.get() as usize,
+            only: self.judge.judge.only_size(),
         };
-        let images = images
-            .load(&candidates)
-            .map_err(CandidateImageError::into_stage_error)?;
-        let asked: Vec<JudgedImage<'_>> = candidates
-            .iter()
-            .zip(&images)
-            .map(|(candidate, image)| JudgedImage {
-                prompt: &candidate.prompt,
-                image,
-            })
-            .collect();
-        let judge = match self.judge.take() {
-            Some(judge) => judge,
-            None => self.stage.judge.open(self.context)?,
-        };
-        let judged = self.judge.insert(judge).judge(&asked)?;
-        rows::batch(self.schema, self.stage.judge.columns(), &candidates, &judged).map_err(StageError::failed)
+        images
+            .pictures(candidates)
+            .map_err(CandidateImageError::into_stage_error)
     }
 }

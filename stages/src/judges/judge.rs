@@ -1,14 +1,14 @@
 //! What a judge of images is.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
-use mitune_diffusion::image::RgbImage;
+use mitune_judges::picture::Picture;
 use mitune_store::{ContentDigest, Value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::contract::setting_defaults::nonzero;
-use crate::contract::{ExternalDigests, StageContext, StageError};
+use crate::contract::{Dtype, ExternalDigests, StageContext, StageError};
 use crate::models::candidate_images::OnlySize;
 
 /// A judge before its weights are loaded: what it says, and everything that determines that.
@@ -17,13 +17,13 @@ use crate::models::candidate_images::OnlySize;
 /// [`external`](Judge::external) promise equal judgements of equal images.
 pub trait Judge: Send + Sync {
     /// Names the judge; the names of its columns begin with it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Counts changes of meaning, as [`Stage::revision`](crate::contract::Stage::revision) does.
     fn revision(&self) -> u32;
 
     /// Lists what it says of each image.
-    fn columns(&self) -> &'static [JudgedColumn];
+    fn columns(&self) -> &[JudgedColumn];
 
     /// Returns the settings that change what it says, without paths, for the keys. By default, none.
     ///
@@ -33,13 +33,13 @@ pub trait Judge: Send + Sync {
         Ok(Value::Null)
     }
 
-    /// Digests its weights, for the keys. By default, it has none.
+    /// Digests its files, for the keys, which know it by [`external_name`]. By default, it has none.
     ///
     /// # Errors
     /// [`StageError::Configuration`] if a file is missing or is not what it should be.
-    fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
+    fn external(&self, digests: &dyn ExternalDigests) -> Result<Option<ContentDigest>, StageError> {
         let _ = digests;
-        Ok(BTreeMap::new())
+        Ok(None)
     }
 
     /// Returns how many images it likes to be asked about together. By default, 8.
@@ -47,9 +47,20 @@ pub trait Judge: Send + Sync {
         nonzero::<8>()
     }
 
-    /// Tells whether it computes on the device. By default, it does not.
+    /// Returns the number format that it computes in. By default none: it computes on no device.
+    fn dtype(&self) -> Option<Dtype> {
+        None
+    }
+
+    /// Tells whether it computes on the device. By default, if it has a number format.
     fn needs_device(&self) -> bool {
-        false
+        self.dtype().is_some()
+    }
+
+    /// Tells whether a batch costs the same however few images are in it, so that those of several prompts are judged
+    /// together. By default, if it computes on the device.
+    fn fills_batches(&self) -> bool {
+        self.needs_device()
     }
 
     /// Returns the only size of images that it reads. By default, it reads any.
@@ -67,12 +78,21 @@ pub trait Judge: Send + Sync {
         Ok(())
     }
 
-    /// Loads the weights. What was read is compared with [`external`](Judge::external) by
-    /// [`StageContext::check_external`].
+    /// Loads the weights, to be asked about at most `batch_size` images at once. What was read is compared with [`external`](Judge::external) by
+    /// [`StageContext::check_external`], by the name [`external_name`].
     ///
     /// # Errors
     /// [`StageError`] if they cannot be loaded, or changed.
-    fn open(&self, context: &StageContext<'_>) -> Result<Box<dyn OpenJudge>, StageError>;
+    fn open(
+        &self,
+        context: &StageContext<'_>,
+        batch_size: NonZeroU32,
+    ) -> Result<Box<dyn OpenJudge>, StageError>;
+}
+
+/// What keys call the files of a judge; no stage and no key calls anything else so.
+pub fn external_name(judge: &str) -> String {
+    format!("judge_{judge}")
 }
 
 /// A judge that is ready to judge.
@@ -92,15 +112,15 @@ pub trait OpenJudge {
 pub struct JudgedImage<'a> {
     /// The prompt's text.
     pub prompt: &'a str,
-    /// The pixels.
-    pub image: &'a RgbImage,
+    /// The image, with what its file says beside its colours.
+    pub image: &'a Picture,
 }
 
 /// A column of what a judge says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JudgedColumn {
     /// Its name: that of the judge, and what sets it apart from the judge's other columns.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it means, with its unit.
     pub meaning: &'static str,
     /// What it holds.
@@ -108,7 +128,7 @@ pub struct JudgedColumn {
 }
 
 /// What a column of a judge holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
     /// A finite number for every image, higher for better ones.

@@ -1,5 +1,10 @@
 //! The reader of the shapes world as a judge: no model is involved, what an image shows is read off its pixels.
 
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+
+use mitune_diffusion::image::RgbImage;
+
 use super::judge::{ColumnKind, Judge, JudgedColumn, JudgedImage, JudgedValue, OpenJudge};
 use crate::contract::{StageContext, StageError};
 use crate::evaluate::measures::rows::{EvaluationRow, ImageRow, evaluate};
@@ -12,7 +17,7 @@ use crate::shapes::world::{Prompt, PromptError};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShapesJudge;
 
-const COLUMNS: [JudgedColumn; 6] = [
+static COLUMNS: [JudgedColumn; 6] = [
     better(
         "shapes_correct",
         "1 if the image shows everything that its prompt says, else 0",
@@ -38,7 +43,7 @@ const COLUMNS: [JudgedColumn; 6] = [
 
 const fn better(name: &'static str, meaning: &'static str) -> JudgedColumn {
     JudgedColumn {
-        name,
+        name: Cow::Borrowed(name),
         meaning,
         kind: ColumnKind::HigherIsBetter,
     }
@@ -46,7 +51,7 @@ const fn better(name: &'static str, meaning: &'static str) -> JudgedColumn {
 
 const fn word(name: &'static str, meaning: &'static str) -> JudgedColumn {
     JudgedColumn {
-        name,
+        name: Cow::Borrowed(name),
         meaning,
         kind: ColumnKind::Word,
     }
@@ -61,7 +66,7 @@ struct OtherWorld {
 }
 
 impl Judge for ShapesJudge {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "shapes"
     }
 
@@ -69,7 +74,7 @@ impl Judge for ShapesJudge {
         1
     }
 
-    fn columns(&self) -> &'static [JudgedColumn] {
+    fn columns(&self) -> &[JudgedColumn] {
         &COLUMNS
     }
 
@@ -92,26 +97,31 @@ impl Judge for ShapesJudge {
         }
     }
 
-    fn open(&self, _: &StageContext<'_>) -> Result<Box<dyn OpenJudge>, StageError> {
+    fn open(&self, _: &StageContext<'_>, _: NonZeroU32) -> Result<Box<dyn OpenJudge>, StageError> {
         Ok(Box::new(*self))
     }
 }
 
 impl OpenJudge for ShapesJudge {
     fn judge(&self, images: &[JudgedImage<'_>]) -> Result<Vec<Vec<JudgedValue>>, StageError> {
-        let rows: Vec<ImageRow<'_>> = images.iter().map(image_row).collect();
+        let colours: Vec<RgbImage> = images.iter().map(|image| image.image.to_rgb()).collect();
+        let rows: Vec<ImageRow<'_>> = images
+            .iter()
+            .zip(&colours)
+            .map(|(image, colours)| image_row(image.prompt, colours))
+            .collect();
         let read = evaluate(&rows).map_err(StageError::failed)?;
         Ok(read.iter().map(values).collect())
     }
 }
 
 /// The reader names prompts in its errors by their ids, which a judge does not know.
-fn image_row<'a>(image: &JudgedImage<'a>) -> ImageRow<'a> {
+fn image_row<'a>(prompt: &'a str, colours: &'a RgbImage) -> ImageRow<'a> {
     ImageRow {
-        prompt_id: image.prompt,
-        prompt: image.prompt,
+        prompt_id: prompt,
+        prompt,
         seed_index: 0,
-        pixels: image.image.pixels(),
+        pixels: colours.pixels(),
     }
 }
 

@@ -1,8 +1,9 @@
-//! What a model's work costs on a device: time, rate and memory.
+//! What a model's or a judge's work costs on a device: time, rate and memory.
 //!
 //! Inputs are random, because neither time nor memory depends on them. Operations count matrix products alone, so a
 //! rate is that of the whole work in terms of what hardware is rated by.
 
+mod judges;
 mod measure;
 mod parts;
 mod work;
@@ -13,6 +14,9 @@ use mitune_diffusion::cpu_level::CpuLevel;
 use mitune_diffusion::device::DeviceSelection;
 use mitune_diffusion::model::Architecture;
 use serde::Serialize;
+
+pub use self::judges::{JudgeBench, JudgeBenchReport};
+pub use mitune_judges::architecture::{JudgeArchitecture, UnknownJudgeArchitecture};
 
 use self::measure::Meter;
 use self::parts::Parts;
@@ -129,6 +133,11 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// Images or samples per second in the median run.
+    pub fn per_second(&self) -> f64 {
+        self.batch as f64 / self.seconds
+    }
+
     /// Operations per second in the median run, in units of 10^12.
     pub fn tera_operations_per_second(&self) -> Option<f64> {
         self.operations

@@ -80,6 +80,7 @@ impl Parts {
         });
         Conditioning {
             context: place.normal([batch, self.tokens, shape.context_features]),
+            value_context: None,
             added,
         }
     }

@@ -201,6 +201,6 @@ fn settings() -> TrainerSettings {
 }
 
 /// Waits for the device.
-fn read<const D: usize>(tensor: Tensor<D>) -> Result<(), StageError> {
+pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<(), StageError> {
     tensor.try_into_data().map(drop).map_err(StageError::failed)
 }

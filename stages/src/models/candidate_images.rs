@@ -4,6 +4,7 @@ use arrow_array::RecordBatch;
 use burn::tensor::Device;
 use mitune_diffusion::image::{ImageError, RgbImage};
 use mitune_diffusion::model::DiffusionModel;
+use mitune_judges::picture::Picture;
 
 use super::latent_decoder::LatentDecoder;
 use crate::contract::StageError;
@@ -96,13 +97,22 @@ impl CandidateImageError {
 impl CandidateImages<'_> {
     /// Makes the images of at most one batch of candidates, in their order.
     pub(crate) fn load(&self, candidates: &[CandidateImage]) -> Result<Vec<RgbImage>, CandidateImageError> {
+        let pictures = self.pictures(candidates)?;
+        Ok(pictures.iter().map(Picture::to_rgb).collect())
+    }
+
+    /// Makes the images of at most one batch of candidates, with everything that files say beside the colours.
+    pub(crate) fn pictures(
+        &self,
+        candidates: &[CandidateImage],
+    ) -> Result<Vec<Picture>, CandidateImageError> {
         let mut decoded = self.decode(candidates)?.into_iter();
         let mut images = Vec::with_capacity(candidates.len());
         for one in candidates {
             let image = match &one.source {
-                ImageSource::Encoded(bytes) => RgbImage::decode(bytes),
+                ImageSource::Encoded(bytes) => Picture::decode(bytes),
                 ImageSource::Latent(_) => match decoded.next() {
-                    Some(image) => image,
+                    Some(image) => image.map(|image| Picture::from_rgb(&image)),
                     None => return Err(one.no_model()),
                 },
             };

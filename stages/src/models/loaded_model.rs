@@ -52,6 +52,22 @@ struct DtypeError {
     supported: Vec<&'static str>,
 }
 
+/// Checks that a device computes in a format.
+///
+/// # Errors
+/// [`StageError::Configuration`] with the formats that it knows.
+pub(crate) fn check_dtype(device: &Device, device_name: &str, dtype: Dtype) -> Result<(), StageError> {
+    let supported = float_types(device);
+    match supported.contains(&dtype.name()) {
+        true => Ok(()),
+        false => Err(StageError::configuration(DtypeError {
+            device: device_name.to_owned(),
+            dtype,
+            supported,
+        })),
+    }
+}
+
 impl LoadedModel {
     /// Opens a device and loads a model onto it, with an adapter folded into the weights where there is one.
     ///
@@ -68,14 +84,7 @@ impl LoadedModel {
         let opened = device.open().map_err(StageError::configuration)?;
         let device_name = opened.name();
         let device = opened.device;
-        let supported = float_types(&device);
-        if !supported.contains(&dtype.name()) {
-            return Err(StageError::configuration(DtypeError {
-                device: device_name,
-                dtype,
-                supported,
-            }));
-        }
+        check_dtype(&device, &device_name, dtype)?;
         let dtype = float_dtype(dtype);
         let mut model = directory
             .load(&device, dtype)

@@ -12,17 +12,17 @@ use super::denoiser::PretrainDenoiserConfig;
 use crate::contract::StageError;
 use crate::shapes::caption::words;
 
-impl PretrainDenoiserConfig {
-    /// Writes the tokenizer of the shapes world to a folder and reads it.
-    pub(super) fn tokenizer(&self, folder: &Path) -> Result<Tokenizer, StageError> {
-        std::fs::create_dir_all(folder).map_err(StageError::failed)?;
-        let vocabulary = VocabularyBuilder::new(words()).map_err(StageError::failed)?;
-        vocabulary
-            .write(folder, self.context_length)
-            .map_err(StageError::failed)?;
-        Tokenizer::from_directory(folder).map_err(StageError::failed)
-    }
+/// Writes the tokenizer of the shapes world to a folder and reads it.
+pub(super) fn shapes_tokenizer(folder: &Path, context_length: usize) -> Result<Tokenizer, StageError> {
+    std::fs::create_dir_all(folder).map_err(StageError::failed)?;
+    let vocabulary = VocabularyBuilder::new(words()).map_err(StageError::failed)?;
+    vocabulary
+        .write(folder, context_length)
+        .map_err(StageError::failed)?;
+    Tokenizer::from_directory(folder).map_err(StageError::failed)
+}
 
+impl PretrainDenoiserConfig {
     /// The settings of the denoiser, for latents of this autoencoder.
     pub(super) fn unet_config(&self, vae: &AutoencoderConfig) -> Result<UNet2DConditionConfig, StageError> {
         let levels = self.channels.len();

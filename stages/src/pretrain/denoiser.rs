@@ -17,6 +17,7 @@ use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::architecture::shapes_tokenizer;
 use super::autoencoder_training::image_batch;
 use super::data_config::ShapesDataConfig;
 use super::denoiser_training::{ConditionalDenoiser, denoiser_noise, timestep_batch, token_tensor};
@@ -170,7 +171,8 @@ impl Stage for PretrainDenoiser {
         let temporary = tempfile::tempdir().map_err(StageError::failed)?;
         let device = context.device()?;
         let (vae_config, autoencoder) = load_autoencoder(context, temporary.path(), device)?;
-        let tokenizer = self.config.tokenizer(&temporary.path().join("tokenizer"))?;
+        let folder = temporary.path().join("tokenizer");
+        let tokenizer = shapes_tokenizer(&folder, self.config.context_length)?;
         let unet_config = self.config.unet_config(&vae_config)?;
         let text_config = self.config.text_config(&tokenizer);
         let scheduler_config = SchedulerConfig::stable_diffusion();

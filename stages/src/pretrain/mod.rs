@@ -1,4 +1,4 @@
-//! Training of the shipped model from nothing: its autoencoder, then its denoiser with its text encoder.
+//! Training from nothing of what ships: the model's autoencoder, then its denoiser with its text encoder; and the judge.
 
 mod architecture;
 mod autoencoder;
@@ -6,6 +6,14 @@ mod autoencoder_training;
 mod data_config;
 mod denoiser;
 mod denoiser_training;
+mod judge;
+mod judge_batches;
+mod judge_captions;
+mod judge_files;
+mod judge_measures;
+#[cfg(test)]
+mod judge_tests;
+mod judge_training;
 mod latent_normalization;
 mod model_parts;
 mod training_config;
@@ -13,4 +21,5 @@ mod training_config;
 pub use autoencoder::PretrainAutoencoderConfig;
 pub use data_config::ShapesDataConfig;
 pub use denoiser::PretrainDenoiserConfig;
+pub use judge::{JudgeDataConfig, PretrainJudgeConfig};
 pub use training_config::TrainingConfig;

@@ -70,8 +70,13 @@ pub(super) fn put_model(
     model
         .write(&folder, Some(FileDtype::F16))
         .map_err(StageError::failed)?;
+    put_folder(context, &folder)
+}
+
+/// Stores all files below a folder.
+pub(super) fn put_folder(context: &StageContext<'_>, folder: &Path) -> Result<Artifact, StageError> {
     let mut entries = Vec::new();
-    collect_files(&folder, "", &mut entries).map_err(StageError::failed)?;
+    collect_files(folder, "", &mut entries).map_err(StageError::failed)?;
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     Ok(context.store().put_directory(&entries)?)
 }

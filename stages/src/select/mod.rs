@@ -11,12 +11,14 @@ use std::num::NonZeroU32;
 use mitune_store::Value;
 
 use crate::contract::{
-    Content, ExpectedTable, InputPort, OutputPort, Stage, StageConfig, StageContext, StageDefaults,
-    StageError, StageOutput, Work, keyed_config,
+    Content, ExpectedTable, InputPort, KnownInput, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
+    StageDefaults, StageError, StageOutput, Work, keyed_config,
 };
 use crate::tables::candidate_index::CandidateIndex;
+use crate::tables::matching::FewRows;
 use crate::tables::schema;
-use crate::tables::score_columns::{ORACLE, ScoreColumnError, ScoreTables};
+use crate::tables::score_column_error::ScoreColumnError;
+use crate::tables::score_columns::{ORACLE, ScoreTables, known_names, unknown_among};
 
 use config::{RANDOM, SelectError};
 pub use config::{RepeatedPrompts, SelectConfig, SelectionOrder};
@@ -44,12 +46,16 @@ impl StageConfig for SelectConfig {
             self.top_k.get_or_insert(NonZeroU32::MIN);
         }
         self.seed.get_or_insert(defaults.seed);
-        Ok(Box::new(Select { config: self }))
+        Ok(Box::new(Select {
+            config: self,
+            inputs: KnownInputs::default(),
+        }))
     }
 }
 
 struct Select {
     config: SelectConfig,
+    inputs: KnownInputs,
 }
 
 impl Stage for Select {
@@ -77,6 +83,27 @@ impl Stage for Select {
         &OUTPUTS
     }
 
+    fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
+        self.inputs = inputs;
+        let by = &self.config.by;
+        match known_names(&self.inputs) {
+            Some(mut names) if by != RANDOM && !names.contains(by) => {
+                names.push(RANDOM.to_owned());
+                Err(StageError::configuration(unknown_among(by, &names)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_rows(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Result<(), StageError> {
+        match (self.port_of_score(), rows("candidates")) {
+            (Some(port), Some(candidates)) => {
+                FewRows::check(port, rows(port), candidates).map_err(StageError::configuration)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
         (output == "selection").then(|| ExpectedTable {
             columns: schema::selection(),
@@ -91,6 +118,7 @@ impl Stage for Select {
             candidates,
             scores: context.inputs("scores"),
             evaluation: context.optional_input("evaluation"),
+            inputs: &self.inputs,
         };
         let index = CandidateIndex::read(context.store(), candidates).map_err(StageError::failed)?;
         context.progress().begin(Work {
@@ -127,6 +155,20 @@ impl Select {
             min_score: config.min_score,
             once: config.repeated_prompts == RepeatedPrompts::Once,
         }
+    }
+
+    /// The port with the table of the score, if it is another one than that of the candidates and known.
+    fn port_of_score(&self) -> Option<&'static str> {
+        let by = self.config.by.as_str();
+        if by == ORACLE {
+            return (!self.inputs.of("evaluation").is_empty()).then_some("evaluation");
+        }
+        let has_it = |input: &KnownInput| {
+            let columns = input.columns.as_ref();
+            columns.is_some_and(|columns| columns.field_with_name(by).is_ok())
+        };
+        let somewhere = |port: &str| self.inputs.of(port).iter().any(has_it);
+        (somewhere("scores") && !somewhere("candidates")).then_some("scores")
     }
 
     /// Checks that every prompt has as many candidates as the last rank asks for.

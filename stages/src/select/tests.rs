@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use arrow_schema::Schema;
+use arrow_schema::{Schema, SchemaRef};
 use mitune_store::Artifact;
 use serde_json::{Value as Json, json};
 
@@ -233,6 +233,68 @@ fn what_cannot_be_selected_by_is_told_with_what_could() {
         broken.contains(&seed_index) && broken.contains("`NaN`"),
         "{broken}"
     );
+}
+
+#[test]
+fn scores_of_other_candidates_are_told_with_their_table_and_what_to_do() {
+    let trial = Trial::new();
+    let pool = pool(2);
+    let table = candidates(&trial.store, &pool);
+    let told = |scored: &[Candidate]| {
+        let scored = scores(&trial.store, &["itm"], scored, |candidate, _| candidate.mi);
+        let settings = settings(json!({"by": "itm", "scores": ["score"]}));
+        let inputs: [(&'static str, &[&Artifact]); 2] = [("candidates", &[&table]), ("scores", &[&scored])];
+        let error = trial.run::<SelectConfig>(settings, &inputs).unwrap_err();
+        assert!(matches!(error, StageError::Failed(_)), "{error}");
+        let hint = crate::failure_hint::hint(&error).unwrap_or_default();
+        assert!(hint.contains("the `candidates` of this stage"), "{hint}");
+        std::error::Error::source(&error).unwrap().to_string()
+    };
+    let mut others = pool.clone();
+    for other in &mut others {
+        other.prompt = format!("another {}", other.prompt);
+    }
+    assert_eq!(
+        told(&others),
+        "`scores[0]` is about other candidates: it has no row of any of these 16"
+    );
+    assert_eq!(
+        told(&pool[1..]),
+        "`scores[0]` has no row of it, only of 15 of the 16 candidates"
+    );
+}
+
+#[test]
+fn what_cannot_be_selected_by_is_told_before_anything_runs() {
+    let trial = Trial::new();
+    let input = |columns: SchemaRef| KnownInput {
+        stage: "made".to_owned(),
+        columns: Some(columns),
+    };
+    let connect = |by: &str| {
+        let settings = settings(json!({"by": by, "scores": ["score"]}));
+        let mut stage = trial.stage::<SelectConfig>(settings).unwrap();
+        let mut inputs = KnownInputs::default();
+        inputs.add("candidates", vec![input(schema::candidates())]);
+        inputs.add("scores", vec![input(schema::scores(&["itm"]))]);
+        let connected = stage.connected(inputs);
+        connected.map(|()| stage)
+    };
+    let unknown = connect("imt").map(|_| ()).unwrap_err();
+    assert!(matches!(unknown, StageError::Configuration(_)), "{unknown}");
+    let message = unknown.to_string();
+    let expected = "No score `imt` among `mi`, `mi_paper`, `mi_reference`, `itm`, `random`";
+    assert!(message.starts_with(expected), "{message}");
+    let rows = |port: &str| Some(if port == "candidates" { 16 } else { 15 });
+    let few = connect("itm").unwrap().check_rows(&rows).unwrap_err();
+    assert!(matches!(few, StageError::Configuration(_)), "{few}");
+    assert_eq!(
+        few.to_string(),
+        "`scores` has 15 rows, too few for the candidates, which need 16"
+    );
+    for by in ["mi", "random"] {
+        connect(by).unwrap().check_rows(&rows).unwrap();
+    }
 }
 
 #[test]

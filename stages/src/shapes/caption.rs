@@ -89,7 +89,7 @@ impl CaptionKind {
     }
 
     /// Says whether `caption` is what this kind makes of a faithful `prompt`, both naming two coloured objects.
-    pub(super) fn relates(self, prompt: Prompt, caption: Prompt) -> bool {
+    pub(crate) fn relates(self, prompt: Prompt, caption: Prompt) -> bool {
         let [first, second] = prompt.objects();
         let [named_first, named_second] = caption.objects();
         match self {

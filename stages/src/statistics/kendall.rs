@@ -26,19 +26,7 @@ impl PairAgreement {
     /// # Errors
     /// When the lengths differ or a score is NaN.
     pub fn of(first: &[f64], second: &[f64]) -> Result<Self, KendallError> {
-        if first.len() != second.len() {
-            return Err(KendallError::Lengths {
-                first: first.len(),
-                second: second.len(),
-            });
-        }
-        if let Some(item) = first
-            .iter()
-            .zip(second)
-            .position(|(x, y)| x.is_nan() || y.is_nan())
-        {
-            return Err(KendallError::NotANumber { item });
-        }
+        check(first, second)?;
         let mut agreement = Self::default();
         for item in 1..first.len() {
             for earlier in 0..item {
@@ -78,6 +66,21 @@ impl PairAgreement {
 
     fn surplus(self) -> f64 {
         self.concordant as f64 - self.discordant as f64
+    }
+}
+
+/// Checks that two scores are of the same number of items and none is NaN.
+pub(super) fn check(first: &[f64], second: &[f64]) -> Result<(), KendallError> {
+    if first.len() != second.len() {
+        return Err(KendallError::Lengths {
+            first: first.len(),
+            second: second.len(),
+        });
+    }
+    let mut pairs = first.iter().zip(second);
+    match pairs.position(|(x, y)| x.is_nan() || y.is_nan()) {
+        Some(item) => Err(KendallError::NotANumber { item }),
+        None => Ok(()),
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) const IMAGE_COLUMNS: [&str; 6] = [
     "image",
 ];
 
+/// What keys call the bytes of an encoded image.
+pub(crate) const ENCODED: &str = "image";
+
 /// The rows of a batch that has the columns [`IMAGE_COLUMNS`].
 pub(crate) struct ImageRows<'a> {
     /// Names and latents.
@@ -27,6 +30,25 @@ pub(crate) struct ImageRows<'a> {
 pub(crate) enum ImageSource {
     Encoded(Vec<u8>),
     Latent(Latent),
+}
+
+impl ImageSource {
+    /// Names what the image is made from by its kind and its content, wherever it came from.
+    pub(crate) fn digest(&self) -> (&'static str, blake3::Hash) {
+        match self {
+            Self::Encoded(bytes) => (ENCODED, blake3::hash(bytes)),
+            Self::Latent(latent) => {
+                let mut hasher = blake3::Hasher::new();
+                for extent in latent.shape {
+                    hasher.update(&(extent as u64).to_le_bytes());
+                }
+                for value in &latent.values {
+                    hasher.update(&value.to_le_bytes());
+                }
+                ("latent", hasher.finalize())
+            }
+        }
+    }
 }
 
 impl<'a> ImageRows<'a> {

@@ -59,6 +59,39 @@ pub enum LatentError {
         /// The first such number.
         value: f32,
     },
+    /// Latents of different sizes cannot stand in one batch.
+    #[error(
+        "Latent of candidate `{seed_index}` of prompt `{prompt_id}` has the shape {found:?}, the first one {expected:?}"
+    )]
+    OtherShape {
+        /// Prompt of the candidate.
+        prompt_id: String,
+        /// Its index among those of the prompt.
+        seed_index: u32,
+        /// Channels, height and width of its latent.
+        found: [usize; 3],
+        /// Those of the first latent.
+        expected: [usize; 3],
+    },
+}
+
+impl Latent {
+    /// Checks that the latent of a candidate has the shape of the first one, where it is not the first itself.
+    pub(crate) fn check_shape(
+        &self,
+        first: Option<[usize; 3]>,
+        (prompt_id, seed_index): (&str, u32),
+    ) -> Result<(), LatentError> {
+        match first {
+            Some(expected) if expected != self.shape => Err(LatentError::OtherShape {
+                prompt_id: prompt_id.to_owned(),
+                seed_index,
+                found: self.shape,
+                expected,
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'a> LatentRows<'a> {

@@ -53,17 +53,7 @@ pub enum PairsError {
         /// The candidates, the lower index first.
         seed_indices: [u32; 2],
     },
-    /// Latents of different sizes cannot stand in one batch.
-    #[error("Latents of prompt `{prompt_id}` have the shape {found:?}, the first ones {expected:?}")]
-    Shapes {
-        /// The prompt.
-        prompt_id: String,
-        /// Channels, height and width of its latents.
-        found: [usize; 3],
-        /// Those of the first row.
-        expected: [usize; 3],
-    },
-    /// A latent is damaged.
+    /// A latent is damaged or of another size than the first.
     #[error(transparent)]
     Latent(#[from] LatentError),
     /// A column is missing or of another type.
@@ -117,15 +107,10 @@ fn check(
         });
     }
     // Both latents of a row have the shape that the row names.
-    let found = pair.preferred.latent.shape;
-    match first.map(|first| first.preferred.latent.shape) {
-        Some(expected) if expected != found => Err(PairsError::Shapes {
-            prompt_id,
-            found,
-            expected,
-        }),
-        _ => Ok(()),
-    }
+    let candidate = &pair.preferred;
+    let name = (prompt_id.as_str(), candidate.seed_index);
+    let first = first.map(|first| first.preferred.latent.shape);
+    Ok(candidate.latent.check_shape(first, name)?)
 }
 
 /// The columns of a batch of pairs.

@@ -4,11 +4,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema};
-use mitune_store::{Artifact, Store, StoreError};
+use mitune_store::{Artifact, Store};
 
-use super::candidate_index::CandidateIndex;
-use super::columns::{ColumnError, number_column, string_column};
-use crate::suggestion::{closest, did_you_mean};
+use super::candidate_index::{CandidateIndex, IndexedRow};
+use super::columns::{number_column, string_column};
+use super::score_column_error::{Lack, ScoreColumnError};
+use crate::contract::KnownInputs;
+use crate::suggestion::closest;
 
 /// Name of the column that comes with candidates.
 pub(crate) const MI: &str = "mi";
@@ -28,48 +30,8 @@ pub(crate) struct ScoreTables<'a> {
     pub(crate) candidates: &'a Artifact,
     pub(crate) scores: &'a [Artifact],
     pub(crate) evaluation: Option<&'a Artifact>,
-}
-
-/// Why a column does not give every candidate a number.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ScoreColumnError {
-    #[error("No score `{name}` among {found}{}", did_you_mean(.suggestion))]
-    Unknown {
-        name: String,
-        suggestion: Option<String>,
-        found: String,
-    },
-    #[error(
-        "No score `{name}` among {found}: an earlier version generated these candidates; generate them again"
-    )]
-    Earlier { name: String, found: String },
-    #[error("Score `{name}` is in {tables} of the connected tables, expected one")]
-    Ambiguous { name: String, tables: usize },
-    #[error("Candidate `{seed_index}` of prompt `{prompt_id}` has no `{name}`")]
-    Missing {
-        name: String,
-        prompt_id: String,
-        seed_index: u32,
-    },
-    #[error("Candidate `{seed_index}` of prompt `{prompt_id}` has `{name}` twice")]
-    Twice {
-        name: String,
-        prompt_id: String,
-        seed_index: u32,
-    },
-    #[error(
-        "`{name}` of candidate `{seed_index}` of prompt `{prompt_id}` is `{value}`, expected a finite number"
-    )]
-    NotFinite {
-        name: String,
-        prompt_id: String,
-        seed_index: u32,
-        value: f64,
-    },
-    #[error("Scores could not be read")]
-    Store(#[from] StoreError),
-    #[error("Scores could not be read")]
-    Column(#[from] ColumnError),
+    /// What is known of the inputs of the stage, whose ports have the names of these fields.
+    pub(crate) inputs: &'a KnownInputs,
 }
 
 /// Where a column was found, under the name it has there.
@@ -77,6 +39,16 @@ struct Found<'a> {
     name: String,
     table: &'a Artifact,
     column: String,
+    /// Names the table in messages.
+    place: String,
+}
+
+/// What a table says in one column of the candidates of an index, in its order.
+struct Read {
+    values: Vec<Option<f64>>,
+    /// Which candidates have a row.
+    known: Vec<bool>,
+    place: String,
 }
 
 impl ScoreTables<'_> {
@@ -90,23 +62,25 @@ impl ScoreTables<'_> {
 
     /// The numbers of one column, one for each candidate of the index, in its order.
     pub(crate) fn values(&self, name: &str, index: &CandidateIndex) -> Result<Vec<f64>, ScoreColumnError> {
-        self.complete(name, index, self.sparse(name, index)?)
+        complete(name, index, self.sparse(name, index)?)
     }
 
-    /// The same, or none where no candidate has a number, as with a mode that a run has no timestep for.
+    /// The same, or none where every candidate has a row and none a number, as with a mode that a run has no timestep
+    /// for.
     pub(crate) fn values_if_any(
         &self,
         name: &str,
         index: &CandidateIndex,
     ) -> Result<Option<Vec<f64>>, ScoreColumnError> {
-        let values = self.sparse(name, index)?;
-        match values.iter().all(Option::is_none) {
+        let read = self.sparse(name, index)?;
+        let without = read.values.iter().all(Option::is_none) && read.known.iter().all(|&known| known);
+        match without {
             true => Ok(None),
-            false => self.complete(name, index, values).map(Some),
+            false => complete(name, index, read).map(Some),
         }
     }
 
-    fn sparse(&self, name: &str, index: &CandidateIndex) -> Result<Vec<Option<f64>>, ScoreColumnError> {
+    fn sparse(&self, name: &str, index: &CandidateIndex) -> Result<Read, ScoreColumnError> {
         let found: Vec<Found<'_>> = self
             .found()?
             .into_iter()
@@ -126,40 +100,39 @@ impl ScoreTables<'_> {
     pub(crate) fn unknown(&self, name: &str, others: &[&str]) -> Result<ScoreColumnError, ScoreColumnError> {
         let mut names = self.names()?;
         names.extend(others.iter().map(|other| (*other).to_owned()));
-        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        let (name, found) = (name.to_owned(), quoted.join(", "));
-        if SINCE_MODES.contains(&name.as_str()) {
-            return Ok(ScoreColumnError::Earlier { name, found });
-        }
-        let suggestion = closest(&name, names.iter().map(String::as_str)).map(str::to_owned);
-        Ok(ScoreColumnError::Unknown {
-            name,
-            suggestion,
-            found,
-        })
+        Ok(unknown_among(name, &names))
     }
 
     fn found(&self) -> Result<Vec<Found<'_>>, ScoreColumnError> {
         let mut found = Vec::new();
-        for table in std::iter::once(self.candidates).chain(self.scores) {
+        let scores = self.scores.iter().enumerate();
+        let scores = scores.map(|(position, table)| (table, self.inputs.name_in_list("scores", position)));
+        let candidates = (self.candidates, self.inputs.name("candidates"));
+        for (table, place) in std::iter::once(candidates).chain(scores) {
             let schema = self.store.read_table(table, None)?.schema().clone();
             found.extend(numbers(&schema).map(|name| Found {
                 column: name.clone(),
                 name,
                 table,
+                place: place.clone(),
             }));
         }
         found.extend(self.evaluation.map(|table| Found {
             name: ORACLE.to_owned(),
             table,
             column: ALIGNED.to_owned(),
+            place: self.inputs.name("evaluation"),
         }));
         Ok(found)
     }
 
-    fn read(&self, found: &Found<'_>, index: &CandidateIndex) -> Result<Vec<Option<f64>>, ScoreColumnError> {
+    fn read(&self, found: &Found<'_>, index: &CandidateIndex) -> Result<Read, ScoreColumnError> {
         let column = found.column.as_str();
-        let mut values: Vec<Option<f64>> = vec![None; index.rows().len()];
+        let mut read = Read {
+            values: vec![None; index.rows().len()],
+            known: vec![false; index.rows().len()],
+            place: found.place.clone(),
+        };
         for batch in self
             .store
             .read_table(found.table, Some(&[PROMPT_ID, SEED_INDEX, column]))?
@@ -172,47 +145,90 @@ impl ScoreTables<'_> {
                 let Some(position) = index.position(ids.value(row), seed_index) else {
                     continue;
                 };
+                read.known[position] = true;
                 let Some(value) = value(&batch, column, row) else {
                     continue;
                 };
-                if values[position].replace(value).is_some() {
+                if read.values[position].replace(value).is_some() {
                     return Err(ScoreColumnError::Twice {
                         name: found.name.clone(),
                         prompt_id: ids.value(row).to_owned(),
                         seed_index,
+                        table: found.place.clone(),
                     });
                 }
             }
         }
-        Ok(values)
+        Ok(read)
     }
+}
 
-    fn complete(
-        &self,
-        name: &str,
-        index: &CandidateIndex,
-        values: Vec<Option<f64>>,
-    ) -> Result<Vec<f64>, ScoreColumnError> {
-        let finite = |(row, value): (usize, Option<f64>)| {
-            let row = index.rows()[row];
-            let (name, prompt_id) = (name.to_owned(), index.prompt(row).id.clone());
-            let seed_index = row.seed_index;
-            match value {
-                Some(value) if value.is_finite() => Ok(value),
-                Some(value) => Err(ScoreColumnError::NotFinite {
-                    name,
-                    prompt_id,
-                    seed_index,
-                    value,
-                }),
-                None => Err(ScoreColumnError::Missing {
-                    name,
-                    prompt_id,
-                    seed_index,
-                }),
-            }
-        };
-        values.into_iter().enumerate().map(finite).collect()
+/// The names of all columns, as far as the inputs of a stage tell before they are there; none if some do not.
+pub(crate) fn known_names(inputs: &KnownInputs) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    for input in inputs.of("candidates").iter().chain(inputs.of("scores")) {
+        names.extend(numbers(input.columns.as_ref()?));
+    }
+    let evaluated = !inputs.of("evaluation").is_empty();
+    names.extend(evaluated.then(|| ORACLE.to_owned()));
+    Some(names)
+}
+
+/// The error for a column that is none of these.
+pub(crate) fn unknown_among(name: &str, names: &[String]) -> ScoreColumnError {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let (name, found) = (name.to_owned(), quoted.join(", "));
+    if SINCE_MODES.contains(&name.as_str()) {
+        return ScoreColumnError::Earlier { name, found };
+    }
+    let suggestion = closest(&name, names.iter().map(String::as_str)).map(str::to_owned);
+    ScoreColumnError::Unknown {
+        name,
+        suggestion,
+        found,
+    }
+}
+
+/// Checks that every candidate has a finite number.
+fn complete(name: &str, index: &CandidateIndex, read: Read) -> Result<Vec<f64>, ScoreColumnError> {
+    let of = |row: IndexedRow| (name.to_owned(), index.prompt(row).id.clone(), row.seed_index);
+    let finite = |(position, value): (usize, &Option<f64>)| match value {
+        Some(value) if value.is_finite() => Ok(*value),
+        Some(value) => {
+            let (name, prompt_id, seed_index) = of(index.rows()[position]);
+            Err(ScoreColumnError::NotFinite {
+                name,
+                prompt_id,
+                seed_index,
+                value: *value,
+            })
+        }
+        None => {
+            let (name, prompt_id, seed_index) = of(index.rows()[position]);
+            Err(ScoreColumnError::Missing {
+                name,
+                prompt_id,
+                seed_index,
+                lack: read.lack(position),
+            })
+        }
+    };
+    read.values.iter().enumerate().map(finite).collect()
+}
+
+impl Read {
+    /// What the table lacks of a candidate.
+    fn lack(&self, position: usize) -> Lack {
+        let (table, candidates) = (self.place.clone(), self.known.len());
+        match self.known.iter().filter(|&&known| known).count() {
+            _ if self.known[position] => Lack::Number { table },
+            0 => Lack::AnyRow { table, candidates },
+            known => Lack::Row {
+                table,
+                known,
+                candidates,
+            },
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use mitune_store::{Artifact, Store};
 
 use super::candidate_index::CandidateIndex;
 use super::columns::{ColumnError, f32_list, list_column, number_column, string_column};
-use super::score_columns::ScoreColumnError;
+use super::score_column_error::ScoreColumnError;
 
 const SUFFIX: &str = "_trace";
 const TIMESTEPS: &str = "timesteps";

@@ -39,17 +39,7 @@ pub enum CandidateWeightsError {
         /// Its weight.
         weight: f64,
     },
-    /// Latents of different sizes cannot stand in one batch.
-    #[error("A latent of prompt `{prompt_id}` has the shape {found:?}, the first one {expected:?}")]
-    Shapes {
-        /// The prompt.
-        prompt_id: String,
-        /// Channels, height and width of its latent.
-        found: [usize; 3],
-        /// Those of the first row.
-        expected: [usize; 3],
-    },
-    /// A latent is damaged.
+    /// A latent is damaged or of another size than the first.
     #[error(transparent)]
     Latent(#[from] LatentError),
     /// A column is missing or of another type.
@@ -95,23 +85,17 @@ fn check(
     candidate: &WeightedCandidate,
     first: Option<&WeightedCandidate>,
 ) -> Result<(), CandidateWeightsError> {
-    let prompt_id = candidate.prompt_id.clone();
     if !(candidate.weight.is_finite() && candidate.weight >= 0.0) {
         return Err(CandidateWeightsError::Weight {
-            prompt_id,
+            prompt_id: candidate.prompt_id.clone(),
             seed_index: candidate.seed_index,
             weight: candidate.weight,
         });
     }
-    let found = candidate.latent.shape;
-    match first.map(|first| first.latent.shape) {
-        Some(expected) if expected != found => Err(CandidateWeightsError::Shapes {
-            prompt_id,
-            found,
-            expected,
-        }),
-        _ => Ok(()),
-    }
+    let name = (candidate.prompt_id.as_str(), candidate.seed_index);
+    Ok(candidate
+        .latent
+        .check_shape(first.map(|first| first.latent.shape), name)?)
 }
 
 #[cfg(test)]

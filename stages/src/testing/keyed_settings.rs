@@ -11,7 +11,7 @@ use crate::testing::trial::Trial;
 
 /// Settings that are not in the key: references and paths, whose content is there in their place, and how work is cut
 /// up.
-const NOT_KEYED: [(&str, &[&str]); 11] = [
+const NOT_KEYED: [(&str, &[&str]); 14] = [
     ("ingest", &[]),
     (
         "generate",
@@ -47,12 +47,26 @@ const NOT_KEYED: [(&str, &[&str]); 11] = [
         &["baseline", "candidates", "model", "model_from", "scores"],
     ),
     ("judge", &["candidates", "model", "model_from", "shard_size"]),
-    ("compare", &["baseline", "tables"]),
+    ("compare", &["baseline", "prompts", "tables"]),
+    ("agree", &["candidates", "evaluation", "scores"]),
+    (
+        "set_distance",
+        &[
+            "decoder",
+            "images",
+            "model",
+            "model_from",
+            "reference",
+            "reference_folder",
+            "shard_size",
+        ],
+    ),
     ("pretrain_autoencoder", &["training.checkpoint_every"]),
     (
         "pretrain_denoiser",
         &["autoencoder", "model_from", "training.checkpoint_every"],
     ),
+    ("pretrain_judge", &["training.checkpoint_every"]),
 ];
 
 /// Settings with which a stage can be made.
@@ -66,10 +80,13 @@ fn base(kind: &str) -> Json {
         "score" | "evaluate" => json!({"candidates": "c"}),
         "judge" => json!({"candidates": "c", "judge": "shapes"}),
         "compare" => json!({"tables": ["t"], "column": "c"}),
+        "agree" => json!({"candidates": "c", "columns": ["a", "b"]}),
+        "set_distance" => json!({"images": ["a"], "reference_folder": "f", "metric": "fid", "model": "m"}),
         "select" => json!({"candidates": "c", "evaluation": "e", "scores": ["s"]}),
         "finetune" => json!({"selection": "s"}),
         "merge_adapters" => json!({"adapters": ["a", "b"]}),
         "pretrain_autoencoder" => json!({"channels": [16, 16], "training": training}),
+        "pretrain_judge" => json!({"training": training}),
         "pretrain_denoiser" => json!({"autoencoder": "a", "channels": [16, 16], "training": training}),
         _ => panic!("no settings for kind `{kind}`"),
     }
@@ -79,7 +96,13 @@ fn base(kind: &str) -> Json {
 fn values() -> Vec<Json> {
     let numbers = [0, 1, 2, 3, 5, 24, 200, 600].map(|number| json!(number));
     let fractions = [0.125, 0.5, 0.75, 1.5].map(|number| json!(number));
-    let lists = [json!(["z"]), json!([32, 32]), json!([2, 5]), json!([1.0, 3.0])];
+    let lists = [
+        json!(["z"]),
+        json!(["brightness"]),
+        json!([32, 32]),
+        json!([2, 5]),
+        json!([1.0, 3.0]),
+    ];
     let objects = [
         json!({"inline": ["c"]}),
         json!({"count": 1}),
@@ -126,6 +149,14 @@ fn listed(schema: &Json) -> Vec<Json> {
 
 fn with(settings: &Json, name: &str, value: &Json) -> Json {
     let mut settings = settings.clone();
+    if name == "judges" {
+        // It stands in place of the other.
+        settings["judge"] = Json::Null;
+    }
+    if name == "reference" {
+        // As here.
+        settings["reference_folder"] = Json::Null;
+    }
     let pointer = format!("/{}", name.replace('.', "/"));
     let (parent, last) = pointer.rsplit_once('/').unwrap();
     let parents = parent.split('/').skip(1);

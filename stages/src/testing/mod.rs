@@ -6,5 +6,7 @@ mod model_kinds;
 mod renamed_prompts;
 mod round_trial;
 pub(crate) mod trial;
+pub(crate) mod trial_clip;
+pub(crate) mod trial_dino;
 pub(crate) mod trial_model;
 pub(crate) mod trial_tables;

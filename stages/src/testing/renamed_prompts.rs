@@ -1,10 +1,11 @@
 //! Candidates and scores belong to the text of a prompt: neither repeating nor renaming a prompt computes anything.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
-use mitune_store::Artifact;
+use mitune_store::{Artifact, FileDigest};
 use serde_json::json;
 
 use crate::contract::{Progress, Silent, Work};
@@ -49,6 +50,7 @@ struct Place {
 
 /// What the stages yield for a file of prompts.
 struct Yield {
+    prompts: Artifact,
     candidates: Artifact,
     scores: Artifact,
     /// Candidates in all and computed, scores in all and computed.
@@ -94,6 +96,7 @@ impl Place {
         let scores = scores.unwrap().outputs["scores"].clone();
         let counts = [generated, self.count.take()];
         Yield {
+            prompts,
             candidates,
             scores,
             counts,
@@ -166,4 +169,23 @@ fn a_renamed_or_reordered_file_computes_nothing_and_gives_what_a_fresh_store_giv
     }
     let added = place.run("third.txt", "a blue square\na red circle\n");
     assert_eq!(added.counts, [(6, 3), (6, 3)]);
+}
+
+#[test]
+fn nothing_is_stored_but_what_the_tables_consist_of() {
+    let place = Place::new();
+    let store = &place.trial.store;
+    let mut reached: BTreeSet<FileDigest> = BTreeSet::new();
+    for (file, prompts) in [
+        ("first.txt", "a red circle\na green cross\na red circle\n"),
+        ("second.txt", "a green cross\na red circle\n"),
+    ] {
+        let made = place.run(file, prompts);
+        for artifact in [&made.prompts, &made.candidates, &made.scores] {
+            reached.insert(artifact.file);
+            reached.extend(store.members(artifact).unwrap().into_iter().map(|(file, _)| file));
+        }
+        let stored: BTreeSet<FileDigest> = store.blobs().unwrap().into_iter().map(|blob| blob.file).collect();
+        assert_eq!(stored, reached, "{file}");
+    }
 }

@@ -10,7 +10,7 @@ use super::options::CollectOptions;
 use super::report::RootCounts;
 use crate::error::StoreError;
 use crate::files::{age, is_absent};
-use crate::names::{Digest, FamilyKey, StageKey};
+use crate::names::{Digest, FamilyKey, RunId, StageKey};
 use crate::retention::{PinError, PinTarget};
 use crate::runs::{RunRecord, RunStatus};
 use crate::store::Store;
@@ -43,11 +43,14 @@ pub(crate) fn mark_roots<'s>(
         counts.pins += 1;
         match pin.target {
             PinTarget::Run(run) => {
-                let record = store.read_run(&run).ok_or_else(|| PinError::Unreadable {
-                    name: pin.name,
-                    reason: format!("the record of run `{run}` is gone or damaged"),
-                });
-                for key in record.map_err(pin_error)?.stages.into_values() {
+                let records = store.run_records(&run).unwrap_or_default();
+                if records.is_empty() {
+                    return Err(pin_error(PinError::Unreadable {
+                        name: pin.name,
+                        reason: format!("the record of run `{run}` is gone or damaged"),
+                    }));
+                }
+                for key in records.into_iter().flat_map(|run| run.stages.into_values()) {
                     mark.stage(key, Keep::Results)?;
                 }
             }
@@ -65,11 +68,9 @@ pub(crate) fn mark_roots<'s>(
     counts.recent = mark_recent(store, &mut mark, options.recent(store), now)?;
     for run in store.kept_runs(options.keep_runs, options.older_than, now)? {
         let kept = run.why.is_some() && {
-            let record = store.read_run(&run.id);
+            let records = store.run_records(&run.id)?;
             let limit = options.max_bytes.unwrap_or(u64::MAX);
-            mark.within(limit, |mark| {
-                record.map_or(Ok(()), |record| mark_run(store, mark, &record, options))
-            })?
+            mark.within(limit, |mark| mark_run(store, mark, &run.id, records, options))?
         };
         if kept {
             counts.runs += 1;
@@ -84,9 +85,15 @@ pub(crate) fn mark_roots<'s>(
 fn mark_run(
     store: &Store,
     mark: &mut Mark<'_>,
-    run: &RunRecord,
+    id: &RunId,
+    records: Vec<RunRecord>,
     options: &CollectOptions,
 ) -> Result<(), CollectError> {
+    let of_all = records.iter().flat_map(|record| record.stages.values().copied());
+    let of_all: BTreeSet<StageKey> = of_all.collect();
+    let Some(run) = store.together(id, records) else {
+        return Ok(());
+    };
     // What an unfinished run has is what it goes on with.
     let selects = run.status == RunStatus::Succeeded;
     let mut read = BTreeSet::new();
@@ -109,6 +116,11 @@ fn mark_run(
             Keep::Results
         };
         mark.stage(*key, keep)?;
+    }
+    // Where processes found different keys for one name, the run counts one, and the others were relied on too.
+    let of_run: BTreeSet<StageKey> = run.stages.into_values().collect();
+    for key in of_all.difference(&of_run) {
+        mark.stage(*key, Keep::Results)?;
     }
     Ok(())
 }

@@ -1,5 +1,3 @@
-//! What a collection did, or would do.
-
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -97,6 +97,10 @@ fn holds(store: &Store, fact: &Fact, any: bool) -> Result<(), String> {
                 Err(format!("the latest is {latest:?}"))
             }
         }
+        Fact::Member { run, key } => match store.stages_of_run(run).any(|named| named == *key) {
+            true => Ok(()),
+            false => Err("no process names it".to_owned()),
+        },
         Fact::Pin { key } => {
             let pins = store.pins().map_err(|error| error.to_string())?;
             let kept = pins.iter().any(|pin| pin.target == PinTarget::Stage(*key));

@@ -78,6 +78,11 @@ pub(super) enum Fact {
         id: RunId,
         ended: bool,
     },
+    /// A process that joined a run named a result.
+    Member {
+        run: RunId,
+        key: StageKey,
+    },
     Pin {
         key: StageKey,
     },

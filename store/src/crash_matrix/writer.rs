@@ -12,7 +12,7 @@ use super::sample::{self, blob_path, record_path, stage_key};
 use crate::artifacts::{Artifact, DirectoryEntry};
 use crate::collect::{CollectError, CollectOptions};
 use crate::error::StoreError;
-use crate::names::{FileDigest, LeaseKey, PinName};
+use crate::names::{FileDigest, LeaseKey, PinName, StageKey};
 use crate::open_options::OpenOptions;
 use crate::records::{ActionRecord, Checkpoint, Lookup, Producer};
 use crate::retention::{PinError, PinTarget};
@@ -175,6 +175,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
             );
             for number in 0..*events {
                 run.event("event", BTreeMap::from([("number".to_owned(), number.into())]))?;
+                member(store, &run, stage_key(number), journal)?;
             }
             run.finish(RunStatus::Succeeded)?;
             journal.acknowledge(
@@ -259,6 +260,15 @@ fn blobs(store: &Store, record: &ActionRecord) -> Result<Vec<FileDigest>, StoreE
     let artifact = &record.outputs["out"];
     let members = store.members(artifact)?.into_iter().map(|(file, _)| file);
     Ok(members.chain([artifact.file, record.preimage]).collect())
+}
+
+/// Has another process join a run and name a result, if none of its name did before.
+fn member(store: &Store, run: &RunLog, key: StageKey, journal: &Journal) -> Result<(), StoreError> {
+    if let Some(member) = RunLog::enter(store, &run.record(), None)? {
+        member.update(|record| record.stages = [("stage".to_owned(), key)].into())?;
+        journal.acknowledge(Fact::Member { run: run.id(), key }, &[]);
+    }
+    Ok(())
 }
 
 /// The state of a step, the same whoever computes it.

@@ -10,7 +10,7 @@ use super::memory::LeaseMemory;
 use super::owner::Owner;
 use super::protocol::{Advice, confirm};
 use crate::error::StoreError;
-use crate::files::AtPath;
+use crate::files::{AtPath, Life, age};
 use crate::names::LeaseKey;
 use crate::store::Store;
 
@@ -88,6 +88,30 @@ impl Leases {
         }
         leases.sort_by_key(|(key, _)| *key);
         Ok(leases)
+    }
+
+    /// Tells whether the holder of a lease lives, without trying to take it; unknown where nobody holds it.
+    ///
+    /// A holder on another host lives as long as its file changes, by the clock of the file system.
+    pub(crate) fn holder_life(&self, key: &LeaseKey) -> Life {
+        let directory = LeaseDirectory::new(&self.store, key);
+        let Ok(Some(sight)) = directory.newest() else {
+            return Life::Unknown;
+        };
+        match Content::from_bytes(&sight.content) {
+            None => return Life::Unknown,
+            Some(content) if content.owner.is_dead() => return Life::Dead,
+            Some(content) if content.owner.is_here() => return Life::Alive,
+            Some(_) => {}
+        }
+        let silent = match directory.files().metadata(&directory.file(sight.epoch)) {
+            Ok(metadata) => age(self.store.clock(), &metadata),
+            Err(_) => return Life::Unknown,
+        };
+        match silent < self.memory.settings().time_to_live {
+            true => Life::Alive,
+            false => Life::Dead,
+        }
     }
 
     fn try_claim(

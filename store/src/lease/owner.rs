@@ -65,6 +65,13 @@ impl Owner {
         self.is_dead_seen_from(here(), is_gone, start_of)
     }
 
+    /// Tells whether the process runs, or ran, where this one sees all processes by their numbers.
+    pub(super) fn is_here(&self) -> bool {
+        let here = here();
+        let same = |own: &str, other: &str| !own.is_empty() && own == other;
+        same(&self.boot, &here.boot) && same(&self.namespace, &here.namespace)
+    }
+
     fn is_dead_seen_from(
         &self,
         here: &Here,

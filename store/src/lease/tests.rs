@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::content::Content;
 use super::*;
+use crate::files::Life;
 use crate::names::{Digest, LeaseKey};
 use crate::open_options::OpenOptions;
 use crate::store::Store;
@@ -81,6 +83,42 @@ fn one_holds_and_the_others_are_told_who() {
             .count(),
         0
     );
+}
+
+#[test]
+fn a_holder_lives_while_it_is_here_or_its_file_changes() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path(), Duration::from_secs(60));
+    let life = || store.leases().holder_life(&key());
+    assert_eq!(life(), Life::Unknown, "nobody holds it");
+    let lease = mine(store.leases().claim(&key(), "x"));
+    let file = store.layout().lease(&key()).join("e0.json");
+    let make_old = || {
+        let time = std::time::SystemTime::now() - Duration::from_secs(61);
+        let file = std::fs::File::open(&file).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    make_old();
+    assert_eq!(
+        life(),
+        Life::Alive,
+        "a silent process of this host lives all the same"
+    );
+    drop(lease);
+    write_foreign(&store, 0, FOREIGN);
+    assert_eq!(life(), Life::Alive);
+    make_old();
+    assert_eq!(life(), Life::Dead);
+    write_foreign(&store, 0, "{");
+    assert_eq!(life(), Life::Unknown);
+
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let mut gone = Owner::this_process(None);
+    gone.process = child.id();
+    child.wait().unwrap();
+    let content = Content::new(gone, "x").to_bytes();
+    write_foreign(&store, 0, &String::from_utf8(content).unwrap());
+    assert_eq!(life(), Life::Dead);
 }
 
 #[test]

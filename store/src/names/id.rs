@@ -79,6 +79,10 @@ identifier! {
     ItemKey
 }
 identifier! {
+    /// Names everything that determines the stages of a pipeline: processes at the same one join one run.
+    PipelineDigest
+}
+identifier! {
     /// Names the values of one table row.
     RowDigest
 }

@@ -1,7 +1,7 @@
 //! Keys derived from canonical values, one hash domain per kind.
 
 use super::digest::Digest;
-use super::id::{FamilyKey, ItemKey, StageKey};
+use super::id::{FamilyKey, ItemKey, PipelineDigest, StageKey};
 use crate::canonical::{self, CanonicalError, Value};
 
 /// The hash domains. A change of meaning takes a new string, so old entries simply no longer match.
@@ -20,6 +20,8 @@ pub(crate) mod domain {
     pub(crate) const SHARD_RECORD: &str = "mitune 2026 shard record v1";
     pub(crate) const CHECKPOINT: &str = "mitune 2026 checkpoint record v1";
     pub(crate) const PORTION: &str = "mitune 2026 portion v1";
+    pub(crate) const PIPELINE: &str = "mitune 2026 pipeline v1";
+    pub(crate) const RUN_MEMBER: &str = "mitune 2026 run member v1";
     pub(crate) const RUN: &str = "mitune 2026 run record v1";
     pub(crate) const TOMBSTONE: &str = "mitune 2026 tombstone record v1";
     pub(crate) const SIGNED_ACTION: &str = "mitune 2026 signed action record v1";
@@ -39,6 +41,16 @@ impl StageKey {
     /// [`CanonicalError`] if the value has no canonical encoding.
     pub fn derive(preimage: &Value) -> Result<Self, CanonicalError> {
         Ok(Self::new(derive(domain::ACTION, &canonical::encode(preimage)?)))
+    }
+}
+
+impl PipelineDigest {
+    /// Derives the digest of a pipeline from everything that determines its stages.
+    ///
+    /// # Errors
+    /// [`CanonicalError`] if the value has no canonical encoding.
+    pub fn derive(pipeline: &Value) -> Result<Self, CanonicalError> {
+        Ok(Self::new(derive(domain::PIPELINE, &canonical::encode(pipeline)?)))
     }
 }
 

@@ -113,6 +113,11 @@ impl Layout {
         self.run(id).join("run.json")
     }
 
+    /// The record of a process that joined a run.
+    pub(crate) fn run_member(&self, id: &RunId, host: &str, process: u32) -> PathBuf {
+        self.run(id).join(format!("member-{host}-{process}.json"))
+    }
+
     pub(crate) fn run_events(&self, id: &RunId, host: &str, process: u32) -> PathBuf {
         self.run(id).join(format!("events.{host}.{process}.ndjson"))
     }

@@ -14,7 +14,7 @@ mod text_form;
 
 pub use self::digest::{Digest, DigestError};
 pub(crate) use self::hex::{hex, unhex};
-pub use self::id::{ContentDigest, FamilyKey, FileDigest, ItemKey, RowDigest, StageKey};
+pub use self::id::{ContentDigest, FamilyKey, FileDigest, ItemKey, PipelineDigest, RowDigest, StageKey};
 pub(crate) use self::key::domain;
 pub(crate) use self::layout::{DIRECTORIES, Layout, ON_DEMAND};
 pub use self::lease_key::LeaseKey;

@@ -13,11 +13,8 @@ use crate::error::StoreError;
 use crate::index::Tree;
 use crate::names::StageKey;
 use crate::records::{ActionRecord, Sealed};
-use crate::runs::RunRecord;
+use crate::runs::{RunRecord, TAGS};
 use crate::store::Store;
-
-/// The detail of a run that holds its tags.
-const TAGS: &str = "tags";
 
 impl Query {
     fn fits_run(&self, run: &RunRecord) -> bool {

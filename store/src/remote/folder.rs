@@ -65,6 +65,12 @@ impl Remote for Folder {
         let Some((file, size)) = self.open(object)? else {
             return Ok(None);
         };
+        // The store may have runs of its own, which several processes wrote.
+        if let Object::Run(run) = object
+            && let Ok(Some(bytes)) = self.store.joined_run_bytes(run)
+        {
+            return Ok(Some(bytes));
+        }
         let too_large = |size| RemoteError::TooLarge {
             place: self.place(),
             object: object.to_string(),

@@ -25,7 +25,7 @@ pub(super) struct Parcel {
 impl Parcel {
     /// Reads a record of this store and lists its blobs, `None` if it is not one to push.
     pub(super) fn pack(store: &Store, object: Object) -> Result<Option<Self>, StoreError> {
-        let Some(bytes) = store.object_bytes(&object)? else {
+        let Some(mut bytes) = store.object_bytes(&object)? else {
             return Ok(None);
         };
         let (mut blobs, mut lists, mut run) = (Vec::new(), Vec::new(), None);
@@ -58,7 +58,10 @@ impl Parcel {
                 blobs.push((record.blob, record.bytes));
             }
             Object::Run(id) => match store.read_run(&id) {
-                Some(record) => run = Some(record),
+                Some(record) => {
+                    bytes = store.joined_run_bytes(&id)?.unwrap_or(bytes);
+                    run = Some(record);
+                }
                 None => return Err(corrupt(&object, "it cannot be read".to_owned())),
             },
             _ => {}

@@ -1,5 +1,3 @@
-//! A remote with what this store thinks of it.
-
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;

@@ -1,5 +1,3 @@
-//! Which results a transfer is about.
-
 use std::collections::BTreeSet;
 
 use crate::error::StoreError;

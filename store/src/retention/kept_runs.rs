@@ -8,9 +8,7 @@ use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::files::age;
-use crate::names::{RunId, domain};
-use crate::records::{Sealed, sealed};
-use crate::runs::{RunRecord, run};
+use crate::names::RunId;
 use crate::store::Store;
 
 /// A run and whether it is kept.
@@ -35,10 +33,10 @@ pub enum KeptWhy {
 }
 
 impl Store {
-    /// Tells of each run, newest first, whether it is kept: the newest of each user and pipeline, and those whose record
-    /// or events were written within `older_than`.
+    /// Tells of each run, newest first, whether it is kept: the newest of each user and pipeline, and those whose records
+    /// or events were written within `older_than`, by whichever process.
     ///
-    /// The user is the owner of the record's file.
+    /// The user is the owner of the founder's record.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the runs cannot be listed.
@@ -53,19 +51,11 @@ impl Store {
         let mut seen: HashMap<(u32, String), usize> = HashMap::new();
         let mut runs = Vec::new();
         for id in ids {
-            let path = self.layout().run_record(&id);
-            let record = match sealed::read::<RunRecord>(self.files(), &path, domain::RUN, run::VERSION)? {
-                Sealed::Good(record) => record,
-                // What cannot be read keeps nothing, but what is only unknown may keep anything.
-                Sealed::Newer { version } => {
-                    return Err(StoreError::NewerRecord {
-                        name: format!("runs/{id}/run.json"),
-                        version,
-                        known: run::VERSION,
-                    });
-                }
-                Sealed::Absent | Sealed::Corrupt { .. } => continue,
+            // What cannot be read keeps nothing, but what is only unknown may keep anything.
+            let Some(record) = self.run_records(&id)?.into_iter().next() else {
+                continue;
             };
+            let path = self.layout().run_record(&id);
             let directory = self.layout().run(&id);
             let mut user = 0;
             let mut active = false;

@@ -4,23 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
-use crate::files::{AtPath, host_name};
-use crate::names::{RunId, StageKey, domain};
-use crate::records::sealed::{self, Sealed};
-use crate::store::Store;
+use super::members::RunMember;
+use crate::files::host_name;
+use crate::names::{PipelineDigest, RunId, StageKey};
 use crate::timestamp::Timestamp;
 
 pub(crate) const VERSION: u32 = 1;
-
-/// Bytes of a log of events that are read at most; a day of a training writes some megabytes.
-const EVENTS_LIMIT: u64 = 1 << 30;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// It began and did not end; its process may be dead.
+    /// It began and did not end; its processes may be dead.
     Running,
     /// Every stage has its result.
     Succeeded,
@@ -30,7 +25,7 @@ pub enum RunStatus {
     Interrupted,
 }
 
-/// The record of a run, written by the one process that owns it.
+/// The record of a run: what one process wrote, or what all its processes wrote, together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of the record, 1.
@@ -39,6 +34,10 @@ pub struct RunRecord {
     pub id: RunId,
     /// Name of the pipeline.
     pub pipeline: String,
+    /// What determines the stages of the pipeline, by which others find the run to join; `None` in records of older
+    /// programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline_digest: Option<PipelineDigest>,
     /// How it stands.
     pub status: RunStatus,
     /// When it began.
@@ -56,6 +55,9 @@ pub struct RunRecord {
     /// Whatever else the program wants to remember, such as its version or the device.
     #[serde(default)]
     pub details: BTreeMap<String, serde_json::Value>,
+    /// Every process that took part, the founder first; empty as long as it was the founder alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<RunMember>,
 }
 
 /// One line of a run's event log.
@@ -71,11 +73,13 @@ pub struct RunEvent {
 }
 
 impl RunRecord {
+    /// Begins a run by this process.
     pub(crate) fn begin(pipeline: &str) -> Self {
         Self {
             v: VERSION,
             id: RunId::generate(),
             pipeline: pipeline.to_owned(),
+            pipeline_digest: None,
             status: RunStatus::Running,
             started: Timestamp::now(),
             ended: None,
@@ -83,70 +87,16 @@ impl RunRecord {
             process: std::process::id(),
             stages: BTreeMap::new(),
             details: BTreeMap::new(),
-        }
-    }
-}
-
-impl Store {
-    /// Lists the runs, newest first; those whose record is damaged are left out.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the runs cannot be listed.
-    pub fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
-        Ok(self.newest_runs()?.collect())
-    }
-
-    /// Goes through the runs, newest first, reading one at a time; those whose record is damaged are left out.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the runs cannot be listed.
-    pub fn newest_runs(&self) -> Result<impl Iterator<Item = RunRecord>, StoreError> {
-        let mut ids = self.run_ids()?;
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(ids.into_iter().filter_map(|id| self.read_run(&id)))
-    }
-
-    /// Goes through the results that a run names, none if its record is absent or damaged.
-    pub(crate) fn stages_of_run(&self, id: &RunId) -> impl Iterator<Item = StageKey> + use<> {
-        let stages = self.read_run(id).map(|run| run.stages.into_values());
-        stages.into_iter().flatten()
-    }
-
-    /// Reads the record of a run, `None` if it is absent or damaged.
-    pub fn read_run(&self, id: &RunId) -> Option<RunRecord> {
-        match sealed::read(self.files(), &self.layout().run_record(id), domain::RUN, VERSION) {
-            Ok(Sealed::Good(record)) => Some(record),
-            _ => None,
+            members: Vec::new(),
         }
     }
 
-    /// Reads the events of a run in the order of their times; lines cut off by a crash are left out.
-    ///
-    /// # Errors
-    /// [`StoreError::Path`] if the logs cannot be read.
-    pub fn events(&self, id: &RunId) -> Result<Vec<RunEvent>, StoreError> {
-        let directory = self.layout().run(id);
-        let mut events: Vec<RunEvent> = Vec::new();
-        // A run that nothing is kept of has no directory.
-        for entry in self.entries(&directory)? {
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "ndjson") {
-                let (bytes, _) = self.files().read_bounded(&path, EVENTS_LIMIT).at("read", &path)?;
-                let lines = bytes.split(|byte| *byte == b'\n');
-                events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
-            }
+    /// Has this process take part in a run that another one began.
+    pub(crate) fn joining(run: &Self) -> Self {
+        Self {
+            id: run.id,
+            pipeline_digest: run.pipeline_digest,
+            ..Self::begin(&run.pipeline)
         }
-        events.sort_by_key(|event| event.time);
-        Ok(events)
-    }
-
-    pub(crate) fn run_ids(&self) -> Result<Vec<RunId>, StoreError> {
-        let directory = self.layout().directory("runs");
-        let mut ids = Vec::new();
-        for entry in self.entries(&directory)? {
-            let name = entry.file_name();
-            ids.extend(name.to_str().and_then(|name| name.parse::<RunId>().ok()));
-        }
-        Ok(ids)
     }
 }

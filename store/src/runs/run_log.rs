@@ -1,23 +1,26 @@
-//! The log of a run in progress: its record, and a line for everything that happens.
+//! The log of a run in progress as one process writes it: its record, and a line for everything that happens.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::run::{RunEvent, RunRecord, RunStatus};
 use crate::error::StoreError;
-use crate::files::{AtPath, replace};
+use crate::files::{AtPath, Placed, publish, replace};
+use crate::lease::Lease;
 use crate::names::{RunId, domain};
 use crate::records::sealed;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 
-/// The log of a run in progress; clones write to the same files.
+/// The log of a run in progress; clones write to the same files, and no other process does.
 #[derive(Debug, Clone)]
 pub struct RunLog {
     store: Store,
-    path: PathBuf,
+    record_path: PathBuf,
+    events_path: PathBuf,
+    joined: bool,
     state: Arc<Mutex<LogState>>,
 }
 
@@ -26,40 +29,87 @@ struct LogState {
     record: RunRecord,
     /// `None` where nothing is kept of the run.
     events: Option<File>,
+    /// Shows others that this process lives; `None` where nobody is to join it.
+    signs: Option<Lease>,
 }
 
 impl RunLog {
-    /// Begins a run.
+    /// Begins a run that nobody joins.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn create(store: &Store, pipeline: &str) -> Result<Self, StoreError> {
-        let record = RunRecord::begin(pipeline);
         store.check_writable()?;
-        store.volume().ensure_directory(&store.layout().run(&record.id))?;
-        write_record(store, &record)?;
-        let path = store
-            .layout()
-            .run_events(&record.id, &record.host, record.process);
-        let events = store.files().append(&path).at("create", &path)?;
-        // Whoever may read the record may read what happened; one that stays private costs others this run's events.
-        let _ = store.files().set_mode(&events, 0o644);
-        Ok(Self::with(store, path, record, Some(events)))
+        Self::found(store, RunRecord::begin(pipeline), None)
     }
 
     /// Begins a run in a store that may only be read: record and events are forgotten with the process.
     pub fn unrecorded(store: &Store, pipeline: &str) -> Self {
         let record = RunRecord::begin(pipeline);
         let path = store.layout().run_record(&record.id);
-        Self::with(store, path, record, None)
-    }
-
-    fn with(store: &Store, path: PathBuf, record: RunRecord, events: Option<File>) -> Self {
         Self {
             store: store.clone(),
-            path,
-            state: Arc::new(Mutex::new(LogState { record, events })),
+            record_path: path.clone(),
+            events_path: path,
+            joined: false,
+            state: Arc::new(Mutex::new(LogState {
+                record,
+                events: None,
+                signs: None,
+            })),
         }
+    }
+
+    /// Begins a run with the record of its founder.
+    pub(super) fn found(store: &Store, record: RunRecord, signs: Option<Lease>) -> Result<Self, StoreError> {
+        store.volume().ensure_directory(&store.layout().run(&record.id))?;
+        let path = store.layout().run_record(&record.id);
+        write_record(store, &path, &record)?;
+        Self::open(store, path, record, signs)
+    }
+
+    /// Joins a run of other processes; none if a process of this name was at it before, since no two write one file.
+    pub(crate) fn enter(
+        store: &Store,
+        run: &RunRecord,
+        signs: Option<Lease>,
+    ) -> Result<Option<Self>, StoreError> {
+        let record = RunRecord::joining(run);
+        let path = store
+            .layout()
+            .run_member(&record.id, &record.host, record.process);
+        let staged = store.stage_bytes(&sealed::seal(domain::RUN, &record)?)?;
+        if publish(&staged, &path)? == Placed::Existed {
+            return Ok(None);
+        }
+        let log = Self::open(store, path, record, signs)?;
+        Ok(Some(Self { joined: true, ..log }))
+    }
+
+    /// Opens the log of a process whose record is written.
+    fn open(
+        store: &Store,
+        record_path: PathBuf,
+        record: RunRecord,
+        signs: Option<Lease>,
+    ) -> Result<Self, StoreError> {
+        let path = store
+            .layout()
+            .run_events(&record.id, &record.host, record.process);
+        let events = store.files().append(&path).at("create", &path)?;
+        // Whoever may read the record may read what happened; one that stays private costs others this run's events.
+        let _ = store.files().set_mode(&events, 0o644);
+        Ok(Self {
+            store: store.clone(),
+            record_path,
+            events_path: path,
+            joined: false,
+            state: Arc::new(Mutex::new(LogState {
+                record,
+                events: Some(events),
+                signs,
+            })),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, LogState> {
@@ -71,7 +121,12 @@ impl RunLog {
         self.state().events.is_some()
     }
 
-    /// Returns the record as it is now.
+    /// Tells whether other processes were at the run before this one.
+    pub fn is_joined(&self) -> bool {
+        self.joined
+    }
+
+    /// Returns the record as this process wrote it last.
     pub fn record(&self) -> RunRecord {
         self.state().record.clone()
     }
@@ -89,7 +144,7 @@ impl RunLog {
         let mut state = self.state();
         change(&mut state.record);
         match state.events {
-            Some(_) => write_record(&self.store, &state.record),
+            Some(_) => write_record(&self.store, &self.record_path, &state.record),
             None => Ok(()),
         }
     }
@@ -111,24 +166,27 @@ impl RunLog {
                 .store
                 .files()
                 .write_all(events, &line)
-                .at("write", &self.path)?),
+                .at("write", &self.events_path)?),
             None => Ok(()),
         }
     }
 
-    /// Ends the run.
+    /// Ends what this process does for the run.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn finish(&self, status: RunStatus) -> Result<(), StoreError> {
-        self.update(|record| {
+        let written = self.update(|record| {
             record.status = status;
             record.ended = Some(Timestamp::now());
-        })
+        });
+        let signs = self.state().signs.take();
+        drop(signs);
+        written
     }
 }
 
-fn write_record(store: &Store, record: &RunRecord) -> Result<(), StoreError> {
+fn write_record(store: &Store, path: &Path, record: &RunRecord) -> Result<(), StoreError> {
     let staged = store.stage_bytes(&sealed::seal(domain::RUN, record)?)?;
-    Ok(replace(&staged, &store.layout().run_record(&record.id))?)
+    Ok(replace(&staged, path)?)
 }

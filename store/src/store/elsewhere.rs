@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Store;
 use crate::blobs::Look;
 use crate::error::StoreError;
-use crate::names::{FamilyKey, FileDigest, Object, RunId, StageKey};
+use crate::names::{FamilyKey, FileDigest, Object, StageKey};
 use crate::records::ActionRecord;
 use crate::trust::{RecordSignature, SecretKey, sign};
 
@@ -44,14 +44,6 @@ impl Store {
     pub fn flush_remotes(&self) {
         if let Some(elsewhere) = self.elsewhere() {
             elsewhere.flush();
-        }
-    }
-
-    /// Sends the record of a run that ended to the remotes, and says what it took on trust.
-    pub fn share_run(&self, run: &RunId) {
-        self.write_back(Object::Run(*run));
-        if let Some(elsewhere) = self.elsewhere() {
-            elsewhere.run_ended();
         }
     }
 

@@ -1,5 +1,3 @@
-//! How closely a store is checked.
-
 use std::str::FromStr;
 
 use crate::names::Digest;

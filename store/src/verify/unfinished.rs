@@ -92,19 +92,36 @@ impl Verification<'_> {
     pub(super) fn runs(&mut self) -> Result<(), StoreError> {
         let runs = self.store.run_ids();
         for id in self.listed(&self.store.layout().directory("runs"), runs)? {
-            self.report.records += 1;
-            let path = self.store.layout().run_record(&id);
-            let what = format!("Run `{id}`");
-            match sealed::read::<RunRecord>(self.store.files(), &path, domain::RUN, run::VERSION) {
-                Ok(Sealed::Good(_) | Sealed::Absent | Sealed::Newer { .. }) => {}
-                Ok(Sealed::Corrupt { identity, reason }) => {
-                    self.store.set_aside("run", &path, &identity);
-                    self.report.corrupt(what, reason);
+            let founder = self.store.layout().run_record(&id);
+            let files = match self.store.run_record_files(&id) {
+                Ok(files) => files,
+                Err(error) => {
+                    self.report.doubt(format!("Run `{id}`"), Doubt::Unreadable(error));
+                    continue;
                 }
-                Err(error) => self.report.doubt(what, Doubt::Unreadable(error)),
+            };
+            for path in files {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let what = match path == founder {
+                    true => format!("Run `{id}`"),
+                    false => format!("Record `{name}` of run `{id}`"),
+                };
+                self.run_record(what, &path);
             }
         }
         Ok(())
+    }
+
+    fn run_record(&mut self, what: String, path: &Path) {
+        self.report.records += 1;
+        match sealed::read::<RunRecord>(self.store.files(), path, domain::RUN, run::VERSION) {
+            Ok(Sealed::Good(_) | Sealed::Absent | Sealed::Newer { .. }) => {}
+            Ok(Sealed::Corrupt { identity, reason }) => {
+                self.store.set_aside("run", path, &identity);
+                self.report.corrupt(what, reason);
+            }
+            Err(error) => self.report.doubt(what, Doubt::Unreadable(error)),
+        }
     }
 
     pub(super) fn pins(&mut self) -> Result<(), StoreError> {

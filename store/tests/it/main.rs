@@ -31,6 +31,7 @@ mod merged;
 mod model;
 mod obstacles;
 mod remotes;
+mod run_members;
 mod sample;
 mod shards;
 mod tables;

@@ -83,6 +83,51 @@ proptest! {
 }
 
 #[test]
+fn rows_are_read_in_any_order_without_a_table_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let put = |numbers: &[u32]| {
+        store
+            .put_table(&candidate_schema(), [candidates(numbers)])
+            .unwrap()
+    };
+    let (one, other) = (put(&[1, 2, 3]), put(&[4, 5]));
+    let part = |table: &Artifact, rows: Vec<u32>| Part {
+        blob: table.file,
+        rows,
+    };
+    let parts = [part(&one, vec![2, 0]), part(&other, vec![1]), part(&one, vec![2])];
+    let before = store.blobs().unwrap();
+    let read = |columns: Option<&[&str]>| -> Vec<RecordBatch> {
+        let rows = store.read_rows(&candidate_schema(), &parts, columns).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let expected = candidates(&[3, 1, 5, 3]);
+    assert_eq!(read(None), std::slice::from_ref(&expected));
+    assert_eq!(
+        read(Some(&["mi", "prompt_id"])),
+        [expected.project(&[2, 0]).unwrap()]
+    );
+    assert_eq!(store.blobs().unwrap(), before);
+
+    let refused = |part: Part| {
+        let mut rows = store.read_rows(&candidate_schema(), &[part], None).unwrap();
+        rows.next().unwrap().unwrap_err()
+    };
+    assert!(matches!(
+        refused(part(&other, vec![2])),
+        StoreError::Table(TableError::RowRange { row: 2, rows: 2, .. })
+    ));
+    let narrow = Arc::new(Schema::new(vec![Field::new("x", DataType::Int8, true)]));
+    let batch = RecordBatch::try_new(narrow.clone(), vec![Arc::new(Int8Array::from(vec![1]))]).unwrap();
+    let narrow = store.put_table(&narrow, [batch]).unwrap();
+    assert!(matches!(
+        refused(part(&narrow, vec![0])),
+        StoreError::Table(TableError::NoColumn { .. })
+    ));
+}
+
+#[test]
 fn rows_differ_where_their_values_do() {
     let column = |name: &str, array: ArrayRef| {
         let schema = Schema::new(vec![Field::new(name, array.data_type().clone(), true)]);

@@ -6,9 +6,9 @@ pub(super) mod kernel;
 #[cfg(feature = "kernels")]
 mod passes;
 
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 
-use super::{channels_first, channels_last};
+use super::{channels_first, channels_last, sum_type};
 
 /// What a group norm is besides its weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct GroupNormOptions {
 }
 
 /// Brings each group of channels of each image to mean 0 and variance 1, then scales and shifts
-/// each channel. All of it is computed in f32 whatever the element type.
+/// each channel. All of it is computed in f32 whatever the element type, in f64 only for f64.
 ///
 /// # Shapes
 /// - x and output: `[batch, height, width, channels]`
@@ -50,15 +50,16 @@ pub(super) fn composed(
 ) -> Tensor<4> {
     let [batch, height, width, channels] = x.dims();
     let dtype = x.dtype();
+    let wide = sum_type(dtype);
     let size = channels / options.groups * height * width;
     let groups = channels_first(x)
         .reshape([batch, options.groups, size])
-        .cast(DType::F32);
+        .cast(wide);
     let centred = groups.clone() - groups.mean_dim(2);
     let variance = centred.clone().square().mean_dim(2);
     let normalised = centred / (variance + options.epsilon).sqrt();
     let normalised = channels_last(normalised.reshape([batch, channels, height, width]));
-    let per_channel = |values: Tensor<1>| values.cast(DType::F32).reshape([1, 1, 1, channels]);
+    let per_channel = |values: Tensor<1>| values.cast(wide).reshape([1, 1, 1, channels]);
     let output = normalised * per_channel(weight) + per_channel(bias);
     // Rounded once, at the end.
     let output = match options.silu {

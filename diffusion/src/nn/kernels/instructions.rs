@@ -12,6 +12,8 @@ pub(super) trait Lanes: Copy + Send + Sync + 'static {
     const WIDTH: usize;
     /// Most vectors that a row of a tile has.
     const VECTORS: usize;
+    /// Rows of a tile.
+    const ROWS: usize;
     /// Whether multiplication and addition are one instruction with one rounding.
     const FUSED: bool;
 
@@ -116,6 +118,7 @@ macro_rules! lanes_of {
             type Vector = <$token as pulp::Simd>::f32s;
             const WIDTH: usize = $width;
             const VECTORS: usize = $most;
+            const ROWS: usize = $rows;
             const FUSED: bool = true;
 
             #[inline(always)]
@@ -221,6 +224,7 @@ impl Lanes for Baseline {
     type Vector = [f32; 4];
     const WIDTH: usize = 4;
     const VECTORS: usize = 2;
+    const ROWS: usize = 4;
     const FUSED: bool = false;
 
     #[inline(always)]

@@ -3,10 +3,12 @@
 #[cfg(feature = "kernels")]
 pub(super) mod kernel;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+
+use super::sum_type;
 
 /// Brings each token to mean 0 and variance 1, then scales and shifts each feature. All of it is
-/// computed in f32 whatever the element type.
+/// computed in f32 whatever the element type, in f64 only for f64.
 ///
 /// # Shapes
 /// - x and output: `[batch, tokens, features]`
@@ -31,6 +33,7 @@ pub fn layer_norm(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64
 
 pub(super) fn composed(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<3> {
     let dtype = x.dtype();
-    let [weight, bias] = [weight, bias].map(|values| values.cast(DType::F32));
-    burn::tensor::module::layer_norm(x.cast(DType::F32), weight, Some(bias), epsilon).cast(dtype)
+    let wide = sum_type(dtype);
+    let [weight, bias] = [weight, bias].map(|values| values.cast(wide));
+    burn::tensor::module::layer_norm(x.cast(wide), weight, Some(bias), epsilon).cast(dtype)
 }

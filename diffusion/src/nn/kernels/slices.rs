@@ -4,6 +4,7 @@
 
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
+use rayon::prelude::*;
 
 use super::instructions::Arithmetic;
 
@@ -24,6 +25,22 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     let layout = Layout::contiguous(Shape::from(shape));
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
+}
+
+/// Zeros from which filling them is worth several threads; 1 MiB.
+const MANY: usize = 1 << 18;
+
+/// Zeros for a result. Memory that was in use before has to be filled, for which the other threads would wait.
+pub(super) fn zeros(count: usize) -> Vec<f32> {
+    const BLOCK: usize = 1024;
+    if count < MANY {
+        return vec![0.0; count];
+    }
+    let blocks = (0..count.div_ceil(BLOCK)).into_par_iter();
+    let blocks: Vec<[f32; BLOCK]> = blocks.map(|_| [0.0; BLOCK]).collect();
+    let mut values = blocks.into_flattened();
+    values.truncate(count);
+    values
 }
 
 /// Shape of a tensor whose rank is known.
@@ -177,6 +194,15 @@ mod tests {
                 integral += step * 0.5 * (density(x) + density(x + step));
             }
         });
+    }
+
+    #[test]
+    fn zeros_are_as_many_as_asked_for() {
+        for count in [0, 5, MANY - 1, MANY, MANY + 1] {
+            let values = zeros(count);
+            assert_eq!(values.len(), count);
+            assert!(values.iter().all(|value| *value == 0.0));
+        }
     }
 
     #[test]

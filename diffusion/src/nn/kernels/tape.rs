@@ -81,6 +81,41 @@ pub(super) fn apply<K: Kernel<N>, const N: usize, const D: usize>(
     }))
 }
 
+/// Runs a kernel where nothing is tracked, and lets `finish` change its output in place.
+///
+/// Gives nothing, and leaves the work to the caller, where an input is tracked or [`apply`] would give nothing.
+pub(super) fn apply_and_finish<K: Kernel<N>, const N: usize, const D: usize>(
+    kernel: K,
+    inputs: [DispatchTensor; N],
+    finish: impl FnOnce(&mut [f32]),
+) -> Option<Tensor<D>> {
+    let mut values = Vec::with_capacity(N);
+    for (index, input) in inputs.into_iter().enumerate() {
+        values.push(kernel.arrange(index, untracked(input)?));
+    }
+    let (mut output, _) = kernel.forward(values.try_into().ok()?);
+    finish(output.storage_mut());
+    Some(of_values(output))
+}
+
+/// The values of an f32 tensor of the CPU device that nothing tracks; nothing for any other.
+pub(super) fn untracked(input: DispatchTensor) -> Option<FlexTensor> {
+    match (input.autodiff, input.kind) {
+        (DispatchAutodiffContext::Disabled, DispatchTensorKind::Flex(BackendTensor::Float(values))) => {
+            (values.dtype() == DType::F32).then_some(values)
+        }
+        _ => None,
+    }
+}
+
+/// A tensor that nothing tracks.
+pub(super) fn of_values<const D: usize>(values: FlexTensor) -> Tensor<D> {
+    Tensor::from_dispatch(DispatchTensor {
+        kind: DispatchTensorKind::Flex(BackendTensor::Float(values)),
+        autodiff: DispatchAutodiffContext::Disabled,
+    })
+}
+
 type Node = FloatTensor<Autodiff<Flex>>;
 
 enum Operand {

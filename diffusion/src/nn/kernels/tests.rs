@@ -401,6 +401,43 @@ fn gated_linear_unit() {
     }
 }
 
+#[test]
+fn activations_without_a_gate() {
+    let scaled = |x: Tensor<3>, factor: Tensor<1>, shift: Tensor<1>| {
+        (x * 3.0, factor.unsqueeze::<3>(), shift.unsqueeze::<3>())
+    };
+    for features in [19, 64] {
+        let shapes = ([3, 5, features], [1], [1]);
+        compare(
+            &format!("exact, {features}"),
+            shapes,
+            |x, factor, shift| {
+                let (x, factor, shift) = scaled(x, factor, shift);
+                let found: Tensor<3> = apply(gelu::kernel::Gelu::Exact, [x.into_dispatch()]).unwrap();
+                found * factor + shift
+            },
+            |x, factor, shift| {
+                let (x, factor, shift) = scaled(x, factor, shift);
+                let below = (x.clone() / std::f64::consts::SQRT_2).erf() * 0.5 + 0.5;
+                x * below * factor + shift
+            },
+        );
+        compare(
+            &format!("quick, {features}"),
+            shapes,
+            |x, factor, shift| {
+                let (x, factor, shift) = scaled(x, factor, shift);
+                let found: Tensor<3> = apply(gelu::kernel::Gelu::Quick, [x.into_dispatch()]).unwrap();
+                found * factor + shift
+            },
+            |x, factor, shift| {
+                let (x, factor, shift) = scaled(x, factor, shift);
+                x.clone() * activation::sigmoid(x * 1.702) * factor + shift
+            },
+        );
+    }
+}
+
 /// Only the inputs that ask for a gradient get one, and the others do not stop the rest.
 #[test]
 fn frozen_weights_get_no_gradient() {

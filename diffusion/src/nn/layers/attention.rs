@@ -1,12 +1,12 @@
 //! Multi-head attention from tokens to tokens of the same sequence or of another.
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, activation};
 
 use super::adaptable_layer::AdaptableLayer;
 use super::linear::{Bias, Linear};
 use super::visit_layers::VisitLayers;
-use crate::nn::kernels::attention;
+use crate::nn::kernels::{attention, join_heads, split_heads, sum_type};
 
 /// Sizes of an [`Attention`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,24 @@ pub struct AttentionShape {
     pub head_features: usize,
     /// Whether scores and their softmax are computed in f32 in a half-precision model.
     pub upcast: bool,
+}
+
+/// What tokens attend to; keys and values usually come from the same tokens.
+#[derive(Clone, Debug)]
+pub struct AttentionContext {
+    /// Tokens that the keys are made of, `[batch, context tokens, context features]`.
+    pub keys: Tensor<3>,
+    /// Tokens that the values are made of, of the same shape.
+    pub values: Tensor<3>,
+}
+
+impl From<Tensor<3>> for AttentionContext {
+    fn from(tokens: Tensor<3>) -> Self {
+        Self {
+            keys: tokens.clone(),
+            values: tokens,
+        }
+    }
 }
 
 /// Lets each token gather from others: `softmax(Q K^T / sqrt(d)) V` per head
@@ -63,19 +81,54 @@ impl Attention {
     /// - context: `[batch, context tokens, context features]`
     /// - output: `[batch, tokens, features]`
     pub fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+        self.forward_recorded(x, context.into(), None)
+    }
+
+    /// Attends from `x` to `context`, and shows the probabilities of each head to `record`, if there is one.
+    ///
+    /// The kernel never holds all probabilities; with `record` they are computed by plain operations, and the output
+    /// from the same ones, so that it differs in its last digits.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, features]`
+    /// - probabilities: `[batch, heads, tokens, context tokens]`, f32, in an f64 model f64
+    pub fn forward_recorded(
+        &self,
+        x: Tensor<3>,
+        context: AttentionContext,
+        record: Option<&mut dyn FnMut(Tensor<4>)>,
+    ) -> Tensor<3> {
         let query = self.to_q.forward(x);
-        let key = self.to_k.forward(context.clone());
-        let value = self.to_v.forward(context);
-        let dtype = query.dtype();
-        let gathered = if self.upcast && dtype != DType::F32 {
-            let wide = |x: Tensor<3>| x.cast(DType::F32);
-            attention(wide(query), wide(key), wide(value), self.heads).cast(dtype)
-        } else {
-            attention(query, key, value, self.heads)
+        let key = self.to_k.forward(context.keys);
+        let value = self.to_v.forward(context.values);
+        let gathered = match record {
+            Some(record) => self.gather_recorded([query, key, value], record),
+            None => self.gather(query, key, value),
         };
         self.to_out
             .iter()
             .fold(gathered, |gathered, layer| layer.forward(gathered))
+    }
+
+    fn gather(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        let dtype = query.dtype();
+        if self.upcast && dtype != DType::F32 {
+            let wide = |x: Tensor<3>| x.cast(DType::F32);
+            attention(wide(query), wide(key), wide(value), self.heads).cast(dtype)
+        } else {
+            attention(query, key, value, self.heads)
+        }
+    }
+
+    fn gather_recorded(&self, inputs: [Tensor<3>; 3], record: &mut dyn FnMut(Tensor<4>)) -> Tensor<3> {
+        let dtype = inputs[0].dtype();
+        let wide = sum_type(dtype);
+        let [query, key, value] = inputs.map(|input| split_heads(input.cast(wide), self.heads));
+        let scale = (query.dims()[3] as f64).sqrt().recip();
+        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3));
+        let probabilities = activation::softmax(scores, 3);
+        record(probabilities.clone());
+        join_heads(probabilities.matmul(value)).cast(dtype)
     }
 }
 
@@ -121,5 +174,66 @@ mod tests {
         assert_eq!(attended.dtype(), DType::F16);
         let attended: Vec<f32> = attended.cast(DType::F32).into_data().try_to_vec().unwrap();
         assert_eq!(attended, [1.0; 8]);
+    }
+
+    fn seeded<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
+        crate::nn::weights::seeded_input(7, name, shape, &Device::flex())
+    }
+
+    /// A layer of three heads and tokens for it: queries, keys and two kinds of values.
+    fn example() -> (Attention, [Tensor<3>; 4]) {
+        let device = Device::flex();
+        let shape = AttentionShape {
+            features: 12,
+            context_features: 6,
+            heads: 3,
+            head_features: 4,
+            upcast: false,
+        };
+        let mut layer = Attention::new(&shape, &device);
+        let weight = |name: &str, shape: [usize; 2]| Param::from_tensor(seeded(name, shape) * 0.3);
+        layer.to_q.weight = weight("q", [12, 12]);
+        layer.to_k.weight = weight("k", [12, 6]);
+        layer.to_v.weight = weight("v", [12, 6]);
+        layer.to_out[0].weight = weight("out", [12, 12]);
+        let context = |name: &str| seeded(name, [2, 5, 6]);
+        let x = seeded("x", [2, 7, 12]);
+        (layer, [x, context("keys"), context("first"), context("second")])
+    }
+
+    fn largest_difference<const D: usize>(one: Tensor<D>, other: Tensor<D>) -> f32 {
+        (one - other).abs().max().into_scalar()
+    }
+
+    #[test]
+    fn recorded_probabilities_sum_to_one_and_give_the_same_output() {
+        let (layer, [x, context, ..]) = example();
+        let mut recorded = Vec::new();
+        let mut record = |probabilities: Tensor<4>| recorded.push(probabilities);
+        let found = layer.forward_recorded(x.clone(), context.clone().into(), Some(&mut record));
+        let probabilities = recorded.remove(0);
+        assert_eq!(probabilities.dims(), [2, 3, 7, 5]);
+        assert!(recorded.is_empty());
+        let sums = probabilities.sum_dim(3);
+        assert!(largest_difference(sums.clone(), sums.ones_like()) < 1e-6);
+        assert!(largest_difference(found, layer.forward(x, context)) < 1e-5);
+    }
+
+    /// The mean of values is the value of the mean, which is why one set of tokens is enough for values.
+    #[test]
+    fn values_of_mean_tokens_give_the_mean_of_the_outputs() {
+        let (layer, [x, keys, first, second]) = example();
+        let with = |values: Tensor<3>| {
+            let context = AttentionContext {
+                keys: keys.clone(),
+                values,
+            };
+            layer.forward_recorded(x.clone(), context, None)
+        };
+        let mean = with((first.clone() + second.clone()) / 2.0);
+        let of_outputs = (with(first) + with(second)) / 2.0;
+        assert!(largest_difference(mean, of_outputs) < 1e-5);
+        let plain = layer.forward(x.clone(), keys.clone());
+        assert_eq!(largest_difference(with(keys.clone()), plain), 0.0);
     }
 }

@@ -4,7 +4,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::low_rank_adapter::LowRankAdapter;
-use crate::nn::kernels::linear;
+use crate::nn::kernels::{Activation, linear, linear_activated};
 
 /// Multiplies by a weight in diffusers' layout, `y = x W^T + b`.
 ///
@@ -53,6 +53,23 @@ impl Linear {
         let output = self.apply(rows);
         shape[D - 1] = output.dims()[1];
         output.reshape(shape)
+    }
+
+    /// Applies the layer and an activation, in one piece of memory where it can.
+    ///
+    /// # Shapes
+    /// - x: `[batch, tokens, in]`
+    /// - output: `[batch, tokens, out]`
+    pub fn forward_activated(&self, x: Tensor<3>, activation: Activation) -> Tensor<3> {
+        if self.adapter.is_some() {
+            return activation.apply(self.forward(x));
+        }
+        let [batch, tokens, features] = x.dims();
+        let rows = x.reshape([batch * tokens, features]);
+        let bias = self.bias.as_ref().map(Param::val);
+        let output = linear_activated(rows, self.weight.val(), bias, activation);
+        let features = output.dims()[1];
+        output.reshape([batch, tokens, features])
     }
 
     fn apply(&self, x: Tensor<2>) -> Tensor<2> {

@@ -13,7 +13,7 @@ mod resample;
 mod visit_layers;
 
 pub use adaptable_layer::{AdaptableLayer, LayerShape};
-pub use attention::{Attention, AttentionShape};
+pub use attention::{Attention, AttentionContext, AttentionShape};
 pub use conv2d::Conv2d;
 pub use linear::{Bias, Linear};
 pub use low_rank_adapter::LowRankAdapter;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use safetensors::Dtype;
 
 use super::load_problem::{Listed, LoadProblem};
+use super::torch_file::TorchFileError;
 use crate::input_file::{InputFileError, JsonProblem};
 
 /// A failure to read, check or write weights.
@@ -96,6 +97,14 @@ pub enum WeightsError {
         path: PathBuf,
         /// What is wrong with it, and where.
         source: JsonProblem,
+    },
+    /// A file of PyTorch's is damaged, of another kind, or wants to call something.
+    #[error("Cannot read PyTorch's file `{}`", path.display())]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TorchFileError,
     },
     /// A tensor's byte range does not continue where the one before it ended.
     #[error("Tensor `{tensor}` in `{}` occupies bytes {begin}..{end}, expected to begin at {expected}", path.display())]
@@ -212,11 +221,13 @@ impl WeightsError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
+            Self::Torch { source, .. } => source.hint().map(str::to_owned),
             Self::Truncated { .. } | Self::Header { .. } => {
                 Some("Download it again: the last time did not come to its end".to_owned())
             }
             Self::NoFile { instead, .. } if instead.iter().any(|name| is_pickle(name)) => Some(
-                "Pickles can run programs and are not read; in Python, diffusers' \
+                "Models are read from safetensors alone; a pickle is read only where a judge of images comes in one, \
+                 and of it only tensors. In Python, diffusers' \
                  `DiffusionPipeline.from_pretrained(OLD).save_pretrained(NEW)` writes a folder with safetensors"
                     .to_owned(),
             ),

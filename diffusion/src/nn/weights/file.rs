@@ -130,12 +130,12 @@ impl PartReader for FilePart {
 }
 
 #[cfg(unix)]
-fn read_exact_at(file: &File, begin: u64, out: &mut [u8]) -> std::io::Result<()> {
+pub(super) fn read_exact_at(file: &File, begin: u64, out: &mut [u8]) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, begin)
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, begin: u64, out: &mut [u8]) -> std::io::Result<()> {
+pub(super) fn read_exact_at(file: &File, begin: u64, out: &mut [u8]) -> std::io::Result<()> {
     let mut done = 0;
     while done < out.len() {
         match std::os::windows::fs::FileExt::seek_read(file, &mut out[done..], begin + done as u64)? {

@@ -1,4 +1,4 @@
-//! Reads, checks and writes weights in the safetensors layout that diffusers uses.
+//! Reads, checks and writes weights in the safetensors layout that diffusers uses, and reads those in PyTorch's files.
 //!
 //! A module's parameter paths are the tensor names in a file, up to a small [`NameTable`].
 //! Loading is strict: a missing, unused, misshapen or non-finite tensor is an error that names it,
@@ -27,6 +27,7 @@ mod source;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod torch_file;
 mod transfer;
 
 pub(crate) use bytes::SafetensorsBytes;
@@ -46,3 +47,4 @@ pub(crate) use seeded::seeded_input;
 pub use seeded::{SeededTensors, seeded_input_values, seeded_values};
 pub use source::{PartReader, TensorMap, TensorSource};
 pub use stream::stream_safetensors;
+pub use torch_file::{TorchFile, TorchFileError};

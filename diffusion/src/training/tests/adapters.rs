@@ -136,7 +136,12 @@ impl Training {
                 )),
             }
         });
-        (batch.unwrap(), Conditioning { context, added })
+        let conditioning = Conditioning {
+            context,
+            value_context: None,
+            added,
+        };
+        (batch.unwrap(), conditioning)
     }
 
     fn loss(unet: &UNet2DConditionModel, (batch, conditioning): (DenoisingBatch, Conditioning)) -> Tensor<1> {

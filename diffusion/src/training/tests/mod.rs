@@ -2,6 +2,7 @@
 
 mod adapters;
 mod objectives;
+mod preference_objectives;
 mod promises;
 mod pytorch;
 

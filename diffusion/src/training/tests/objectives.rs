@@ -89,7 +89,7 @@ fn denoiser() -> UNet2DConditionModel {
     directory.load_unet(&Device::flex(), FloatDType::F32).unwrap()
 }
 
-fn start<O: Objective<UNet2DConditionModel>>(
+pub(super) fn start<O: Objective<UNet2DConditionModel>>(
     method: AdapterMethod,
     objective: O,
 ) -> ObjectiveTrainer<UNet2DConditionModel, O> {
@@ -112,7 +112,7 @@ fn start<O: Objective<UNet2DConditionModel>>(
 }
 
 /// Two pairs, always the same for a number.
-fn pairs(number: u64) -> PairBatch<Conditioning> {
+pub(super) fn pairs(number: u64) -> PairBatch<Conditioning> {
     let device = Device::flex().autodiff();
     let image = |name: &str| seeded_input(SEED, &format!("{name} {number}"), [2, 4, 8, 8], &device);
     let context = seeded_input::<3>(SEED, &format!("context {number}"), [2, 7, 16], &device);

@@ -2,6 +2,7 @@
 //!
 //! The numbers are made by `tools/goldens/export_unet.py`, which computes them in f64.
 
+mod attention_maps;
 mod blocks;
 mod networks;
 mod random;

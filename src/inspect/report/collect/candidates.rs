@@ -49,17 +49,28 @@ impl Candidates {
             source: pool.candidates,
         };
         let mut scores = scores(table, pool.candidates.stage)?;
-        for &stage in &pool.scored_by {
-            for source in outputs(graph, stage) {
-                scores.extend(self::scores(Table { store, graph, source }, stage)?);
-            }
-        }
+        scores.extend(scores_of(store, graph, &pool.scored_by)?);
         distinguish(&mut scores, graph);
         Ok(Self {
             prompts: prompts(table)?,
             scores,
         })
     }
+}
+
+/// Reads all columns of numbers that stages made about candidates.
+pub(super) fn scores_of(
+    store: &Store,
+    graph: &RunGraph,
+    stages: &[usize],
+) -> Result<Vec<Score>, ReportError> {
+    let mut found = Vec::new();
+    for &stage in stages {
+        for source in outputs(graph, stage) {
+            found.extend(scores(Table { store, graph, source }, stage)?);
+        }
+    }
+    Ok(found)
 }
 
 fn outputs(graph: &RunGraph, stage: usize) -> impl Iterator<Item = Source<'_>> {
@@ -151,7 +162,7 @@ fn without_repeats(scores: Vec<Score>) -> Vec<Score> {
 }
 
 /// Adds the stage to names that several stages give to their scores.
-fn distinguish(scores: &mut [Score], graph: &RunGraph) {
+pub(super) fn distinguish(scores: &mut [Score], graph: &RunGraph) {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for score in scores.iter() {
         *counts.entry(score.name.clone()).or_default() += 1;

@@ -7,11 +7,13 @@ use mitune_stages::columns::{number_column, string_column};
 
 use super::super::error::ReportError;
 use super::super::model::{
-    Extreme, Extremes, ExtremesOfPrompt, Gallery, GalleryCandidate, GalleryPrompt, Picture, Verdict,
+    Extreme, Extremes, ExtremesOfPrompt, Gallery, GalleryCandidate, GalleryPrompt, ImageJudgement, Picture,
+    Verdict,
 };
 use super::candidates::{CandidatePrompt, Candidates, Score};
 use super::choose::spread;
 use super::evaluations::Evaluation;
+use super::judgements::{Judgements, judgements};
 use super::pictures::{Identity, Pictures, Png};
 use super::pools::Pool;
 use super::tables::Table;
@@ -57,6 +59,7 @@ struct Shown<'a> {
 struct Look {
     images: HashMap<Identity, Png>,
     verdicts: HashMap<Identity, Verdict>,
+    judgements: Judgements,
     selected: HashMap<Identity, Vec<String>>,
 }
 
@@ -90,6 +93,7 @@ pub(super) fn gallery(
     let look = Look {
         images: pictures.fetch(pool.candidates, &wanted)?,
         verdicts: evaluation.map(verdicts).unwrap_or_default(),
+        judgements: judgements(pictures.store, pictures.graph, pool, &wanted)?,
         selected: selected(pictures, pool)?,
     };
     let (prompts, ends): (Vec<GalleryPrompt>, Vec<ExtremesOfPrompt>) = shown
@@ -192,7 +196,11 @@ impl<'a> Shown<'a> {
 impl Look {
     fn picture(&self, prompt_id: &str, seed_index: u32) -> Option<Picture> {
         let identity = (prompt_id.to_owned(), seed_index);
-        Some(picture(self.images.get(&identity)?, self.verdicts.get(&identity)))
+        Some(picture(
+            self.images.get(&identity)?,
+            self.verdicts.get(&identity),
+            self.judgements.get(&identity),
+        ))
     }
 }
 
@@ -217,13 +225,18 @@ pub(super) fn verdicts(evaluation: &Evaluation) -> HashMap<Identity, Verdict> {
     .collect()
 }
 
-/// Joins an image with what was read off it.
-pub(super) fn picture(png: &Png, verdict: Option<&Verdict>) -> Picture {
+/// Joins an image with what was read off it and what judges said of it.
+pub(super) fn picture(
+    png: &Png,
+    verdict: Option<&Verdict>,
+    judgements: Option<&Vec<ImageJudgement>>,
+) -> Picture {
     Picture {
         png: png.base64.clone(),
         width: png.width,
         height: png.height,
         verdict: verdict.cloned(),
+        judgements: judgements.cloned().unwrap_or_default(),
     }
 }
 

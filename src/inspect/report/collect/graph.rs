@@ -99,6 +99,13 @@ impl RunGraph {
             .find(|source| self.kind(source.stage) == Some(kind))
     }
 
+    /// Lists what a stage read from the store.
+    pub(super) fn inputs(&self, stage: usize) -> impl Iterator<Item = Source<'_>> {
+        let record = self.stages[stage].record.iter();
+        let inputs = record.flat_map(|record| record.inputs.values());
+        inputs.filter_map(|input| self.source(input))
+    }
+
     /// Returns what came in at a port.
     pub(super) fn input(&self, stage: usize, port: &str) -> Option<Source<'_>> {
         self.source(self.stages[stage].record.as_ref()?.inputs.get(port)?)

@@ -1,23 +1,35 @@
 //! From the record of a run to everything its report says.
 
+mod agreements;
 mod alignment;
 mod base64;
 mod candidates;
 mod choose;
+mod compared_tables;
+mod comparisons;
+mod disagreements;
+mod distributions;
 mod evaluations;
 mod facts;
 mod folders;
+mod forgetting;
 mod gallery;
 mod graph;
 mod headline;
 mod judged;
+mod judged_arms;
+mod judgements;
 mod losses;
 mod notes;
+mod over_arms;
 mod over_seeds;
 mod pictures;
 mod pools;
+mod prompt_groups;
 mod rounds;
 mod scores;
+mod selectors;
+mod sets;
 mod shares;
 mod side_by_side;
 mod tables;
@@ -33,6 +45,7 @@ use evaluations::Evaluation;
 use gallery::Extent;
 use graph::RunGraph;
 use judged::Judged;
+use over_arms::{ArmPools, OverArms};
 use pictures::Pictures;
 use pools::Pool;
 use side_by_side::Side;
@@ -129,7 +142,27 @@ pub(crate) fn collect(
         };
         side_by_side = side_by_side::side_by_side(&mut pictures, &side(base), &tuned, &candidates, extent)?;
     }
+    let judged_tables = judged_arms::judged_tables(store, &graph)?;
+    let mut disagreements = None;
+    if let Some(pool) = disagreements::pool(&shown, &pools) {
+        let candidates = Candidates::read(store, &graph, pool)?;
+        let evaluation = evaluation_of(pool);
+        disagreements =
+            disagreements::disagreements(&mut pictures, pool, &candidates, &judged_tables, evaluation)?;
+    }
     notes.extend(pictures.missing_notes());
+    let comparisons = comparisons::comparisons(store, &graph)?;
+    notes.extend(selectors::judged_by_their_selector(store, &graph, &comparisons)?);
+    let sets = sets::sets(store, &graph)?;
+    let together = together(&pools);
+    let arm_pools = ArmPools {
+        all: &pools,
+        together: &together,
+    };
+    let OverArms {
+        distributions,
+        forgetting,
+    } = over_arms::over_arms(store, &graph, arm_pools, &judged_tables, &comparisons, &sets)?;
     let (groups, failures) = alignment::alignment(&graph, &judged, &options.control_arm, options.repetition)?;
     Ok(Report {
         title: options.title.unwrap_or_else(|| run.pipeline.clone()),
@@ -141,6 +174,12 @@ pub(crate) fn collect(
             groups,
         }),
         failures,
+        comparisons,
+        agreements: agreements::agreements(store, &graph)?,
+        distributions,
+        disagreements,
+        forgetting,
+        sets,
         side_by_side,
         scores: (!scores.is_empty()).then(|| Scores {
             left_out: measured.len().saturating_sub(options.pools),
@@ -183,12 +222,12 @@ fn measured<'a>(judged: &'a [Judged<'a>]) -> Vec<&'a Judged<'a>> {
     }
 }
 
-/// The pools whose candidates are shown: those that were scored or selected from, else those that were read off, else
-/// the first.
+/// The pools whose candidates are shown: those that were scored or selected from, else those that were read off or
+/// judged, else the first.
 fn shown<'a>(pools: &'a [Pool<'a>]) -> Vec<&'a Pool<'a>> {
     let choices: [fn(&Pool<'_>) -> bool; 3] = [
         |pool| !pool.scored_by.is_empty() || !pool.selected_by.is_empty(),
-        |pool| !pool.evaluated_by.is_empty(),
+        |pool| !pool.evaluated_by.is_empty() || !pool.judged_by.is_empty(),
         |_| true,
     ];
     let pools_of = |choice: fn(&Pool<'_>) -> bool| -> Vec<&Pool<'_>> {
@@ -210,6 +249,14 @@ struct Compared<'a> {
     other_models: usize,
     /// Tables of prompts that could be chosen instead.
     other_tables: usize,
+}
+
+/// The base and the tuned models that are compared.
+fn together<'a>(pools: &'a [Pool<'a>]) -> Vec<&'a Pool<'a>> {
+    let compared = compared(pools);
+    compared.map_or_else(Vec::new, |found| {
+        std::iter::once(found.base).chain(found.tuned).collect()
+    })
 }
 
 /// The base and the models of the last round on the same prompts, held-out prompts before others.

@@ -11,6 +11,8 @@ pub(super) struct Pool<'a> {
     pub(super) prompts: Option<Source<'a>>,
     /// Stages that computed further scores.
     pub(super) scored_by: Vec<usize>,
+    /// Stages in which judges said something of them.
+    pub(super) judged_by: Vec<usize>,
     /// Stages that selected some of them.
     pub(super) selected_by: Vec<usize>,
     /// Stages that read them off.
@@ -35,11 +37,25 @@ pub(super) fn pools(graph: &RunGraph) -> Vec<Pool<'_>> {
                 model: model(graph, generate),
                 prompts: graph.input(generate, "prompts"),
                 scored_by: consumers("score", generate),
+                judged_by: consumers("judge", generate),
                 selected_by: consumers("select", generate),
                 evaluated_by: consumers("evaluate", generate),
             })
         })
         .collect()
+}
+
+/// Finds the pool that a table is about, whether it holds the candidates themselves or what a stage said of them.
+pub(super) fn pool_of<'a>(
+    graph: &RunGraph,
+    pools: &'a [Pool<'a>],
+    table: Source<'_>,
+) -> Option<&'a Pool<'a>> {
+    let generated = match graph.kind(table.stage) {
+        Some("generate") => table.stage,
+        _ => graph.input_of_kind(table.stage, "generate")?.stage,
+    };
+    pools.iter().find(|pool| pool.candidates.stage == generated)
 }
 
 /// Tells which model generated a pool: the base, or the one with an adapter.

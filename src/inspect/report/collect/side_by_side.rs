@@ -8,6 +8,7 @@ use super::candidates::Candidates;
 use super::choose::spread;
 use super::evaluations::Evaluation;
 use super::gallery::{picture, verdicts};
+use super::judgements::judgements;
 use super::pictures::{Identity, Pictures};
 use super::pools::Pool;
 
@@ -78,16 +79,21 @@ pub(super) fn side_by_side(
     for side in &sides {
         let images = pictures.fetch(side.pool.candidates, &wanted)?;
         let verdicts = side.evaluation.map(verdicts).unwrap_or_default();
-        fetched.push((images, verdicts));
+        let judged = judgements(pictures.store, pictures.graph, side.pool, &wanted)?;
+        fetched.push((images, verdicts, judged));
     }
     let mut shown = Vec::new();
     for (id, text, seeds) in chosen {
         let rows: Option<Vec<Vec<Picture>>> = fetched
             .iter()
-            .map(|(images, verdicts)| {
+            .map(|(images, verdicts, judged)| {
                 let one = |seed: &u32| {
                     let identity = (id.to_owned(), *seed);
-                    Some(picture(images.get(&identity)?, verdicts.get(&identity)))
+                    Some(picture(
+                        images.get(&identity)?,
+                        verdicts.get(&identity),
+                        judged.get(&identity),
+                    ))
                 };
                 seeds.iter().map(one).collect()
             })

@@ -2,7 +2,9 @@
 
 use arrow_array::RecordBatch;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type};
+use arrow_schema::DataType;
 use mitune_stages::columns::ColumnError;
+use mitune_stages::judge::{ColumnMeaning, column_meanings};
 use mitune_store::{Store, StoreError, TableReader};
 
 use super::super::error::ReportError;
@@ -31,15 +33,33 @@ impl<'a> Table<'a> {
 
     /// Returns the names of the columns of f64.
     pub(super) fn scores(self) -> Result<Vec<String>, ReportError> {
+        self.columns(&Float64Type::DATA_TYPE)
+    }
+
+    /// Returns the names of the columns of words.
+    pub(super) fn words(self) -> Result<Vec<String>, ReportError> {
+        self.columns(&DataType::Utf8)
+    }
+
+    fn columns(self, kind: &DataType) -> Result<Vec<String>, ReportError> {
         let reader = self
             .store
             .read_table(self.source.artifact, None)
             .map_err(|source| self.error(source))?;
         let fields = reader.schema().fields().iter();
         Ok(fields
-            .filter(|field| *field.data_type() == Float64Type::DATA_TYPE)
+            .filter(|field| field.data_type() == kind)
             .map(|field| field.name().clone())
             .collect())
+    }
+
+    /// Returns the columns that judges filled, as the table itself tells.
+    pub(super) fn judged_columns(self) -> Result<Vec<ColumnMeaning>, ReportError> {
+        let reader = self
+            .store
+            .read_table(self.source.artifact, None)
+            .map_err(|source| self.error(source))?;
+        Ok(column_meanings(reader.schema()))
     }
 
     pub(super) fn stage(self) -> String {

@@ -1,5 +1,3 @@
-//! A measured number with its interval.
-
 use mitune_stages::statistics::bootstrap::Estimate;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ModelLabel, Origin};
+use super::{ImageJudgement, ModelLabel, Origin};
 
 /// Candidates of a few prompts with their scores.
 #[derive(Serialize)]
@@ -75,6 +75,8 @@ pub(crate) struct Picture {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) verdict: Option<Verdict>,
+    /// What judges said of it, column by column.
+    pub(crate) judgements: Vec<ImageJudgement>,
 }
 
 /// What an evaluation says of an image.

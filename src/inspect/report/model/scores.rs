@@ -1,5 +1,3 @@
-//! How well scores find aligned images.
-
 use serde::Serialize;
 
 use super::{Interval, ModelLabel, Origin};

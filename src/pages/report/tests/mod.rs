@@ -1,11 +1,16 @@
 //! Whole pages of made-up runs.
 
+mod agreements;
 mod charts;
+mod comparisons;
 mod hostile;
 mod html;
 mod incomplete;
+mod judges;
+mod judges_over_arms;
 mod left_out;
 mod numbers;
+mod sets;
 mod structure;
 
 use mitune_stages::statistics::bootstrap::BootstrapSettings;

@@ -91,11 +91,8 @@ impl PromptsConfig {
     #[must_use]
     pub fn files(&self, base: &Path) -> Vec<(String, PathBuf)> {
         let named = self.source.named();
-        self.source
-            .paths()
-            .into_iter()
-            .map(|path| (named(path), base.join(path)))
-            .collect()
+        let paths = self.source.paths().iter();
+        paths.map(|path| (named(path), base.join(path))).collect()
     }
 
     /// Checks all that can be checked without reading a file.
@@ -119,7 +116,7 @@ impl PromptsConfig {
             }
         }
         let paths = self.source.paths();
-        let distinct: BTreeSet<&Path> = paths.iter().copied().collect();
+        let distinct: BTreeSet<&PathBuf> = paths.iter().collect();
         if distinct.len() < paths.len() {
             let problem = "lists a file twice; each row would count twice".to_owned();
             return Err(PromptsError::Setting {

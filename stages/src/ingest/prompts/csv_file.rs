@@ -199,6 +199,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_ends_within_a_quote_is_refused_with_its_line() {
+        let files = Files::new();
+        for (content, line) in [
+            ("prompt\na car\n\"a boat\na tree\na house\n", 3),
+            ("id,prompt\r\n1,\"two\r\nlines\"\r\n2,\"a boat\r\n3,a tree\r\n", 4),
+            ("\"prompt\na car\n", 1),
+            ("prompt\n\"a \"\"red\"\" car\n", 2),
+        ] {
+            let error = read(&files, source(files.write("a.csv", content))).expect_err("an open quote");
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.starts_with("Close the quote;"), "{content:?}: {hint}");
+            let found = message::<()>(Err(error));
+            let expected = format!("a.csv` as CSV: the quote that opens on line {line} is never closed");
+            assert!(found.ends_with(&expected), "{content:?}: {found}");
+        }
+        let legal = "prompt\na 5\" nail\n\"a\" boat\n\"a \"\"red\"\" car\"";
+        let legal = read(&files, source(files.write("b.csv", legal))).expect("prompts");
+        assert_eq!(rows(&legal).len(), 3);
+    }
+
+    #[test]
     fn a_delimiter_that_was_not_expected_is_told() {
         let files = Files::new();
         for (header, hint) in [

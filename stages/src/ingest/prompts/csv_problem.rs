@@ -4,7 +4,6 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::text_file::open_text;
-use super::text_problem::TextProblem;
 
 /// What is wrong with the records of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,10 +20,18 @@ pub enum CsvProblem {
         header: u64,
     },
     /// A record is longer than one may be.
-    #[error("a record has more than {limit} bytes; is a quote never closed?")]
+    #[error("a record has more than {limit} bytes; is a quote never closed?{}", opened(*quote))]
     TooLong {
         /// The greatest length, in bytes.
         limit: u64,
+        /// The line of a quote that is open where reading stopped, from 1.
+        quote: Option<u64>,
+    },
+    /// The file ends before a quote is closed.
+    #[error("the quote that opens on line {line} is never closed")]
+    QuoteNotClosed {
+        /// The line of the quote, from 1.
+        line: u64,
     },
     /// Anything else.
     #[error("its records cannot be told apart")]
@@ -38,10 +45,7 @@ impl CsvProblem {
     /// The error of the file itself, if its bytes cannot be read.
     pub(super) fn of(path: &Path, error: csv::Error) -> Result<Self, io::Error> {
         match error.into_kind() {
-            csv::ErrorKind::Io(error) => match TextProblem::of(&error) {
-                Some(TextProblem::RecordTooLong(limit)) => Ok(Self::TooLong { limit }),
-                _ => Err(error),
-            },
+            csv::ErrorKind::Io(error) => error.downcast::<Self>(),
             csv::ErrorKind::UnequalLengths {
                 pos,
                 expected_len,
@@ -56,8 +60,19 @@ impl CsvProblem {
     }
 }
 
+/// What is found where bytes are read travels inside of an error of reading.
+impl From<CsvProblem> for io::Error {
+    fn from(problem: CsvProblem) -> Self {
+        Self::new(io::ErrorKind::InvalidData, problem)
+    }
+}
+
 fn place(line: Option<u64>) -> String {
     line.map_or_else(|| "a record".to_owned(), |line| format!("line {line}"))
+}
+
+fn opened(quote: Option<u64>) -> String {
+    quote.map_or_else(String::new, |line| format!(" One opens on line {line}"))
 }
 
 fn count(fields: u64) -> String {

@@ -5,9 +5,10 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::csv_problem::CsvProblem;
+use super::csv_quotes::Quotes;
 use super::error::PromptsError;
 use super::text_file::open_text;
-use super::text_problem::TextProblem;
 
 /// Opens a CSV file whose first record is a header; every record must have as many fields.
 pub(super) fn open_records(path: &Path, delimiter: char) -> Result<Records, PromptsError> {
@@ -16,6 +17,7 @@ pub(super) fn open_records(path: &Path, delimiter: char) -> Result<Records, Prom
     let bytes = RecordBytes {
         bytes: open_text(path)?,
         since_record: Rc::clone(&since_record),
+        quotes: Quotes::new(delimiter),
     };
     Ok(Records {
         reader: csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes),
@@ -47,15 +49,23 @@ impl Records {
 struct RecordBytes {
     bytes: BufReader<Box<dyn Read>>,
     since_record: Rc<Cell<u64>>,
+    quotes: Quotes,
 }
 
 impl Read for RecordBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.bytes.read(buffer)?;
+        self.quotes.follow(&buffer[..read]);
+        let quote = self.quotes.open();
+        // The parser would take all that follows the quote for one field, and the file for read.
+        if let (0, false, Some(line)) = (read, buffer.is_empty(), quote) {
+            return Err(CsvProblem::QuoteNotClosed { line }.into());
+        }
         let count = self.since_record.get().saturating_add(read as u64);
         self.since_record.set(count);
         if count > MOST_RECORD_BYTES {
-            return Err(TextProblem::RecordTooLong(MOST_RECORD_BYTES).into());
+            let limit = MOST_RECORD_BYTES;
+            return Err(CsvProblem::TooLong { limit, quote }.into());
         }
         Ok(read)
     }

@@ -53,6 +53,10 @@ impl PromptsError {
                 source: CsvProblem::Fields { .. },
                 ..
             } => "A field that holds the delimiter or a line end must stand between double quotes",
+            Self::Csv {
+                source: CsvProblem::QuoteNotClosed { .. } | CsvProblem::TooLong { quote: Some(_), .. },
+                ..
+            } => "Close the quote; one that belongs to the text is written twice, between double quotes",
             Self::TooManyRows { .. } => "Divide the files among several stages of the kind `ingest`",
             Self::TooManyPrompts { remedy, .. } => *remedy,
             Self::InvalidPrompt {

@@ -12,6 +12,7 @@ mod compact_thrift;
 mod config;
 mod csv_file;
 mod csv_problem;
+mod csv_quotes;
 mod csv_records;
 mod diffusiondb;
 mod end_mark;

@@ -34,6 +34,8 @@ pub struct Pairs {
     path: PathBuf,
     row: u64,
     rows: Rows,
+    /// What a further column holds in the row read last.
+    beside: Option<Vec<u8>>,
 }
 
 enum Rows {
@@ -41,10 +43,12 @@ enum Rows {
         records: Box<Records>,
         image: usize,
         prompt: usize,
+        beside: Option<usize>,
     },
     Parquet {
         batches: Box<Batches>,
         batch: Option<(RecordBatch, usize)>,
+        beside: Option<&'static str>,
     },
 }
 
@@ -69,11 +73,31 @@ impl Pairs {
     /// # Errors
     /// A file that cannot be read, lacks one of the columns or has another type in it.
     pub fn open(path: &Path) -> Result<Self, PromptsError> {
-        let rows = open_rows(path).map_err(PromptsError::of_pairs)?;
+        Self::open_rows(path, None)
+    }
+
+    /// Opens such a file with a further column of texts, if the file has it, for [`Self::beside`].
+    ///
+    /// # Errors
+    /// Those of [`Self::open`], and a column of another type.
+    pub(crate) fn open_with(path: &Path, column: &'static str) -> Result<Self, PromptsError> {
+        Self::open_rows(path, Some(column))
+    }
+
+    /// What the further column holds in the row of the pair that came last; nothing where it is null or empty.
+    pub(crate) fn beside(&self) -> Option<&[u8]> {
+        self.beside
+            .as_deref()
+            .filter(|text| !text.trim_ascii().is_empty())
+    }
+
+    fn open_rows(path: &Path, beside: Option<&'static str>) -> Result<Self, PromptsError> {
+        let rows = open_rows(path, beside).map_err(PromptsError::of_pairs)?;
         Ok(Self {
             path: path.to_owned(),
             row: 0,
             rows,
+            beside: None,
         })
     }
 
@@ -105,6 +129,7 @@ impl Pairs {
                 records,
                 image,
                 prompt,
+                beside,
             } => {
                 let mut record = csv::ByteRecord::new();
                 if !records
@@ -115,9 +140,14 @@ impl Pairs {
                 }
                 let field = |index: usize| record.get(index).unwrap_or_default();
                 let image = String::from_utf8_lossy(field(*image).trim_ascii()).into_owned();
+                self.beside = beside.map(|beside| field(beside).to_vec());
                 Ok(Some((Image::Path(image), field(*prompt).to_vec())))
             }
-            Rows::Parquet { batches, batch } => loop {
+            Rows::Parquet {
+                batches,
+                batch,
+                beside,
+            } => loop {
                 if let Some((rows, next)) = batch
                     && *next < rows.num_rows()
                 {
@@ -126,6 +156,10 @@ impl Pairs {
                     // A pair without a prompt is one with the empty prompt, in every kind of file.
                     let prompts = batches.text(rows, PROMPT)?;
                     let prompt = prompts.bytes(row).unwrap_or_default().to_vec();
+                    self.beside = match *beside {
+                        Some(column) => batches.text(rows, column)?.bytes(row).map(<[u8]>::to_vec),
+                        None => None,
+                    };
                     let column = rows.column_by_name(IMAGE);
                     let image =
                         column
@@ -174,34 +208,40 @@ impl Iterator for Pairs {
     }
 }
 
-fn open_rows(path: &Path) -> Result<Rows, PromptsError> {
+fn open_rows(path: &Path, beside: Option<&'static str>) -> Result<Rows, PromptsError> {
     let begins = start(&mut open_input(path)?).map_err(PromptsError::read(path))?;
     let named = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
     match named || begins.starts_with(b"PAR1") {
-        true => open_parquet(path),
-        false => open_csv(path),
+        true => open_parquet(path, beside),
+        false => open_csv(path, beside),
     }
 }
 
-fn open_csv(path: &Path) -> Result<Rows, PromptsError> {
+fn open_csv(path: &Path, beside: Option<&'static str>) -> Result<Rows, PromptsError> {
     let mut records = open_records(path, ',')?;
     let header = records.byte_headers().map_err(PromptsError::csv(path))?;
     let (image, prompt) = (
         column_index(path, header, IMAGE)?,
         column_index(path, header, PROMPT)?,
     );
+    let beside = beside.and_then(|column| column_index(path, header, column).ok());
     Ok(Rows::Csv {
         records: Box::new(records),
         image,
         prompt,
+        beside,
     })
 }
 
-fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
+fn open_parquet(path: &Path, beside: Option<&'static str>) -> Result<Rows, PromptsError> {
     let file = ParquetFile::open(path)?;
     file.check_text(PROMPT)?;
+    let beside = beside.filter(|column| file.has(column));
+    if let Some(column) = beside {
+        file.check_text(column)?;
+    }
     let found = file.column_type(IMAGE)?;
     let accepted = match found {
         DataType::Utf8 | DataType::Binary | DataType::Null => true,
@@ -227,10 +267,12 @@ fn open_parquet(path: &Path) -> Result<Rows, PromptsError> {
         ));
     }
     // Few rows at a time: a batch of large images would fill the memory.
-    let batches = file.with_batch_rows(16).read(&[IMAGE, PROMPT], None)?;
+    let columns: Vec<&str> = [IMAGE, PROMPT].into_iter().chain(beside).collect();
+    let batches = file.with_batch_rows(16).read(&columns, None)?;
     Ok(Rows::Parquet {
         batches: Box::new(batches),
         batch: None,
+        beside,
     })
 }
 

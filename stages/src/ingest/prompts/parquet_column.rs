@@ -1,5 +1,3 @@
-//! A text column of Parquet files.
-
 use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 

@@ -43,16 +43,29 @@ pub enum PromptSource {
 impl PromptSource {
     /// The files, in the order in which they are read.
     #[must_use]
-    pub fn paths(&self) -> Vec<&Path> {
+    pub fn paths(&self) -> &[PathBuf] {
         match self {
-            Self::T2iCompbench(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::T2iCompbenchParquet(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::Diffusiondb(source) => vec![source.metadata.as_path()],
-            Self::Csv(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::Jsonl(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::Text(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::Parquet(source) => source.paths.iter().map(PathBuf::as_path).collect(),
-            Self::Inline(_) | Self::Shapes(_) => Vec::new(),
+            Self::T2iCompbench(source) => &source.paths,
+            Self::T2iCompbenchParquet(source) => &source.paths,
+            Self::Diffusiondb(source) => std::slice::from_ref(&source.metadata),
+            Self::Csv(source) => &source.paths,
+            Self::Jsonl(source) => &source.paths,
+            Self::Text(source) => &source.paths,
+            Self::Parquet(source) => &source.paths,
+            Self::Inline(_) | Self::Shapes(_) => &[],
+        }
+    }
+
+    /// The list of files, of a source that has one.
+    fn list_mut(&mut self) -> Option<&mut Vec<PathBuf>> {
+        match self {
+            Self::T2iCompbench(source) => Some(&mut source.paths),
+            Self::T2iCompbenchParquet(source) => Some(&mut source.paths),
+            Self::Csv(source) => Some(&mut source.paths),
+            Self::Jsonl(source) => Some(&mut source.paths),
+            Self::Text(source) => Some(&mut source.paths),
+            Self::Parquet(source) => Some(&mut source.paths),
+            Self::Diffusiondb(_) | Self::Inline(_) | Self::Shapes(_) => None,
         }
     }
 
@@ -74,33 +87,18 @@ impl PromptSource {
     pub(super) fn expand(&mut self, base: &Path, home: Option<&Path>) -> Result<(), PromptsError> {
         let endings = self.endings();
         let files = FilePaths { base, home, endings };
-        let paths = match self {
-            Self::T2iCompbench(source) => &mut source.paths,
-            Self::T2iCompbenchParquet(source) => &mut source.paths,
-            Self::Csv(source) => &mut source.paths,
-            Self::Jsonl(source) => &mut source.paths,
-            Self::Text(source) => &mut source.paths,
-            Self::Parquet(source) => &mut source.paths,
-            Self::Diffusiondb(source) => {
-                source.metadata = files.at_home(&source.metadata)?;
-                return Ok(());
-            }
-            Self::Inline(_) | Self::Shapes(_) => return Ok(()),
-        };
-        *paths = files.expand(paths)?;
+        if let Self::Diffusiondb(source) = self {
+            source.metadata = files.at_home(&source.metadata)?;
+        } else if let Some(paths) = self.list_mut() {
+            *paths = files.expand(paths)?;
+        }
         Ok(())
     }
 
-    pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+    pub(super) fn paths_mut(&mut self) -> &mut [PathBuf] {
         match self {
-            Self::T2iCompbench(source) => source.paths.iter_mut().collect(),
-            Self::T2iCompbenchParquet(source) => source.paths.iter_mut().collect(),
-            Self::Diffusiondb(source) => vec![&mut source.metadata],
-            Self::Csv(source) => source.paths.iter_mut().collect(),
-            Self::Jsonl(source) => source.paths.iter_mut().collect(),
-            Self::Text(source) => source.paths.iter_mut().collect(),
-            Self::Parquet(source) => source.paths.iter_mut().collect(),
-            Self::Inline(_) | Self::Shapes(_) => Vec::new(),
+            Self::Diffusiondb(source) => std::slice::from_mut(&mut source.metadata),
+            lists => lists.list_mut().map(Vec::as_mut_slice).unwrap_or_default(),
         }
     }
 

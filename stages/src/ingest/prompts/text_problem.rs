@@ -20,9 +20,6 @@ pub(super) enum TextProblem {
     /// The end of a line is too far away.
     #[error("line {line} is longer than {limit} bytes")]
     LineTooLong { line: u64, limit: usize },
-    /// The end of a record is too far away.
-    #[error("a record has more than {0} bytes; is a quote never closed?")]
-    RecordTooLong(u64),
 }
 
 impl TextProblem {

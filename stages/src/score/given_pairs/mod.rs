@@ -1,11 +1,12 @@
 //! Scores of given images and prompts, straight into a file: no pipeline, no store.
 
 mod error;
+pub(crate) mod pair_file;
 mod settings;
 mod table;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mitune_diffusion::conditioning::ImageSize;
@@ -14,14 +15,14 @@ use mitune_diffusion::forward_scores::{ForwardScoreError, ForwardScorer, Forward
 use mitune_diffusion::image::RgbImage;
 
 use self::error::GivenPairsError;
+use self::pair_file::{check_output, count, name, open};
 use self::table::{schema, table};
 use crate::adapters::adapter_file::AdapterFile;
 use crate::contract::{Dtype, Progress, StageError, Work};
-use crate::ingest::prompts::PromptsError;
-use crate::ingest::prompts::pairs::{Pair, Pairs};
+use crate::ingest::prompts::pairs::Pair;
 use crate::models::latent_shape::side_step;
 use crate::models::loaded_model::LoadedModel;
-use crate::output_file::{OutputFileError, check_place, write_table};
+use crate::output_file::write_table;
 
 pub use self::settings::PairScoring;
 pub use crate::models::loaded_model::Posterior;
@@ -99,8 +100,8 @@ impl GivenPairs {
     /// once `cancelled` is set, [`StageError::Failed`] if the computation or the system fails. There is then no new
     /// output.
     pub fn score(&self, progress: &dyn Progress, cancelled: &AtomicBool) -> Result<Scored, StageError> {
-        self.check_output()?;
-        let total = self.count()?;
+        check_output(&self.out, &self.pairs)?;
+        let total = count(&self.pairs)?;
         self.scoring
             .timesteps
             .check()
@@ -123,7 +124,7 @@ impl GivenPairs {
             unit: "pairs",
         });
         let mut waiting: Vec<Decoded> = Vec::new();
-        for pair in self.open()? {
+        for pair in open(&self.pairs)? {
             let next = job.decode(pair.map_err(StageError::configuration)?)?;
             if !belongs(&waiting, &next) {
                 progress.advance(job.score(std::mem::take(&mut waiting))?);
@@ -146,43 +147,6 @@ impl GivenPairs {
             device: loaded.device_name.clone(),
             truncated,
         })
-    }
-
-    fn open(&self) -> Result<Pairs, StageError> {
-        Pairs::open(&self.pairs).map_err(StageError::configuration)
-    }
-
-    /// Counts the pairs, and so finds an image that is not there before hours of work.
-    fn count(&self) -> Result<u64, StageError> {
-        let mut pairs = self.open()?;
-        let total = pairs.try_fold(0, |count, pair| pair.map(|_| count + 1));
-        match total.map_err(|error: PromptsError| StageError::configuration(error))? {
-            0 => Err(StageError::configuration(GivenPairsError::Empty {
-                path: self.pairs.clone(),
-            })),
-            total => Ok(total),
-        }
-    }
-
-    fn check_output(&self) -> Result<(), StageError> {
-        let path = self.out.clone();
-        if path.is_dir() {
-            return Err(StageError::configuration(GivenPairsError::Folder { path }));
-        }
-        let same =
-            |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        if same(&self.out, &self.pairs) {
-            return Err(StageError::configuration(GivenPairsError::SameFile { path }));
-        }
-        check_place(&self.out, b"PAR1").map_err(OutputFileError::before_work)
-    }
-
-    fn name(&self, pair: &Pair) -> String {
-        let row = pair.row;
-        match &pair.path {
-            Some(image) => format!("Image `{image}` (row {row} of `{}`)", self.pairs.display()),
-            None => format!("The image in row {row} of `{}`", self.pairs.display()),
-        }
     }
 }
 
@@ -210,7 +174,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn decode(&self, pair: Pair) -> Result<Decoded, StageError> {
         let pixels = RgbImage::decode_at_most(&pair.image, MOST_PIXELS).map_err(|source| {
-            let image = self.plan.name(&pair);
+            let image = name(&self.plan.pairs, &pair);
             StageError::configuration(GivenPairsError::Undecodable { image, source })
         })?;
         let denoiser = self.loaded.model.denoiser_shape();
@@ -225,7 +189,7 @@ impl Job<'_> {
             format!("; the model was made for {side} x {side}")
         });
         Err(StageError::configuration(GivenPairsError::Size {
-            image: self.plan.name(&pair),
+            image: name(&self.plan.pairs, &pair),
             width,
             height,
             step,
@@ -269,7 +233,7 @@ impl Job<'_> {
             .map_err(|error| match error {
                 ForwardScoreError::Cancelled => StageError::Interrupted,
                 source => StageError::failed(GivenPairsError::Score {
-                    image: self.plan.name(&first.pair),
+                    image: name(&self.plan.pairs, &first.pair),
                     source,
                 }),
             })?;

@@ -1,5 +1,3 @@
-//! How given pairs are scored.
-
 use mitune_diffusion::forward_scores::ForwardScoreSettings;
 use mitune_diffusion::mutual_information::MiMode;
 

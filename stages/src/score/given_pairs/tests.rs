@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use mitune_diffusion::denoiser::{Denoiser, NoiseLevel};

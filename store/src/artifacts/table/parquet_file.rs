@@ -59,13 +59,19 @@ impl ParquetFile {
         let bytes: i64 = leaves
             .filter(|leaf| {
                 let root = leaf.column_path().parts().first();
-                columns
-                    .iter()
-                    .any(|column| Some(self.schema().field(*column).name()) == root)
+                self.existing(columns)
+                    .any(|column| Some(self.schema().field(column).name()) == root)
             })
             .map(|leaf| leaf.uncompressed_size())
             .sum();
         (u64::try_from(bytes).unwrap_or(0) / self.rows().max(1)).max(1)
+    }
+
+    /// The columns without those that the file lacks: a file may hold less than it should, which is told once its
+    /// batches are put into order.
+    fn existing(&self, columns: &[usize]) -> impl Iterator<Item = usize> {
+        let count = self.schema().fields().len();
+        columns.iter().copied().filter(move |column| *column < count)
     }
 
     fn batch_rows(&self, columns: &[usize]) -> usize {
@@ -84,7 +90,7 @@ impl ParquetFile {
             .file
             .try_clone()
             .map_err(|error| TableError::read(error.into()))?;
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), self.existing(columns));
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_batch_size(self.batch_rows(columns))
             .with_projection(mask);

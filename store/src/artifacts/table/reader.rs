@@ -7,9 +7,9 @@ use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::error::TableError;
-use super::manifest::read_manifest;
+use super::manifest::{Part, read_manifest};
 use super::parquet_file::{find_columns, order_columns};
-use super::window::Windows;
+use super::window::{Places, Windows};
 use crate::artifacts::{Artifact, ArtifactKind};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -48,12 +48,7 @@ impl Store {
         if artifact.kind == ArtifactKind::Parts {
             let manifest = read_manifest(self, artifact)?;
             let (empty, _) = self.open_table_blob(&manifest.schema.file)?;
-            let (found, schema) = project(empty.schema(), columns)?;
-            let windows = Windows::new(self.clone(), manifest, found, schema.clone());
-            return Ok(TableReader {
-                schema,
-                source: Source::Parts(Box::new(windows)),
-            });
+            return self.read_places(empty.schema(), Places::from(&manifest), columns);
         }
         artifact.expect(ArtifactKind::Table)?;
         let (file, _) = self.open_table_blob(&artifact.file)?;
@@ -62,6 +57,35 @@ impl Store {
         Ok(TableReader {
             schema,
             source: Source::File(reader),
+        })
+    }
+
+    /// Opens rows of blobs for reading, in the order of the parts, as [`Store::read_table`] reads a table of them.
+    ///
+    /// `schema` has the fields of all blobs. No table of the rows is stored for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Table`] if a column does not exist; the reader tells of blobs that are not there or hold less.
+    pub fn read_rows(
+        &self,
+        schema: &SchemaRef,
+        parts: &[Part],
+        columns: Option<&[&str]>,
+    ) -> Result<TableReader, StoreError> {
+        self.read_places(schema, Places::from(parts), columns)
+    }
+
+    fn read_places(
+        &self,
+        schema: &SchemaRef,
+        places: Places,
+        columns: Option<&[&str]>,
+    ) -> Result<TableReader, StoreError> {
+        let (found, schema) = project(schema, columns)?;
+        let windows = Windows::new(self.clone(), places, found, schema.clone());
+        Ok(TableReader {
+            schema,
+            source: Source::Parts(Box::new(windows)),
         })
     }
 

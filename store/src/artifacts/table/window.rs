@@ -3,7 +3,7 @@
 //! Each window of consecutive rows is gathered with one pass over every blob it touches, so a blob is decoded at most
 //! once per window and memory is bounded by the window, whatever the order of the rows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
@@ -12,7 +12,7 @@ use arrow_select::interleave::interleave_record_batch;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use super::error::TableError;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Part};
 use super::parquet_file::{BATCH_BYTES, BATCH_ROWS, ParquetFile, order_columns};
 use crate::error::StoreError;
 use crate::names::FileDigest;
@@ -21,11 +21,18 @@ use crate::store::Store;
 /// Files kept open between windows.
 const OPEN_FILES: usize = 16;
 
-/// Reads the rows of a table of parts, window by window.
+/// Rows in order: each the index of its blob, and its row there.
+#[derive(Debug)]
+pub(crate) struct Places {
+    blobs: Vec<FileDigest>,
+    rows: Vec<(usize, u32)>,
+}
+
+/// Reads rows of blobs, window by window.
 #[derive(Debug)]
 pub(crate) struct Windows {
     store: Store,
-    manifest: Manifest,
+    blobs: Vec<FileDigest>,
     places: Vec<(usize, u32)>,
     next: usize,
     columns: Vec<usize>,
@@ -35,13 +42,37 @@ pub(crate) struct Windows {
     row_bytes: Vec<Option<u64>>,
 }
 
+impl From<&Manifest> for Places {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            blobs: manifest.blobs.iter().map(|member| member.file).collect(),
+            rows: manifest.places().collect(),
+        }
+    }
+}
+
+impl From<&[Part]> for Places {
+    fn from(parts: &[Part]) -> Self {
+        let mut index = HashMap::new();
+        let (mut blobs, mut rows) = (Vec::new(), Vec::new());
+        for part in parts {
+            let blob = *index.entry(part.blob).or_insert_with(|| {
+                blobs.push(part.blob);
+                blobs.len() - 1
+            });
+            rows.extend(part.rows.iter().map(|row| (blob, *row)));
+        }
+        Self { blobs, rows }
+    }
+}
+
 impl Windows {
-    pub(crate) fn new(store: Store, manifest: Manifest, columns: Vec<usize>, schema: SchemaRef) -> Self {
-        let places = manifest.places().collect();
-        let row_bytes = vec![None; manifest.blobs.len()];
+    pub(crate) fn new(store: Store, places: Places, columns: Vec<usize>, schema: SchemaRef) -> Self {
+        let Places { blobs, rows: places } = places;
+        let row_bytes = vec![None; blobs.len()];
         Self {
             store,
-            manifest,
+            blobs,
             places,
             next: 0,
             columns,
@@ -98,7 +129,8 @@ impl Windows {
             let row = match self.row_bytes[blob] {
                 Some(known) => known,
                 None => {
-                    let file = self.file(&self.manifest.blobs[blob].file.clone())?;
+                    let digest = self.blobs[blob];
+                    let file = self.file(&digest)?;
                     *self.row_bytes[blob].insert(file.row_bytes(&self.columns))
                 }
             };
@@ -112,7 +144,7 @@ impl Windows {
 
     /// Reads sorted rows of one blob.
     fn read_rows(&mut self, blob: usize, rows: &[u32]) -> Result<RecordBatch, StoreError> {
-        let digest = self.manifest.blobs[blob].file;
+        let digest = self.blobs[blob];
         let file = self.file(&digest)?;
         let total = file.rows();
         if let Some(row) = rows.last().filter(|row| u64::from(**row) >= total) {

@@ -3,6 +3,7 @@
 mod damaged;
 mod faulty;
 mod odd;
+mod runs;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use super::sizes::{KEYS, QUERIES, Sizes};
 use crate::nn::kernels::instructions::{Arithmetic, Lanes, LevelWork};
 use crate::nn::kernels::product::{Across, Along, Operand, Packed, Target, add_rows};
-use crate::nn::kernels::slices::{exp, largest, sum};
+use crate::nn::kernels::slices::{exp, largest, sum, zeros};
 
-/// Queries, keys and values, `[batch, tokens, heads * depth]`.
+/// Queries, keys and values, `[batch, tokens, heads * depth]`; tokens may lie further apart.
 pub(super) struct Attend<'a> {
     pub(super) sizes: Sizes,
     pub(super) query: &'a [f32],
@@ -40,18 +40,19 @@ impl LevelWork for Attend<'_> {
     fn run<L: Lanes>(self, lanes: L) -> Self::Output {
         let Self { sizes, .. } = self;
         let features = sizes.features();
-        let mut output = vec![0.0; self.query.len()];
+        let queries = sizes.queries(rayon::current_num_threads(), L::ROWS);
+        let mut output = zeros(sizes.batch * sizes.long());
         let mut normalisers = vec![Normaliser::default(); sizes.batch * sizes.tokens * sizes.heads];
         output
             .par_chunks_mut(sizes.long())
             .zip(normalisers.par_chunks_mut(sizes.tokens * sizes.heads))
-            .zip(self.query.par_chunks(sizes.long()))
-            .zip(self.key.par_chunks(sizes.short()))
-            .zip(self.value.par_chunks(sizes.short()))
+            .zip(self.query.par_chunks(sizes.tokens * sizes.stride))
+            .zip(self.key.par_chunks(sizes.context * sizes.stride))
+            .zip(self.value.par_chunks(sizes.context * sizes.stride))
             .for_each(|((((output, normalisers), query), key), value)| {
                 let head = |head| self.tiles(lanes, [key, value], head);
                 // One sequence after another keeps few packed at a time; a single block of queries is one task.
-                let heads: Vec<Vec<Tile>> = match sizes.tokens <= QUERIES {
+                let heads: Vec<Vec<Tile>> = match sizes.tokens <= queries {
                     true => (0..sizes.heads).map(head).collect(),
                     false => (0..sizes.heads).into_par_iter().map(head).collect(),
                 };
@@ -61,9 +62,9 @@ impl LevelWork for Attend<'_> {
                     }
                 };
                 output
-                    .par_chunks_mut(QUERIES * features)
-                    .zip(normalisers.par_chunks_mut(QUERIES * sizes.heads))
-                    .zip(query.par_chunks(QUERIES * features))
+                    .par_chunks_mut(queries * features)
+                    .zip(normalisers.par_chunks_mut(queries * sizes.heads))
+                    .zip(query.par_chunks(queries * sizes.stride))
                     .for_each(attend);
             });
         (output, normalisers)
@@ -73,13 +74,12 @@ impl LevelWork for Attend<'_> {
 impl Attend<'_> {
     /// One head of one sequence.
     fn tiles<L: Lanes>(&self, lanes: L, [key, value]: [&[f32]; 2], head: usize) -> Vec<Tile> {
-        let Sizes { depth, .. } = self.sizes;
-        let features = self.sizes.features();
+        let Sizes { depth, stride, .. } = self.sizes;
         let tile = |keys: Range<usize>| {
-            let [key, value] = [key, value].map(|x| &x[keys.start * features..keys.end * features]);
+            let [key, value] = [key, value].map(|x| &x[keys.start * stride..]);
             let count = keys.len();
             let along = Operand::Along(self.sizes.along(key, head));
-            let across = Operand::Across(Across::every(self.sizes.head(value, head), features));
+            let across = Operand::Across(Across::every(self.sizes.head(value, head), stride));
             Tile {
                 keys: Packed::new(lanes, &along, 0..depth, [depth, count]),
                 values: Packed::new(lanes, &across, 0..count, [count, depth]),
@@ -101,7 +101,7 @@ impl Attend<'_> {
     ) {
         let Sizes { depth, heads, .. } = self.sizes;
         let features = self.sizes.features();
-        let rows = query.len() / features;
+        let rows = output.len() / features;
         let mut scores = vec![0.0; rows * KEYS.min(self.sizes.context)];
         let mut most = [f32::NEG_INFINITY; QUERIES];
         let mut total = [0.0; QUERIES];

@@ -19,6 +19,20 @@ pub(in crate::nn::kernels) struct Attention {
     pub(in crate::nn::kernels) heads: usize,
 }
 
+/// Attention of tokens to each other; queries, keys and values lie side by side, `[batch, tokens, 3 * heads * d]`.
+pub(in crate::nn::kernels) fn attend_joined(all: &FlexTensor, heads: usize) -> FlexTensor {
+    let sizes = Sizes::joined(all, heads);
+    let (all, features) = (values(all), sizes.features());
+    let attend = Attend {
+        sizes,
+        query: all,
+        key: &all[features..],
+        value: &all[2 * features..],
+    };
+    let (output, _) = dispatch(CpuLevel::in_force(), attend);
+    tensor(output, [sizes.batch, sizes.tokens, features])
+}
+
 impl Kernel<3> for Attention {
     type Saved = Saved;
 

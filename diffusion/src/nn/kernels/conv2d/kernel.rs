@@ -4,23 +4,44 @@
 //! kernel moves by one pixel. The gradient of the weight, and that of the image for wider steps, are products with
 //! [`patches`](super::patches).
 
+use std::fmt::Debug;
+
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::Window;
 use super::padded::Padded;
 use super::patches::{gather_patches, patches};
 use super::sizes::Sizes;
 use super::weight::{as_matrix, as_weight, channels_last};
+use super::{RectangularWindow, Window};
 use crate::cpu_level::CpuLevel;
 use crate::nn::kernels::column_sums::column_sums;
 use crate::nn::kernels::instructions::vectorised;
 use crate::nn::kernels::product::{Across, Addend, Along, Operand, Product, Starts, multiply};
-use crate::nn::kernels::slices::{add_scaled, dims, tensor, values};
+use crate::nn::kernels::slices::{add_scaled, dims, tensor, values, zeros};
 use crate::nn::kernels::tape::Kernel;
 
 #[derive(Clone, Debug)]
-pub(in crate::nn::kernels) struct Convolution(pub(in crate::nn::kernels) Window);
+pub(in crate::nn::kernels) struct Convolution<W = Window>(pub(in crate::nn::kernels) W);
+
+/// Values of one task that cuts.
+const PART: usize = 1 << 14;
+
+/// Puts zero in the place of each value below it; what is no number stays.
+pub(in crate::nn::kernels) fn cut_below_zero(values: &mut [f32]) {
+    let level = CpuLevel::in_force();
+    values.par_chunks_mut(PART).for_each(|values| {
+        vectorised(
+            level,
+            #[inline(always)]
+            |_| {
+                for value in values {
+                    *value = if *value <= 0.0 { 0.0 } else { *value };
+                }
+            },
+        );
+    });
+}
 
 /// Position of the weight among the inputs.
 const WEIGHT: usize = 1;
@@ -35,7 +56,10 @@ pub(in crate::nn::kernels) struct Saved {
     bias_shape: [usize; 2],
 }
 
-impl Kernel<3> for Convolution {
+impl<W> Kernel<3> for Convolution<W>
+where
+    W: Into<RectangularWindow> + Copy + Debug + Send + 'static,
+{
     type Saved = Saved;
 
     /// Takes a weight whose channels lie next to each other in memory as it is.
@@ -47,17 +71,19 @@ impl Kernel<3> for Convolution {
     }
 
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Saved) {
-        let [out, _, kernel, _] = dims(&weight);
-        let sizes = Sizes::new(dims(&x), kernel, self.0);
-        let Window {
-            before,
-            after,
+        let [out, _, height, width] = dims(&weight);
+        let kernel = [height, width];
+        let RectangularWindow {
             stride,
-        } = self.0;
+            rows,
+            columns,
+        } = self.0.into();
+        let sizes = Sizes::new(dims(&x), kernel, self.0.into());
         let padded = Padded::new(
             values(&x),
             [sizes.height, sizes.width, sizes.channels],
-            [before, after],
+            rows,
+            columns,
         );
         let places = [sizes.out_height, sizes.out_width];
         let matrix = as_matrix(&weight);
@@ -74,7 +100,7 @@ impl Kernel<3> for Convolution {
                 [sizes.rows(), sizes.patch(), out],
             )
         };
-        let mut output = vec![0.0; sizes.rows() * out];
+        let mut output = zeros(sizes.rows() * out);
         multiply(CpuLevel::in_force(), &product, &mut output);
         let shape = [sizes.images, sizes.out_height, sizes.out_width, out];
         let saved = Saved {
@@ -95,10 +121,10 @@ impl Kernel<3> for Convolution {
 
     fn backward(&self, saved: Saved, gradient: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
         let weight = &saved.weight;
-        let [out, _, kernel, _] = dims(weight);
+        let [out, _, height, width] = dims(weight);
         let convolution = Derivative {
             level: CpuLevel::in_force(),
-            sizes: Sizes::new(saved.x_shape, kernel, self.0),
+            sizes: Sizes::new(saved.x_shape, [height, width], self.0.into()),
             out,
             gradient: values(&gradient),
         };
@@ -133,21 +159,28 @@ impl Derivative<'_> {
     /// around: every kernel that moves by one pixel and does not reach further out than it is wide.
     fn spread(&self, weight: &[f32]) -> Option<Vec<f32>> {
         let Self { sizes, out, .. } = *self;
-        let Window {
+        let [height, width] = sizes.kernel;
+        let margins = |kernel: usize, [before, after]: [usize; 2]| {
+            Some([
+                (kernel - 1).checked_sub(before)?,
+                (kernel - 1).checked_sub(after)?,
+            ])
+        };
+        let RectangularWindow {
             stride,
-            before,
-            after,
+            rows,
+            columns,
         } = sizes.window;
-        let margins = [before, after].map(|side| (sizes.kernel - 1).checked_sub(side));
-        let ([Some(top), Some(bottom)], 1) = (margins, stride) else {
+        let (Some(rows), Some(columns), 1) = (margins(height, rows), margins(width, columns), stride) else {
             return None;
         };
         let padded = Padded::new(
             self.gradient,
             [sizes.out_height, sizes.out_width, out],
-            [top, bottom],
+            rows,
+            columns,
         );
-        let area = sizes.kernel * sizes.kernel;
+        let area = height * width;
         let turned = Across {
             values: weight,
             starts: Starts::Turned {
@@ -157,13 +190,13 @@ impl Derivative<'_> {
             },
         };
         let places = [sizes.height, sizes.width];
-        let rows = sizes.images * sizes.height * sizes.width;
+        let pixels = sizes.images * sizes.height * sizes.width;
         let product = Product::new(
             Operand::Along(padded.windows(places, sizes.kernel, 1)),
             Operand::Across(turned),
-            [rows, area * out, sizes.channels],
+            [pixels, area * out, sizes.channels],
         );
-        let mut of_image = vec![0.0; rows * sizes.channels];
+        let mut of_image = vec![0.0; pixels * sizes.channels];
         multiply(self.level, &product, &mut of_image);
         Some(of_image)
     }
@@ -196,7 +229,7 @@ impl Derivative<'_> {
         of_image
     }
 
-    /// The gradient of the weight, `[out, kernel * kernel * in]`.
+    /// The gradient of the weight, `[out, height * width * in]`.
     fn of_weight(&self, x: &[f32]) -> Vec<f32> {
         let Self { sizes, out, .. } = *self;
         let mut of_weight = vec![0.0; out * sizes.patch()];

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::nn::kernels::product::{Along, Starts};
+use crate::nn::kernels::slices::zeros;
 
 /// Images with margins, `[images, height, width, channels]`.
 pub(super) struct Padded<'a> {
@@ -16,13 +17,14 @@ pub(super) struct Padded<'a> {
 }
 
 impl<'a> Padded<'a> {
-    /// Puts `before` and `after` lines and columns of zeros around images `[height, width, channels]`.
+    /// Puts lines and columns of zeros before and after images `[height, width, channels]`.
     pub(super) fn new(
         x: &'a [f32],
         [height, width, channels]: [usize; 3],
-        [before, after]: [usize; 2],
+        [above, below]: [usize; 2],
+        [left, right]: [usize; 2],
     ) -> Self {
-        let size = [height + before + after, width + before + after, channels];
+        let size = [height + above + below, width + left + right, channels];
         let [_, padded_width, _] = size;
         let image = height * width * channels;
         if size == [height, width, channels] || image == 0 {
@@ -32,14 +34,16 @@ impl<'a> Padded<'a> {
             };
         }
         let (row, padded_row) = (width * channels, padded_width * channels);
-        let mut values = vec![0.0; x.len() / image * size.iter().product::<usize>()];
+        let mut values = zeros(x.len() / image * size.iter().product::<usize>());
+        // Line by line, so that the lines of a single image are shared out too.
         values
-            .par_chunks_mut(size[0] * padded_row)
-            .zip(x.par_chunks(image))
-            .for_each(|(padded, x)| {
-                let targets = padded.chunks_exact_mut(padded_row).skip(before);
-                for (target, source) in targets.zip(x.chunks_exact(row)) {
-                    target[before * channels..][..row].copy_from_slice(source);
+            .par_chunks_mut(padded_row)
+            .enumerate()
+            .for_each(|(line, target)| {
+                let (index, line) = (line / size[0], line % size[0]);
+                if let Some(line) = line.checked_sub(above).filter(|line| *line < height) {
+                    let source = &x[(index * height + line) * row..][..row];
+                    target[left * channels..][..row].copy_from_slice(source);
                 }
             });
         Self {
@@ -48,8 +52,8 @@ impl<'a> Padded<'a> {
         }
     }
 
-    /// What lies under a square kernel at each place of all images, as lines `[kernel, kernel, channels]`.
-    pub(super) fn windows(&self, places: [usize; 2], kernel: usize, stride: usize) -> Along<'_> {
+    /// What lies under a kernel at each place of all images, as lines `[kernel height, kernel width, channels]`.
+    pub(super) fn windows(&self, places: [usize; 2], kernel: [usize; 2], stride: usize) -> Along<'_> {
         let [height, width, channels] = self.size;
         let row = width * channels;
         Along {
@@ -58,7 +62,7 @@ impl<'a> Padded<'a> {
                 places,
                 distances: [height * row, stride * row, stride * channels],
             },
-            run: kernel * channels,
+            run: kernel[1] * channels,
             distance: row,
         }
     }

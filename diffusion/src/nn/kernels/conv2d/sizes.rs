@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Window;
+use super::RectangularWindow;
 
 /// Values of patches worked on together, so that they stay in the cache.
 const CHUNK_VALUES: usize = 1 << 18;
@@ -17,31 +17,34 @@ pub(super) struct Sizes {
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) channels: usize,
-    pub(super) kernel: usize,
+    /// Height and width of the kernel.
+    pub(super) kernel: [usize; 2],
     pub(super) out_height: usize,
     pub(super) out_width: usize,
-    pub(super) window: Window,
+    pub(super) window: RectangularWindow,
 }
 
 impl Sizes {
-    pub(super) fn new(x: [usize; 4], kernel: usize, window: Window) -> Self {
+    pub(super) fn new(x: [usize; 4], kernel: [usize; 2], window: RectangularWindow) -> Self {
         let [images, height, width, channels] = x;
-        let places = |size| (size + window.before + window.after - kernel) / window.stride + 1;
+        let places = |size: usize, [before, after]: [usize; 2], kernel: usize| {
+            (size + before + after - kernel) / window.stride + 1
+        };
         Self {
             images,
             height,
             width,
             channels,
             kernel,
-            out_height: places(height),
-            out_width: places(width),
+            out_height: places(height, window.rows, kernel[0]),
+            out_width: places(width, window.columns, kernel[1]),
             window,
         }
     }
 
     /// Values under the kernel at one place.
     pub(super) fn patch(&self) -> usize {
-        self.kernel * self.kernel * self.channels
+        self.kernel[0] * self.kernel[1] * self.channels
     }
 
     pub(super) fn places(&self) -> usize {
@@ -83,24 +86,24 @@ impl Sizes {
     #[inline(always)]
     pub(super) fn overlaps(&self, row: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
         let Self {
-            kernel,
+            kernel: [kernel_height, kernel_width],
             channels,
             width,
             window,
             ..
         } = *self;
         for column in 0..self.out_width {
-            let left = (column * window.stride) as isize - window.before as isize;
+            let left = (column * window.stride) as isize - window.columns[0] as isize;
             let first = left.max(0) as usize;
-            let end = (left + kernel as isize).clamp(0, width as isize) as usize;
+            let end = (left + kernel_width as isize).clamp(0, width as isize) as usize;
             let Some(pixels) = end.checked_sub(first).filter(|&pixels| pixels > 0) else {
                 continue;
             };
             let skipped = (first as isize - left) as usize;
-            for line in 0..kernel {
-                let y = (row * window.stride + line).wrapping_sub(window.before);
+            for line in 0..kernel_height {
+                let y = (row * window.stride + line).wrapping_sub(window.rows[0]);
                 if y < self.height {
-                    let in_patch = (line * kernel + skipped) * channels;
+                    let in_patch = (line * kernel_width + skipped) * channels;
                     let in_image = (y * width + first) * channels;
                     visit(column, in_patch, in_image, pixels * channels);
                 }

@@ -5,10 +5,13 @@ use rayon::prelude::*;
 
 use crate::cpu_level::CpuLevel;
 use crate::nn::kernels::instructions::vectorised;
-use crate::nn::kernels::slices::{add_scaled, dims, sum, sum_pairs, tensor, values};
+use crate::nn::kernels::slices::{add_scaled, dims, sum, sum_pairs, tensor, values, zeros};
 use crate::nn::kernels::tape::Kernel;
 
-/// Tokens of one task. Sums are over so many tokens first, whatever the threads.
+/// Values of one task that normalises.
+const PART: usize = 1 << 14;
+
+/// Tokens of one task of the derivative. Sums are over so many tokens first, whatever the threads.
 const TOKENS: usize = 64;
 
 #[derive(Clone, Debug)]
@@ -32,10 +35,11 @@ impl Kernel<3> for LayerNorm {
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         let level = CpuLevel::in_force();
         let [batch, tokens, features] = dims(&x);
-        let mut output = vec![0.0; batch * tokens * features];
+        let mut output = zeros(batch * tokens * features);
+        let part = ((PART / features.max(1)).max(1) * features).max(1);
         output
-            .par_chunks_mut(TOKENS * features)
-            .zip(values(&x).par_chunks(TOKENS * features))
+            .par_chunks_mut(part)
+            .zip(values(&x).par_chunks(part))
             .for_each(|(output, x)| {
                 let (weight, bias) = (values(&weight), values(&bias));
                 vectorised(

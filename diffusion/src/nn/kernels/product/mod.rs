@@ -17,7 +17,7 @@ mod transpose;
 #[cfg(test)]
 mod tests;
 
-pub(super) use multiply::{Product, into_tensor, lay_along, multiply, product_of};
+pub(super) use multiply::{Product, into_tensor, lay_along, multiply, product_of, whole_tiles};
 pub(super) use operand::{Across, Along, Operand, Starts};
 pub(super) use packed::Packed;
 pub(super) use tile::{Addend, Target, add_rows};

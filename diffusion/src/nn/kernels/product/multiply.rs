@@ -12,16 +12,13 @@ use super::transpose::Transpose;
 use super::{BLOCK, depth_step};
 use crate::cpu_level::CpuLevel;
 use crate::nn::kernels::instructions::{Lanes, LevelWork, dispatch};
-use crate::nn::kernels::slices::tensor;
+use crate::nn::kernels::slices::{tensor, zeros};
 
 /// Most values that are packed at once; 16 MiB.
 const MOST_PACKED: usize = 1 << 22;
 
 /// Multiplications from which a product is worth several threads.
 const LARGE: usize = 1 << 18;
-
-/// Rows of a task are a multiple of this, of which most levels' tiles have few too many.
-const TASK_ROWS: usize = 24;
 
 /// A product of two factors: `scale * left * right^T`, plus what the output holds, plus an addend.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +67,7 @@ pub(in crate::nn::kernels) fn product_of(
 /// A product in memory of its own.
 pub(in crate::nn::kernels) fn into_tensor(product: &Product<'_>) -> FlexTensor {
     let [rows, _, columns] = product.shape;
-    let mut output = vec![0.0; rows * columns];
+    let mut output = zeros(rows * columns);
     multiply(CpuLevel::in_force(), product, &mut output);
     tensor(output, [rows, columns])
 }
@@ -139,7 +136,7 @@ fn in_tasks<L: Lanes>(lanes: L, product: &Product<'_>, left: &Along<'_>, output:
     let tasks = rows.div_ceil(BLOCK).next_multiple_of(2 * threads);
     let task = match threads {
         1 => rows,
-        _ => rows.div_ceil(tasks).next_multiple_of(TASK_ROWS),
+        _ => whole_tiles(rows.div_ceil(tasks), L::ROWS),
     };
     for range in packed_ranges(depth, columns) {
         let right = Packed::new(lanes, &product.right, range.clone(), [depth, columns]);
@@ -168,6 +165,12 @@ fn in_tasks<L: Lanes>(lanes: L, product: &Product<'_>, left: &Along<'_>, output:
     }
 }
 
+/// The nearest number of rows that fills its tiles. Always going up would share few rows out badly: of 289 in four
+/// tasks, three would have 80 and the last one 49.
+pub(in crate::nn::kernels) fn whole_tiles(rows: usize, tile: usize) -> usize {
+    ((rows + tile / 2) / tile).max(1) * tile
+}
+
 /// Ranges of depth that are packed one after another, of whole blocks.
 fn packed_ranges(depth: usize, columns: usize) -> impl Iterator<Item = Range<usize>> {
     let step = depth_step(depth);
@@ -189,7 +192,7 @@ fn turned<L: Lanes>(lanes: L, product: &Product<'_>, right: &Along<'_>, output: 
         accumulate: false,
         addend: None,
     };
-    let mut sums = vec![0.0; rows * columns];
+    let mut sums = zeros(rows * columns);
     in_tasks(lanes, &swapped, right, &mut sums);
     let starts: Vec<usize> = (0..columns).map(|column| column * rows).collect();
     let chunk = rows.div_ceil(rayon::current_num_threads()).max(8);

@@ -10,6 +10,7 @@ use super::depth_step;
 use super::operand::{Across, Along, Operand};
 use super::transpose::Transpose;
 use crate::nn::kernels::instructions::Lanes;
+use crate::nn::kernels::slices::zeros;
 
 /// Values from which packing is worth several threads.
 const LARGE: usize = 1 << 15;
@@ -47,7 +48,7 @@ impl Packed {
     ) -> Self {
         let width = columns.div_ceil(L::WIDTH) * L::WIDTH;
         let mut packed = Self {
-            values: vec![0.0; range.len() * width + CACHE_LINE / size_of::<f32>()],
+            values: zeros(range.len() * width + CACHE_LINE / size_of::<f32>()),
             skipped: 0,
             depth: range,
             step: depth_step(depth),

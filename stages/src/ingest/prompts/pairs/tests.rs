@@ -43,6 +43,26 @@ fn paths_are_relative_to_the_file_of_pairs() {
 }
 
 #[test]
+fn pairs_that_end_within_a_quote_are_refused_after_those_before() {
+    let files = Files::new();
+    files.write("a.png", "first");
+    files.write(
+        "pairs.csv",
+        "image,prompt\na.png,a car\na.png,\"a boat\na.png,a tree\n",
+    );
+    let mut pairs = Pairs::open(&files.path().join("pairs.csv")).expect("a file of pairs");
+    assert_eq!(
+        pairs.next().expect("a pair").expect("a pair"),
+        pair(1, Some("a.png"), b"first", "a car")
+    );
+    let found = message(pairs.next().expect("an error"));
+    assert!(
+        found.ends_with("as CSV: the quote that opens on line 3 is never closed"),
+        "{found}"
+    );
+}
+
+#[test]
 fn the_image_feature_is_read() {
     let files = Files::new();
     files.write("c.png", "third");

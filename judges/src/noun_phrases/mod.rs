@@ -1,0 +1,70 @@
+//! The noun phrases of a prompt, as T2I-CompBench asks about them.
+//!
+//! Its own prompts ship with the phrases that spaCy's small English model 3.8 finds (`shipped.rs`); any other prompt
+//! goes through a perceptron that learned from these (`labels.rs`; `docs/judges.md` says how well they agree). No kept
+//! crate does this: harper-brill says which words stand in a noun phrase but not where one ends, rust-bert needs
+//! libtorch, nlprule is no longer kept up, pos-tagger names parts of speech only, and crftag brings no English model.
+
+mod closed_classes;
+mod features;
+mod labels;
+mod phrases;
+mod shipped;
+#[cfg(test)]
+mod tests;
+mod text_hash;
+mod tokens;
+mod weights;
+mod word_traits;
+
+use phrases::Phrases;
+
+/// Revision of the shipped phrases, of the chunker and of its weights, for the keys of what is computed from them.
+pub const REVISION: u32 = 1;
+
+/// Chunks that T2I-CompBench asks nothing about: they say where things are. Only exactly these, as the reference does.
+const DROPPED: [&str; 4] = ["top", "the side", "the left", "the right"];
+
+/// What a prompt speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NounPhrases {
+    /// Noun chunks with their articles, in the order of the prompt, without those that T2I-CompBench drops.
+    pub chunks: Vec<String>,
+    /// Common nouns in the order of the prompt.
+    pub nouns: Vec<String>,
+    /// Where they come from.
+    pub source: Source,
+}
+
+/// Where noun phrases come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// From spaCy, for a prompt of T2I-CompBench.
+    Shipped,
+    /// From the chunker, which differs from spaCy now and then.
+    Chunker,
+}
+
+/// Finds the noun phrases of a prompt. Of a prompt that is not T2I-CompBench's the first 4,096 tokens are read.
+pub fn chunks(prompt: &str) -> NounPhrases {
+    match shipped::look_up(prompt) {
+        Some(found) => filtered(found, Source::Shipped),
+        None => filtered(chunker_phrases(prompt), Source::Chunker),
+    }
+}
+
+fn chunker_phrases(prompt: &str) -> Phrases {
+    let tokens = tokens::tokens(prompt);
+    let labels = labels::best_labels(&features::label_sums(prompt, &tokens));
+    Phrases::of_labels(prompt, &tokens, &labels)
+}
+
+fn filtered(found: Phrases, source: Source) -> NounPhrases {
+    let mut chunks = found.chunks;
+    chunks.retain(|chunk| !DROPPED.contains(&chunk.as_str()));
+    NounPhrases {
+        chunks,
+        nouns: found.nouns,
+        source,
+    }
+}

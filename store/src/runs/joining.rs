@@ -1,0 +1,97 @@
+//! Which run a process belongs to: processes that run one pipeline at the same time are members of one run.
+//!
+//! The choice is made by one process after the other, under a lease that is held for as long as it takes to look and
+//! to write a record. Every member holds a lease of its own until it ends, whose signs of life tell others that there
+//! is somebody to join.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::members::RunMember;
+use super::run::{RunRecord, RunStatus};
+use super::run_log::RunLog;
+use crate::error::StoreError;
+use crate::files::{Life, host_name};
+use crate::lease::{Claim, Lease};
+use crate::names::{LeaseKey, PipelineDigest, RunId};
+use crate::store::Store;
+
+/// Runs that are looked at for one to join, the newest first.
+const RUNS: usize = 64;
+
+/// Time between two looks whether it is this process's turn, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// After this time the choice is made out of turn: at worst two processes begin a run each.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+impl RunLog {
+    /// Joins the run that other processes are at with the same pipeline, or begins one.
+    ///
+    /// Where leases are not used, or cannot be had, every process begins a run of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be written.
+    pub fn join_or_create(store: &Store, pipeline: &str, digest: PipelineDigest) -> Result<Self, StoreError> {
+        store.check_writable()?;
+        let record = RunRecord {
+            pipeline_digest: Some(digest),
+            ..RunRecord::begin(pipeline)
+        };
+        let turn = take_turn(store, pipeline, &digest);
+        if matches!(turn, Claim::Without(_)) {
+            return Self::found(store, record, None);
+        }
+        for id in store.newest_run_ids()?.iter().take(RUNS) {
+            let Some(run) = at_work(store, id, &digest) else {
+                continue;
+            };
+            let signs = signs_of_life(store, id);
+            if let Some(log) = Self::enter(store, &run, signs)? {
+                return Ok(log);
+            }
+        }
+        let signs = signs_of_life(store, &record.id);
+        let log = Self::found(store, record, signs);
+        // Only now may the next one look.
+        drop(turn);
+        log
+    }
+}
+
+/// Waits until no other process chooses a run for the pipeline, though not for ever.
+fn take_turn(store: &Store, pipeline: &str, digest: &PipelineDigest) -> Claim {
+    let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let (leases, key) = (store.leases(), LeaseKey::of_pipeline(digest));
+    loop {
+        let claim = leases.claim(&key, pipeline);
+        if !matches!(claim, Claim::Held(_)) || begun.elapsed() >= LONGEST_WAIT {
+            return claim;
+        }
+        sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Reads the founder's record of a run if it is one of the pipeline and a process is at it.
+fn at_work(store: &Store, id: &RunId, digest: &PipelineDigest) -> Option<RunRecord> {
+    let founder = store.founder_record(id)?;
+    if founder.pipeline_digest != Some(*digest) {
+        return None;
+    }
+    let processes = store.read_run(id)?.processes();
+    let lives = |member: &RunMember| {
+        member.status == RunStatus::Running && store.member_life(id, member) == Life::Alive
+    };
+    processes.iter().any(lives).then_some(founder)
+}
+
+/// Takes the lease that shows others that this process is at a run; without it nobody joins.
+fn signs_of_life(store: &Store, run: &RunId) -> Option<Lease> {
+    let key = LeaseKey::of_member(run, &host_name(), std::process::id());
+    match store.leases().claim(&key, &format!("run {run}")) {
+        Claim::Mine(lease) => Some(lease),
+        Claim::Held(_) | Claim::Without(_) => None,
+    }
+}
