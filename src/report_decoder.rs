@@ -114,6 +114,7 @@ impl<'a> ReportDecoder<'a> {
         }
         let preimage = self
             .store
+            .records()
             .read_preimage(&record.preimage)
             .map_err(ReportDecoderError::Preimage)?;
         let content = named_model(&preimage).ok_or(ReportDecoderError::NoModelNamed)?;
@@ -138,7 +139,7 @@ impl<'a> ReportDecoder<'a> {
     }
 
     fn record(&self, key: &StageKey) -> Option<ActionRecord> {
-        match self.store.peek(key) {
+        match self.store.records().peek(key) {
             Lookup::Hit(record) => Some(*record),
             Lookup::Miss(_) => None,
         }

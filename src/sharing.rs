@@ -74,10 +74,10 @@ pub(crate) fn attach_for_reading(store: &Store) -> Result<(), Failure> {
 type Known = Vec<(String, Result<RemoteSettings, RemoteError>)>;
 
 fn settings(store: &Store) -> Result<Known, Failure> {
-    let names = store.remote_names()?.into_iter();
+    let names = store.remotes().names()?.into_iter();
     Ok(names
         .map(|name| {
-            let settings = store.remote(&name);
+            let settings = store.remotes().read(&name);
             (name, settings)
         })
         .collect())

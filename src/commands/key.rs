@@ -50,22 +50,22 @@ pub(crate) fn run(arguments: KeyArguments, session: &Session<'_>) -> Result<(), 
         },
         KeyCommand::Trust { remote, key } => {
             let store = session.existing_store()?;
-            let mut settings = store.remote(&remote)?;
+            let mut settings = store.remotes().read(&remote)?;
             if !settings.policy.trust.contains(&key) {
                 settings.policy.trust.push(key);
             }
-            store.set_remote(&remote, &settings)?;
+            store.remotes().set(&remote, &settings)?;
             line(standing(&remote, &settings.policy()))
         }
         KeyCommand::Untrust { remote, key } => {
             let store = session.existing_store()?;
-            let mut settings = store.remote(&remote)?;
+            let mut settings = store.remotes().read(&remote)?;
             settings.policy.trust.retain(|other| *other != key);
             if settings.policy.trust.is_empty() {
                 // Whoever takes trust back does not want everybody's records instead.
                 settings.policy.unsigned.get_or_insert(Unsigned::Deny);
             }
-            store.set_remote(&remote, &settings)?;
+            store.remotes().set(&remote, &settings)?;
             line(standing(&remote, &settings.policy()))
         }
     }

@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &ReportArguments, session: &Session<'_>) -> Result<
     let store = session.reading_store()?;
     let path = arguments.out.clone().unwrap_or_else(|| report_path(&pipeline));
     let run = store
-        .runs()?
+        .runs()
+        .list()?
         .into_iter()
         .find(|run| run.pipeline == pipeline.spec.name);
     let run = run.ok_or_else(|| {

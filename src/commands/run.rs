@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &RunArguments, session: &Session<'_>) -> Result<(),
     let report = loop {
         match write_report(&tools, &summary) {
             // What a remote only seemed to have and the report shows is computed.
-            Err(_) if attempt < ATTEMPTS && !store.take_lost().is_empty() => summary = compute()?,
+            Err(_) if attempt < ATTEMPTS && !store.blobs().take_lost().is_empty() => summary = compute()?,
             written => break written?,
         }
         attempt += 1;

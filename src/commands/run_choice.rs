@@ -14,13 +14,13 @@ const CHARACTERS: usize = 4;
 /// A failure of usage if no run or several match.
 pub(crate) fn choose(store: &Store, text: &str) -> Result<RunRecord, Failure> {
     if let Some(back) = steps_back(text) {
-        return store.newest_runs()?.nth(back).ok_or_else(|| match back {
+        return store.runs().newest()?.nth(back).ok_or_else(|| match back {
             0 => Failure::usage("The store has no runs yet"),
             _ => unknown(text),
         });
     }
     if let Ok(id) = text.parse::<RunId>() {
-        return store.read_run(&id).ok_or_else(|| unknown(text));
+        return store.runs().read(&id).ok_or_else(|| unknown(text));
     }
     let wanted = text.to_ascii_uppercase();
     if wanted.len() < CHARACTERS {
@@ -30,7 +30,7 @@ pub(crate) fn choose(store: &Store, text: &str) -> Result<RunRecord, Failure> {
         let id = run.id.to_string();
         id.starts_with(&wanted) || id.ends_with(&wanted)
     };
-    let mut found = store.newest_runs()?.filter(matches);
+    let mut found = store.runs().newest()?.filter(matches);
     match (found.next(), found.next()) {
         (Some(run), None) => Ok(run),
         (Some(one), Some(other)) => Err(Failure::usage(format!(

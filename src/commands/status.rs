@@ -23,7 +23,7 @@ pub(crate) struct StatusArguments {
 pub(crate) fn run(arguments: &StatusArguments, session: &Session<'_>) -> Result<(), Failure> {
     let store = session.existing_store()?;
     if arguments.all {
-        return list(&store, &store.runs()?, session.json);
+        return list(&store, &store.runs().list()?, session.json);
     }
     let record = choose(&store, &arguments.run)?;
     let status = Status::new(&store, record)?;

@@ -146,7 +146,7 @@ fn remarks(report: &TransferReport) -> String {
 
 /// Finds a remote by name, or the only one.
 fn find(store: &Store, name: Option<&str>) -> Result<(String, Upstream, bool), Failure> {
-    let names = store.remote_names()?;
+    let names = store.remotes().names()?;
     let name = match (name, names.as_slice()) {
         (Some(name), _) => name.to_owned(),
         (None, [only]) => only.clone(),
@@ -161,7 +161,7 @@ fn find(store: &Store, name: Option<&str>) -> Result<(String, Upstream, bool), F
             )));
         }
     };
-    let settings = store.remote(&name)?;
+    let settings = store.remotes().read(&name)?;
     let own = secret_key()?.map(|key| key.public());
     let upstream = upstream(&name, &settings, own)?;
     Ok((name, upstream, settings.read_only))

@@ -79,15 +79,15 @@ impl Engine<'_> {
         record: ActionRecord,
         results: &Results,
     ) -> Result<ActionRecord, EngineError> {
-        let winner = match self.store.publish(record.clone())? {
+        let winner = match self.store.records().publish(record.clone())? {
             Published::Won(record) => return Ok(record),
             Published::Adopted(winner) => winner,
         };
         let rows = |port: &str| results.rows(task.stage, port);
         if let Err(reason) = check_record(self.store, task.stage, &winner, &rows) {
             // It was first and is no result of this stage.
-            self.store.disown_result(&record.key, &reason)?;
-            return Ok(self.store.publish(record)?.into_record());
+            self.store.records().disown_result(&record.key, &reason)?;
+            return Ok(self.store.records().publish(record)?.into_record());
         }
         if !winner.same_results(&record) {
             let text = "another process published a different result first; that one is used";
@@ -166,7 +166,7 @@ impl Engine<'_> {
         (started, clock): (Timestamp, Instant),
     ) -> Result<ActionRecord, EngineError> {
         let stage = task.stage.stage.as_ref();
-        let preimage = self.store.put_preimage(task.ingredients.preimage())?;
+        let preimage = self.store.records().put_preimage(task.ingredients.preimage())?;
         let mut record = ActionRecord::new(*task.key(), preimage, stage.kind(), stage.revision());
         record.outputs = output.outputs;
         record.metrics = output.metrics;

@@ -53,7 +53,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let value = Value::from("x");
         let key = StageKey::derive(&value).unwrap();
-        let mut record = ActionRecord::new(key, store.put_preimage(&value).unwrap(), "generate", 1);
+        let mut record = ActionRecord::new(key, store.records().put_preimage(&value).unwrap(), "generate", 1);
         (record.cost_seconds, record.effort) = (seconds, effort);
         record
     }

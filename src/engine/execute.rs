@@ -45,7 +45,7 @@ impl Engine<'_> {
             false => self.observer.run_started(&log.id(), pipeline),
         }
         // What was lacking before this run says nothing about it.
-        self.store.take_lost();
+        self.store.blobs().take_lost();
         let mut rewinds = Rewinds::default();
         let mut result = self.run_stages(pipeline, &prepared, &log);
         while let Err(error) = &result
@@ -61,7 +61,7 @@ impl Engine<'_> {
         let finished = log.finish(status);
         if status != RunStatus::Interrupted {
             // Whoever stops a run does not want to wait for a slow line; the next push brings what was not sent.
-            self.store.share_run(&log.id());
+            self.store.runs().share_run(&log.id());
             self.store.flush_remotes();
         }
         let mut summary = result?;

@@ -64,7 +64,7 @@ impl<'a> Explainer<'a> {
     ) -> Result<Option<Earlier>, StoreError> {
         let history = match &mut self.history {
             Some(history) => history,
-            none => none.insert(self.store.history()?),
+            none => none.insert(self.store.catalog().history()?),
         };
         history.nearest(stage.stage.kind(), &stage.name.to_string(), value)
     }

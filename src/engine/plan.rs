@@ -151,7 +151,7 @@ fn plan_stage(
         let likely = earlier.map(|earlier| output_rows(&earlier.record));
         return Ok((PlanState::Pending { waits_for, cost }, likely.unwrap_or_default()));
     }
-    let found = match store.peek(&symbol) {
+    let found = match store.records().peek(&symbol) {
         Lookup::Hit(record) => match check_record(store, stage, &record, &rows) {
             Ok(()) => Lookup::Hit(record),
             // A run will disown it.

@@ -28,14 +28,14 @@ impl Engine<'_> {
         let rows = |port: &str| results.rows(stage, port);
         let mut wrong = String::new();
         for _ in 0..ATTEMPTS {
-            let record = match self.store.lookup(key) {
+            let record = match self.store.records().lookup(key) {
                 Lookup::Hit(record) => record,
                 miss => return Ok(miss),
             };
             let Err(reason) = check_record(self.store, stage, &record, &rows) else {
                 return Ok(Lookup::Hit(record));
             };
-            match self.store.disown_result(key, &reason) {
+            match self.store.records().disown_result(key, &reason) {
                 Err(error) if !error.is_read_only() => return Err(error.into()),
                 _ => wrong = reason,
             }
@@ -70,7 +70,7 @@ impl Engine<'_> {
                 Err(ContentError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     let (stage, reason) = (made_by.name.to_string(), error.to_string());
-                    self.store.disown_result(&result.record.key, &reason)?;
+                    self.store.records().disown_result(&result.record.key, &reason)?;
                     return Err(EngineError::Disowned { stage, reason });
                 }
             }

@@ -21,7 +21,7 @@ impl Rewinds {
     /// Tells whether the run may come further from the beginning.
     pub(super) fn may_help(&mut self, store: &Store, error: &EngineError) -> bool {
         // A remote lost them, or had other bytes, after their stage was found there.
-        let lost = store.take_lost();
+        let lost = store.blobs().take_lost();
         let mut reasons: Vec<String> = lost.iter().map(ToString::to_string).collect();
         match error {
             EngineError::Disowned { stage, reason } => reasons.push(format!("{stage}: {reason}")),
@@ -51,7 +51,7 @@ mod tests {
         let mut rewinds = Rewinds::default();
         let mut missing = |text: &str| {
             let file = FileDigest::of(text.as_bytes());
-            assert!(store.read(&file).is_err());
+            assert!(store.blobs().read(&file).is_err());
             rewinds.may_help(&store, &EngineError::from(StoreError::MissingBlob(file)))
         };
         for text in ["a", "b", "c", "d", "e"] {

@@ -67,7 +67,7 @@ impl Survey<'_> {
             return Sight::Taken;
         }
         let rows = |port: &str| results.rows(stage, port);
-        if let Lookup::Hit(record) = self.store.peek(key)
+        if let Lookup::Hit(record) = self.store.records().peek(key)
             && check_record(self.store, stage, &record, &rows).is_ok()
         {
             return Sight::Done(record);

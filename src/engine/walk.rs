@@ -107,7 +107,10 @@ impl<'a> Walk<'a> {
         match self.engine.turn(&task, &self.results)? {
             Turn::Found(record) => {
                 if self.log.is_recorded() {
-                    self.engine.store.mend_preimage(&record, ingredients.preimage())?;
+                    self.engine
+                        .store
+                        .records()
+                        .mend_preimage(&record, ingredients.preimage())?;
                 }
                 self.finish(stage, Outcome::Reused, *record, begun)
             }

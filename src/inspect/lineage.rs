@@ -36,11 +36,11 @@ pub(crate) struct LineageEdge {
 impl ResultLineage {
     /// Follows a result up and down as far as it is wanted.
     pub(crate) fn new(store: &Store, start: StageKey, reach: LineageReach) -> Result<Self, StoreError> {
-        let lineage = store.lineage(&start, reach)?;
+        let lineage = store.catalog().lineage(&start, reach)?;
         let mut records = lineage.records;
         let mut names = BTreeMap::new();
         // The newest run first: its name for a result is the one people remember.
-        for run in store.runs()? {
+        for run in store.runs().list()? {
             for (name, key) in &run.stages {
                 if records.contains_key(key) {
                     let name = || format!("{} of {}", name, run.pipeline);

@@ -43,7 +43,7 @@ pub(crate) struct StageStatus {
 impl Status {
     /// Reads how a run stands off its records and its events.
     pub(crate) fn new(store: &Store, record: RunRecord) -> Result<Self, StoreError> {
-        let events = store.events(&record.id)?;
+        let events = store.runs().events(&record.id)?;
         Ok(Self {
             status: state_name(store, &record),
             processes: processes(store, &record),
@@ -122,13 +122,13 @@ pub(crate) fn state_name(store: &Store, run: &RunRecord) -> &'static str {
     let mut unended = processes
         .iter()
         .filter(|member| member.status == RunStatus::Running);
-    let killed = unended.all(|member| store.is_gone(&run.id, member));
+    let killed = unended.all(|member| store.runs().is_gone(&run.id, member));
     word(run.status, killed)
 }
 
 fn process_state(store: &Store, run: &RunRecord, member: &RunMember) -> &'static str {
     let ended = member.status != RunStatus::Running;
-    word(member.status, !ended && store.is_gone(&run.id, member))
+    word(member.status, !ended && store.runs().is_gone(&run.id, member))
 }
 
 fn word(status: RunStatus, killed: bool) -> &'static str {

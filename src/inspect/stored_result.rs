@@ -20,10 +20,10 @@ impl StoredResult {
             begins(record.key.to_string())
                 || outputs.any(|output| begins(output.file.to_string()) || begins(output.content.to_string()))
         };
-        let mut records: Vec<ActionRecord> = store.actions()?.filter(is_meant).collect();
+        let mut records: Vec<ActionRecord> = store.catalog().actions()?.filter(is_meant).collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.ended));
         let results = records.into_iter().map(|record| Self {
-            preimage: store.read_preimage(&record.preimage).ok(),
+            preimage: store.records().read_preimage(&record.preimage).ok(),
             record,
         });
         Ok(results.collect())

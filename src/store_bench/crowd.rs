@@ -41,7 +41,7 @@ pub(super) fn fill(folder: &Path, records: u32) -> Result<Store, StoreBenchError
     let store = Store::open(folder)?;
     let mut number = 0;
     while number < records {
-        let mut batch = store.batch();
+        let mut batch = store.records().batch();
         let end = records.min(number + BATCH);
         for number in number..end {
             let output = batch.put_json(&number)?;

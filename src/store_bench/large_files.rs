@@ -26,13 +26,13 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError
         write(&source, &bytes)?;
         let copy = folder.join("copy");
         copies.push(time(|| copy_and_sync(&source, &copy))?.1);
-        let (digest, seconds) = time(|| Ok(store.put_bytes(&bytes)?))?;
+        let (digest, seconds) = time(|| Ok(store.blobs().put_bytes(&bytes)?))?;
         puts.push(seconds);
         let other = random_bytes(3, round, SIZE);
         write(&source, &other)?;
         let (imported, seconds) = time(|| import(&store, &source))?;
         imports.push(seconds);
-        let (read, seconds) = time(|| Ok(store.read(&digest)?))?;
+        let (read, seconds) = time(|| Ok(store.blobs().read(&digest)?))?;
         gets.push(seconds);
         hashes.push(time(|| Ok(blake3::Hasher::new().update_rayon(&bytes).finalize()))?.1);
         if read != bytes {
@@ -40,7 +40,12 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError
         }
         // All go each time: a file in memory that the system has to find first costs several times as much, which
         // would be told as the store's if only its files stayed.
-        for path in [source, copy, store.path(&digest)?, store.path(&imported)?] {
+        for path in [
+            source,
+            copy,
+            store.blobs().path(&digest)?,
+            store.blobs().path(&imported)?,
+        ] {
             std::fs::remove_file(&path).map_err(|error| StoreBenchError::at(&path, error))?;
         }
     }
@@ -63,7 +68,7 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError
 fn import(store: &Store, source: &Path) -> Result<FileDigest, StoreBenchError> {
     let at = |error| StoreBenchError::at(source, error);
     let mut file = File::open(source).map_err(at)?;
-    let mut writer = store.writer(Some(SIZE as u64))?;
+    let mut writer = store.blobs().writer(Some(SIZE as u64))?;
     let mut piece = vec![0; 1 << 20];
     loop {
         let read = file.read(&mut piece).map_err(at)?;

@@ -22,7 +22,7 @@ pub(super) fn measure(folder: &Path, records: u32) -> Result<Vec<Measurement>, S
     for number in 0..COUNT.min(records) {
         // A multiplicative sequence jumps from directory to directory.
         let key = key((u64::from(number) * 7_919 % u64::from(records)) as u32)?;
-        let (found, seconds) = time(|| Ok(store.lookup(&key)))?;
+        let (found, seconds) = time(|| Ok(store.records().lookup(&key)))?;
         if !matches!(found, Lookup::Hit(_)) {
             return Err(StoreBenchError::Wrong(format!("{} was not found", key.short())));
         }

@@ -21,11 +21,11 @@ pub(super) fn measure(folder: &Path, shards: u32) -> Result<Vec<Measurement>, St
     let folder = folder.join("store");
     let family = family()?;
     let key = fill(&folder, &family, shards)?;
-    let (found, lookup) = time(|| Ok(Store::open(&folder)?.lookup(&key)))?;
+    let (found, lookup) = time(|| Ok(Store::open(&folder)?.records().lookup(&key)))?;
     if !matches!(found, Lookup::Hit(_)) {
         return Err(StoreBenchError::Wrong("the stage was not found".to_owned()));
     }
-    let (items, list) = time(|| Ok(Store::open(&folder)?.items(&family)?.len()))?;
+    let (items, list) = time(|| Ok(Store::open(&folder)?.shards().items(&family)?.len()))?;
     if items != (shards * ROWS) as usize {
         return Err(StoreBenchError::Wrong(format!("{items} items were found")));
     }
@@ -73,13 +73,13 @@ fn fill(folder: &Path, family: &FamilyKey, shards: u32) -> Result<StageKey, Stor
         rows: (0..record.rows).collect(),
     };
     let parts: Vec<Part> = records.iter().map(part).collect();
-    let artifact = store.put_parts(&schema(), &parts, &rows)?;
+    let artifact = store.artifacts().put_parts(&schema(), &parts, &rows)?;
     let preimage = Value::from("a stage of many shards");
     let key = StageKey::derive(&preimage).map_err(|error| StoreBenchError::Store(error.into()))?;
     let mut record = ActionRecord::new(key, FileDigest::of(&[]), "generate", 1);
-    record.preimage = store.put_preimage(&preimage)?;
+    record.preimage = store.records().put_preimage(&preimage)?;
     record.outputs = [("candidates".to_owned(), artifact)].into();
-    store.publish(record)?;
+    store.records().publish(record)?;
     Ok(key)
 }
 
@@ -93,7 +93,9 @@ fn publish(store: &Store, family: &FamilyKey, number: u32) -> Result<ShardRecord
     let column: ArrayRef = Arc::new(Float32Array::from_iter_values(rows.map(|row| row as f32)));
     let batch = RecordBatch::try_new(schema(), vec![column])
         .map_err(|error| StoreBenchError::Wrong(error.to_string()))?;
-    Ok(store.publish_shard(family, batch, items, &Producer::default())?)
+    Ok(store
+        .shards()
+        .publish(family, batch, items, &Producer::default())?)
 }
 
 fn schema() -> SchemaRef {

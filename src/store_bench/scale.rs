@@ -131,7 +131,7 @@ fn mark(store: &Store) -> Result<(), StoreBenchError> {
 }
 
 fn reindex(store: &Store) -> Result<(), StoreBenchError> {
-    match store.reindex()? {
+    match store.catalog().reindex()? {
         Some(_) => Ok(()),
         None => Err(StoreBenchError::Wrong("no index was written".to_owned())),
     }

@@ -20,12 +20,12 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Measurement>, StoreBenchError
     let store = Store::open(folder.join("store"))?;
     let one_by_one = time(|| {
         for number in 0..ONE_BY_ONE {
-            store.put_bytes(&random_bytes(1, number, SIZE))?;
+            store.blobs().put_bytes(&random_bytes(1, number, SIZE))?;
         }
         Ok(())
     })?;
     let together = time(|| {
-        let mut batch = store.batch();
+        let mut batch = store.records().batch();
         for number in 0..TOGETHER {
             batch.put_bytes(&random_bytes(2, number, SIZE))?;
         }

@@ -16,11 +16,11 @@
 //! use mitune_store::{Lookup, Store, Value};
 //! # let directory = tempfile::tempdir()?;
 //! let store = Store::open(directory.path().join("store"))?;
-//! let digest = store.put_bytes(b"a red circle")?;
-//! assert_eq!(store.read(&digest)?, b"a red circle");
+//! let digest = store.blobs().put_bytes(b"a red circle")?;
+//! assert_eq!(store.blobs().read(&digest)?, b"a red circle");
 //!
 //! let key = mitune_store::StageKey::derive(&Value::from_serialize(&("generate", 7))?)?;
-//! assert!(matches!(store.lookup(&key), Lookup::Miss(_)));
+//! assert!(matches!(store.records().lookup(&key), Lookup::Miss(_)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -88,7 +88,7 @@ pub use crate::retention::{KeptRun, KeptWhy, Pin, PinError, PinTarget};
 pub use crate::runs::{RunEvent, RunLog, RunMember, RunRecord, RunStatus};
 pub use crate::shards::{ItemRow, ShardItem, ShardListing, ShardRecord, index_items};
 pub use crate::sharing::Sharing;
-pub use crate::store::Store;
+pub use crate::store::{Artifacts, Blobs, Catalog, Pins, Records, Remotes, Runs, Shards, Store};
 pub use crate::timestamp::Timestamp;
 pub use crate::verify::{
     RepairSource, Sample, SampleError, VerifyDepth, VerifyFinding, VerifyOutcome, VerifyReport,

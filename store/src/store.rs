@@ -4,6 +4,7 @@ mod creation;
 mod elsewhere;
 mod fan_out;
 mod folders;
+mod handles;
 mod own_files;
 
 use std::collections::HashSet;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use self::creation::{create, create_again, read_format, refuse_foreign_entries};
 pub(crate) use self::elsewhere::Elsewhere;
+pub use self::handles::{Artifacts, Blobs, Catalog, Pins, Records, Remotes, Runs, Shards};
+pub(crate) use self::handles::{Objects, Trash};
 use crate::error::StoreError;
 use crate::files::{AtPath, FileSystem, Format, FormatError, Staging, Volume};
 use crate::index::{IndexHandle, Verified};
@@ -129,7 +132,9 @@ impl Store {
         let store = self.clone();
         let rebuild = move || {
             // Records that cannot be listed are not indexed, which is no harm.
-            let _ = store.index_records(&|| Arc::strong_count(&store.shared) > 1);
+            let _ = store
+                .catalog()
+                .index_records(&|| Arc::strong_count(&store.shared) > 1);
         };
         // Without a thread the index fills as records are read.
         let _ = std::thread::Builder::new()
@@ -214,10 +219,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("store");
         let absent = Store::open_or_empty(&path).unwrap();
-        assert_eq!(absent.actions().unwrap().count(), 0);
-        assert!(absent.runs().unwrap().is_empty());
+        assert_eq!(absent.catalog().actions().unwrap().count(), 0);
+        assert!(absent.runs().list().unwrap().is_empty());
         let writes = [
-            absent.put_bytes(b"x").map(|_| ()),
+            absent.blobs().put_bytes(b"x").map(|_| ()),
             crate::RunLog::create(&absent, "tiny").map(|_| ()),
         ];
         for written in writes {
@@ -231,7 +236,7 @@ mod tests {
         let made = Store::open(&path).unwrap();
         let found = Store::open_or_empty(&path).unwrap();
         assert_eq!(found.format(), made.format());
-        found.put_bytes(b"x").unwrap();
+        found.blobs().put_bytes(b"x").unwrap();
     }
 
     #[test]
@@ -249,7 +254,7 @@ mod tests {
     fn newer_formats_are_read_only_or_refused() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
-        let blob = store.put_bytes(b"old").unwrap();
+        let blob = store.blobs().put_bytes(b"old").unwrap();
         let write = |format: &Format| {
             std::fs::remove_file(root.path().join("FORMAT")).unwrap();
             std::fs::write(root.path().join("FORMAT"), serde_json::to_vec(format).unwrap()).unwrap();
@@ -258,8 +263,8 @@ mod tests {
         format.min_writer = 2;
         write(&format);
         let newer = Store::open(root.path()).unwrap();
-        assert_eq!(newer.read(&blob).unwrap(), b"old");
-        let error = newer.put_bytes(b"new").unwrap_err();
+        assert_eq!(newer.blobs().read(&blob).unwrap(), b"old");
+        let error = newer.blobs().put_bytes(b"new").unwrap_err();
         assert!(
             matches!(
                 error,

@@ -34,8 +34,8 @@ fn json(ended: &Ended) -> Value {
 fn key(place: &Workplace, modulo: i64) -> String {
     let mut records = place.path().join(".mitune");
     let store = mitune_store::Store::open(&mut records).unwrap();
-    let found = store.actions().unwrap().find(|record| {
-        let preimage = store.read_preimage(&record.preimage).unwrap();
+    let found = store.catalog().actions().unwrap().find(|record| {
+        let preimage = store.records().read_preimage(&record.preimage).unwrap();
         preimage.get("config").and_then(|config| config.get("modulo")) == Some(&modulo.into())
     });
     found.unwrap().key.short()

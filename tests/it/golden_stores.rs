@@ -78,21 +78,21 @@ fn kept_stores_are_clean_and_their_pipeline_finds_everything() {
         let store = Store::open(place.join("store")).unwrap();
         let report = store.verify(VerifyDepth::Full).unwrap();
         assert!(report.is_clean(), "{name}: {report:?}");
-        let records: Vec<_> = store.actions().unwrap().collect();
+        let records: Vec<_> = store.catalog().actions().unwrap().collect();
         assert_eq!(records.len(), 5, "{name}");
         for record in &records {
             assert!(
-                matches!(store.lookup(&record.key), Lookup::Hit(_)),
+                matches!(store.records().lookup(&record.key), Lookup::Hit(_)),
                 "{name}: {}",
                 record.stage
             );
-            store.read_preimage(&record.preimage).unwrap();
+            store.records().read_preimage(&record.preimage).unwrap();
         }
         let finetune = records.iter().find(|record| record.stage == "finetune").unwrap();
         // In the newer one they lie in the trash, where they still are found.
-        let latest = store.latest_checkpoint(&finetune.key).unwrap().unwrap();
+        let latest = store.records().latest_checkpoint(&finetune.key).unwrap().unwrap();
         assert_eq!(latest.step, 2, "{name}");
-        assert!(!store.runs().unwrap().is_empty(), "{name}");
+        assert!(!store.runs().list().unwrap().is_empty(), "{name}");
 
         let said = run(place);
         let of_all = match is_latest(name) {
@@ -130,6 +130,7 @@ fn candidates_are_found_without_the_record_of_their_stage() {
     with_latest_store(|name, place| {
         let store = Store::open(place.join("store")).unwrap();
         let record = store
+            .catalog()
             .actions()
             .unwrap()
             .find(|record| record.stage == "generate")
@@ -167,10 +168,13 @@ fn stores_of_programs_to_come_are_read_or_refused_as_they_say() {
         describe(place, "min_writer", 2);
         let store = Store::open(place.join("store")).unwrap();
         assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
-        for record in store.actions().unwrap() {
-            assert!(matches!(store.lookup(&record.key), Lookup::Hit(_)), "{name}");
+        for record in store.catalog().actions().unwrap() {
+            assert!(
+                matches!(store.records().lookup(&record.key), Lookup::Hit(_)),
+                "{name}"
+            );
         }
-        let error = store.put_bytes(b"new").unwrap_err();
+        let error = store.blobs().put_bytes(b"new").unwrap_err();
         assert!(
             matches!(
                 error,

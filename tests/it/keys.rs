@@ -225,9 +225,9 @@ rounds:
 fn a_damaged_result_is_computed_again_with_the_same_content() {
     let place = Workplace::new();
     let first = place.run(PIPELINE);
-    let listed = place.store.artifacts().unwrap();
+    let listed = place.store.catalog().artifacts().unwrap();
     let damaged = listed.iter().find(|listed| listed.port == "remainder").unwrap();
-    let blob = place.store.path(&damaged.artifact.file).unwrap();
+    let blob = place.store.blobs().path(&damaged.artifact.file).unwrap();
     std::fs::remove_file(&blob).unwrap();
     std::fs::write(&blob, vec![0; usize::try_from(damaged.artifact.bytes).unwrap()]).unwrap();
     let second = place.run(PIPELINE);
@@ -268,16 +268,17 @@ fn a_record_that_cannot_be_that_of_the_stage_is_disowned_and_the_stage_computed(
         let (_, plan) = place.plan(PIPELINE);
         let preimage = place
             .store
+            .records()
             .put_preimage(plan.stages[0].preimage.as_ref().unwrap())
             .unwrap();
         let key = plan.stages[0].key.unwrap();
         let mut record = mitune_store::ActionRecord::new(key, preimage, "numbers", 1);
-        let artifact = place.store.put_json(&1).unwrap();
+        let artifact = place.store.artifacts().put_json(&1).unwrap();
         record.outputs = names
             .iter()
             .map(|name| ((*name).to_owned(), artifact.clone()))
             .collect();
-        place.store.publish(record).unwrap();
+        place.store.records().publish(record).unwrap();
         assert_eq!(place.run(PIPELINE).computed, ["a", "b", "c"], "{names:?}");
         assert!(place.run(PIPELINE).computed.is_empty());
     }
@@ -290,6 +291,7 @@ fn a_plan_estimates_the_cost_from_recorded_times() {
     let (_, plan) = place.plan(&PIPELINE.replace("count: 6", "count: 9"));
     let recorded = place
         .store
+        .catalog()
         .actions()
         .unwrap()
         .find(|record| record.stage == "numbers")
@@ -313,7 +315,7 @@ fn a_plan_estimates_the_cost_from_recorded_times() {
 
     // Six of nine numbers were there: the record of the larger stage says that its time is that of a third.
     place.run(&PIPELINE.replace("count: 6", "count: 9, delay_ms: 10"));
-    let mut records = place.store.actions().unwrap();
+    let mut records = place.store.catalog().actions().unwrap();
     let larger = records.find(|record| record.effort.and_then(|effort| effort.units) == Some(9.0));
     assert!((larger.unwrap().effort.unwrap().share - 1.0 / 3.0).abs() < 1e-12);
 }

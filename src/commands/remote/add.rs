@@ -39,7 +39,7 @@ pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), 
     let place = Place::parse(&arguments.url)?;
     let store = session.open_store()?;
     let name = &arguments.name;
-    match store.remote(name) {
+    match store.remotes().read(name) {
         Err(RemoteError::Unknown { .. }) => {}
         Err(error) => return Err(error.into()),
         Ok(_) => {
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: AddArguments, session: &Session<'_>) -> Result<(), 
             .to_owned();
     }
     let findings = probe(&mut settings, &credentials())?;
-    store.set_remote(name, &settings)?;
+    store.remotes().set(name, &settings)?;
     line(format!("Added `{name}`: {findings}"))?;
     let policy = settings.policy();
     if policy.unsigned == Unsigned::Deny && policy.trust.is_empty() {

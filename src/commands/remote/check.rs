@@ -13,12 +13,14 @@ pub(super) fn run(store: &Store, name: Option<&str>, json: bool) -> Result<u8, F
     let names = match name {
         Some(name) => {
             // A name that nobody knows is a mistake, not a finding.
-            if let Err(error @ (RemoteError::Name(_) | RemoteError::Unknown { .. })) = store.remote(name) {
+            if let Err(error @ (RemoteError::Name(_) | RemoteError::Unknown { .. })) =
+                store.remotes().read(name)
+            {
                 return Err(error.into());
             }
             vec![name.to_owned()]
         }
-        None => store.remote_names()?,
+        None => store.remotes().names()?,
     };
     let (mut failed, mut entries) = (false, Vec::new());
     for name in names {
@@ -44,11 +46,11 @@ pub(super) fn run(store: &Store, name: Option<&str>, json: bool) -> Result<u8, F
 }
 
 fn check(store: &Store, name: &str) -> Result<String, RemoteError> {
-    let before = store.remote(name)?;
+    let before = store.remotes().read(name)?;
     let mut settings = before.clone();
     let findings = probe(&mut settings, &credentials())?;
     if settings != before {
-        store.set_remote(name, &settings)?;
+        store.remotes().set(name, &settings)?;
     }
     Ok(findings)
 }

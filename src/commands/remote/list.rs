@@ -10,8 +10,8 @@ use crate::ui::{Table, print_json};
 
 pub(super) fn run(store: &Store, json: bool) -> Result<(), Failure> {
     let mut remotes = Vec::new();
-    for name in store.remote_names()? {
-        let settings = store.remote(&name);
+    for name in store.remotes().names()? {
+        let settings = store.remotes().read(&name);
         remotes.push((name, settings));
     }
     if json {

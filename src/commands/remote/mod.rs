@@ -86,17 +86,17 @@ pub(crate) fn run(arguments: RemoteArguments, session: &Session<'_>) -> Result<u
             write_back,
         } => {
             let store = session.existing_store()?;
-            let mut settings = store.remote(&name)?;
+            let mut settings = store.remotes().read(&name)?;
             if let Some(unsigned) = unsigned {
                 settings.policy.unsigned = Some(unsigned.into());
             }
             settings.read_through = read_through.unwrap_or(settings.read_through);
             settings.write_back = write_back.unwrap_or(settings.write_back);
-            store.set_remote(&name, &settings)?;
+            store.remotes().set(&name, &settings)?;
             Ok(0)
         }
         RemoteCommand::Remove { name } => {
-            session.existing_store()?.remove_remote(&name)?;
+            session.existing_store()?.remotes().remove(&name)?;
             line(format!("Removed `{name}`"))?;
             Ok(0)
         }

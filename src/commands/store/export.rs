@@ -10,5 +10,5 @@ use crate::failure::Failure;
 /// Writes an artifact to a file, or to a folder if it is one.
 pub(crate) fn run(store: &Store, text: &str, path: &Path) -> Result<(), Failure> {
     let listed = find::artifact(store, text)?;
-    Ok(store.export(&listed.artifact, path)?)
+    Ok(store.artifacts().export(&listed.artifact, path)?)
 }

@@ -23,7 +23,7 @@ pub(in crate::commands) fn digits(text: &str) -> Result<String, Failure> {
 /// Several records of the same file count as one.
 pub(super) fn artifact(store: &Store, text: &str) -> Result<ListedArtifact, Failure> {
     let digits = digits(text)?;
-    let mut found = store.find_artifacts(&digits)?.into_iter();
+    let mut found = store.catalog().find_artifacts(&digits)?.into_iter();
     let first = found.next().ok_or_else(|| {
         Failure::usage(format!("No artifact has a digest that begins with `{digits}`"))
             .with_hint("`mitune store ls` lists them")
@@ -40,7 +40,7 @@ pub(super) fn artifact(store: &Store, text: &str) -> Result<ListedArtifact, Fail
 /// Of several stages that made the same artifact, the newest counts.
 pub(in crate::commands) fn stage_key(store: &Store, text: &str) -> Result<StageKey, Failure> {
     let digits = digits(text)?;
-    let keys: Vec<StageKey> = store.find_keys(&digits)?;
+    let keys: Vec<StageKey> = store.catalog().find_keys(&digits)?;
     match keys.as_slice() {
         [] => Ok(artifact(store, text)?.key),
         [key] => Ok(*key),

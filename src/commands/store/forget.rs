@@ -10,6 +10,7 @@ use crate::ui::line;
 pub(crate) fn run(store: &Store, text: &str, why: &str) -> Result<(), Failure> {
     let digits = find::digits(text)?;
     let found: Vec<ActionRecord> = store
+        .catalog()
         .actions()?
         .filter(|record| record.key.to_string().starts_with(&digits))
         .collect();
@@ -21,7 +22,7 @@ pub(crate) fn run(store: &Store, text: &str, why: &str) -> Result<(), Failure> {
         }
         [one, other, ..] => return Err(find::ambiguous(&digits, "", [one.key.short(), other.key.short()])),
     };
-    let count = store.forget(&record.key, why)?;
+    let count = store.records().forget(&record.key, why)?;
     store.flush_remotes();
     let shards = match count.saturating_sub(1) {
         0 => String::new(),

@@ -31,7 +31,7 @@ pub(crate) struct ListArguments {
 }
 
 pub(crate) fn run(store: &Store, arguments: ListArguments, json: bool) -> Result<(), Failure> {
-    let artifacts = store.query(&Query {
+    let artifacts = store.catalog().query(&Query {
         stage: arguments.stage,
         pipeline: arguments.pipeline,
         tag: arguments.tag,

@@ -32,6 +32,7 @@ pub(super) fn pin(store: &Store, arguments: &PinArguments, as_json: bool) -> Res
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_default();
     let pin = store
+        .pins()
         .pin(name, target, &who, arguments.why.as_deref())
         .map_err(failure)?;
     if as_json {
@@ -42,23 +43,24 @@ pub(super) fn pin(store: &Store, arguments: &PinArguments, as_json: bool) -> Res
 
 /// Removes a pin.
 pub(super) fn unpin(store: &Store, name: &PinName) -> Result<(), Failure> {
-    store.unpin(name).map_err(failure)?;
+    store.pins().unpin(name).map_err(failure)?;
     line(format!("Removed pin `{name}`"))
 }
 
 /// Finds what a text means, and a name for the pin.
 fn target(store: &Store, text: &str) -> Result<(PinTarget, String), Failure> {
     if let Ok(run) = text.parse::<RunId>()
-        && store.read_run(&run).is_some()
+        && store.runs().read(&run).is_some()
     {
         return Ok((PinTarget::Run(run), run.to_string()));
     }
-    let newest = store.runs()?.into_iter().find(|run| run.pipeline == text);
+    let newest = store.runs().list()?.into_iter().find(|run| run.pipeline == text);
     if let Some(run) = newest {
         return Ok((PinTarget::Run(run.id), run.id.to_string()));
     }
     let digits = find::digits(text)?;
     let mut keys = store
+        .catalog()
         .actions()?
         .map(|record| record.key)
         .filter(|key| key.to_string().starts_with(&digits));

@@ -9,7 +9,7 @@ use crate::ui::{Table, line, moment, print_json};
 
 /// Lists what a collection with default settings starts from.
 pub(super) fn roots(store: &Store, as_json: bool) -> Result<(), Failure> {
-    let pins = store.pins().map_err(pin::failure)?;
+    let pins = store.pins().list().map_err(pin::failure)?;
     let runs = store.runs_kept(&CollectOptions::default())?;
     if as_json {
         return print_json(&json!({ "pins": pins, "runs": runs }));

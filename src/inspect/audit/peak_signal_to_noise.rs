@@ -25,8 +25,8 @@ pub(super) fn peak_signal_to_noise(
     if !is_table(recorded.1) || !is_table(now.1) || recorded.1.rows != now.1.rows {
         return Ok(None);
     }
-    let left = recorded.0.read_table_whole(recorded.1, None)?;
-    let right = now.0.read_table_whole(now.1, None)?;
+    let left = recorded.0.artifacts().read_table_whole(recorded.1, None)?;
+    let right = now.0.artifacts().read_table_whole(now.1, None)?;
     if left.schema().fields() != right.schema().fields() {
         return Ok(None);
     }
@@ -99,7 +99,7 @@ mod tests {
         let labels: ArrayRef = Arc::new(Int64Array::from(vec![label; numbers.len()]));
         let numbers: ArrayRef = Arc::new(Float64Array::from(numbers));
         let batch = RecordBatch::try_from_iter([("number", numbers), ("label", labels)]).unwrap();
-        store.put_table(&batch.schema(), [batch]).unwrap()
+        store.artifacts().put_table(&batch.schema(), [batch]).unwrap()
     }
 
     #[test]

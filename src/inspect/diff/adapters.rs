@@ -46,7 +46,7 @@ pub(super) fn adapter_distances(
 fn compare(store: &Store, first: &Artifact, second: &Artifact) -> Result<LayerDifference, Box<dyn Error>> {
     let file = |artifact: &Artifact| {
         Ok::<_, Box<dyn Error>>(AdapterFile {
-            path: store.path(&artifact.file)?,
+            path: store.blobs().path(&artifact.file)?,
             scale: 1.0,
         })
     };

@@ -119,7 +119,7 @@ fn compare_stage(store: &Store, name: &str, keys: (Option<&StageKey>, Option<&St
 }
 
 fn record(store: &Store, key: &StageKey) -> Option<Box<ActionRecord>> {
-    match store.peek(key) {
+    match store.records().peek(key) {
         Lookup::Hit(record) => Some(record),
         Lookup::Miss(_) => None,
     }
@@ -127,7 +127,7 @@ fn record(store: &Store, key: &StageKey) -> Option<Box<ActionRecord>> {
 
 /// Compares what two keys were derived from; a preimage that is gone leaves the rest worth showing.
 fn changes(store: &Store, first: &ActionRecord, second: &ActionRecord) -> Vec<Difference> {
-    let preimage = |record: &ActionRecord| store.read_preimage(&record.preimage).ok();
+    let preimage = |record: &ActionRecord| store.records().read_preimage(&record.preimage).ok();
     match (preimage(first), preimage(second)) {
         (Some(first), Some(second)) => differences(&first, &second),
         _ => Vec::new(),

@@ -20,11 +20,11 @@ pub(crate) fn put(context: &StageContext<'_>, adapter: &SavedAdapter) -> Result<
         .into_iter()
         .map(|(name, tensor)| (name, bytes(tensor)))
         .collect();
-    Ok(context.store().put_tensors(&tensors, &metadata)?)
+    Ok(context.store().artifacts().put_tensors(&tensors, &metadata)?)
 }
 
 /// Reads an adapter back.
 pub(crate) fn read(context: &StageContext<'_>, artifact: &Artifact) -> Result<SavedAdapter, StageError> {
-    let bytes = context.store().read(&artifact.file)?;
+    let bytes = context.store().blobs().read(&artifact.file)?;
     SavedAdapter::from_bytes(&bytes, "unet").map_err(StageError::failed)
 }

@@ -12,7 +12,7 @@ impl Agree {
         config.check().map_err(StageError::configuration)?;
         let pools = self.pools(context)?;
         let report = self.measured(context, &pools)?;
-        let summary = context.store().put_json(&report)?;
+        let summary = context.store().artifacts().put_json(&report)?;
         Ok(StageOutput::one("summary", summary)
             .with_metric("headline", report.headline())
             .with_metric("prompts", report.prompts)

@@ -40,7 +40,11 @@ fn agree(
     let output = trial.run::<AgreeConfig>(settings, &inputs)?;
     assert!(output.metrics["headline"].as_str().unwrap().starts_with('`'));
     assert!(output.metrics["tau_b"].is_object());
-    Ok(trial.store.read_json(&output.outputs["summary"]).unwrap())
+    Ok(trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap())
 }
 
 fn value(of: Option<crate::statistics::bootstrap::Estimate>) -> f64 {
@@ -229,7 +233,11 @@ fn what_an_evaluation_read_off_is_a_column() {
     });
     let inputs: [(&'static str, &[&Artifact]); 2] = [("candidates", &[&table]), ("evaluation", &[&seen])];
     let output = trial.run::<AgreeConfig>(settings, &inputs).unwrap();
-    let report: AgreementReport = trial.store.read_json(&output.outputs["summary"]).unwrap();
+    let report: AgreementReport = trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap();
     assert_eq!(value(report.agreements[0].same_best), 1.0);
     assert_eq!(curve(&report, "mi", "oracle").points[2].value.value, 1.0);
 }

@@ -75,12 +75,12 @@ impl Columns<'_> {
         artifact: &Artifact,
         table: &str,
     ) -> Result<Vec<Row>, CompareColumnError> {
-        let schema = store.read_table(artifact, None)?.schema().clone();
+        let schema = store.artifacts().read_table(artifact, None)?.schema().clone();
         self.check(&schema, table)?;
         let mut columns = vec!["prompt_id", "seed_index", self.value];
         columns.extend(self.failure);
         let mut rows = Vec::new();
-        for batch in store.read_table(artifact, Some(&columns))? {
+        for batch in store.artifacts().read_table(artifact, Some(&columns))? {
             let column_error = |source| CompareColumnError::Column {
                 table: table.to_owned(),
                 source,

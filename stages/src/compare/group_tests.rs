@@ -37,7 +37,11 @@ fn prompts(trial: &Trial, rows: &[(&str, Option<&str>)]) -> Artifact {
         Arc::new(UInt32Array::from_iter_values(0..rows.len() as u32)),
     ];
     let batch = RecordBatch::try_new(schema::prompts(), columns).unwrap();
-    trial.store.put_table(&schema::prompts(), [batch]).unwrap()
+    trial
+        .store
+        .artifacts()
+        .put_table(&schema::prompts(), [batch])
+        .unwrap()
 }
 
 fn settings() -> Json {
@@ -57,7 +61,11 @@ fn compare(
     let inputs: [(&'static str, &[&Artifact]); 3] =
         [("tables", &arm), ("baseline", &baseline), ("prompts", prompts)];
     let output = trial.run::<CompareConfig>(settings, &inputs)?;
-    Ok(trial.store.read_json(&output.outputs["summary"]).unwrap())
+    Ok(trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap())
 }
 
 #[test]

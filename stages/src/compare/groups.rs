@@ -71,9 +71,12 @@ impl Groups {
         table: &str,
         column: &str,
     ) -> Result<(), GroupError> {
-        let schema = store.read_table(artifact, None)?.schema().clone();
+        let schema = store.artifacts().read_table(artifact, None)?.schema().clone();
         check_words(&schema, table, column).map_err(GroupError::Unknown)?;
-        for batch in store.read_table(artifact, Some(&["prompt_id", column]))? {
+        for batch in store
+            .artifacts()
+            .read_table(artifact, Some(&["prompt_id", column]))?
+        {
             let batch = batch?;
             let told = |source| GroupError::Column {
                 table: table.to_owned(),

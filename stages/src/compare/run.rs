@@ -94,7 +94,7 @@ impl Compare {
             arms: measured,
         };
         let images: u64 = report.arms.iter().map(|arm| arm.images).sum();
-        let summary = context.store().put_json(&report)?;
+        let summary = context.store().artifacts().put_json(&report)?;
         Ok(StageOutput::one("summary", summary)
             .with_metric("headline", report.headline())
             .with_metric("arms", report.arms.len())

@@ -38,7 +38,11 @@ fn compare(
     let output = trial.run::<CompareConfig>(settings, &inputs)?;
     let headline = output.metrics["headline"].as_str().unwrap();
     assert!(headline.starts_with('`') && headline.contains('['), "{headline}");
-    Ok(trial.store.read_json(&output.outputs["summary"]).unwrap())
+    Ok(trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap())
 }
 
 #[test]
@@ -254,7 +258,11 @@ fn nullable_scores(trial: &Trial, rows: &[Candidate], value: impl Fn(usize) -> O
         Arc::new((0..rows.len()).map(value).collect::<Float64Array>()),
     ];
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-    trial.store.put_table(&batch.schema(), [batch]).unwrap()
+    trial
+        .store
+        .artifacts()
+        .put_table(&batch.schema(), [batch])
+        .unwrap()
 }
 
 #[test]

@@ -49,15 +49,18 @@ impl Content {
     ) -> Result<(), ContentError> {
         let looked = match artifact.kind {
             ArtifactKind::Table | ArtifactKind::Parts => store
+                .artifacts()
                 .table_shape(artifact, reach)
                 .map(|found| expected.map_or(Ok(()), |expected| expected.is(artifact, found))),
-            ArtifactKind::Tensors => store.check_tensors(artifact, reach).map(Ok),
-            ArtifactKind::Json if reach == Reach::Everywhere => {
-                store.read_json::<IgnoredAny>(artifact).map(|_| Ok(()))
-            }
-            ArtifactKind::Directory if reach == Reach::Everywhere => {
-                store.read_directory(artifact).map(|files| self.has_files(&files))
-            }
+            ArtifactKind::Tensors => store.artifacts().check_tensors(artifact, reach).map(Ok),
+            ArtifactKind::Json if reach == Reach::Everywhere => store
+                .artifacts()
+                .read_json::<IgnoredAny>(artifact)
+                .map(|_| Ok(())),
+            ArtifactKind::Directory if reach == Reach::Everywhere => store
+                .artifacts()
+                .read_directory(artifact)
+                .map(|files| self.has_files(&files)),
             ArtifactKind::Json | ArtifactKind::Directory | ArtifactKind::Html => Ok(Ok(())),
         };
         let other = |reason: String| ContentError::Other {
@@ -148,7 +151,7 @@ mod tests {
             Arc::new(Float64Array::from(vec![0.5, 1.0])),
         ];
         let scores = RecordBatch::try_new(schema::scores(&["mi"]), columns).unwrap();
-        let scores = store.put_table(&scores.schema(), [scores]).unwrap();
+        let scores = store.artifacts().put_table(&scores.schema(), [scores]).unwrap();
         let check = |content: Content, artifact: &Artifact, columns: SchemaRef, rows| {
             let expected = ExpectedTable { columns, rows };
             match content.check(&store, artifact, Some(&expected), Reach::Everywhere) {
@@ -174,7 +177,10 @@ mod tests {
             matches!(checked, Err(ContentError::Other { .. }))
         };
         let entry = |name: &str| (name.to_owned(), DirectoryEntry::Bytes(b"{}".to_vec()));
-        let model = store.put_directory(&[entry("model_index.json")]).unwrap();
+        let model = store
+            .artifacts()
+            .put_directory(&[entry("model_index.json")])
+            .unwrap();
         assert!(!wrong(Content::Model, &model) && wrong(Content::Denoiser, &model));
         // Under the name of tensors or of a page of JSON stands something else.
         for (content, kind) in [

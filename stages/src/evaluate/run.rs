@@ -68,10 +68,13 @@ impl Evaluate {
             },
         )?;
         let batch = evaluation_batch(&rows).map_err(StageError::failed)?;
-        let mut output = StageOutput::one("rows", store.put_table(&schema::evaluation(), [batch])?);
+        let mut output = StageOutput::one(
+            "rows",
+            store.artifacts().put_table(&schema::evaluation(), [batch])?,
+        );
         output
             .outputs
-            .insert("summary".to_owned(), store.put_json(&report)?);
+            .insert("summary".to_owned(), store.artifacts().put_json(&report)?);
         Ok(with_metrics(output, &report))
     }
 
@@ -101,7 +104,10 @@ impl Evaluate {
         let mut model: Option<DiffusionModel> = None;
         let mut queue: Vec<CandidateImage> = Vec::new();
         let mut rows = Vec::with_capacity(total);
-        let mut batches = context.store().read_table(candidates, Some(&IMAGE_COLUMNS))?;
+        let mut batches = context
+            .store()
+            .artifacts()
+            .read_table(candidates, Some(&IMAGE_COLUMNS))?;
         loop {
             let more = batches.next().transpose()?;
             let last = more.is_none();
@@ -179,7 +185,7 @@ fn columns_of(trace: &ScoreTrace) -> TermColumns<'_> {
 
 fn read_rows(context: &StageContext<'_>, evaluation: &Artifact) -> Result<Vec<EvaluationRow>, StageError> {
     let mut rows = Vec::new();
-    for batch in context.store().read_table(evaluation, None)? {
+    for batch in context.store().artifacts().read_table(evaluation, None)? {
         let batch = batch.map_err(|error: StoreError| StageError::Store(error))?;
         rows.extend(evaluation_rows(&batch).map_err(StageError::failed)?);
     }

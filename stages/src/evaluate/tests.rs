@@ -55,6 +55,7 @@ fn rows(trial: &Trial, output: &StageOutput) -> Vec<EvaluationRow> {
     evaluation_rows(
         &trial
             .store
+            .artifacts()
             .read_table_whole(&output.outputs["rows"], None)
             .unwrap(),
     )
@@ -108,7 +109,11 @@ fn what_images_show_is_read_off_them_and_the_power_of_scores_measured() {
         );
         assert_eq!(row.prompt_id, candidate.id());
     }
-    let report: EvaluationReport = trial.store.read_json(&output.outputs["summary"]).unwrap();
+    let report: EvaluationReport = trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap();
     let aligned = report.alignment.aligned.unwrap();
     assert_eq!(
         (aligned.value, report.alignment.images, report.alignment.prompts),
@@ -158,7 +163,11 @@ fn a_baseline_is_compared_image_by_image() {
     after.reverse();
     let after = candidates(&trial.store, &after);
     let output = evaluate(&trial, &after, &[("baseline", &before.outputs["rows"])]).unwrap();
-    let report: EvaluationReport = trial.store.read_json(&output.outputs["summary"]).unwrap();
+    let report: EvaluationReport = trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap();
     let comparison = report.comparison.unwrap();
     assert_eq!(comparison.aligned.unwrap().value, 0.25);
     assert_eq!(comparison.broken.unwrap().value, 0.0);
@@ -296,6 +305,7 @@ fn selection_by_truth_takes_what_evaluation_yields() {
         .unwrap();
     let selection = trial
         .store
+        .artifacts()
         .read_table_whole(&output.outputs["selection"], Some(&["seed_index"]))
         .unwrap();
     let seed_indices = selection["seed_index"].as_primitive::<arrow_array::types::UInt32Type>();

@@ -53,7 +53,7 @@ impl Examples {
         };
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for selection in selections {
-            for batch in store.read_table(selection, Some(&LATENT_COLUMNS))? {
+            for batch in store.artifacts().read_table(selection, Some(&LATENT_COLUMNS))? {
                 let batch = batch?;
                 let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
                 for row in 0..batch.num_rows() {

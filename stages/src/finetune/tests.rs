@@ -95,7 +95,12 @@ impl Fixture {
     }
 
     fn adapter(&self, output: &StageOutput) -> SavedAdapter {
-        let bytes = self.trial.store.read(&output.outputs["adapter"].file).unwrap();
+        let bytes = self
+            .trial
+            .store
+            .blobs()
+            .read(&output.outputs["adapter"].file)
+            .unwrap();
         SavedAdapter::from_bytes(&bytes, "unet").unwrap()
     }
 
@@ -103,6 +108,7 @@ impl Fixture {
         let table = self
             .trial
             .store
+            .artifacts()
             .read_table_whole(&output.outputs["losses"], None)
             .unwrap();
         let steps = table["step"].as_primitive::<UInt64Type>().values().to_vec();

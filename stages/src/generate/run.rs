@@ -224,6 +224,7 @@ fn read_prompts(context: &StageContext<'_>) -> Result<Vec<Prompt>, StageError> {
     let mut prompts = Vec::new();
     for batch in context
         .store()
+        .artifacts()
         .read_table(context.input("prompts")?, Some(&["prompt_id", "prompt"]))?
     {
         let batch = batch?;

@@ -79,7 +79,10 @@ impl Stage for Ingest {
         }
         let report = ingested.report;
         context.progress().message(&summary(&report));
-        let prompts = context.store().put_table(&schema::prompts(), ingested.batches)?;
+        let prompts = context
+            .store()
+            .artifacts()
+            .put_table(&schema::prompts(), ingested.batches)?;
         let mut output = StageOutput::one("prompts", prompts);
         output.metrics = metrics(report);
         Ok(output)
@@ -162,6 +165,7 @@ mod tests {
         let output = trial.run::<PromptsConfig>(settings, &[]).unwrap();
         let table = trial
             .store
+            .artifacts()
             .read_table_whole(&output.outputs["prompts"], None)
             .unwrap();
         assert_eq!(table.schema().fields(), schema::prompts().fields());

@@ -50,7 +50,7 @@ impl<'a> JointWork<'a> {
             table,
             context,
             producer,
-            listing: context.store().shard_listing(&table.family, table.schema),
+            listing: context.store().shards().listing(&table.family, table.schema),
             known: HashMap::new(),
             lacking: wanted.clone(),
             wanted,
@@ -104,6 +104,7 @@ impl<'a> JointWork<'a> {
         let rows = self
             .context
             .store()
+            .shards()
             .rows_of_items(&table.family, table.schema, &self.wanted);
         Ok(rows?)
     }
@@ -207,7 +208,9 @@ impl<'a> JointWork<'a> {
         if !items.is_empty() {
             let batch = concat_batches(self.table.schema, &batches).map_err(StageError::failed)?;
             let store = self.context.store();
-            let record = store.publish_shard(&self.table.family, batch, items, self.producer)?;
+            let record = store
+                .shards()
+                .publish(&self.table.family, batch, items, self.producer)?;
             self.listing.skip(&record);
         }
         self.computed.clear();

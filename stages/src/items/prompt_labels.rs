@@ -32,7 +32,7 @@ pub(crate) fn put_labelled(
         }
     }
     let digests: Vec<_> = rows.iter().map(|row| row.digest).collect();
-    Ok(store.put_parts(schema, &parts(&rows), &digests)?)
+    Ok(store.artifacts().put_parts(schema, &parts(&rows), &digests)?)
 }
 
 /// The name of a candidate's image in its table.
@@ -49,7 +49,10 @@ fn foreign_rows(
 ) -> Result<Vec<usize>, StageError> {
     let mut wanted = prompt_ids.iter().enumerate();
     let mut foreign = Vec::new();
-    for batch in store.read_rows(schema, &parts(rows), Some(&["prompt_id"]))? {
+    for batch in store
+        .artifacts()
+        .read_rows(schema, &parts(rows), Some(&["prompt_id"]))?
+    {
         let batch = batch?;
         let found = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
         let pairs = found.iter().zip(wanted.by_ref());
@@ -69,7 +72,7 @@ fn copy_labelled(
     let originals: Vec<ItemRow> = foreign.iter().map(|&row| rows[row]).collect();
     let mut labels = foreign.iter().map(|&row| prompt_ids[row]);
     let mut digests = Vec::with_capacity(originals.len());
-    let source = store.read_rows(schema, &parts(&originals), None)?;
+    let source = store.artifacts().read_rows(schema, &parts(&originals), None)?;
     let batches = source.map(|batch| {
         let batch = batch?;
         let labels: Vec<&str> = labels.by_ref().take(batch.num_rows()).collect();
@@ -77,7 +80,7 @@ fn copy_labelled(
         digests.extend(row_digests(&labelled)?);
         Ok::<_, StoreError>(labelled)
     });
-    let blob = store.try_put_table(schema, batches)?.file;
+    let blob = store.artifacts().try_put_table(schema, batches)?.file;
     let copy = |(row, digest)| ItemRow { blob, row, digest };
     Ok((0..).zip(digests).map(copy).collect())
 }

@@ -28,7 +28,7 @@ impl<'a> RowReader<'a> {
             store,
             table,
             columns,
-            reader: store.read_table(table, Some(columns))?,
+            reader: store.artifacts().read_table(table, Some(columns))?,
             batch: None,
             start: 0,
         })

@@ -21,7 +21,11 @@ pub(super) fn blocks(
     let mut names = Vec::new();
     let mut checked: Option<String> = None;
     let table = context.input("candidates")?;
-    for batch in context.store().read_table(table, Some(&IMAGE_COLUMNS))? {
+    for batch in context
+        .store()
+        .artifacts()
+        .read_table(table, Some(&IMAGE_COLUMNS))?
+    {
         for candidate in CandidateImage::of_batch(&batch?).map_err(StageError::failed)? {
             let item = item(family, &candidate)?;
             if checked.as_ref() != Some(&candidate.prompt) {

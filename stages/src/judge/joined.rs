@@ -23,7 +23,7 @@ pub(super) fn put_joined(
     let rows = tables.first().and_then(|table| table.rows).unwrap_or_default();
     let mut parts = Vec::with_capacity(tables.len());
     for table in tables {
-        let reader = store.read_table(table, None)?;
+        let reader = store.artifacts().read_table(table, None)?;
         parts.push(Part { reader, batch: None });
     }
     let joined = Joined {
@@ -31,7 +31,7 @@ pub(super) fn put_joined(
         parts,
         left: rows as usize,
     };
-    Ok(store.try_put_table(schema, joined)?)
+    Ok(store.artifacts().try_put_table(schema, joined)?)
 }
 
 /// The rows of all tables, as many at a time as each has in its batch.

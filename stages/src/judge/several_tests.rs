@@ -62,6 +62,7 @@ fn run(trial: &Trial, settings: Json, table: &Artifact) -> Result<StageOutput, S
 fn table(trial: &Trial, output: &StageOutput) -> RecordBatch {
     trial
         .store
+        .artifacts()
         .read_table_whole(&output.outputs["scores"], None)
         .unwrap()
 }
@@ -226,6 +227,7 @@ fn a_selection_goes_by_the_name_of_a_column() {
     let selected = trial.run::<SelectConfig>(select, &inputs).unwrap();
     let selected = trial
         .store
+        .artifacts()
         .read_table_whole(&selected.outputs["selection"], Some(&["score"]))
         .unwrap();
     assert_eq!(numbers(&selected, "score")[0], best);

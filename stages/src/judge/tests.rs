@@ -55,7 +55,10 @@ fn judged(trial: &Trial, settings: Json, table: &Artifact) -> Result<StageOutput
 }
 
 fn table(store: &Store, output: &StageOutput) -> RecordBatch {
-    store.read_table_whole(&output.outputs["scores"], None).unwrap()
+    store
+        .artifacts()
+        .read_table_whole(&output.outputs["scores"], None)
+        .unwrap()
 }
 
 /// Counts what is computed; may stop the run at the first of it, or wait for another one there.
@@ -101,6 +104,7 @@ fn the_reader_of_shapes_says_what_evaluate_counts() {
         .unwrap();
     let rows = trial
         .store
+        .artifacts()
         .read_table_whole(&evaluation.outputs["rows"], None)
         .unwrap();
     let rows = evaluation_rows(&rows).unwrap();
@@ -126,14 +130,22 @@ fn the_reader_of_shapes_says_what_evaluate_counts() {
         assert_eq!(failure, row.failure.map(Failure::name));
         assert_eq!(read_out.value(place), row.reading);
     }
-    let report: EvaluationReport = trial.store.read_json(&evaluation.outputs["summary"]).unwrap();
+    let report: EvaluationReport = trial
+        .store
+        .artifacts()
+        .read_json(&evaluation.outputs["summary"])
+        .unwrap();
     let compare = json!({
         "tables": ["judge"], "column": "shapes_correct", "failure": "shapes_failure", "bootstrap": bootstrap,
     });
     let compared = trial
         .run::<CompareConfig>(compare, &[("tables", &[&judged.outputs["scores"]])])
         .unwrap();
-    let compared: ColumnComparison = trial.store.read_json(&compared.outputs["summary"]).unwrap();
+    let compared: ColumnComparison = trial
+        .store
+        .artifacts()
+        .read_json(&compared.outputs["summary"])
+        .unwrap();
     let [arm] = &compared.arms[..] else {
         panic!("{compared:?}");
     };
@@ -160,6 +172,7 @@ fn numbers_of_a_judge_can_be_selected_by() {
     let selected = trial.run::<SelectConfig>(select, &inputs).unwrap();
     let selected = trial
         .store
+        .artifacts()
         .read_table_whole(&selected.outputs["selection"], Some(&["score"]))
         .unwrap();
     assert_eq!(selected["score"].as_primitive::<Float64Type>().value(0), best);

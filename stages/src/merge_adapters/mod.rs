@@ -169,7 +169,11 @@ mod tests {
             };
             (name, bytes)
         });
-        let artifact = trial.store.put_tensors(&tensors.collect(), &metadata).unwrap();
+        let artifact = trial
+            .store
+            .artifacts()
+            .put_tensors(&tensors.collect(), &metadata)
+            .unwrap();
         (saved, artifact)
     }
 
@@ -184,7 +188,7 @@ mod tests {
         let settings = json!({"adapters": ["a", "b"], "mean": "factors", "weights": [1.0, 3.0]});
         let run = |settings| trial.run::<MergeAdaptersConfig>(settings, &[("adapters", &[&one, &two])]);
         let read = |output: &StageOutput| {
-            let bytes = trial.store.read(&output.outputs["adapter"].file).unwrap();
+            let bytes = trial.store.blobs().read(&output.outputs["adapter"].file).unwrap();
             SavedAdapter::from_bytes(&bytes, "unet").unwrap()
         };
         let factors = run(settings.clone()).unwrap();

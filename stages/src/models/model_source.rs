@@ -136,7 +136,10 @@ impl ModelSource {
                 let temporary = tempfile::tempdir()
                     .map_err(|error| StageError::failed(ModelSourceError::Temporary(error)))?;
                 let path = temporary.path().join("model");
-                context.store().export(context.input(MODEL_PORT)?, &path)?;
+                context
+                    .store()
+                    .artifacts()
+                    .export(context.input(MODEL_PORT)?, &path)?;
                 let directory = ModelDirectory::open(&path).map_err(StageError::failed)?;
                 Ok(OpenModel {
                     directory,

@@ -66,7 +66,7 @@ impl StoredLatentDecoder {
     pub fn of_artifact(store: &Store, model: &Artifact, device: &Device) -> Result<Self, StoredLatentError> {
         let temporary = tempfile::tempdir().map_err(StoredLatentError::Temporary)?;
         let path = temporary.path().join("model");
-        store.export(model, &path)?;
+        store.artifacts().export(model, &path)?;
         Self::open(&path, device)
     }
 

@@ -165,7 +165,7 @@ impl Stage for PretrainAutoencoder {
         let (tensors, error) = self.normalized(trained, device)?;
         let config = serde_json::to_vec_pretty(&self.network).map_err(StageError::failed)?;
         let weights = encode_safetensors(&tensors, None).map_err(StageError::failed)?;
-        let artifact = context.store().put_directory(&[
+        let artifact = context.store().artifacts().put_directory(&[
             ("config.json".to_owned(), DirectoryEntry::Bytes(config)),
             (
                 "diffusion_pytorch_model.safetensors".to_owned(),

@@ -116,7 +116,11 @@ fn the_result_is_a_folder_that_scores_images() {
         assert!((0.0..=1.0).contains(&share), "{name}: {share}");
     }
     let folder = trial.folder.path().join("exported");
-    trial.store.export(&output.outputs["judge"], &folder).unwrap();
+    trial
+        .store
+        .artifacts()
+        .export(&output.outputs["judge"], &folder)
+        .unwrap();
     let files = ClipFiles::open(&folder).unwrap();
     assert_eq!(files.config.vision.image_size, SIDE);
     let prompt: Prompt = "a red circle and a blue square".parse().unwrap();

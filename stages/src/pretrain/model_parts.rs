@@ -29,7 +29,10 @@ pub(super) fn load_autoencoder(
     device: &Device,
 ) -> Result<(AutoencoderConfig, AutoencoderKL), StageError> {
     let folder = temporary.join("vae");
-    context.store().export(context.input("autoencoder")?, &folder)?;
+    context
+        .store()
+        .artifacts()
+        .export(context.input("autoencoder")?, &folder)?;
     let config = std::fs::read(folder.join("config.json")).map_err(StageError::failed)?;
     let config: AutoencoderConfig = serde_json::from_slice(&config).map_err(StageError::failed)?;
     let network = AutoencoderKL::new(&config, device).map_err(StageError::failed)?;
@@ -78,7 +81,7 @@ pub(super) fn put_folder(context: &StageContext<'_>, folder: &Path) -> Result<Ar
     let mut entries = Vec::new();
     collect_files(folder, "", &mut entries).map_err(StageError::failed)?;
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(context.store().put_directory(&entries)?)
+    Ok(context.store().artifacts().put_directory(&entries)?)
 }
 
 fn collect_files(

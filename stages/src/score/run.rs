@@ -158,6 +158,7 @@ fn read_names(
     let mut elements = 1;
     for batch in context
         .store()
+        .artifacts()
         .read_table(context.input("candidates")?, Some(&LATENT_COLUMNS))?
     {
         let batch = batch?;

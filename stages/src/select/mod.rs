@@ -135,7 +135,10 @@ impl Stage for Select {
             return Err(self.nothing_left(&scores));
         }
         let rows = rows::selected(context.store(), candidates, &chosen)?;
-        let selection = context.store().try_put_table(&schema::selection(), rows)?;
+        let selection = context
+            .store()
+            .artifacts()
+            .try_put_table(&schema::selection(), rows)?;
         context.progress().advance(index.rows().len() as u64);
         Ok(self.report(StageOutput::one("selection", selection), &index, &scores, &chosen))
     }

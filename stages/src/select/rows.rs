@@ -20,7 +20,7 @@ pub(super) fn selected<'a>(
     candidates: &Artifact,
     chosen: &'a [Chosen],
 ) -> Result<impl Iterator<Item = Result<RecordBatch, StoreError>> + use<'a>, StageError> {
-    let reader = store.read_table(candidates, Some(&COPIED))?;
+    let reader = store.artifacts().read_table(candidates, Some(&COPIED))?;
     let mut start = 0;
     let mut rest = chosen;
     Ok(reader.map(move |batch| {

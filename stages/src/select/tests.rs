@@ -31,7 +31,7 @@ fn pool(prompts: u32) -> Vec<Candidate> {
 
 /// What a selection holds: prompt, seed index, score, rank, first number of the latent.
 fn read(trial: &Trial, selection: &Artifact) -> Vec<(String, u32, f64, u32, f32)> {
-    let table = trial.store.read_table_whole(selection, None).unwrap();
+    let table = trial.store.artifacts().read_table_whole(selection, None).unwrap();
     assert_eq!(table.schema().fields(), schema::selection().fields());
     (0..table.num_rows())
         .map(|row| {
@@ -420,7 +420,7 @@ fn settings_of_before_keep_their_canonical_form() {
 
 /// Replaces or takes out columns of a stored table.
 fn changed(trial: &Trial, table: &Artifact, column: &str, values: Option<ArrayRef>) -> Artifact {
-    let batch = trial.store.read_table_whole(table, None).unwrap();
+    let batch = trial.store.artifacts().read_table_whole(table, None).unwrap();
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
         match (field.name() == column, &values) {
@@ -432,7 +432,7 @@ fn changed(trial: &Trial, table: &Artifact, column: &str, values: Option<ArrayRe
     }
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
-    trial.store.put_table(&schema, [batch]).unwrap()
+    trial.store.artifacts().put_table(&schema, [batch]).unwrap()
 }
 
 #[test]

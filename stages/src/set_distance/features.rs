@@ -10,8 +10,8 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use mitune_judges::clip_judges::Execution;
 use mitune_store::{FamilyKey, ItemKey, ItemRow, Value};
 
-use super::config::{NETWORK, REFERENCE_FOLDER, SetDistance};
 use super::picture_source::{Decoder, NamedPicture, PictureSource};
+use super::stage::{NETWORK, REFERENCE_FOLDER, SetDistance};
 use crate::contract::{ItemFamily, StageContext, StageError};
 use crate::items::item_blocks::{Block, ItemTable};
 use crate::items::producer::producer;
@@ -108,7 +108,10 @@ impl<'a> Features<'a> {
         let blocks: Vec<Block<usize>> = blocks.collect();
         let items: Vec<ItemKey> = names.iter().map(|name| name.item).collect();
         let wanted: HashSet<ItemKey> = items.iter().copied().collect();
-        let stored = context.store().rows_of_items(&family, &schema, &wanted)?;
+        let stored = context
+            .store()
+            .shards()
+            .rows_of_items(&family, &schema, &wanted)?;
         let dtype = self.stage.config.dtype;
         let table = ItemTable {
             family,
@@ -142,6 +145,7 @@ impl<'a> Features<'a> {
         for batch in self
             .context
             .store()
+            .artifacts()
             .read_rows(&self.schema, &parts(&stored.rows), None)?
         {
             self.context.check_cancelled()?;

@@ -12,6 +12,7 @@ mod picture_source;
 mod reference_folder;
 mod report;
 mod run;
+mod stage;
 #[cfg(test)]
 mod tests;
 

@@ -5,8 +5,8 @@ use mitune_diffusion::model::DiffusionModel;
 use mitune_judges::picture::Picture;
 use mitune_store::{Artifact, FamilyKey, ItemKey, Store};
 
-use super::config::{DECODED_IN, SetDistance};
 use super::reference_folder::ReferenceFolder;
+use super::stage::{DECODED_IN, SetDistance};
 use crate::contract::{KeyIngredients, StageContext, StageError};
 use crate::items::row_reader::RowReader;
 use crate::models::candidate_images::{CandidateImage, CandidateImageError, CandidateImages};
@@ -51,7 +51,7 @@ impl<'a> PictureSource<'a> {
     /// An error of the store.
     pub(super) fn table(store: &'a Store, table: &'a Artifact) -> Result<Self, StageError> {
         let has_images = {
-            let reader = store.read_table(table, None)?;
+            let reader = store.artifacts().read_table(table, None)?;
             reader.schema().field_with_name("image").is_ok()
         };
         let rows = match has_images {
@@ -117,7 +117,7 @@ impl CandidateTable<'_> {
             false => &LATENT_COLUMNS,
         };
         let mut names = Vec::new();
-        for batch in self.store.read_table(self.table, Some(columns))? {
+        for batch in self.store.artifacts().read_table(self.table, Some(columns))? {
             let batch = batch?;
             for row in 0..batch.num_rows() {
                 let candidate = candidate(&batch, row, self.has_images)?;

@@ -6,7 +6,7 @@ use mitune_judges::picture::Picture;
 use mitune_store::{ContentDigest, Digest};
 use rayon::prelude::*;
 
-use super::config::REFERENCE_FOLDER;
+use super::stage::REFERENCE_FOLDER;
 use crate::contract::{Digested, ExternalDigests, FileIdentity, StageError};
 use crate::judge::image_sets::folder::ImageFolder;
 

@@ -3,12 +3,12 @@
 use mitune_judges::set_distance::SetDistanceError;
 use mitune_store::Artifact;
 
-use super::config::{REFERENCE_FOLDER, SetDistance};
 use super::features::Features;
 use super::measure::{diversity_over_prompts, enough, gathered};
 use super::picture_source::PictureSource;
 use super::reference_folder::ReferenceFolder;
 use super::report::{SetMeasurement, SetMetrics};
+use super::stage::{REFERENCE_FOLDER, SetDistance};
 use crate::contract::{StageContext, StageError, StageOutput};
 use crate::judge::image_sets::set_features::{SetFeatures, set_distance};
 
@@ -49,7 +49,7 @@ impl SetDistance {
             reference_images: reference.map(|reference| reference.count() as u64),
             arms,
         };
-        let summary = context.store().put_json(&report)?;
+        let summary = context.store().artifacts().put_json(&report)?;
         let images: u64 = report.arms.iter().map(|arm| arm.images).sum();
         let output = StageOutput::one("summary", summary)
             .with_metric("headline", report.headline())

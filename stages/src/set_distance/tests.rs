@@ -100,7 +100,11 @@ impl Progress for Count<'_> {
 }
 
 fn report(trial: &Trial, output: &StageOutput) -> SetMetrics {
-    trial.store.read_json(&output.outputs["summary"]).unwrap()
+    trial
+        .store
+        .artifacts()
+        .read_json(&output.outputs["summary"])
+        .unwrap()
 }
 
 /// What is measured of sets, and how many features that takes.

@@ -50,7 +50,10 @@ impl CandidateIndex {
     /// Reads the columns that name a candidate.
     pub(crate) fn read(store: &Store, candidates: &Artifact) -> Result<Self, CandidateError> {
         let mut index = Self::default();
-        for batch in store.read_table(candidates, Some(&["prompt_id", "prompt", "seed_index"]))? {
+        for batch in store
+            .artifacts()
+            .read_table(candidates, Some(&["prompt_id", "prompt", "seed_index"]))?
+        {
             index.add(&batch?)?;
         }
         if index.rows.is_empty() {

@@ -71,7 +71,7 @@ pub enum PairsError {
 pub fn read_pairs(store: &Store, table: &Artifact) -> Result<Vec<Pair>, PairsError> {
     let mut pairs: Vec<Pair> = Vec::new();
     let mut seen = BTreeSet::new();
-    for batch in store.read_table(table, None)? {
+    for batch in store.artifacts().read_table(table, None)? {
         let batch = batch?;
         let rows = PairRows::of(&batch)?;
         for row in 0..batch.num_rows() {
@@ -198,7 +198,7 @@ mod tests {
             lists::<Int32Type>(rows.iter().map(|(index, _)| vec![channels(*index), 2, 2])),
         ];
         let batch = RecordBatch::try_new(schema::pairs(), columns).unwrap();
-        let table = store.put_table(&schema::pairs(), [batch]).unwrap();
+        let table = store.artifacts().put_table(&schema::pairs(), [batch]).unwrap();
         read_pairs(&store, &table)
     }
 

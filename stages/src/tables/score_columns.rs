@@ -109,7 +109,7 @@ impl ScoreTables<'_> {
         let scores = scores.map(|(position, table)| (table, self.inputs.name_in_list("scores", position)));
         let candidates = (self.candidates, self.inputs.name("candidates"));
         for (table, place) in std::iter::once(candidates).chain(scores) {
-            let schema = self.store.read_table(table, None)?.schema().clone();
+            let schema = self.store.artifacts().read_table(table, None)?.schema().clone();
             found.extend(numbers(&schema).map(|name| Found {
                 column: name.clone(),
                 name,
@@ -135,6 +135,7 @@ impl ScoreTables<'_> {
         };
         for batch in self
             .store
+            .artifacts()
             .read_table(found.table, Some(&[PROMPT_ID, SEED_INDEX, column]))?
         {
             let batch = batch?;

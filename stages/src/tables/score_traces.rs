@@ -38,7 +38,7 @@ pub(crate) fn traces(
 ) -> Result<Vec<ScoreTrace>, ScoreColumnError> {
     let mut traces = Vec::new();
     for table in tables {
-        let schema = store.read_table(table, None)?.schema().clone();
+        let schema = store.artifacts().read_table(table, None)?.schema().clone();
         let names: Vec<&str> = schema
             .fields()
             .iter()
@@ -77,7 +77,7 @@ impl Column<'_> {
         columns.extend(weighed.then_some(WEIGHTS));
         let mut common: Option<(Vec<i32>, Option<Vec<f32>>)> = None;
         let mut terms: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
-        for batch in self.store.read_table(self.table, Some(&columns))? {
+        for batch in self.store.artifacts().read_table(self.table, Some(&columns))? {
             let batch = batch?;
             let ids = string_column(&batch, "prompt_id")?;
             let seed_indices = number_column::<UInt32Type>(&batch, "seed_index")?.values();

@@ -59,7 +59,7 @@ pub fn read_weights(
     table: &Artifact,
 ) -> Result<Vec<WeightedCandidate>, CandidateWeightsError> {
     let mut candidates: Vec<WeightedCandidate> = Vec::new();
-    for batch in store.read_table(table, None)? {
+    for batch in store.artifacts().read_table(table, None)? {
         let batch = batch?;
         let rows = LatentRows::of(&batch)?;
         let weights = number_column::<Float64Type>(&batch, "weight")?;
@@ -122,7 +122,7 @@ mod tests {
             lists::<Int32Type>(rows.map(|_| vec![4, 2, 2])),
         ];
         let batch = RecordBatch::try_new(schema::weights(), columns).unwrap();
-        let table = store.put_table(&schema::weights(), [batch]).unwrap();
+        let table = store.artifacts().put_table(&schema::weights(), [batch]).unwrap();
         read_weights(&store, &table)
     }
 

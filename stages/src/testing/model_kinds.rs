@@ -127,6 +127,7 @@ fn candidates_are_scored_and_trained_on() {
             .unwrap();
         let scores = trial
             .store
+            .artifacts()
             .read_table_whole(&scored.outputs["scores"], None)
             .unwrap();
         let forward = scores["mi_forward"].as_primitive::<Float64Type>();
@@ -146,6 +147,7 @@ fn candidates_are_scored_and_trained_on() {
             .unwrap();
         let losses = trial
             .store
+            .artifacts()
             .read_table_whole(&trained.outputs["losses"], None)
             .unwrap();
         let losses = losses["loss"].as_primitive::<Float64Type>();

@@ -105,7 +105,12 @@ impl Place {
 
     /// Each candidate's `prompt_id`, prompt, seed index, first number of its latent, and the path of its image.
     fn candidates(&self, candidates: &Artifact) -> Vec<(String, String, u32, f32, String)> {
-        let table = self.trial.store.read_table_whole(candidates, None).unwrap();
+        let table = self
+            .trial
+            .store
+            .artifacts()
+            .read_table_whole(candidates, None)
+            .unwrap();
         let text = |column: &str, row: usize| table[column].as_string::<i32>().value(row).to_owned();
         let paths = table["image"].as_struct().column_by_name("path").unwrap();
         let row = |row: usize| {
@@ -142,7 +147,12 @@ fn a_prompt_that_repeats_is_computed_once_and_keeps_its_rows_apart() {
         assert_eq!(*seed_index as usize, place % 3);
         assert_eq!(*path, format!("{id}-{seed_index:04}.png"));
     }
-    let scores = place.trial.store.read_table_whole(&made.scores, None).unwrap();
+    let scores = place
+        .trial
+        .store
+        .artifacts()
+        .read_table_whole(&made.scores, None)
+        .unwrap();
     for (row, (id, ..)) in rows.iter().enumerate() {
         assert_eq!(scores["prompt_id"].as_string::<i32>().value(row), id);
         let score = |row: usize| scores["itm"].as_primitive::<Float64Type>().value(row);
@@ -183,9 +193,22 @@ fn nothing_is_stored_but_what_the_tables_consist_of() {
         let made = place.run(file, prompts);
         for artifact in [&made.prompts, &made.candidates, &made.scores] {
             reached.insert(artifact.file);
-            reached.extend(store.members(artifact).unwrap().into_iter().map(|(file, _)| file));
+            reached.extend(
+                store
+                    .artifacts()
+                    .members(artifact)
+                    .unwrap()
+                    .into_iter()
+                    .map(|(file, _)| file),
+            );
         }
-        let stored: BTreeSet<FileDigest> = store.blobs().unwrap().into_iter().map(|blob| blob.file).collect();
+        let stored: BTreeSet<FileDigest> = store
+            .catalog()
+            .blobs()
+            .unwrap()
+            .into_iter()
+            .map(|blob| blob.file)
+            .collect();
         assert_eq!(stored, reached, "{file}");
     }
 }

@@ -31,6 +31,7 @@ fn run<C: StageConfig>(
 fn latents(trial: &Trial, candidates: &Artifact) -> Vec<f32> {
     let table = trial
         .store
+        .artifacts()
         .read_table_whole(candidates, Some(&["latent"]))
         .unwrap();
     table["latent"]
@@ -99,7 +100,7 @@ fn a_round_runs_from_prompts_to_a_comparison_with_the_base() {
         &[("candidates", &tuned), ("baseline", &before)],
         "summary",
     );
-    let report: EvaluationReport = trial.store.read_json(&summary).unwrap();
+    let report: EvaluationReport = trial.store.artifacts().read_json(&summary).unwrap();
     assert_eq!((report.alignment.images, report.alignment.prompts), (6, 2));
     assert!(report.comparison.unwrap().aligned.is_some());
 }

@@ -67,7 +67,10 @@ pub(crate) fn candidates(store: &Store, rows: &[Candidate]) -> Artifact {
     // More than one batch, so that stages must carry on from one to the next.
     let half = batch.num_rows() / 2;
     let batches = [batch.slice(0, half), batch.slice(half, batch.num_rows() - half)];
-    store.put_table(&schema::candidates(), batches).unwrap()
+    store
+        .artifacts()
+        .put_table(&schema::candidates(), batches)
+        .unwrap()
 }
 
 /// Stores scores of candidates, the same number in every column.
@@ -82,6 +85,7 @@ pub(crate) fn scores(
     let values = Float64Array::from_iter_values(rows.iter().enumerate().map(|(row, one)| score(one, row)));
     arrays.extend(columns.iter().map(|_| Arc::new(values.clone()) as ArrayRef));
     store
+        .artifacts()
         .put_table(&schema, [RecordBatch::try_new(schema.clone(), arrays).unwrap()])
         .unwrap()
 }
@@ -104,7 +108,7 @@ pub(crate) fn evaluation(
         _ => flags.clone(),
     });
     let batch = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
-    store.put_table(&schema, [batch]).unwrap()
+    store.artifacts().put_table(&schema, [batch]).unwrap()
 }
 
 fn names(rows: &[Candidate]) -> Vec<ArrayRef> {

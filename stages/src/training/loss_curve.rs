@@ -42,7 +42,7 @@ impl LossCurve {
         columns.extend((0..self.names.len()).map(|index| self.column(|point| point.reported[index])));
         let schema = schema::losses_with(self.names);
         let batch = RecordBatch::try_new(schema.clone(), columns).map_err(StageError::failed)?;
-        Ok(context.store().put_table(&schema, [batch])?)
+        Ok(context.store().artifacts().put_table(&schema, [batch])?)
     }
 
     /// Mean loss of the last `count` updates, which says more than the last one alone.

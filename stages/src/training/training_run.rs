@@ -125,8 +125,8 @@ impl TrainingRun<'_> {
         };
         let store = self.context.store();
         let blobs = [
-            (TENSORS, store.put_bytes(&bytes)?),
-            (LOSSES, store.put_bytes(&curve.to_bytes())?),
+            (TENSORS, store.blobs().put_bytes(&bytes)?),
+            (LOSSES, store.blobs().put_bytes(&curve.to_bytes())?),
         ];
         let checkpoint = Checkpoint {
             step,
@@ -137,7 +137,9 @@ impl TrainingRun<'_> {
             state: serde_json::to_value(&state).map_err(damaged)?,
             keep: false,
         };
-        Ok(store.publish_checkpoint(self.context.key(), checkpoint)?)
+        Ok(store
+            .records()
+            .publish_checkpoint(self.context.key(), checkpoint)?)
     }
 
     /// Goes on from the newest checkpoint that can be; those that cannot are set aside, since they would end every run.
@@ -146,10 +148,10 @@ impl TrainingRun<'_> {
         trainer: &mut ObjectiveTrainer<M, O>,
     ) -> Result<LossCurve, StageError> {
         let (store, key) = (self.context.store(), self.context.key());
-        while let Some(checkpoint) = store.latest_checkpoint(key)? {
+        while let Some(checkpoint) = store.records().latest_checkpoint(key)? {
             let step = checkpoint.step;
             match self.go_on(trainer, &checkpoint) {
-                Err(StageError::Failed(error)) if store.reject_checkpoint(key, step) => {
+                Err(StageError::Failed(error)) if store.records().reject_checkpoint(key, step) => {
                     let text = format!("the checkpoint of step {step} is not used: {error}");
                     self.context.progress().message(&text);
                 }
@@ -180,10 +182,10 @@ impl TrainingRun<'_> {
         };
         let state: CheckpointState =
             serde_json::from_value(checkpoint.state.clone()).map_err(|error| damaged(&error.to_string()))?;
-        let tensors = SafetensorsFile::open(&store.path(blob(TENSORS)?)?)
+        let tensors = SafetensorsFile::open(&store.blobs().path(blob(TENSORS)?)?)
             .and_then(|file| file.read_all())
             .map_err(|source| StageError::failed(TrainingRunError::Read { step, source }))?;
-        let curve = LossCurve::from_bytes(&store.read(blob(LOSSES)?)?, trainer.objective().curves())
+        let curve = LossCurve::from_bytes(&store.blobs().read(blob(LOSSES)?)?, trainer.objective().curves())
             .ok_or_else(|| damaged("odd loss curve"))?;
         if curve.updates() != state.updates {
             return Err(damaged("the loss curve has not one point per step"));

@@ -6,7 +6,7 @@ use super::artifact::{Artifact, ArtifactKind};
 use crate::blobs::Look;
 use crate::error::StoreError;
 use crate::names::{ContentDigest, FileDigest, check_names, domain};
-use crate::store::Store;
+use crate::store::Artifacts;
 
 /// What goes into a directory under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ struct Manifest {
     files: Vec<DirectoryFile>,
 }
 
-impl Store {
+impl Artifacts<'_> {
     /// Stores named files as one artifact.
     ///
     /// # Errors
@@ -42,12 +42,12 @@ impl Store {
     /// lacks, or any error of writing.
     pub fn put_directory(&self, entries: &[(String, DirectoryEntry)]) -> Result<Artifact, StoreError> {
         check_names(entries.iter().map(|(name, _)| name.as_str()))?;
-        let mut batch = self.batch();
+        let mut batch = self.store.records().batch();
         let mut files = Vec::with_capacity(entries.len());
         for (name, entry) in entries {
             let (file, bytes) = match entry {
                 DirectoryEntry::Bytes(bytes) => (batch.put_bytes(bytes)?, bytes.len() as u64),
-                DirectoryEntry::Blob(file) => (*file, self.inspect(file, None, Look::Size)?),
+                DirectoryEntry::Blob(file) => (*file, self.store.blobs().inspect(file, None, Look::Size)?),
             };
             files.push(DirectoryFile {
                 name: name.clone(),
@@ -59,7 +59,7 @@ impl Store {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let content = content(&files);
         let manifest = serde_json::to_vec_pretty(&Manifest { v: 1, files }).map_err(StoreError::unwritten)?;
-        let file = self.put_bytes(&manifest)?;
+        let file = self.store.blobs().put_bytes(&manifest)?;
         Ok(Artifact {
             kind: ArtifactKind::Directory,
             file,
@@ -75,8 +75,8 @@ impl Store {
     /// [`StoreError`] if the list is missing, damaged or holds a name that may not become a path.
     pub fn read_directory(&self, artifact: &Artifact) -> Result<Vec<DirectoryFile>, StoreError> {
         artifact.expect(ArtifactKind::Directory)?;
-        let manifest: Manifest =
-            serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(StoreError::unread)?;
+        let manifest: Manifest = serde_json::from_slice(&self.store.blobs().read_list(&artifact.file)?)
+            .map_err(StoreError::unread)?;
         check_names(manifest.files.iter().map(|file| file.name.as_str()))?;
         Ok(manifest.files)
     }

@@ -12,9 +12,9 @@ use super::table::write_parquet;
 use crate::error::{Fate, StoreError};
 use crate::files::{AtPath, FileSystem, OsFileSystem, PathError, ensure_outside};
 use crate::names::FileDigest;
-use crate::store::Store;
+use crate::store::Artifacts;
 
-impl Store {
+impl Artifacts<'_> {
     /// Writes an artifact to a path outside the store: a table as one Parquet file, tensors, JSON and pages as a file,
     /// a directory as a directory.
     ///
@@ -100,7 +100,7 @@ impl Store {
     }
 
     fn export_blob(&self, file: &FileDigest, destination: &Path) -> Result<(), StoreError> {
-        let source = self.path(file)?;
+        let source = self.store.blobs().path(file)?;
         let mut input = File::open(&source).at("open", &source)?;
         let mut output = create(destination)?;
         io::copy(&mut input, output.get_mut()).at("write", destination)?;

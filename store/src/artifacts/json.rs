@@ -7,24 +7,24 @@ use super::artifact::{Artifact, ArtifactKind};
 use crate::canonical::{self, Value};
 use crate::error::StoreError;
 use crate::names::{ContentDigest, FileDigest, domain, key};
-use crate::store::Store;
+use crate::store::Artifacts;
 
-impl Store {
+impl Artifacts<'_> {
     /// Stores a value as readable JSON; its content is its canonical encoding.
     ///
     /// # Errors
     /// [`StoreError::Canonical`] if the value holds not a number, or any error of writing.
     pub fn put_json<T: Serialize + ?Sized>(&self, value: &T) -> Result<Artifact, StoreError> {
-        json_artifact(value, |bytes| self.put_bytes(bytes))
+        json_artifact(value, |bytes| self.store.blobs().put_bytes(bytes))
     }
 
-    /// Reads a value stored with [`Store::put_json`].
+    /// Reads a value stored with [`Artifacts::put_json`](crate::Artifacts::put_json).
     ///
     /// # Errors
     /// [`StoreError::Kind`] for another artifact, [`StoreError::Json`] for a value of another shape.
     pub fn read_json<T: DeserializeOwned>(&self, artifact: &Artifact) -> Result<T, StoreError> {
         artifact.expect(ArtifactKind::Json)?;
-        serde_json::from_slice(&self.read_list(&artifact.file)?).map_err(StoreError::unread)
+        serde_json::from_slice(&self.store.blobs().read_list(&artifact.file)?).map_err(StoreError::unread)
     }
 
     /// Stores a web page; its content is its bytes.
@@ -33,7 +33,7 @@ impl Store {
     /// Any error of writing.
     pub fn put_html(&self, page: &str) -> Result<Artifact, StoreError> {
         let content = ContentDigest::new(key::derive(domain::DOCUMENT, page.as_bytes()));
-        let file = self.put_bytes(page.as_bytes())?;
+        let file = self.store.blobs().put_bytes(page.as_bytes())?;
         Ok(whole(ArtifactKind::Html, file, content, page.as_bytes()))
     }
 }

@@ -6,14 +6,14 @@ use super::look::Doubt;
 use crate::error::Fate;
 use crate::files::{FileIdentity, PathError, is_lasting};
 use crate::names::FileDigest;
-use crate::store::Store;
+use crate::store::Blobs;
 
-impl Store {
+impl Blobs<'_> {
     /// Judges a blob that could not be read: one that never will be is set aside, one out of reach stays.
     pub(super) fn unreadable(&self, file: &FileDigest, error: io::Error) -> Doubt {
-        let path = self.layout().blob(file);
+        let path = self.store.layout().blob(file);
         let judged = if is_lasting(&error) {
-            self.files().metadata(&path).ok()
+            self.store.files().metadata(&path).ok()
         } else {
             None
         };
@@ -38,8 +38,11 @@ impl Store {
 
     /// Sets a blob aside that is no good, and tells whether that worked.
     pub(super) fn throw_out(&self, file: &FileDigest, judged: &FileIdentity) -> Fate {
-        self.verified().remove(file);
-        match self.set_aside("blob", &self.layout().blob(file), judged) {
+        self.store.verified().remove(file);
+        match self
+            .store
+            .set_aside("blob", &self.store.layout().blob(file), judged)
+        {
             true => Fate::SetAside,
             false => Fate::Stays,
         }

@@ -11,9 +11,9 @@ use crate::error::StoreError;
 use crate::files::{FileIdentity, is_absent};
 use crate::names::FileDigest;
 use crate::size_limits::{LIST_LIMIT, WHOLE_LIMIT};
-use crate::store::Store;
+use crate::store::Blobs;
 
-impl Store {
+impl Blobs<'_> {
     /// Reads a blob of at most 4 GiB, hashing it.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Store {
     fn read_up_to(&self, file: &FileDigest, limit: u64) -> Result<Vec<u8>, StoreError> {
         match self.read_here(file, limit) {
             Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. })
-                if self.fetch_elsewhere(file) =>
+                if self.store.fetch_elsewhere(file) =>
             {
                 self.note_lost(file, self.read_here(file, limit))
             }
@@ -42,7 +42,7 @@ impl Store {
     /// Remembers a blob that is nowhere to be had, though somebody relied on it.
     fn note_lost<T>(&self, file: &FileDigest, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) = read {
-            self.lost().insert(*file);
+            self.store.lost().insert(*file);
         }
         read
     }
@@ -51,14 +51,14 @@ impl Store {
     ///
     /// What names them is found lacking from now on, so whoever has them computed again comes further.
     pub fn take_lost(&self) -> HashSet<FileDigest> {
-        std::mem::take(&mut *self.lost())
+        std::mem::take(&mut *self.store.lost())
     }
 
     fn read_here(&self, file: &FileDigest, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let path = self.layout().blob(file);
+        let path = self.store.layout().blob(file);
         let (handle, metadata) = match self.open_blob(&path) {
             Ok(opened) => opened,
-            Err(error) if self.files().is_nowhere(&path, &error) => {
+            Err(error) if self.store.files().is_nowhere(&path, &error) => {
                 return Err(StoreError::MissingBlob(*file));
             }
             Err(error) => return Err(self.unreadable(file, error).into()),
@@ -69,6 +69,7 @@ impl Store {
         }
         let mut hasher = blake3::Hasher::new();
         let bytes = self
+            .store
             .files()
             .read_hashing(&handle, metadata.len(), &mut hasher)
             .map_err(|error| self.unreadable(file, error))?;
@@ -77,7 +78,7 @@ impl Store {
         if found != *file {
             return Err(self.condemn(file, &identity, found).into());
         }
-        self.verified().insert(*file, identity);
+        self.store.verified().insert(*file, identity);
         Ok(bytes)
     }
 
@@ -87,19 +88,21 @@ impl Store {
     /// [`StoreError::MissingBlob`], or [`StoreError::CorruptBlob`] after setting the blob aside.
     pub fn path(&self, file: &FileDigest) -> Result<PathBuf, StoreError> {
         let looked = match self.inspect_length(file, Length::Any, Look::Once) {
-            Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) if self.fetch_elsewhere(file) => {
+            Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) if self.store.fetch_elsewhere(file) => {
                 self.inspect_length(file, Length::Any, Look::Once)
             }
             looked => looked,
         };
         self.note_lost(file, looked.map_err(StoreError::from))?;
-        Ok(self.layout().blob(file))
+        Ok(self.store.layout().blob(file))
     }
 
     /// Opens a blob, if need be out of the trash.
     pub(super) fn open_blob(&self, path: &Path) -> io::Result<(File, Metadata)> {
-        match self.files().open_regular(path) {
-            Err(error) if is_absent(&error) && self.revive(path) => self.files().open_regular(path),
+        match self.store.files().open_regular(path) {
+            Err(error) if is_absent(&error) && self.store.trash().revive(path) => {
+                self.store.files().open_regular(path)
+            }
             opened => opened,
         }
     }

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use crate::error::{Fate, StoreError};
 use crate::files::{PathError, StagedFile};
 use crate::names::FileDigest;
-use crate::store::Store;
+use crate::store::{Blobs, Store};
 
 /// Bytes that take longer to hash than a thread takes to start.
 const LARGE: usize = 1 << 20;
 
-impl Store {
+impl Blobs<'_> {
     /// Stores bytes and returns their digest; bytes already there are not stored again.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Store {
         if self.has_durable(&file, bytes.len() as u64)? {
             return Ok(file);
         }
-        let mut staged = self.stage(Some(bytes.len() as u64))?;
+        let mut staged = self.store.stage(Some(bytes.len() as u64))?;
         staged.write_all(bytes)?;
         self.place_blob(&file, &staged)?;
         Ok(file)
@@ -33,7 +33,7 @@ impl Store {
     fn put_large(&self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
         let (file, written) = std::thread::scope(|scope| {
             let hashing = scope.spawn(|| FileDigest::of(bytes));
-            let written = self.stage(Some(bytes.len() as u64)).and_then(|mut staged| {
+            let written = self.store.stage(Some(bytes.len() as u64)).and_then(|mut staged| {
                 staged.write_all(bytes)?;
                 Ok(staged)
             });
@@ -53,9 +53,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn writer(&self, size_hint: Option<u64>) -> Result<BlobWriter, StoreError> {
-        let staged = self.stage(size_hint)?;
+        let staged = self.store.stage(size_hint)?;
         Ok(BlobWriter {
-            store: self.clone(),
+            store: self.store.clone(),
             staged,
             hasher: blake3::Hasher::new(),
             failure: None,
@@ -87,7 +87,7 @@ impl BlobWriter {
             return Err(failure.into());
         }
         let file = FileDigest::new(self.hasher.finalize().into());
-        self.store.place_blob(&file, &self.staged)?;
+        self.store.blobs().place_blob(&file, &self.staged)?;
         Ok(file)
     }
 
@@ -107,7 +107,7 @@ impl BlobWriter {
                 fate: Fate::Untouched,
             });
         }
-        self.store.place_blob(expected, &self.staged)
+        self.store.blobs().place_blob(expected, &self.staged)
     }
 
     /// Appends bytes, with an error that names the path.

@@ -16,7 +16,7 @@ const KINDS: [&str; 4] = ["actions", "shards", "checkpoints", "blobs"];
 impl Sweep<'_> {
     /// Puts back what is needed again, and removes for good what has been in the trash for long enough.
     pub(crate) fn trash(&mut self) -> Result<(), CollectError> {
-        for batch in self.store.trash_batches()? {
+        for batch in self.store.trash().trash_batches()? {
             let directory = self.store.layout().trash_batch(&batch);
             if !self.is_inside(&directory) {
                 continue;
@@ -72,7 +72,7 @@ impl Sweep<'_> {
         // What was put again in the meantime stands under its name; this one is no longer of use.
         if needed && !files.exists(&path) {
             if self.moves.is_some()
-                && let Err(error) = self.store.put_back(trashed, &path)
+                && let Err(error) = self.store.trash().put_back(trashed, &path)
             {
                 self.report.fail(&error);
                 return Ok(());

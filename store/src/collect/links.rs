@@ -97,7 +97,7 @@ impl Store {
         match self.links(&path, action_record::VERSION)? {
             Some(links) => Ok(Some(links)),
             None if self.files().exists(&path) => Ok(None),
-            None => match self.in_trash(&path)? {
+            None => match self.trash().in_trash(&path)? {
                 Some(path) => self.links(&path, action_record::VERSION),
                 None => Ok(None),
             },
@@ -125,7 +125,7 @@ impl Store {
         let path = self.layout().blob(file);
         let mut manifest = self.links::<Manifest>(&path, MANIFEST_VERSION)?;
         if manifest.is_none()
-            && let Some(path) = self.in_trash(&path)?
+            && let Some(path) = self.trash().in_trash(&path)?
         {
             manifest = self.links(&path, MANIFEST_VERSION)?;
         }

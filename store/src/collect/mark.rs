@@ -173,7 +173,7 @@ impl Store {
     fn size_anywhere(&self, file: &FileDigest) -> Option<u64> {
         let path = self.layout().blob(file);
         let metadata = self.files().metadata(&path).ok();
-        let metadata = metadata.or_else(|| self.files().metadata(&self.in_trash(&path).ok()??).ok());
+        let metadata = metadata.or_else(|| self.files().metadata(&self.trash().in_trash(&path).ok()??).ok());
         Some(metadata?.len())
     }
 }

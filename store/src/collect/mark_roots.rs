@@ -39,11 +39,11 @@ pub(crate) fn mark_roots<'s>(
     store.check_folders()?;
     let mut mark = Mark::new(store, options.max_bytes.is_some());
     let mut counts = RootCounts::default();
-    for pin in store.pins().map_err(pin_error)? {
+    for pin in store.pins().list().map_err(pin_error)? {
         counts.pins += 1;
         match pin.target {
             PinTarget::Run(run) => {
-                let records = store.run_records(&run).unwrap_or_default();
+                let records = store.runs().records(&run).unwrap_or_default();
                 if records.is_empty() {
                     return Err(pin_error(PinError::Unreadable {
                         name: pin.name,
@@ -68,7 +68,7 @@ pub(crate) fn mark_roots<'s>(
     counts.recent = mark_recent(store, &mut mark, options.recent(store), now)?;
     for run in store.kept_runs(options.keep_runs, options.older_than, now)? {
         let kept = run.why.is_some() && {
-            let records = store.run_records(&run.id)?;
+            let records = store.runs().records(&run.id)?;
             let limit = options.max_bytes.unwrap_or(u64::MAX);
             mark.within(limit, |mark| mark_run(store, mark, &run.id, records, options))?
         };
@@ -91,7 +91,7 @@ fn mark_run(
 ) -> Result<(), CollectError> {
     let of_all = records.iter().flat_map(|record| record.stages.values().copied());
     let of_all: BTreeSet<StageKey> = of_all.collect();
-    let Some(run) = store.together(id, records) else {
+    let Some(run) = store.runs().together(id, records) else {
         return Ok(());
     };
     // What an unfinished run has is what it goes on with.
@@ -199,7 +199,7 @@ fn mark_checkpoints(store: &Store, mark: &mut Mark<'_>) -> Result<(), CollectErr
 
 /// Lists the shard records of a family with the names they are kept under.
 pub(crate) fn shard_paths(store: &Store, family: &FamilyKey) -> Result<Vec<(PathBuf, Digest)>, CollectError> {
-    let names = store.shard_names(family)?;
+    let names = store.shards().shard_names(family)?;
     Ok(names
         .into_iter()
         .map(|name| (store.layout().shard(family, &name), name))
@@ -208,7 +208,7 @@ pub(crate) fn shard_paths(store: &Store, family: &FamilyKey) -> Result<Vec<(Path
 
 /// Lists the checkpoints of a stage with their steps.
 pub(crate) fn checkpoint_paths(store: &Store, key: &StageKey) -> Result<Vec<(PathBuf, u64)>, CollectError> {
-    let steps = store.checkpoint_steps(key)?;
+    let steps = store.records().checkpoint_steps(key)?;
     Ok(steps
         .into_iter()
         .map(|step| (store.layout().checkpoint(key, step), step))

@@ -16,7 +16,7 @@ use crate::store::Store;
 impl Store {
     /// Tells whether a file is there, if need be by taking it out of the trash.
     pub(crate) fn is_there(&self, path: &Path) -> bool {
-        self.files().exists(path) || self.revive(path)
+        self.files().exists(path) || self.trash().revive(path)
     }
 
     /// Renews the time of a blob that is relied on again and tells whether the blob is still there.

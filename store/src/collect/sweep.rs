@@ -153,7 +153,7 @@ impl Sweep<'_> {
             let Some(trashed) = self.store.layout().trashed(&batch, path) else {
                 return;
             };
-            match self.store.throw_away(path, &trashed) {
+            match self.store.trash().throw_away(path, &trashed) {
                 Ok(()) => {}
                 Err(error) if error.io().kind() == ErrorKind::NotFound => return,
                 Err(error) => return self.report.fail(&error),
@@ -161,7 +161,7 @@ impl Sweep<'_> {
             // Somebody may have renewed it between the last look and the move.
             let moved = self.store.files().metadata(&trashed);
             if moved.is_ok_and(|moved| self.age(&moved) < limit) {
-                if let Err(error) = self.store.put_back(&trashed, path) {
+                if let Err(error) = self.store.trash().put_back(&trashed, path) {
                     self.report.fail(&error);
                 }
                 return;

@@ -35,10 +35,10 @@ impl Store {
             fruitless: DigestSet::default(),
         };
         let mut chains = Vec::new();
-        for pin in self.pins().map_err(pin_error)? {
+        for pin in self.pins().list().map_err(pin_error)? {
             let root = Root::Pin(pin.name);
             match pin.target {
-                PinTarget::Run(run) => search.from(&root, self.stages_of_run(&run), &mut chains)?,
+                PinTarget::Run(run) => search.from(&root, self.runs().stages_of_run(&run), &mut chains)?,
                 PinTarget::Stage(key) => search.from(&root, [key], &mut chains)?,
                 PinTarget::Artifact { artifact, .. } => {
                     let found = search.artifact("artifact", artifact.kind, &artifact.file)?;
@@ -53,7 +53,11 @@ impl Store {
             if run.why.is_none() || chains.len() >= MOST {
                 continue;
             }
-            search.from(&Root::Run(run.id), self.stages_of_run(&run.id), &mut chains)?;
+            search.from(
+                &Root::Run(run.id),
+                self.runs().stages_of_run(&run.id),
+                &mut chains,
+            )?;
         }
         if chains.is_empty() {
             search.recent(options, now, &mut chains)?;

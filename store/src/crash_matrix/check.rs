@@ -61,11 +61,11 @@ pub(super) fn work_again(root: &Path, programs: &[Vec<Operation>]) -> Result<(),
 /// Looks for a fact. A result in the trash gives way to another one of its key, so after a collection any will do.
 fn holds(store: &Store, fact: &Fact, any: bool) -> Result<(), String> {
     match fact {
-        Fact::Blob(file) => match store.read(file) {
+        Fact::Blob(file) => match store.blobs().read(file) {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{error:?}")),
         },
-        Fact::Record { key, file } => match store.lookup(key) {
+        Fact::Record { key, file } => match store.records().lookup(key) {
             Lookup::Hit(record) if any || record.outputs["out"].file == *file => Ok(()),
             other => Err(format!("{other:?}")),
         },
@@ -76,7 +76,10 @@ fn holds(store: &Store, fact: &Fact, any: bool) -> Result<(), String> {
             name,
         } => {
             let key = sample::family(*family);
-            let shards = store.shards(&key).map_err(|error| error.to_string())?;
+            let shards = store
+                .shards()
+                .of_family(&key)
+                .map_err(|error| error.to_string())?;
             let record = shards.into_iter().find(|record| record.name() == *name);
             let record = record.ok_or("it is gone")?;
             let rows = row_digests(&sample::batch(*first, *rows)).map_err(|error| error.to_string())?;
@@ -88,21 +91,24 @@ fn holds(store: &Store, fact: &Fact, any: bool) -> Result<(), String> {
             }
         }
         Fact::Checkpoint { key, step } => {
-            let latest = store.latest_checkpoint(key).map_err(|error| error.to_string())?;
+            let latest = store
+                .records()
+                .latest_checkpoint(key)
+                .map_err(|error| error.to_string())?;
             let latest = latest.ok_or("there is none")?;
-            let kept = *step != 3 || store.good_checkpoint(key, 3).is_some();
+            let kept = *step != 3 || store.records().good_checkpoint(key, 3).is_some();
             if latest.step >= *step && kept {
                 Ok(())
             } else {
                 Err(format!("the latest is {latest:?}"))
             }
         }
-        Fact::Member { run, key } => match store.stages_of_run(run).any(|named| named == *key) {
+        Fact::Member { run, key } => match store.runs().stages_of_run(run).any(|named| named == *key) {
             true => Ok(()),
             false => Err("no process names it".to_owned()),
         },
         Fact::Pin { key } => {
-            let pins = store.pins().map_err(|error| error.to_string())?;
+            let pins = store.pins().list().map_err(|error| error.to_string())?;
             let kept = pins.iter().any(|pin| pin.target == PinTarget::Stage(*key));
             if kept {
                 Ok(())
@@ -111,8 +117,8 @@ fn holds(store: &Store, fact: &Fact, any: bool) -> Result<(), String> {
             }
         }
         Fact::Run { id, ended } => {
-            let record = store.read_run(id).ok_or("it is gone")?;
-            store.events(id).map_err(|error| error.to_string())?;
+            let record = store.runs().read(id).ok_or("it is gone")?;
+            store.runs().events(id).map_err(|error| error.to_string())?;
             if *ended && record.status != RunStatus::Succeeded {
                 return Err(format!("its status is {:?}", record.status));
             }
@@ -124,7 +130,7 @@ fn holds(store: &Store, fact: &Fact, any: bool) -> Result<(), String> {
 /// Whatever the store has, somebody put there.
 fn nothing_invented(store: &Store, expected: &Expectation) -> Result<(), String> {
     for key in 0..KEYS as u8 {
-        if let Lookup::Hit(record) = store.lookup(&stage_key(key)) {
+        if let Lookup::Hit(record) = store.records().lookup(&stage_key(key)) {
             let fact = Fact::Record {
                 key: stage_key(key),
                 file: record.outputs["out"].file,
@@ -134,6 +140,7 @@ fn nothing_invented(store: &Store, expected: &Expectation) -> Result<(), String>
             }
         }
         let latest = store
+            .records()
             .latest_checkpoint(&stage_key(key))
             .map_err(|error| error.to_string())?;
         if let Some(latest) = latest
@@ -148,7 +155,8 @@ fn nothing_invented(store: &Store, expected: &Expectation) -> Result<(), String>
     }
     for family in 0..2_u8 {
         for record in store
-            .shards(&sample::family(family))
+            .shards()
+            .of_family(&sample::family(family))
             .map_err(|error| error.to_string())?
         {
             let same = |fact: &&Fact| matches!(fact, Fact::Shard { name, .. } if *name == record.name());

@@ -103,14 +103,16 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
         Operation::Put { content } => {
             let (file, fact) = blob(content);
             journal.attempt(&fact);
-            assert_eq!(store.put_bytes(&sample::bytes(*content))?, file);
+            assert_eq!(store.blobs().put_bytes(&sample::bytes(*content))?, file);
             journal.acknowledge(fact, &[file]);
         }
         Operation::Stream { content, pieces } => {
             let (file, fact) = blob(content);
             let bytes = sample::bytes(*content);
             journal.attempt(&fact);
-            let mut writer = store.writer((pieces % 2 == 0).then_some(bytes.len() as u64 + 5000))?;
+            let mut writer = store
+                .blobs()
+                .writer((pieces % 2 == 0).then_some(bytes.len() as u64 + 5000))?;
             for piece in bytes.chunks(bytes.len() / usize::from(*pieces) + 1) {
                 writer.append(piece)?;
             }
@@ -120,7 +122,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
         Operation::Batch { contents } => {
             let facts: Vec<_> = contents.iter().map(blob).collect();
             facts.iter().for_each(|(_, fact)| journal.attempt(fact));
-            let mut batch = store.batch();
+            let mut batch = store.records().batch();
             for content in contents {
                 batch.put_bytes(&sample::bytes(*content))?;
             }
@@ -132,7 +134,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
         Operation::Publish { key, content } => {
             let (file, fact) = blob(content);
             journal.attempt(&fact);
-            let artifact = store.put_json(&sample::json(*content))?;
+            let artifact = store.artifacts().put_json(&sample::json(*content))?;
             journal.acknowledge(fact, &[file]);
             publish(store, *key, artifact, journal)?;
         }
@@ -145,7 +147,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
             contents
                 .iter()
                 .for_each(|content| journal.attempt(&blob(content).1));
-            let artifact = store.put_directory(&entries)?;
+            let artifact = store.artifacts().put_directory(&entries)?;
             publish(store, *key, artifact, journal)?;
         }
         Operation::Shard { family, first, rows } => {
@@ -159,7 +161,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
                 name,
             };
             journal.attempt(&fact);
-            let record = store.publish_shard(&key, batch, items, &Producer::default())?;
+            let record = store.shards().publish(&key, batch, items, &Producer::default())?;
             assert_eq!(record.name(), name);
             journal.acknowledge(fact, &[record.blob]);
         }
@@ -190,7 +192,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
             let claim = store
                 .leases()
                 .claim(&LeaseKey::of_stage(&stage_key(*key)), "pretend");
-            if let Lookup::Miss(_) = store.lookup(&stage_key(*key)) {
+            if let Lookup::Miss(_) = store.records().lookup(&stage_key(*key)) {
                 act(
                     store,
                     &Operation::Publish {
@@ -220,7 +222,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
         Operation::Pin { key } => {
             let name: PinName = format!("pin-{key}").parse().unwrap();
             let target = PinTarget::Stage(stage_key(*key));
-            match store.pin(name, target, "somebody", None) {
+            match store.pins().pin(name, target, "somebody", None) {
                 Ok(_) => journal.acknowledge(Fact::Pin { key: stage_key(*key) }, &[]),
                 Err(PinError::Store(error)) => return Err(error),
                 Err(error) => panic!("{error:?}"),
@@ -228,10 +230,10 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
         }
         Operation::Forget { key } => {
             journal.push(Entry::Forgotten(stage_key(*key)));
-            store.forget(&stage_key(*key), "a test")?;
+            store.records().forget(&stage_key(*key), "a test")?;
         }
         Operation::Lookup { key } => {
-            let _: Lookup = store.lookup(&stage_key(*key));
+            let _: Lookup = store.records().lookup(&stage_key(*key));
         }
         Operation::Reopen
         | Operation::DamageBlob { .. }
@@ -242,7 +244,7 @@ pub(super) fn act(store: &Store, operation: &Operation, journal: &Journal) -> Re
 }
 
 fn publish(store: &Store, key: u8, artifact: Artifact, journal: &Journal) -> Result<(), StoreError> {
-    let preimage = store.put_preimage(&sample::preimage(key))?;
+    let preimage = store.records().put_preimage(&sample::preimage(key))?;
     let mut record = ActionRecord::new(stage_key(key), preimage, "pretend", 1);
     let fact = |artifact: &Artifact| Fact::Record {
         key: stage_key(key),
@@ -250,7 +252,7 @@ fn publish(store: &Store, key: u8, artifact: Artifact, journal: &Journal) -> Res
     };
     journal.attempt(&fact(&artifact));
     record.outputs = BTreeMap::from([("out".to_owned(), artifact)]);
-    let winner = store.publish(record)?.into_record();
+    let winner = store.records().publish(record)?.into_record();
     let needs = blobs(store, &winner)?;
     journal.acknowledge(fact(&winner.outputs["out"]), &needs);
     Ok(())
@@ -258,7 +260,11 @@ fn publish(store: &Store, key: u8, artifact: Artifact, journal: &Journal) -> Res
 
 fn blobs(store: &Store, record: &ActionRecord) -> Result<Vec<FileDigest>, StoreError> {
     let artifact = &record.outputs["out"];
-    let members = store.members(artifact)?.into_iter().map(|(file, _)| file);
+    let members = store
+        .artifacts()
+        .members(artifact)?
+        .into_iter()
+        .map(|(file, _)| file);
     Ok(members.chain([artifact.file, record.preimage]).collect())
 }
 
@@ -280,7 +286,7 @@ fn checkpoint(store: &Store, key: u8, step: u8, journal: &Journal) -> Result<(),
     let content = step % super::program::CONTENTS as u8;
     let file = sample::file(content);
     journal.attempt(&Fact::Blob(file));
-    store.put_bytes(&sample::bytes(content))?;
+    store.blobs().put_bytes(&sample::bytes(content))?;
     journal.acknowledge(Fact::Blob(file), &[file]);
     let fact = Fact::Checkpoint {
         key: stage_key(key),
@@ -293,7 +299,7 @@ fn checkpoint(store: &Store, key: u8, step: u8, journal: &Journal) -> Result<(),
         state: state(key, step),
         keep: step == 3,
     };
-    store.publish_checkpoint(&stage_key(key), checkpoint)?;
+    store.records().publish_checkpoint(&stage_key(key), checkpoint)?;
     journal.acknowledge(fact, &[file]);
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::names::{RunId, StageKey};
 use crate::records::{ActionRecord, Sealed};
 use crate::runs::RunRecord;
-use crate::store::Store;
+use crate::store::{Catalog, Store};
 
 /// Runs that are looked through for a stage's name, the newest first.
 const RUNS: usize = 256;
@@ -34,18 +34,18 @@ pub struct Earlier {
     pub preimage: Value,
 }
 
-impl Store {
+impl Catalog<'_> {
     /// Opens what was computed before.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the runs cannot be listed.
     pub fn history(&self) -> Result<History, StoreError> {
-        let mut unread = self.run_ids()?;
+        let mut unread = self.store.runs().ids()?;
         unread.sort_unstable();
         let old = unread.len().saturating_sub(RUNS);
         unread.drain(..old);
         Ok(History {
-            store: self.clone(),
+            store: self.store.clone(),
             unread,
             runs: Vec::new(),
             records: None,
@@ -72,9 +72,9 @@ impl History {
             let Some(earlier) = run.stages.get(name).copied().filter(|earlier| *earlier != key) else {
                 continue;
             };
-            if let Ok(Sealed::Good(record)) = self.store.read_action(&earlier)
+            if let Ok(Sealed::Good(record)) = self.store.records().read_action(&earlier)
                 && record.stage == kind
-                && let Ok(preimage) = self.store.read_preimage(&record.preimage)
+                && let Ok(preimage) = self.store.records().read_preimage(&record.preimage)
             {
                 return Ok(Some(Earlier { record, preimage }));
             }
@@ -86,7 +86,7 @@ impl History {
     fn run(&mut self, position: usize) -> Option<&RunRecord> {
         while self.runs.len() <= position {
             let id = self.unread.pop()?;
-            self.runs.extend(self.store.read_run(&id));
+            self.runs.extend(self.store.runs().read(&id));
         }
         self.runs.get(position)
     }
@@ -99,14 +99,14 @@ impl History {
     ) -> Result<Option<Earlier>, StoreError> {
         let records = match &mut self.records {
             Some(records) => records,
-            none => none.insert(self.store.actions()?.take(RECORDS).collect()),
+            none => none.insert(self.store.catalog().actions()?.take(RECORDS).collect()),
         };
         let same_kind = records
             .iter()
             .filter(|record| record.stage == kind && record.key != key);
         let earlier = same_kind.take(COMPARED).filter_map(|record| {
             Some(Earlier {
-                preimage: self.store.read_preimage(&record.preimage).ok()?,
+                preimage: self.store.records().read_preimage(&record.preimage).ok()?,
                 record: record.clone(),
             })
         });

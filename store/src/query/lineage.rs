@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::StoreError;
 use crate::names::StageKey;
 use crate::records::{ActionRecord, Sealed};
-use crate::store::Store;
+use crate::store::Catalog;
 
 /// How far a lineage reaches from where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct LineageEdge {
     pub port: String,
 }
 
-impl Store {
+impl Catalog<'_> {
     /// Follows the inputs of a result up, and the results that were made from it down.
     ///
     /// Going down reads every action record once.
@@ -45,7 +45,7 @@ impl Store {
     /// [`StoreError::Path`] if records cannot be read or listed.
     pub fn lineage(&self, start: &StageKey, reach: LineageReach) -> Result<Lineage, StoreError> {
         let mut lineage = Lineage::default();
-        if let Sealed::Good(record) = self.read_action(start)? {
+        if let Sealed::Good(record) = self.store.records().read_action(start)? {
             lineage.records.insert(*start, record);
         }
         self.follow_up(start, reach.up, &mut lineage)?;
@@ -73,7 +73,7 @@ impl Store {
                 let edges: Vec<LineageEdge> = read_edges(record).collect();
                 for edge in edges {
                     if seen.insert(edge.from) {
-                        if let Sealed::Good(record) = self.read_action(&edge.from)? {
+                        if let Sealed::Good(record) = self.store.records().read_action(&edge.from)? {
                             lineage.records.insert(edge.from, record);
                         }
                         next.insert(edge.from);
@@ -111,7 +111,7 @@ impl Store {
                 .filter(|to| seen.insert(*to))
                 .collect();
             for to in &front {
-                if let Sealed::Good(record) = self.read_action(to)? {
+                if let Sealed::Good(record) = self.store.records().read_action(to)? {
                     lineage.records.insert(*to, record);
                 }
             }

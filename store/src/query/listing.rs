@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::files::AtPath;
 use crate::names::{FileDigest, StageKey};
 use crate::records::ActionRecord;
-use crate::store::Store;
+use crate::store::Catalog;
 use crate::timestamp::Timestamp;
 
 /// One blob of the store.
@@ -62,15 +62,16 @@ impl ListedArtifact {
     }
 }
 
-impl Store {
+impl Catalog<'_> {
     /// Goes through all action records; damaged ones are set aside and left out.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the records cannot be listed.
-    pub fn actions(&self) -> Result<impl Iterator<Item = ActionRecord>, StoreError> {
+    pub fn actions(self) -> Result<impl Iterator<Item = ActionRecord>, StoreError> {
         let keys = self.action_keys()?;
-        let store = self.clone();
-        Ok(keys.into_iter().filter_map(move |key| store.good_action(&key)))
+        Ok(keys
+            .into_iter()
+            .filter_map(move |key| self.store.records().good_action(&key)))
     }
 
     /// Lists the artifacts of all action records, newest first.
@@ -110,8 +111,8 @@ impl Store {
     /// [`StoreError::Path`] if the directories cannot be listed.
     pub fn blobs(&self) -> Result<Vec<BlobEntry>, StoreError> {
         let mut blobs = Vec::new();
-        for (path, digest) in self.fanned("blobs", "")? {
-            let metadata = self.files().metadata(&path).at("read", &path)?;
+        for (path, digest) in self.store.fanned("blobs", "")? {
+            let metadata = self.store.files().metadata(&path).at("read", &path)?;
             blobs.push(BlobEntry {
                 file: FileDigest::new(digest),
                 bytes: metadata.len(),
@@ -122,6 +123,7 @@ impl Store {
 
     pub(crate) fn action_keys(&self) -> Result<Vec<StageKey>, StoreError> {
         Ok(self
+            .store
             .fanned("actions", ".json")?
             .into_iter()
             .map(|(_, digest)| StageKey::new(digest))

@@ -7,7 +7,7 @@ use arrow_schema::DataType;
 use crate::artifacts::{Artifact, ArtifactKind, TableError};
 use crate::error::StoreError;
 use crate::index::Tree;
-use crate::store::Store;
+use crate::store::Catalog;
 
 /// The columns in which prompts and their identifiers stand.
 const COLUMNS: [&str; 2] = ["prompt", "prompt_id"];
@@ -15,7 +15,7 @@ const COLUMNS: [&str; 2] = ["prompt", "prompt_id"];
 /// Bytes of the hash of a prompt in the index.
 const HASH: usize = 16;
 
-impl Store {
+impl Catalog<'_> {
     /// Tells whether a table holds a prompt or the identifier of one. Any other artifact does not.
     pub(super) fn has_prompt(&self, artifact: &Artifact, prompt: &str) -> Result<bool, StoreError> {
         if !matches!(artifact.kind, ArtifactKind::Table | ArtifactKind::Parts) {
@@ -23,12 +23,12 @@ impl Store {
         }
         let content = artifact.content;
         let known = Tree::Prompt.key(&[content.as_bytes()]);
-        if self.index().get(known.clone()).is_some() {
-            return Ok(self.index().get(entry(artifact, prompt)).is_some());
+        if self.store.index().get(known.clone()).is_some() {
+            return Ok(self.store.index().get(entry(artifact, prompt)).is_some());
         }
         let mut found = false;
         for column in COLUMNS {
-            let batches = match self.read_table(artifact, Some(&[column])) {
+            let batches = match self.store.artifacts().read_table(artifact, Some(&[column])) {
                 Err(StoreError::Table(TableError::NoColumn { .. })) => continue,
                 // What cannot be read has nothing to show; `verify` tells why.
                 Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) => return Ok(false),
@@ -40,14 +40,14 @@ impl Store {
                     found |= text == prompt;
                     // Candidates of one prompt follow each other.
                     if text != last {
-                        self.index().put(entry(artifact, text), Vec::new());
+                        self.store.index().put(entry(artifact, text), Vec::new());
                         text.clone_into(&mut last);
                     }
                 });
             }
         }
         // Last, so that a table is known only with all of its prompts.
-        self.index().put(known, Vec::new());
+        self.store.index().put(known, Vec::new());
         Ok(found)
     }
 }

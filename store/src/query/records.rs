@@ -14,7 +14,7 @@ use crate::index::Tree;
 use crate::names::StageKey;
 use crate::records::{ActionRecord, Sealed};
 use crate::runs::{RunRecord, TAGS};
-use crate::store::Store;
+use crate::store::Catalog;
 
 impl Query {
     fn fits_run(&self, run: &RunRecord) -> bool {
@@ -39,7 +39,7 @@ impl Query {
     }
 }
 
-impl Store {
+impl Catalog<'_> {
     /// Finds the artifacts that a query asks for, newest first.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Store {
                 }
             }
             artifacts = kept;
-            self.index().flush();
+            self.store.index().flush();
         }
         Ok(artifacts)
     }
@@ -66,14 +66,14 @@ impl Store {
             let keys = self.keys_of_runs(query)?;
             entries.retain(|(key, _)| keys.contains(key));
         }
-        let entries = if query.asks_summaries() && self.index().is_on() {
+        let entries = if query.asks_summaries() && self.store.index().is_on() {
             self.without_surely_other(entries, query)
         } else {
             entries
         };
         let mut records = Vec::new();
         for (key, inode) in entries {
-            let Ok(Sealed::Good(record)) = self.read_action(&key) else {
+            let Ok(Sealed::Good(record)) = self.store.records().read_action(&key) else {
                 continue;
             };
             let summary = Summary::of(&record, inode);
@@ -84,7 +84,7 @@ impl Store {
                 records.push(record);
             }
         }
-        self.index().flush();
+        self.store.index().flush();
         Ok(records)
     }
 
@@ -94,7 +94,7 @@ impl Store {
         let prefix = Tree::Action.key(&[]);
         let mut rest = entries.into_iter().peekable();
         let mut kept = Vec::new();
-        self.index().scan(&prefix, |pairs| {
+        self.store.index().scan(&prefix, |pairs| {
             for (name, value) in pairs {
                 let name = &name[prefix.len()..];
                 while let Some(entry) = rest.next_if(|(key, _)| key.as_bytes().as_slice() < name) {
@@ -115,14 +115,19 @@ impl Store {
     }
 
     fn keys_of_runs(&self, query: &Query) -> Result<BTreeSet<StageKey>, StoreError> {
-        let runs = self.runs()?.into_iter().filter(|run| query.fits_run(run));
+        let runs = self
+            .store
+            .runs()
+            .list()?
+            .into_iter()
+            .filter(|run| query.fits_run(run));
         Ok(runs.flat_map(|run| run.stages.into_values()).collect())
     }
 
     /// Tells the index of a new record, so that queries need not read it.
     pub(crate) fn index_published(&self, record: &ActionRecord, path: &Path) {
-        if self.index().is_on()
-            && let Ok(metadata) = self.files().metadata(path)
+        if self.store.index().is_on()
+            && let Ok(metadata) = self.store.files().metadata(path)
         {
             self.index_summary(&record.key, &Summary::of(record, metadata.ino()));
         }
@@ -132,8 +137,8 @@ impl Store {
     fn index_summary(&self, key: &StageKey, summary: &Summary) {
         let name = Tree::Action.key(&[key.as_bytes()]);
         match summary.to_bytes() {
-            Some(value) => self.index().put(name, value),
-            None => self.index().remove(name),
+            Some(value) => self.store.index().put(name, value),
+            None => self.store.index().remove(name),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::files::PathError;
 use crate::index::Tree;
 use crate::names::{Digest, StageKey};
 use crate::records::Sealed;
-use crate::store::Store;
+use crate::store::Catalog;
 
 /// Records to a batch.
 const PIECE: usize = 4096;
@@ -17,22 +17,22 @@ const PIECE: usize = 4096;
 /// More readers than this wait for the same disk.
 const MOST_THREADS: usize = 8;
 
-impl Store {
+impl Catalog<'_> {
     /// Forgets the index and fills it from all action records; returns how many there are, or `None` if no index is
     /// used or another process uses it.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the records cannot be listed.
     pub fn reindex(&self) -> Result<Option<u64>, StoreError> {
-        if !self.index().wait() {
+        if !self.store.index().wait() {
             return Ok(None);
         }
-        self.index().clear();
-        if !self.index().wait() {
+        self.store.index().clear();
+        if !self.store.index().wait() {
             return Ok(None);
         }
         let records = self.index_records(&|| true)?;
-        Ok(self.index().flush().then_some(records))
+        Ok(self.store.index().flush().then_some(records))
     }
 
     /// Puts all action records into the index as long as `go_on` says so.
@@ -52,7 +52,7 @@ impl Store {
                 let changes: Vec<_> = piece
                     .iter()
                     .filter_map(|(key, inode)| {
-                        let Ok(Sealed::Good(record)) = self.read_action(key) else {
+                        let Ok(Sealed::Good(record)) = self.store.records().read_action(key) else {
                             return None;
                         };
                         let value = Summary::of(&record, *inode).to_bytes();
@@ -60,7 +60,7 @@ impl Store {
                     })
                     .collect();
                 count.fetch_add(changes.len() as u64, Ordering::Relaxed);
-                self.index().put_all(changes);
+                self.store.index().put_all(changes);
             }
         };
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_THREADS));
@@ -76,12 +76,12 @@ impl Store {
     /// Lists the keys that have a record, in order, each with the inode of its file.
     pub(crate) fn action_entries(&self) -> Result<Vec<(StageKey, u64)>, PathError> {
         let mut found = Vec::new();
-        for fan in self.entries(&self.layout().directory("actions"))? {
+        for fan in self.store.entries(&self.store.layout().directory("actions"))? {
             let name = fan.file_name();
             let Some(name) = name.to_str().filter(|name| name.len() == 2) else {
                 continue;
             };
-            for entry in self.entries(&fan.path())? {
+            for entry in self.store.entries(&fan.path())? {
                 let file = entry.file_name();
                 let digest = file
                     .to_str()

@@ -19,13 +19,14 @@ fn publish(store: &Store, number: u64, stage: &str, prompts: &[&str]) -> StageKe
     let key = StageKey::derive(&preimage).unwrap();
     let column: ArrayRef = Arc::new(StringArray::from(prompts.to_vec()));
     let batch = RecordBatch::try_from_iter([("prompt", column)]).unwrap();
-    let mut record = ActionRecord::new(key, store.put_preimage(&preimage).unwrap(), stage, 1);
+    let mut record = ActionRecord::new(key, store.records().put_preimage(&preimage).unwrap(), stage, 1);
+    record.outputs.insert(
+        "table".into(),
+        store.artifacts().put_table(&batch.schema(), [batch]).unwrap(),
+    );
     record
         .outputs
-        .insert("table".into(), store.put_table(&batch.schema(), [batch]).unwrap());
-    record
-        .outputs
-        .insert("json".into(), store.put_json(&number).unwrap());
+        .insert("json".into(), store.artifacts().put_json(&number).unwrap());
     record
         .metrics
         .insert("loss".into(), (number as f64 / 10.0).into());
@@ -36,7 +37,7 @@ fn publish(store: &Store, number: u64, stage: &str, prompts: &[&str]) -> StageKe
             .metrics
             .extend((0..50).map(|n| (format!("metric {n}"), n.into())));
     }
-    store.publish(record).unwrap();
+    store.records().publish(record).unwrap();
     key
 }
 
@@ -117,7 +118,7 @@ fn queries() -> Vec<Query> {
 fn counts(store: &Store) -> Vec<usize> {
     queries()
         .iter()
-        .map(|query| store.query(query).unwrap().len())
+        .map(|query| store.catalog().query(query).unwrap().len())
         .collect()
 }
 
@@ -154,15 +155,15 @@ fn answers_do_not_depend_on_the_index() {
         "with what the first round of queries learned"
     );
     assert_eq!(counts(&open(IndexChoice::Memory)), expected);
-    assert_eq!(own.reindex().unwrap(), Some(15));
+    assert_eq!(own.catalog().reindex().unwrap(), Some(15));
     assert_eq!(counts(&own), expected);
-    assert_eq!(none.reindex().unwrap(), None);
+    assert_eq!(none.catalog().reindex().unwrap(), None);
 
     // The record of a key is replaced by somebody who knows nothing of this index.
     let path = none.layout().action(&keys[6]);
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(own.query(&queries()[0]).unwrap().len(), 28);
-    assert_eq!(own.query(&queries()[3]).unwrap().len(), 16);
+    assert_eq!(own.catalog().query(&queries()[0]).unwrap().len(), 28);
+    assert_eq!(own.catalog().query(&queries()[3]).unwrap().len(), 16);
     // Another file in between, so that the new one is not given the same inode.
     std::fs::write(root.path().join("other"), "x").unwrap();
     publish(&none, 6, "generate", &["a dog"]);
@@ -180,17 +181,17 @@ fn what_one_process_verified_the_next_need_not_hash() {
         Store::open_with(&path, OpenOptions::default().index(index)).unwrap()
     };
     let first = open();
-    let blob = first.put_bytes(b"a red circle").unwrap();
+    let blob = first.blobs().put_bytes(b"a red circle").unwrap();
     let file = first.layout().blob(&blob);
     let identity = || FileIdentity::of(&file.symlink_metadata().unwrap());
-    first.read(&blob).unwrap();
+    first.blobs().read(&blob).unwrap();
     drop(first);
     // A file that changed a moment ago is not remembered.
     let second = open();
     second.index().wait();
     assert!(!second.verified().contains(&blob, &identity()));
     std::thread::sleep(std::time::Duration::from_millis(3100));
-    second.read(&blob).unwrap();
+    second.blobs().read(&blob).unwrap();
     drop(second);
     let third = open();
     third.index().wait();

@@ -55,7 +55,7 @@ pub struct ActionRecord {
     pub v: u32,
     /// The key whose result this is.
     pub key: StageKey,
-    /// The blob with the value the key was derived from, see [`crate::Store::put_preimage`].
+    /// The blob with the value the key was derived from, see [`Records::put_preimage`](crate::Records::put_preimage).
     pub preimage: FileDigest,
     /// Kind of the stage, such as `generate`.
     pub stage: String,
@@ -83,7 +83,7 @@ pub struct ActionRecord {
     /// The run that computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// Who vouches for it; written by [`crate::Store::publish`] if the user has a key.
+    /// Who vouches for it; written by [`Records::publish`](crate::Records::publish) if the user has a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sig: Option<RecordSignature>,
 }

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::files::{FileIdentity, Placed, is_directory, move_if_same, parent, publish};
 use crate::names::{FileDigest, Object, StageKey, domain};
 use crate::size_limits::{ACTION_LIMIT, PREIMAGE_LIMIT};
-use crate::store::Store;
+use crate::store::Records;
 
 /// Whose result a key has after publishing.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +30,13 @@ impl Published {
     }
 }
 
-impl Store {
+impl Records<'_> {
     /// Stores the value a key was derived from, as readable JSON.
     ///
     /// # Errors
     /// [`StoreError`] if the value has no canonical encoding or the store cannot be written.
     pub fn put_preimage(&self, preimage: &Value) -> Result<FileDigest, StoreError> {
-        self.put_bytes(&Self::preimage_bytes(preimage)?)
+        self.store.blobs().put_bytes(&Self::preimage_bytes(preimage)?)
     }
 
     pub(crate) fn preimage_bytes(preimage: &Value) -> Result<Vec<u8>, StoreError> {
@@ -48,7 +48,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the blob is missing, damaged or not such a value.
     pub fn read_preimage(&self, preimage: &FileDigest) -> Result<Value, StoreError> {
-        let bytes = self.read_list(preimage)?;
+        let bytes = self.store.blobs().read_list(preimage)?;
         serde_json::from_slice(&bytes).map_err(StoreError::unread)
     }
 
@@ -56,9 +56,9 @@ impl Store {
     /// so a result is none the worse without.
     ///
     /// # Errors
-    /// Those of [`Store::put_preimage`].
+    /// Those of [`Records::put_preimage`](crate::Records::put_preimage).
     pub fn mend_preimage(&self, record: &ActionRecord, preimage: &Value) -> Result<(), StoreError> {
-        if self.writable() && !self.has_preimage(&record.preimage) {
+        if self.store.writable() && !self.has_preimage(&record.preimage) {
             self.put_preimage(preimage)?;
         }
         Ok(())
@@ -66,7 +66,11 @@ impl Store {
 
     /// Tells whether the value a key was derived from is in this store itself, hashing it once per process.
     pub(crate) fn has_preimage(&self, preimage: &FileDigest) -> bool {
-        match self.inspect_length(preimage, Length::AtMost(PREIMAGE_LIMIT), Look::Once) {
+        match self
+            .store
+            .blobs()
+            .inspect_length(preimage, Length::AtMost(PREIMAGE_LIMIT), Look::Once)
+        {
             Ok(_) => true,
             // One out of reach is not there to be judged; it may be good.
             Err(doubt) => matches!(doubt, Doubt::Unreadable(_)),
@@ -87,8 +91,8 @@ impl Store {
         let bytes = self.sign_and_seal(&mut record)?;
         let published = self.publish_bytes(record, &bytes)?;
         match &published {
-            Published::Won(record) => self.write_back(Object::Action(record.key)),
-            Published::Adopted(winner) => self.mend_elsewhere(Object::Action(winner.key)),
+            Published::Won(record) => self.store.write_back(Object::Action(record.key)),
+            Published::Adopted(winner) => self.store.mend_elsewhere(Object::Action(winner.key)),
         }
         Ok(published)
     }
@@ -96,7 +100,7 @@ impl Store {
     /// Signs a record if this user has a key, and writes it as it stands in its file.
     pub(crate) fn sign_and_seal(&self, record: &mut ActionRecord) -> Result<Vec<u8>, StoreError> {
         record.sig = None;
-        record.sig = self.signature(domain::SIGNED_ACTION, record)?;
+        record.sig = self.store.signature(domain::SIGNED_ACTION, record)?;
         let bytes = sealed::seal(domain::ACTION_RECORD, record)?;
         if bytes.len() > ACTION_LIMIT {
             return Err(StoreError::RecordSize {
@@ -111,44 +115,47 @@ impl Store {
     ///
     /// A collection may have taken a blob in the last moment: the record is then taken back.
     pub(crate) fn settle(&self, record: &ActionRecord, path: &Path) -> Result<(), StoreError> {
-        if let Err(doubt) = self.still_there(&self.result_blobs(record)) {
-            if let Ok(metadata) = self.files().metadata(path) {
+        if let Err(doubt) = self.store.still_there(&self.result_blobs(record)) {
+            if let Ok(metadata) = self.store.files().metadata(path) {
                 self.displace(record, &FileIdentity::of(&metadata))?;
             }
             return Err(doubt.into());
         }
-        self.forget_drop(&record.key);
-        self.index_published(record, path);
+        self.store.forget_drop(&record.key);
+        self.store.catalog().index_published(record, path);
         Ok(())
     }
 
     /// Gives a record, as these bytes, its name, unless a good one has it.
     pub(crate) fn publish_bytes(&self, record: ActionRecord, bytes: &[u8]) -> Result<Published, StoreError> {
-        let staged = self.stage_bytes(bytes)?;
-        let path = self.layout().action(&record.key);
+        let staged = self.store.stage_bytes(bytes)?;
+        let path = self.store.layout().action(&record.key);
         for _ in 0..8 {
             // A result in the trash was first.
-            self.is_there(&path);
+            self.store.is_there(&path);
             if publish(&staged, &path)? == Placed::New {
                 self.settle(&record, &path)?;
                 return Ok(Published::Won(record));
             }
             let judged = self
+                .store
                 .files()
                 .metadata(&path)
                 .map(|metadata| FileIdentity::of(&metadata));
             match self.read_action(&record.key)? {
                 Sealed::Good(winner) => match self.inspect_results(&winner, Look::Once) {
                     Ok(()) => {
-                        self.renew(&path);
-                        if self.hold_all(&self.result_blobs(&winner)).is_err() || !self.is_there(&path) {
+                        self.store.renew(&path);
+                        if self.store.hold_all(&self.result_blobs(&winner)).is_err()
+                            || !self.store.is_there(&path)
+                        {
                             continue;
                         }
                         if !winner.same_results(&record) {
                             let name = FileDigest::of(bytes);
-                            publish(&staged, &self.layout().divergent(&record.key, &name))?;
+                            publish(&staged, &self.store.layout().divergent(&record.key, &name))?;
                         }
-                        self.forget_drop(&record.key);
+                        self.store.forget_drop(&record.key);
                         return Ok(Published::Adopted(winner));
                     }
                     Err(Doubt::Unreadable(error)) => return Err(error.into()),
@@ -175,12 +182,13 @@ impl Store {
     /// Moves a record whose blobs are gone out of the way, keeping it as history.
     pub(crate) fn displace(&self, record: &ActionRecord, judged: &FileIdentity) -> Result<(), StoreError> {
         let name = FileDigest::of(&sealed::seal(domain::ACTION_RECORD, record)?);
-        let aside = self.layout().divergent(&record.key, &name);
-        let action = self.layout().action(&record.key);
-        if !move_if_same(self.files(), &action, &aside, judged) && !is_directory(self.files(), parent(&aside))
+        let aside = self.store.layout().divergent(&record.key, &name);
+        let action = self.store.layout().action(&record.key);
+        if !move_if_same(self.store.files(), &action, &aside, judged)
+            && !is_directory(self.store.files(), parent(&aside))
         {
             // Something else has the name of a directory: the next attempt finds the way clear.
-            self.volume().ensure_directory(parent(&aside))?;
+            self.store.volume().ensure_directory(parent(&aside))?;
         }
         Ok(())
     }

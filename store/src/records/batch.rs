@@ -11,7 +11,7 @@ use crate::canonical::Value;
 use crate::error::StoreError;
 use crate::files::{Placed, StagedFile, publish_all};
 use crate::names::{FileDigest, Object};
-use crate::store::Store;
+use crate::store::{Records, Store};
 
 /// Blobs and records that become durable with one [`Batch::commit`], about a hundred times faster than one by one.
 ///
@@ -25,11 +25,11 @@ pub struct Batch {
     records: Vec<(StagedFile, ActionRecord)>,
 }
 
-impl Store {
+impl Records<'_> {
     /// Begins a batch.
     pub fn batch(&self) -> Batch {
         Batch {
-            store: self.clone(),
+            store: self.store.clone(),
             digests: BTreeSet::new(),
             staged: Vec::new(),
             records: Vec::new(),
@@ -44,7 +44,7 @@ impl Batch {
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result<FileDigest, StoreError> {
         let file = FileDigest::of(bytes);
-        if self.digests.insert(file) && !self.store.has_durable(&file, bytes.len() as u64)? {
+        if self.digests.insert(file) && !self.store.blobs().has_durable(&file, bytes.len() as u64)? {
             let mut staged = self.store.stage_bytes(bytes)?;
             staged.close()?;
             self.staged.push((staged, file));
@@ -52,15 +52,15 @@ impl Batch {
         Ok(file)
     }
 
-    /// Stages a value like [`Store::put_json`].
+    /// Stages a value like [`Artifacts::put_json`](crate::Artifacts::put_json).
     ///
     /// # Errors
-    /// Those of [`Store::put_json`].
+    /// Those of [`Artifacts::put_json`](crate::Artifacts::put_json).
     pub fn put_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Artifact, StoreError> {
         json_artifact(value, |bytes| self.put_bytes(bytes))
     }
 
-    /// Stages the record of a result together with what its key is derived from, see [`Store::publish`].
+    /// Stages the record of a result together with what its key is derived from, see [`Records::publish`](crate::Records::publish).
     ///
     /// Its blobs are in the store or in this batch.
     ///
@@ -69,8 +69,8 @@ impl Batch {
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn put_record(&mut self, mut record: ActionRecord, preimage: &Value) -> Result<(), StoreError> {
         check_key(&record, preimage)?;
-        record.preimage = self.put_bytes(&Store::preimage_bytes(preimage)?)?;
-        let bytes = self.store.sign_and_seal(&mut record)?;
+        record.preimage = self.put_bytes(&Records::preimage_bytes(preimage)?)?;
+        let bytes = self.store.records().sign_and_seal(&mut record)?;
         let mut staged = self.store.stage_bytes(&bytes)?;
         staged.close()?;
         self.records.push((staged, record));
@@ -87,7 +87,7 @@ impl Batch {
         let store = self.store.clone();
         self.commit_blobs()?;
         for (_, record) in &records {
-            store.hold_results(record)?;
+            store.records().hold_results(record)?;
         }
         let (files, records): (Vec<_>, Vec<_>) = records
             .into_iter()
@@ -97,10 +97,10 @@ impl Batch {
         for (((_, path), record), placed) in files.iter().zip(records).zip(placed) {
             match placed {
                 Placed::New => {
-                    store.settle(&record, path)?;
+                    store.records().settle(&record, path)?;
                     store.write_back(Object::Action(record.key));
                 }
-                Placed::Existed => drop(store.publish(record)?),
+                Placed::Existed => drop(store.records().publish(record)?),
             }
         }
         Ok(())
@@ -114,8 +114,8 @@ impl Batch {
             .unzip();
         let placed = publish_all(&files)?;
         for (((staged, _), file), placed) in files.iter().zip(&digests).zip(placed) {
-            if placed == Placed::Existed && !store.keep_existing(file, staged.written())? {
-                store.place_blob(file, staged)?;
+            if placed == Placed::Existed && !store.blobs().keep_existing(file, staged.written())? {
+                store.blobs().place_blob(file, staged)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::blobs::{Doubt, Look};
 use crate::error::StoreError;
 use crate::files::{AtPath, FileIdentity, PathError, Placed, publish};
 use crate::names::{FileDigest, StageKey, domain};
-use crate::store::Store;
+use crate::store::Records;
 
 pub(crate) const VERSION: u32 = 1;
 
@@ -38,7 +38,7 @@ struct CheckpointRecord {
     checkpoint: Checkpoint,
 }
 
-impl Store {
+impl Records<'_> {
     /// Publishes a checkpoint whose blobs are in the store, then drops all but the last two and those to keep.
     ///
     /// A checkpoint of the same step that is there already stays.
@@ -47,25 +47,27 @@ impl Store {
     /// [`StoreError::MissingBlob`] if a blob is not in the store, or [`StoreError::Path`].
     pub fn publish_checkpoint(&self, key: &StageKey, checkpoint: Checkpoint) -> Result<(), StoreError> {
         for file in checkpoint.blobs.values() {
-            self.inspect(file, None, Look::Size)?;
+            self.store.blobs().inspect(file, None, Look::Size)?;
         }
-        self.hold_all(checkpoint.blobs.values())?;
+        self.store.hold_all(checkpoint.blobs.values())?;
         let blobs: Vec<FileDigest> = checkpoint.blobs.values().copied().collect();
         let step = checkpoint.step;
-        let path = self.layout().checkpoint(key, step);
+        let path = self.store.layout().checkpoint(key, step);
         let record = CheckpointRecord {
             v: VERSION,
             key: *key,
             checkpoint,
         };
-        let staged = self.stage_bytes(&sealed::seal(domain::CHECKPOINT, &record)?)?;
+        let staged = self
+            .store
+            .stage_bytes(&sealed::seal(domain::CHECKPOINT, &record)?)?;
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New
                 || self.good_checkpoint(key, step).is_some()
                 || self.newer_checkpoint(key, step)
             {
-                self.renew(&path);
-                self.still_there(&blobs)?;
+                self.store.renew(&path);
+                self.store.still_there(&blobs)?;
                 self.drop_old_checkpoints(key)?;
                 return Ok(());
             }
@@ -78,7 +80,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the checkpoints cannot be listed.
     pub fn latest_checkpoint(&self, key: &StageKey) -> Result<Option<Checkpoint>, StoreError> {
-        self.revive_directory(&self.layout().checkpoints(key));
+        self.store
+            .trash()
+            .revive_directory(&self.store.layout().checkpoints(key));
         let steps = self.checkpoint_steps(key)?;
         Ok(steps
             .into_iter()
@@ -88,9 +92,12 @@ impl Store {
 
     /// Sets a checkpoint aside that holds something else than its stage takes; returns whether it is gone.
     pub fn reject_checkpoint(&self, key: &StageKey, step: u64) -> bool {
-        let path = self.layout().checkpoint(key, step);
-        let judged = self.files().metadata(&path);
-        judged.is_ok_and(|metadata| self.set_aside("checkpoint", &path, &FileIdentity::of(&metadata)))
+        let path = self.store.layout().checkpoint(key, step);
+        let judged = self.store.files().metadata(&path);
+        judged.is_ok_and(|metadata| {
+            self.store
+                .set_aside("checkpoint", &path, &FileIdentity::of(&metadata))
+        })
     }
 
     /// Lists the steps of a stage that have a checkpoint, in rising order.
@@ -98,30 +105,32 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the checkpoints cannot be listed.
     pub fn checkpoint_steps(&self, key: &StageKey) -> Result<Vec<u64>, StoreError> {
-        let directory = self.layout().checkpoints(key);
+        let directory = self.store.layout().checkpoints(key);
         let mut steps = Vec::new();
-        for entry in self.entries(&directory)? {
+        for entry in self.store.entries(&directory)? {
             let name = entry.file_name();
             let step = name
                 .to_str()
                 .and_then(|name| name.strip_suffix(".json")?.parse::<u64>().ok());
-            steps.extend(step.filter(|step| self.layout().checkpoint(key, *step).ends_with(&name)));
+            steps.extend(step.filter(|step| self.store.layout().checkpoint(key, *step).ends_with(&name)));
         }
         steps.sort_unstable();
         Ok(steps)
     }
 
     pub(crate) fn good_checkpoint(&self, key: &StageKey, step: u64) -> Option<Checkpoint> {
-        let path = self.layout().checkpoint(key, step);
-        if !self.is_there(&path) {
+        let path = self.store.layout().checkpoint(key, step);
+        if !self.store.is_there(&path) {
             return None;
         }
-        let judged = FileIdentity::of(&self.files().metadata(&path).ok()?);
+        let judged = FileIdentity::of(&self.store.files().metadata(&path).ok()?);
         let record =
-            match sealed::read::<CheckpointRecord>(self.files(), &path, domain::CHECKPOINT, VERSION).ok()? {
+            match sealed::read::<CheckpointRecord>(self.store.files(), &path, domain::CHECKPOINT, VERSION)
+                .ok()?
+            {
                 Sealed::Good(record) => record,
                 Sealed::Corrupt { identity, .. } => {
-                    self.set_aside("checkpoint", &path, &identity);
+                    self.store.set_aside("checkpoint", &path, &identity);
                     return None;
                 }
                 Sealed::Absent | Sealed::Newer { .. } => return None,
@@ -133,14 +142,14 @@ impl Store {
         } = record;
         let mut doubt = recorded != *key || checkpoint.step != step;
         for file in checkpoint.blobs.values() {
-            match self.inspect(file, None, Look::Once) {
+            match self.store.blobs().inspect(file, None, Look::Once) {
                 Ok(_) => {}
                 Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) => doubt = true,
                 Err(Doubt::Unreadable(_)) => return None,
             }
         }
         if doubt {
-            self.set_aside("checkpoint", &path, &judged);
+            self.store.set_aside("checkpoint", &path, &judged);
             return None;
         }
         Some(checkpoint)
@@ -148,8 +157,8 @@ impl Store {
 
     /// Tells whether a newer program wrote a checkpoint, which then stays as it is.
     pub(crate) fn newer_checkpoint(&self, key: &StageKey, step: u64) -> bool {
-        let path = self.layout().checkpoint(key, step);
-        sealed::is_newer(self.files(), &path, domain::CHECKPOINT, VERSION)
+        let path = self.store.layout().checkpoint(key, step);
+        sealed::is_newer(self.store.files(), &path, domain::CHECKPOINT, VERSION)
     }
 
     /// Drops records only: blobs are the collector's business.
@@ -159,8 +168,9 @@ impl Store {
             return Ok(());
         };
         for step in &steps[..old] {
-            let path = self.layout().checkpoint(key, *step);
-            let sealed = sealed::read::<CheckpointRecord>(self.files(), &path, domain::CHECKPOINT, VERSION)?;
+            let path = self.store.layout().checkpoint(key, *step);
+            let sealed =
+                sealed::read::<CheckpointRecord>(self.store.files(), &path, domain::CHECKPOINT, VERSION)?;
             if matches!(sealed, Sealed::Good(record) if !record.checkpoint.keep) {
                 self.remove(&path)?;
             }
@@ -169,7 +179,7 @@ impl Store {
     }
 
     fn remove(&self, path: &Path) -> Result<(), PathError> {
-        match self.files().remove_file(path) {
+        match self.store.files().remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@ use super::sealed::{self, Sealed};
 use crate::blobs::{Doubt, Look};
 use crate::files::{FileIdentity, PathError};
 use crate::names::{FileDigest, StageKey, domain};
-use crate::store::Store;
+use crate::store::Records;
 
 /// Whether the result of a stage is there.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub enum MissReason {
     },
 }
 
-impl Store {
+impl Records<'_> {
     /// Looks up the result of a stage and checks every blob of it, hashing each once per process.
     ///
     /// Never fails: any doubt is a miss, and what is damaged is set aside so that a new result can take its place.
@@ -81,7 +81,7 @@ impl Store {
             ) => reason,
             found => return found,
         };
-        match self.action_elsewhere(key, look) {
+        match self.store.action_elsewhere(key, look) {
             Some(record) => Lookup::Hit(Box::new(record)),
             None => Lookup::Miss(reason),
         }
@@ -112,15 +112,15 @@ impl Store {
 
     /// Reads an action record without looking at its blobs; a damaged one is set aside.
     pub(crate) fn read_action(&self, key: &StageKey) -> Result<Sealed<ActionRecord>, PathError> {
-        let path = self.layout().action(key);
-        let read = || sealed::read::<ActionRecord>(self.files(), &path, domain::ACTION_RECORD, VERSION);
+        let path = self.store.layout().action(key);
+        let read = || sealed::read::<ActionRecord>(self.store.files(), &path, domain::ACTION_RECORD, VERSION);
         let mut sealed = read()?;
-        if matches!(sealed, Sealed::Absent) && self.revive(&path) {
+        if matches!(sealed, Sealed::Absent) && self.store.trash().revive(&path) {
             sealed = read()?;
         }
         if let Sealed::Good(record) = &sealed
             && record.key != *key
-            && let Ok(metadata) = self.files().metadata(&path)
+            && let Ok(metadata) = self.store.files().metadata(&path)
         {
             let reason = format!("it holds the key `{}`", record.key.short());
             sealed = Sealed::Corrupt {
@@ -129,7 +129,7 @@ impl Store {
             };
         }
         if let Sealed::Corrupt { identity, .. } = &sealed {
-            self.set_aside("action", &path, identity);
+            self.store.set_aside("action", &path, identity);
         }
         if matches!(sealed, Sealed::Good(_)) && self.is_disowned_action(key) {
             return Ok(Sealed::Absent);
@@ -147,8 +147,8 @@ impl Store {
 
     /// Reads an action record as it stands, without setting aside what is damaged or looking into the trash.
     pub(crate) fn recorded_action(&self, key: &StageKey) -> Option<ActionRecord> {
-        let path = self.layout().action(key);
-        match sealed::read(self.files(), &path, domain::ACTION_RECORD, VERSION) {
+        let path = self.store.layout().action(key);
+        match sealed::read(self.store.files(), &path, domain::ACTION_RECORD, VERSION) {
             Ok(Sealed::Good(record)) => Some(record),
             _ => None,
         }

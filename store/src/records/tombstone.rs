@@ -7,7 +7,7 @@ use super::sealed;
 use crate::error::StoreError;
 use crate::files::{FileIdentity, PathError, host_name, move_if_same, publish_all};
 use crate::names::{Digest, FamilyKey, FileDigest, Object, StageKey, domain};
-use crate::store::Store;
+use crate::store::Records;
 use crate::timestamp::Timestamp;
 
 pub(crate) const VERSION: u32 = 1;
@@ -29,7 +29,7 @@ pub struct Tombstone {
     pub created: Timestamp,
 }
 
-impl Store {
+impl Records<'_> {
     /// Disowns the result of a stage: the record is moved to `divergent/`, and no copy of it is used or pulled again.
     ///
     /// Shards whose rows stand in the result are disowned with it, or the same rows would make the next result.
@@ -39,16 +39,16 @@ impl Store {
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn forget(&self, key: &StageKey, why: &str) -> Result<usize, StoreError> {
         let object = Object::Action(*key);
-        let Some(bytes) = self.object_bytes(&object)? else {
+        let Some(bytes) = self.store.objects().object_bytes(&object)? else {
             return Ok(0);
         };
         let mut count = 1;
         if let Ok(Ok(record)) =
             sealed::parse::<ActionRecord>(&bytes, domain::ACTION_RECORD, action_record::VERSION)
         {
-            for (family, name) in self.shards_of(&[&record])? {
+            for (family, name) in self.store.shards_of(&[&record])? {
                 let shard = Object::Shard(family, name);
-                if let Some(bytes) = self.object_bytes(&shard)? {
+                if let Some(bytes) = self.store.objects().object_bytes(&shard)? {
                     self.disown(&shard, &name, &bytes, why)?;
                     count += 1;
                 }
@@ -66,7 +66,7 @@ impl Store {
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn disown_result(&self, key: &StageKey, why: &str) -> Result<bool, StoreError> {
         let object = Object::Action(*key);
-        match self.object_bytes(&object)? {
+        match self.store.objects().object_bytes(&object)? {
             Some(bytes) => self.disown(&object, key.digest(), &bytes, why).map(|()| true),
             None => Ok(false),
         }
@@ -91,26 +91,27 @@ impl Store {
         // First the tombstone: a crash in between leaves a record that nobody uses.
         let sealed = sealed::seal(domain::TOMBSTONE, &tombstone)?;
         let named = Object::Tombstone(*subject, record);
-        self.create_object(&named, &sealed)?;
-        self.write_back(named);
+        self.store.objects().create_object(&named, &sealed)?;
+        self.store.write_back(named);
         self.remove_disowned(object, subject, &record);
         Ok(())
     }
 
     /// Moves a disowned record out of the way of the next one, keeping it as history.
     pub(crate) fn remove_disowned(&self, object: &Object, subject: &Digest, record: &FileDigest) {
-        let path = self.object_path(object);
+        let path = self.store.objects().object_path(object);
         let judged = self
+            .store
             .files()
             .metadata(&path)
             .map(|metadata| FileIdentity::of(&metadata));
-        let same = matches!(self.object_bytes(object), Ok(Some(bytes)) if FileDigest::of(&bytes) == *record);
+        let same = matches!(self.store.objects().object_bytes(object), Ok(Some(bytes)) if FileDigest::of(&bytes) == *record);
         if let Ok(judged) = judged
             && same
-            && self.writable()
+            && self.store.writable()
         {
-            let aside = self.layout().divergent(&StageKey::new(*subject), record);
-            move_if_same(self.files(), &path, &aside, &judged);
+            let aside = self.store.layout().divergent(&StageKey::new(*subject), record);
+            move_if_same(self.store.files(), &path, &aside, &judged);
         }
     }
 
@@ -128,7 +129,7 @@ impl Store {
         if !self.has_tombstones(subject) {
             return false;
         }
-        let Ok(Some(bytes)) = self.object_bytes(object) else {
+        let Ok(Some(bytes)) = self.store.objects().object_bytes(object) else {
             return false;
         };
         let disowned = matches!(self.disowned(subject, &bytes), Ok(Some(_)));
@@ -141,17 +142,19 @@ impl Store {
     /// Returns why an earlier result of a key was disowned, if one was.
     pub(crate) fn disowned_before(&self, key: &StageKey) -> Option<String> {
         let folder = format!("invalid/{key}");
-        let names = self.object_names(&folder).ok()?.files;
+        let names = self.store.objects().object_names(&folder).ok()?.files;
         let tombstones = names.iter().filter_map(|name| {
             let object: Object = format!("{folder}/{name}").parse().ok()?;
-            parse(&self.object_bytes(&object).ok()??).ok()
+            parse(&self.store.objects().object_bytes(&object).ok()??).ok()
         });
         let newest = tombstones.max_by_key(|tombstone| tombstone.created)?;
         Some(newest.why)
     }
 
     fn has_tombstones(&self, subject: &Digest) -> bool {
-        self.files().exists(&self.layout().tombstones(subject))
+        self.store
+            .files()
+            .exists(&self.store.layout().tombstones(subject))
     }
 
     /// Returns why a record with these bytes was disowned, `None` if it was not.
@@ -161,7 +164,7 @@ impl Store {
             return Ok(None);
         }
         let object = Object::Tombstone(*subject, FileDigest::of(bytes));
-        let Some(bytes) = self.object_bytes(&object)? else {
+        let Some(bytes) = self.store.objects().object_bytes(&object)? else {
             return Ok(None);
         };
         // A tombstone that cannot be read still says not to use the record.
@@ -173,9 +176,9 @@ impl Store {
     pub(crate) fn adopt_tombstones(&self, tombstones: &[(Object, Vec<u8>)]) -> Result<(), StoreError> {
         let mut staged = Vec::with_capacity(tombstones.len());
         for (object, bytes) in tombstones {
-            let mut file = self.stage_bytes(bytes)?;
+            let mut file = self.store.stage_bytes(bytes)?;
             file.close()?;
-            staged.push((file, self.object_path(object)));
+            staged.push((file, self.store.objects().object_path(object)));
         }
         publish_all(&staged)?;
         for (object, _) in tombstones {
@@ -189,9 +192,9 @@ impl Store {
     /// Lists the tombstones; odd names are left out.
     pub(crate) fn tombstones(&self) -> Result<Vec<Object>, PathError> {
         let mut tombstones = Vec::new();
-        for subject in self.object_names("invalid")?.folders {
+        for subject in self.store.objects().object_names("invalid")?.folders {
             let folder = format!("invalid/{subject}");
-            let names = self.object_names(&folder)?.files.into_iter();
+            let names = self.store.objects().object_names(&folder)?.files.into_iter();
             tombstones.extend(names.filter_map(|name| format!("{folder}/{name}").parse::<Object>().ok()));
         }
         Ok(tombstones)

@@ -31,9 +31,9 @@ struct Records {
 fn action(store: &Store) -> Result<StageKey, StoreError> {
     let preimage = Value::from("pretend");
     let key = StageKey::derive(&preimage)?;
-    let mut record = ActionRecord::new(key, store.put_preimage(&preimage)?, "pretend", 1);
-    record.outputs = BTreeMap::from([("out".to_owned(), store.put_json(&7)?)]);
-    store.publish(record).map(|_| key)
+    let mut record = ActionRecord::new(key, store.records().put_preimage(&preimage)?, "pretend", 1);
+    record.outputs = BTreeMap::from([("out".to_owned(), store.artifacts().put_json(&7)?)]);
+    store.records().publish(record).map(|_| key)
 }
 
 fn shard(store: &Store, family: &FamilyKey) -> ShardRecord {
@@ -42,7 +42,8 @@ fn shard(store: &Store, family: &FamilyKey) -> ShardRecord {
     let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(rows)]).unwrap();
     let item = |n: u32| ItemKey::derive(family, &Value::from(n)).unwrap();
     store
-        .publish_shard(family, batch, vec![item(1), item(2)], &Producer::default())
+        .shards()
+        .publish(family, batch, vec![item(1), item(2)], &Producer::default())
         .unwrap()
 }
 
@@ -53,7 +54,7 @@ fn checkpoint(store: &Store, key: &StageKey) {
         state: 4.into(),
         keep: false,
     };
-    store.publish_checkpoint(key, checkpoint).unwrap();
+    store.records().publish_checkpoint(key, checkpoint).unwrap();
 }
 
 fn records(store: &Store) -> Records {
@@ -107,10 +108,21 @@ fn fields_of_programs_to_come_are_ignored() {
         });
     }
     let store = Store::open(root.path()).unwrap();
-    assert!(matches!(store.lookup(&records.key), Lookup::Hit(_)));
-    assert_eq!(store.shards(&records.family).unwrap(), [records.shard]);
-    assert_eq!(store.latest_checkpoint(&records.key).unwrap().unwrap().step, 4);
-    assert_eq!(store.runs().unwrap().len(), 1);
+    assert!(matches!(store.records().lookup(&records.key), Lookup::Hit(_)));
+    assert_eq!(
+        store.shards().of_family(&records.family).unwrap(),
+        [records.shard]
+    );
+    assert_eq!(
+        store
+            .records()
+            .latest_checkpoint(&records.key)
+            .unwrap()
+            .unwrap()
+            .step,
+        4
+    );
+    assert_eq!(store.runs().list().unwrap().len(), 1);
     assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
 }
 
@@ -127,12 +139,12 @@ fn records_of_a_newer_version_count_as_absent_and_stay() {
         (path, bytes)
     });
     let store = Store::open(root.path()).unwrap();
-    let looked = store.lookup(&records.key);
+    let looked = store.records().lookup(&records.key);
     let newer = |miss: &MissReason| matches!(miss, MissReason::NewerRecord { version: 2, known: 1 });
     assert!(matches!(&looked, Lookup::Miss(miss) if newer(miss)), "{looked:?}");
-    assert_eq!(store.shards(&records.family).unwrap(), []);
-    assert_eq!(store.latest_checkpoint(&records.key).unwrap(), None);
-    assert!(store.runs().unwrap().is_empty());
+    assert_eq!(store.shards().of_family(&records.family).unwrap(), []);
+    assert_eq!(store.records().latest_checkpoint(&records.key).unwrap(), None);
+    assert!(store.runs().list().unwrap().is_empty());
 
     // The same work by this program ends, and only the result of a stage cannot be recorded.
     assert_eq!(shard(&store, &records.family).blob, records.shard.blob);

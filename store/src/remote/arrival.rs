@@ -41,13 +41,14 @@ impl Upstream {
         }
         self.refuse_disowned(store, &object, key.digest(), &bytes)?;
         let unvouched = self.vouched(&object, domain::SIGNED_ACTION, &bytes)?;
-        let preimage = match store.has_preimage(&record.preimage) {
+        let preimage = match store.records().has_preimage(&record.preimage) {
             true => None,
             false => Some(self.small_blob(&record.preimage, PREIMAGE_LIMIT)?),
         };
         let value: Result<Value, String> = match &preimage {
             Some(bytes) => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
             None => store
+                .records()
                 .read_preimage(&record.preimage)
                 .map_err(|error| error.to_string()),
         };
@@ -102,7 +103,7 @@ impl Upstream {
         let Some(bytes) = self.tombstone_bytes(object)? else {
             return Ok(());
         };
-        Ok(store.adopt_tombstones(&[(*object, bytes)])?)
+        Ok(store.records().adopt_tombstones(&[(*object, bytes)])?)
     }
 
     /// Fetches and checks a tombstone, `None` if it is not there.
@@ -125,7 +126,7 @@ impl Upstream {
         bytes: u64,
     ) -> Result<(), RemoteError> {
         let name = Object::Blob(*blob);
-        let size = match store.object_size(&name).map_err(StoreError::from)? {
+        let size = match store.objects().object_size(&name).map_err(StoreError::from)? {
             Some(size) => Some(size),
             None => self.blob_size(blob)?,
         };
@@ -159,10 +160,10 @@ impl Upstream {
         bytes: &[u8],
     ) -> Result<(), RemoteError> {
         let tombstone = Object::Tombstone(*subject, FileDigest::of(bytes));
-        if store.disowned(subject, bytes)?.is_none() && self.remote.size(&tombstone)?.is_some() {
+        if store.records().disowned(subject, bytes)?.is_none() && self.remote.size(&tombstone)?.is_some() {
             self.tombstone(store, &tombstone)?;
         }
-        match store.disowned(subject, bytes)? {
+        match store.records().disowned(subject, bytes)? {
             Some(why) => Err(self.refuse(object, Reason::Disowned(why))),
             None => Ok(()),
         }

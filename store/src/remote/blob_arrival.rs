@@ -22,7 +22,7 @@ impl Upstream {
         size: u64,
         advanced: &dyn Fn(u64),
     ) -> Result<u64, RemoteError> {
-        if store.has_durable(blob, size)? {
+        if store.blobs().has_durable(blob, size)? {
             return Ok(0);
         }
         let fetched = self.fetch_new(store, blob, size, advanced);
@@ -56,7 +56,7 @@ impl Upstream {
                 None => return Err(self.missing(blob)),
             }
         }
-        let mut writer = store.writer(Some(size))?;
+        let mut writer = store.blobs().writer(Some(size))?;
         let there = self.remote.fetch(blob, size, &mut |bytes| {
             if writer.written() + bytes.len() as u64 > size {
                 return Err(damaged(format!("it has more than {size} bytes")));
@@ -125,7 +125,7 @@ impl Upstream {
         record: &ActionRecord,
         artifact: &Artifact,
     ) -> Result<Vec<(FileDigest, u64)>, RemoteError> {
-        store.members(artifact).map_err(|error| match error {
+        store.artifacts().members(artifact).map_err(|error| match error {
             error @ StoreError::Path(_) => error.into(),
             error => self.refuse(&Object::Action(record.key), Reason::Damaged(error.to_string())),
         })

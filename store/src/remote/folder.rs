@@ -26,7 +26,7 @@ impl Folder {
 
     fn open(&self, object: &Object) -> Result<Option<(File, u64)>, RemoteError> {
         let open = || {
-            let opened = self.store.open_object(object);
+            let opened = self.store.objects().open_object(object);
             opened.map_err(|error| self.failed("read", &object.to_string(), error))
         };
         match (open()?, object) {
@@ -52,7 +52,7 @@ impl Remote for Folder {
     }
 
     fn size(&self, object: &Object) -> Result<Option<u64>, RemoteError> {
-        let size = self.store.object_size(object);
+        let size = self.store.objects().object_size(object);
         let size = size.map_err(|error| self.failed("look for", &object.to_string(), error))?;
         match (size, object) {
             // The store may have remotes of its own.
@@ -67,7 +67,7 @@ impl Remote for Folder {
         };
         // The store may have runs of its own, which several processes wrote.
         if let Object::Run(run) = object
-            && let Ok(Some(bytes)) = self.store.joined_run_bytes(run)
+            && let Ok(Some(bytes)) = self.store.runs().joined_run_bytes(run)
         {
             return Ok(Some(bytes));
         }
@@ -81,7 +81,7 @@ impl Remote for Folder {
             return Err(too_large(size));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        let path = self.store.object_path(object);
+        let path = self.store.objects().object_path(object);
         let read = file
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
@@ -98,7 +98,7 @@ impl Remote for Folder {
         let Some((file, _)) = self.open(&object)? else {
             return Ok(false);
         };
-        let path = self.store.object_path(&object);
+        let path = self.store.objects().object_path(&object);
         pieces(file, sink, |error| {
             self.failed("read", &object.to_string(), PathError::new("read", &path, error))
         })?;
@@ -106,18 +106,18 @@ impl Remote for Folder {
     }
 
     fn create(&self, object: &Object, bytes: &[u8]) -> Result<Created, RemoteError> {
-        Ok(self.store.create_object(object, bytes)?)
+        Ok(self.store.objects().create_object(object, bytes)?)
     }
 
     fn replace(&self, object: &Object, bytes: &[u8]) -> Result<(), RemoteError> {
-        Ok(self.store.replace_object(object, bytes)?)
+        Ok(self.store.objects().replace_object(object, bytes)?)
     }
 
     fn upload(&self, blob: &FileDigest, path: &Path, size: u64) -> Result<(), RemoteError> {
-        if self.store.has_durable(blob, size)? {
+        if self.store.blobs().has_durable(blob, size)? {
             return Ok(());
         }
-        let mut writer = self.store.writer(Some(size))?;
+        let mut writer = self.store.blobs().writer(Some(size))?;
         let file = File::open(path).at("read", path)?;
         pieces(file, &mut |bytes| Ok(writer.append(bytes)?), |error| {
             PathError::new("read", path, error).into()
@@ -126,12 +126,12 @@ impl Remote for Folder {
     }
 
     fn list(&self, folder: &str) -> Result<Listing, RemoteError> {
-        let names = self.store.object_names(folder);
+        let names = self.store.objects().object_names(folder);
         names.map_err(|error| self.failed("list", folder, error))
     }
 
     fn remove_canary(&self, object: &Object) -> Result<(), RemoteError> {
-        let path = self.store.object_path(object);
+        let path = self.store.objects().object_path(object);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Ok(Err(error).at("remove", &path)?),
             _ => Ok(()),

@@ -25,23 +25,23 @@ pub(super) struct Parcel {
 impl Parcel {
     /// Reads a record of this store and lists its blobs, `None` if it is not one to push.
     pub(super) fn pack(store: &Store, object: Object) -> Result<Option<Self>, StoreError> {
-        let Some(mut bytes) = store.object_bytes(&object)? else {
+        let Some(mut bytes) = store.objects().object_bytes(&object)? else {
             return Ok(None);
         };
         let (mut blobs, mut lists, mut run) = (Vec::new(), Vec::new(), None);
         match object {
             Object::Action(key) => {
-                let record = match store.read_action(&key)? {
+                let record = match store.records().read_action(&key)? {
                     Sealed::Good(record) => record,
                     // It was disowned.
                     Sealed::Absent => return Ok(None),
                     Sealed::Newer { version } => return Err(newer(&object, version, action_record::VERSION)),
                     Sealed::Corrupt { reason, .. } => return Err(corrupt(&object, reason)),
                 };
-                let size = store.inspect_preimage(&record.preimage)?;
+                let size = store.blobs().inspect_preimage(&record.preimage)?;
                 blobs.push((record.preimage, size));
                 for artifact in record.outputs.values() {
-                    let members = store.members(artifact)?;
+                    let members = store.artifacts().members(artifact)?;
                     let list = matches!(artifact.kind, ArtifactKind::Parts | ArtifactKind::Directory);
                     let own = if list { &mut lists } else { &mut blobs };
                     own.push((artifact.file, artifact.bytes));
@@ -49,17 +49,17 @@ impl Parcel {
                 }
             }
             Object::Shard(family, name) => {
-                if store.disowned(&name, &bytes)?.is_some() {
+                if store.records().disowned(&name, &bytes)?.is_some() {
                     return Ok(None);
                 }
-                let Some(record) = store.good_shard(&family, &name) else {
+                let Some(record) = store.shards().good_shard(&family, &name) else {
                     return Err(unusable_shard(&object, &bytes));
                 };
                 blobs.push((record.blob, record.bytes));
             }
-            Object::Run(id) => match store.read_run(&id) {
+            Object::Run(id) => match store.runs().read(&id) {
                 Some(record) => {
-                    bytes = store.joined_run_bytes(&id)?.unwrap_or(bytes);
+                    bytes = store.runs().joined_run_bytes(&id)?.unwrap_or(bytes);
                     run = Some(record);
                 }
                 None => return Err(corrupt(&object, "it cannot be read".to_owned())),
@@ -67,7 +67,7 @@ impl Parcel {
             _ => {}
         }
         for (blob, size) in blobs.iter().chain(&lists) {
-            store.inspect(blob, Some(*size), Look::Size)?;
+            store.blobs().inspect(blob, Some(*size), Look::Size)?;
         }
         Ok(Some(Self {
             object,

@@ -134,7 +134,11 @@ impl Pull<'_> {
     fn tombstones(&self) -> Result<(), RemoteError> {
         let listed = listing::tombstones(self.upstream.remote())?;
         listed.odd.into_iter().for_each(|text| self.leave_out(text));
-        let known = |object: &Object| self.store.files().exists(&self.store.object_path(object));
+        let known = |object: &Object| {
+            self.store
+                .files()
+                .exists(&self.store.objects().object_path(object))
+        };
         let new: Vec<Object> = listed.found.into_iter().filter(|object| !known(object)).collect();
         for some in new.chunks(TOMBSTONES) {
             let fetched = parallel_map(some, |object| {
@@ -142,7 +146,7 @@ impl Pull<'_> {
                 Ok::<_, RemoteError>(bytes.map(|bytes| (*object, bytes)))
             })?;
             let fetched: Vec<_> = fetched.into_iter().flatten().collect();
-            self.store.adopt_tombstones(&fetched)?;
+            self.store.records().adopt_tombstones(&fetched)?;
         }
         Ok(())
     }
@@ -150,8 +154,8 @@ impl Pull<'_> {
     fn plan_action(&self, key: &StageKey) -> Result<(), RemoteError> {
         // Without upstreams attached this tells what is in this store itself.
         let there = match self.options.metadata_only {
-            true => self.store.good_action(key).is_some(),
-            false => matches!(self.store.peek(key), Lookup::Hit(_)),
+            true => self.store.records().good_action(key).is_some(),
+            false => matches!(self.store.records().peek(key), Lookup::Hit(_)),
         };
         if there {
             self.plan().report.present += 1;
@@ -171,7 +175,7 @@ impl Pull<'_> {
     }
 
     fn plan_shard(&self, family: &FamilyKey, name: &Digest) -> Result<(), RemoteError> {
-        if self.store.good_shard(family, name).is_some() {
+        if self.store.shards().good_shard(family, name).is_some() {
             self.plan().report.present += 1;
             return Ok(());
         }
@@ -186,10 +190,10 @@ impl Pull<'_> {
 
     /// Takes over the record of a run, which only names keys; whoever made it owns it.
     fn adopt_run(&self, id: &RunId) -> Result<(), RemoteError> {
-        if self.store.read_run(id).is_none()
+        if self.store.runs().read(id).is_none()
             && let Some((_, bytes)) = self.or_left_out(read_run(self.upstream, id))?
         {
-            self.store.create_object(&Object::Run(*id), &bytes)?;
+            self.store.objects().create_object(&Object::Run(*id), &bytes)?;
         }
         Ok(())
     }

@@ -26,7 +26,9 @@ impl Pull<'_> {
                 std::mem::take(&mut plan.blobs),
             )
         };
-        let lacking = blobs.into_iter().filter(|(blob, _)| !self.store.is_here(blob));
+        let lacking = blobs
+            .into_iter()
+            .filter(|(blob, _)| !self.store.blobs().is_here(blob));
         let blobs: Vec<_> = match self.options.metadata_only {
             true => Vec::new(),
             false => lacking.collect(),

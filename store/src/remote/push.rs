@@ -41,7 +41,7 @@ pub fn push(
 ) -> Result<TransferReport, RemoteError> {
     let objects = store.wanted_here(wanted)?;
     let found = match wanted {
-        Wanted::Run(run) => store.read_run(run).is_some(),
+        Wanted::Run(run) => store.runs().read(run).is_some(),
         _ => objects.iter().any(|object| matches!(object, Object::Action(_))),
     };
     wanted.check_found(found, "in the store")?;

@@ -71,7 +71,7 @@ impl Push<'_> {
         let lost: Mutex<BTreeMap<FileDigest, String>> = Mutex::default();
         let (arrived, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         parallel(&blobs, |(blob, size)| {
-            match store.path(blob) {
+            match store.blobs().path(blob) {
                 Ok(path) if upstream.is_bad(blob) => {
                     upstream.remote.mend(blob, &path, *size)?;
                     upstream.acquit(blob);
@@ -173,9 +173,9 @@ fn put_record(store: &Store, upstream: &Upstream, parcel: &Parcel) -> Result<boo
     // Another record. It counts unless nobody can use it.
     let gives_way = match object {
         Object::Action(key) => {
-            store.disowned(key.digest(), &there)?.is_some() || !is_whole(upstream, &there)?
+            store.records().disowned(key.digest(), &there)?.is_some() || !is_whole(upstream, &there)?
         }
-        Object::Shard(_, name) => store.disowned(name, &there)?.is_some(),
+        Object::Shard(_, name) => store.records().disowned(name, &there)?.is_some(),
         _ => false,
     };
     if gives_way {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Cause, Place, RemoteError};
 use crate::error::StoreError;
 use crate::files::{AtPath, replace};
-use crate::store::Store;
+use crate::store::Remotes;
 use crate::trust::{Policy, PolicySettings, Unsigned};
 
 /// The version of the settings that this program writes.
@@ -94,14 +94,14 @@ impl RemoteSettings {
     }
 }
 
-impl Store {
+impl Remotes<'_> {
     /// Lists the names of the remotes.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the settings cannot be listed.
-    pub fn remote_names(&self) -> Result<Vec<String>, StoreError> {
+    pub fn names(&self) -> Result<Vec<String>, StoreError> {
         // A link or a pipe has a name too: reading it says what it is, where passing it over would say nothing.
-        let entries = self.entries(&self.root().join("remotes"))?;
+        let entries = self.store.entries(&self.store.root().join("remotes"))?;
         let names = entries
             .iter()
             .filter_map(|entry| entry.file_name().into_string().ok());
@@ -118,12 +118,12 @@ impl Store {
     /// # Errors
     /// [`RemoteError::Name`], [`RemoteError::Unknown`], [`RemoteError::NewerSettings`] or
     /// [`RemoteError::Settings`].
-    pub fn remote(&self, name: &str) -> Result<RemoteSettings, RemoteError> {
+    pub fn read(&self, name: &str) -> Result<RemoteSettings, RemoteError> {
         check_name(name)?;
-        let path = self.layout().remote(name);
-        let (bytes, _) = match self.files().read_bounded(&path, SIZE_LIMIT) {
+        let path = self.store.layout().remote(name);
+        let (bytes, _) = match self.store.files().read_bounded(&path, SIZE_LIMIT) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let (name, known) = (name.to_owned(), self.remote_names()?);
+                let (name, known) = (name.to_owned(), self.names()?);
                 return Err(RemoteError::Unknown { name, known });
             }
             read => read.map_err(|error| unreadable(name, &path, error.into()))?,
@@ -147,7 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// [`RemoteError::Name`] or [`RemoteError::Store`].
-    pub fn set_remote(&self, name: &str, settings: &RemoteSettings) -> Result<(), RemoteError> {
+    pub fn set(&self, name: &str, settings: &RemoteSettings) -> Result<(), RemoteError> {
         check_name(name)?;
         let settings = RemoteSettings {
             v: VERSION,
@@ -155,21 +155,21 @@ impl Store {
         };
         let mut json = serde_json::to_vec_pretty(&settings).map_err(StoreError::unwritten)?;
         json.push(b'\n');
-        let staged = self.stage_bytes(&json)?;
-        Ok(replace(&staged, &self.layout().remote(name))?)
+        let staged = self.store.stage_bytes(&json)?;
+        Ok(replace(&staged, &self.store.layout().remote(name))?)
     }
 
     /// Forgets a remote; what came from it stays.
     ///
     /// # Errors
     /// [`RemoteError::Unknown`] or [`RemoteError::Store`].
-    pub fn remove_remote(&self, name: &str) -> Result<(), RemoteError> {
+    pub fn remove(&self, name: &str) -> Result<(), RemoteError> {
         check_name(name)?;
-        let path = self.layout().remote(name);
+        let path = self.store.layout().remote(name);
         // Also one whose settings nobody can read.
-        match self.files().remove_file(&path) {
+        match self.store.files().remove_file(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let (name, known) = (name.to_owned(), self.remote_names()?);
+                let (name, known) = (name.to_owned(), self.names()?);
                 Err(RemoteError::Unknown { name, known })
             }
             removed => Ok(removed.at("remove", &path)?),
@@ -197,6 +197,7 @@ fn check_name(name: &str) -> Result<(), RemoteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
 
     #[test]
     fn what_version_1_wrote_without_being_told_follows_the_keys() {
@@ -213,12 +214,12 @@ mod tests {
             let text = serde_json::json!({
                 "v": 1, "url": url, "store_id": "x", "policy": { "trust": [key], "unsigned": unsigned },
             });
-            let _ = store.remove_remote("lab");
+            let _ = store.remotes().remove("lab");
             std::fs::write(store.root().join("remotes/lab.json"), text.to_string()).unwrap();
-            let read = store.remote("lab").unwrap();
+            let read = store.remotes().read("lab").unwrap();
             assert_eq!(read.policy().unsigned, expected, "{url} {unsigned}");
-            store.set_remote("lab", &read).unwrap();
-            assert_eq!(store.remote("lab").unwrap(), read);
+            store.remotes().set("lab", &read).unwrap();
+            assert_eq!(store.remotes().read("lab").unwrap(), read);
         }
     }
 
@@ -229,7 +230,7 @@ mod tests {
         std::fs::create_dir_all(store.root().join("remotes")).unwrap();
         let file = std::fs::File::create(store.root().join("remotes/lab.json")).unwrap();
         file.set_len(1 << 40).unwrap();
-        let error = store.remote("lab").unwrap_err();
+        let error = store.remotes().read("lab").unwrap_err();
         assert!(matches!(error, RemoteError::Settings { .. }), "{error}");
         assert!(super::super::describe(&error).contains("at most"), "{error}");
     }

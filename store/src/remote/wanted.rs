@@ -59,22 +59,22 @@ impl Store {
     pub(crate) fn wanted_here(&self, wanted: &Wanted) -> Result<Vec<Object>, StoreError> {
         let mut objects = Vec::new();
         // Few, and worth knowing whatever else is wanted.
-        objects.extend(self.tombstones()?);
+        objects.extend(self.records().tombstones()?);
         let keys = match wanted {
             Wanted::All => {
                 for (_, family) in self.fanned("shards", "")? {
                     let family = FamilyKey::new(family);
-                    let names = self.shard_names(&family)?;
+                    let names = self.shards().shard_names(&family)?;
                     objects.extend(names.into_iter().map(|name| Object::Shard(family, name)));
                 }
-                self.action_keys()?
+                self.catalog().action_keys()?
             }
             Wanted::Run(run) => {
-                let keys: BTreeSet<_> = self.stages_of_run(run).collect();
+                let keys: BTreeSet<_> = self.runs().stages_of_run(run).collect();
                 keys.into_iter().collect()
             }
             Wanted::Stage(_) | Wanted::Artifact(_) => {
-                let matching = self.actions()?.filter(|record| wanted.matches(record));
+                let matching = self.catalog().actions()?.filter(|record| wanted.matches(record));
                 matching.map(|record| record.key).collect()
             }
         };
@@ -82,7 +82,7 @@ impl Store {
             // A damaged one is set aside, and told, where it would be sent.
             let read = |key: &StageKey| {
                 self.is_there(&self.layout().action(key));
-                self.recorded_action(key)
+                self.records().recorded_action(key)
             };
             let records: Vec<_> = keys.iter().filter_map(read).collect();
             let records: Vec<&ActionRecord> = records.iter().collect();
@@ -111,7 +111,8 @@ impl Store {
         for artifact in records.iter().flat_map(|record| record.outputs.values()) {
             // A list that is gone names nothing that could be looked for.
             blobs.extend(
-                self.members(artifact)
+                self.artifacts()
+                    .members(artifact)
                     .unwrap_or_default()
                     .into_iter()
                     .map(|(blob, _)| blob),
@@ -123,8 +124,8 @@ impl Store {
         }
         for (_, family) in self.fanned("shards", "")? {
             let family = FamilyKey::new(family);
-            for name in self.shard_names(&family)? {
-                if let Some(record) = self.good_shard(&family, &name)
+            for name in self.shards().shard_names(&family)? {
+                if let Some(record) = self.shards().good_shard(&family, &name)
                     && blobs.contains(&record.blob)
                 {
                     shards.push((family, name));
@@ -135,7 +136,7 @@ impl Store {
     }
 
     fn ended_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        let runs = self.runs()?.into_iter();
+        let runs = self.runs().list()?.into_iter();
         Ok(runs
             .filter(|run| run.status != RunStatus::Running)
             .map(|run| run.id)

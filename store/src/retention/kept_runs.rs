@@ -46,13 +46,13 @@ impl Store {
         older_than: Duration,
         now: SystemTime,
     ) -> Result<Vec<KeptRun>, StoreError> {
-        let mut ids = self.run_ids()?;
+        let mut ids = self.runs().ids()?;
         ids.sort_unstable_by(|a, b| b.cmp(a));
         let mut seen: HashMap<(u32, String), usize> = HashMap::new();
         let mut runs = Vec::new();
         for id in ids {
             // What cannot be read keeps nothing, but what is only unknown may keep anything.
-            let Some(record) = self.run_records(&id)?.into_iter().next() else {
+            let Some(record) = self.runs().records(&id)?.into_iter().next() else {
                 continue;
             };
             let path = self.layout().run_record(&id);

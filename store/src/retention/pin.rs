@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::files::{AtPath, PathError, Placed, publish};
 use crate::names::{PinName, RunId, StageKey, domain};
 use crate::records::{Sealed, sealed};
-use crate::store::Store;
+use crate::store::Pins;
 use crate::timestamp::Timestamp;
 
 pub(crate) const VERSION: u32 = 1;
@@ -77,7 +77,7 @@ impl From<PathError> for PinError {
     }
 }
 
-impl Store {
+impl Pins<'_> {
     /// Sets a pin; one of the same name and target stays as it is.
     ///
     /// # Errors
@@ -97,8 +97,8 @@ impl Store {
             when: Timestamp::now(),
             why: why.map(str::to_owned),
         };
-        let staged = self.stage_bytes(&sealed::seal(domain::PIN, &pin)?)?;
-        if publish(&staged, &self.layout().pin(&pin.name))? == Placed::New {
+        let staged = self.store.stage_bytes(&sealed::seal(domain::PIN, &pin)?)?;
+        if publish(&staged, &self.store.layout().pin(&pin.name))? == Placed::New {
             return Ok(pin);
         }
         match self.read_pin(&pin.name)? {
@@ -112,9 +112,9 @@ impl Store {
     /// # Errors
     /// [`PinError::Absent`] if there is none of this name, or any error of writing.
     pub fn unpin(&self, name: &PinName) -> Result<(), PinError> {
-        self.check_writable().map_err(StoreError::from)?;
-        let path = self.layout().pin(name);
-        match self.files().remove_file(&path) {
+        self.store.check_writable().map_err(StoreError::from)?;
+        let path = self.store.layout().pin(name);
+        match self.store.files().remove_file(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(PinError::Absent(name.clone())),
             removed => Ok(removed.at("remove", &path)?),
         }
@@ -124,7 +124,7 @@ impl Store {
     ///
     /// # Errors
     /// [`PinError::Unreadable`] for one that is damaged or of a newer program, or any error of reading.
-    pub fn pins(&self) -> Result<Vec<Pin>, PinError> {
+    pub fn list(&self) -> Result<Vec<Pin>, PinError> {
         let mut pins = Vec::new();
         for name in self.pin_names()? {
             pins.extend(self.read_pin(&name)?);
@@ -133,7 +133,7 @@ impl Store {
     }
 
     pub(crate) fn pin_names(&self) -> Result<Vec<PinName>, StoreError> {
-        let entries = self.entries(&self.layout().pins())?;
+        let entries = self.store.entries(&self.store.layout().pins())?;
         let mut names: Vec<PinName> = entries
             .into_iter()
             .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
@@ -147,7 +147,12 @@ impl Store {
             name: name.clone(),
             reason,
         };
-        match sealed::read::<Pin>(self.files(), &self.layout().pin(name), domain::PIN, VERSION)? {
+        match sealed::read::<Pin>(
+            self.store.files(),
+            &self.store.layout().pin(name),
+            domain::PIN,
+            VERSION,
+        )? {
             Sealed::Good(pin) if pin.name == *name => Ok(Some(pin)),
             Sealed::Good(pin) => Err(unreadable(format!("it holds the pin `{}`", pin.name))),
             Sealed::Absent => Ok(None),

@@ -43,7 +43,7 @@ impl RunLog {
         if matches!(turn, Claim::Without(_)) {
             return Self::found(store, record, None);
         }
-        for id in store.newest_run_ids()?.iter().take(RUNS) {
+        for id in store.runs().newest_run_ids()?.iter().take(RUNS) {
             let Some(run) = at_work(store, id, &digest) else {
                 continue;
             };
@@ -76,13 +76,13 @@ fn take_turn(store: &Store, pipeline: &str, digest: &PipelineDigest) -> Claim {
 
 /// Reads the founder's record of a run if it is one of the pipeline and a process is at it.
 fn at_work(store: &Store, id: &RunId, digest: &PipelineDigest) -> Option<RunRecord> {
-    let founder = store.founder_record(id)?;
+    let founder = store.runs().founder_record(id)?;
     if founder.pipeline_digest != Some(*digest) {
         return None;
     }
-    let processes = store.read_run(id)?.processes();
+    let processes = store.runs().read(id)?.processes();
     let lives = |member: &RunMember| {
-        member.status == RunStatus::Running && store.member_life(id, member) == Life::Alive
+        member.status == RunStatus::Running && store.runs().member_life(id, member) == Life::Alive
     };
     processes.iter().any(lives).then_some(founder)
 }

@@ -9,31 +9,31 @@ use crate::error::StoreError;
 use crate::files::{AtPath, Life, PathError, host_name};
 use crate::names::{LeaseKey, RunId, StageKey, domain};
 use crate::records::{Sealed, sealed};
-use crate::store::Store;
+use crate::store::Runs;
 
 /// Bytes of a log of events that are read at most; a day of a training writes some megabytes.
 const EVENTS_LIMIT: u64 = 1 << 30;
 
-impl Store {
+impl Runs<'_> {
     /// Lists the runs, newest first; those whose records are damaged are left out.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the runs cannot be listed.
-    pub fn runs(&self) -> Result<Vec<RunRecord>, StoreError> {
-        Ok(self.newest_runs()?.collect())
+    pub fn list(&self) -> Result<Vec<RunRecord>, StoreError> {
+        Ok(self.newest()?.collect())
     }
 
     /// Goes through the runs, newest first, reading one at a time; those whose records are damaged are left out.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the runs cannot be listed.
-    pub fn newest_runs(&self) -> Result<impl Iterator<Item = RunRecord>, StoreError> {
+    pub fn newest(self) -> Result<impl Iterator<Item = RunRecord>, StoreError> {
         let ids = self.newest_run_ids()?;
-        Ok(ids.into_iter().filter_map(|id| self.read_run(&id)))
+        Ok(ids.into_iter().filter_map(move |id| self.read(&id)))
     }
 
     /// Reads a run, `None` if it is absent or damaged: what all its processes wrote, as one record.
-    pub fn read_run(&self, id: &RunId) -> Option<RunRecord> {
+    pub fn read(&self, id: &RunId) -> Option<RunRecord> {
         self.together(id, self.good_run_records(id))
     }
 
@@ -42,13 +42,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Path`] if the logs cannot be read.
     pub fn events(&self, id: &RunId) -> Result<Vec<RunEvent>, StoreError> {
-        let directory = self.layout().run(id);
+        let directory = self.store.layout().run(id);
         let mut events: Vec<RunEvent> = Vec::new();
         // A run that nothing is kept of has no directory.
-        for entry in self.entries(&directory)? {
+        for entry in self.store.entries(&directory)? {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "ndjson") {
-                let (bytes, _) = self.files().read_bounded(&path, EVENTS_LIMIT).at("read", &path)?;
+                let (bytes, _) = self
+                    .store
+                    .files()
+                    .read_bounded(&path, EVENTS_LIMIT)
+                    .at("read", &path)?;
                 let lines = bytes.split(|byte| *byte == b'\n');
                 events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
             }
@@ -67,7 +71,7 @@ impl Store {
         let key = LeaseKey::of_member(run, &member.host, member.process);
         let here = || member.host == host_name();
         let there = || Path::new("/proc").join(member.process.to_string()).exists();
-        match self.leases().holder_life(&key) {
+        match self.store.leases().holder_life(&key) {
             // It used no leases, or an older program, or its lease was collected.
             Life::Unknown if here() && !there() => Life::Dead,
             life => life,
@@ -88,10 +92,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NewerRecord`] for one that this program does not know, which may name anything, or
     /// [`StoreError::Path`] if one cannot be read.
-    pub(crate) fn run_records(&self, id: &RunId) -> Result<Vec<RunRecord>, StoreError> {
+    pub(crate) fn records(&self, id: &RunId) -> Result<Vec<RunRecord>, StoreError> {
         let mut records = Vec::new();
         for path in self.run_record_files(id)? {
-            match sealed::read::<RunRecord>(self.files(), &path, domain::RUN, VERSION)? {
+            match sealed::read::<RunRecord>(self.store.files(), &path, domain::RUN, VERSION)? {
                 Sealed::Good(record) => records.push(record),
                 Sealed::Newer { version } => {
                     let file = path.file_name().unwrap_or_default();
@@ -114,25 +118,25 @@ impl Store {
 
     /// Names the files of the records of a run: that of its founder, which may be gone, then those of its members.
     pub(crate) fn run_record_files(&self, id: &RunId) -> Result<Vec<PathBuf>, PathError> {
-        let entries = self.entries(&self.layout().run(id))?;
+        let entries = self.store.entries(&self.store.layout().run(id))?;
         let paths = entries.iter().map(std::fs::DirEntry::path);
         let mut members: Vec<PathBuf> = paths.filter(|path| is_member_record(path)).collect();
         members.sort_unstable();
-        let mut files = vec![self.layout().run_record(id)];
+        let mut files = vec![self.store.layout().run_record(id)];
         files.append(&mut members);
         Ok(files)
     }
 
     /// Reads the record that the founder of a run wrote, `None` if it is absent or damaged.
     pub(super) fn founder_record(&self, id: &RunId) -> Option<RunRecord> {
-        self.good_run_record(&self.layout().run_record(id))
+        self.good_run_record(&self.store.layout().run_record(id))
     }
 
     fn good_run_records(&self, id: &RunId) -> Vec<RunRecord> {
         let paths = match self.run_record_files(id) {
             Ok(paths) => paths,
             // What the founder wrote may be readable all the same.
-            Err(_) => vec![self.layout().run_record(id)],
+            Err(_) => vec![self.store.layout().run_record(id)],
         };
         paths
             .iter()
@@ -141,16 +145,16 @@ impl Store {
     }
 
     fn good_run_record(&self, path: &Path) -> Option<RunRecord> {
-        match sealed::read(self.files(), path, domain::RUN, VERSION) {
+        match sealed::read(self.store.files(), path, domain::RUN, VERSION) {
             Ok(Sealed::Good(record)) => Some(record),
             _ => None,
         }
     }
 
-    pub(crate) fn run_ids(&self) -> Result<Vec<RunId>, StoreError> {
-        let directory = self.layout().directory("runs");
+    pub(crate) fn ids(&self) -> Result<Vec<RunId>, StoreError> {
+        let directory = self.store.layout().directory("runs");
         let mut ids = Vec::new();
-        for entry in self.entries(&directory)? {
+        for entry in self.store.entries(&directory)? {
             let name = entry.file_name();
             ids.extend(name.to_str().and_then(|name| name.parse::<RunId>().ok()));
         }
@@ -158,7 +162,7 @@ impl Store {
     }
 
     pub(super) fn newest_run_ids(&self) -> Result<Vec<RunId>, StoreError> {
-        let mut ids = self.run_ids()?;
+        let mut ids = self.ids()?;
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
     }

@@ -7,16 +7,16 @@ use super::run::{RunRecord, RunStatus};
 use crate::error::StoreError;
 use crate::names::{Object, RunId, domain};
 use crate::records::sealed;
-use crate::store::Store;
+use crate::store::Runs;
 
-impl Store {
+impl Runs<'_> {
     /// Sends the record of a run to the remotes once its last process ended, and says what this one took on trust.
     pub fn share_run(&self, run: &RunId) {
         let ended = |run: RunRecord| run.status != RunStatus::Running;
-        if self.read_run(run).is_some_and(ended) {
-            self.write_back(Object::Run(*run));
+        if self.read(run).is_some_and(ended) {
+            self.store.write_back(Object::Run(*run));
         }
-        if let Some(elsewhere) = self.elsewhere() {
+        if let Some(elsewhere) = self.store.elsewhere() {
             elsewhere.run_ended();
         }
     }
@@ -26,7 +26,7 @@ impl Store {
         if self.run_record_files(id)?.len() == 1 {
             return Ok(None);
         }
-        let run = self.read_run(id);
+        let run = self.read(id);
         run.map(|run| sealed::seal(domain::RUN, &run)).transpose()
     }
 }

@@ -11,7 +11,7 @@ use super::shard::ShardRecord;
 use crate::artifacts::TableError;
 use crate::error::{StoreError, describe};
 use crate::names::{ItemKey, Object};
-use crate::store::Store;
+use crate::store::Shards;
 
 impl ShardRecord {
     /// Tells whether it has rows of some items.
@@ -20,17 +20,21 @@ impl ShardRecord {
     }
 }
 
-impl Store {
+impl Shards<'_> {
     /// Tells whether a shard can be used: its blob, which is fetched if need be, has the given columns and a row per
     /// item. One with another table is disowned, so that it does not come back.
     pub(crate) fn can_use_shard(&self, record: &ShardRecord, schema: &Schema) -> bool {
-        let rows = self.check_blob(&record.blob, schema).and_then(|rows| {
-            let (recorded, found) = (Some(u64::from(record.rows)), rows);
-            match recorded == Some(found) {
-                true => Ok(()),
-                false => Err(TableError::Rows { recorded, found }.into()),
-            }
-        });
+        let rows = self
+            .store
+            .artifacts()
+            .check_blob(&record.blob, schema)
+            .and_then(|rows| {
+                let (recorded, found) = (Some(u64::from(record.rows)), rows);
+                match recorded == Some(found) {
+                    true => Ok(()),
+                    false => Err(TableError::Rows { recorded, found }.into()),
+                }
+            });
         match rows {
             Ok(()) => true,
             Err(error) if error.condemns_artifact() => {
@@ -46,8 +50,8 @@ impl Store {
     fn disown_shard(&self, record: &ShardRecord, why: &str) -> Result<(), StoreError> {
         let name = record.name();
         let object = Object::Shard(record.family, name);
-        match self.object_bytes(&object)? {
-            Some(bytes) => self.disown(&object, &name, &bytes, why),
+        match self.store.objects().object_bytes(&object)? {
+            Some(bytes) => self.store.records().disown(&object, &name, &bytes, why),
             None => Ok(()),
         }
     }

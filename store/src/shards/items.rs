@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 use super::shard::ShardRecord;
 use crate::error::StoreError;
 use crate::names::{FamilyKey, FileDigest, ItemKey, RowDigest};
-use crate::store::Store;
+use crate::store::Shards;
 
 /// The place of an item's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,17 +20,17 @@ pub struct ItemRow {
     pub digest: RowDigest,
 }
 
-impl Store {
+impl Shards<'_> {
     /// Finds the rows of all items of a family.
     ///
     /// # Errors
     /// [`StoreError::Path`] if the shards cannot be listed.
     pub fn items(&self, family: &FamilyKey) -> Result<HashMap<ItemKey, ItemRow>, StoreError> {
-        Ok(index_items(&self.shards(family)?))
+        Ok(index_items(&self.of_family(family)?))
     }
 }
 
-impl Store {
+impl Shards<'_> {
     /// Finds the rows of some items of a family, whose rows have the given columns.
     ///
     /// Only shards whose blobs are here with these columns and a row per item count; of an item in several, the oldest
@@ -44,7 +44,7 @@ impl Store {
         schema: &SchemaRef,
         items: &HashSet<ItemKey>,
     ) -> Result<HashMap<ItemKey, ItemRow>, StoreError> {
-        let mut shards = self.shards(family)?;
+        let mut shards = self.of_family(family)?;
         shards.retain(|record| record.has_any(items) && self.can_use_shard(record, schema));
         let mut rows = index_items(&shards);
         rows.retain(|item, _| items.contains(item));
@@ -54,7 +54,7 @@ impl Store {
 
 /// Finds the rows of the items of some shards; of an item in several, the first shard has it.
 ///
-/// [`Store::shards`] lists the oldest first, so an item keeps its row when later shards bring it again.
+/// [`Shards::of_family`](crate::Shards::of_family) lists the oldest first, so an item keeps its row when later shards bring it again.
 pub fn index_items<'s>(shards: impl IntoIterator<Item = &'s ShardRecord>) -> HashMap<ItemKey, ItemRow> {
     let mut items = HashMap::new();
     for shard in shards {

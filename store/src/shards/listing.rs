@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use super::shard::ShardRecord;
 use crate::error::StoreError;
 use crate::names::{Digest, FamilyKey, ItemKey};
-use crate::store::Store;
+use crate::store::{Shards, Store};
 
 /// The shards of a family, read as they come in.
 #[derive(Debug)]
@@ -21,12 +21,12 @@ pub struct ShardListing {
     asked: bool,
 }
 
-impl Store {
+impl Shards<'_> {
     /// Begins to read the shards of a family, whose rows have the given columns; the first call of
     /// [`ShardListing::more`] gives all there are.
-    pub fn shard_listing(&self, family: &FamilyKey, schema: &SchemaRef) -> ShardListing {
+    pub fn listing(&self, family: &FamilyKey, schema: &SchemaRef) -> ShardListing {
         ShardListing {
-            store: self.clone(),
+            store: self.store.clone(),
             family: *family,
             schema: Arc::clone(schema),
             seen: HashSet::new(),
@@ -48,17 +48,17 @@ impl ShardListing {
             self.store.shards_elsewhere(&self.family)?;
         }
         let mut shards = Vec::new();
-        for name in self.store.shard_names(&self.family)? {
+        for name in self.store.shards().shard_names(&self.family)? {
             if self.seen.contains(&name) {
                 continue;
             }
             // One that is not good is looked at again: it may be out of reach for the moment, or be replaced.
-            let Some(record) = self.store.good_shard(&self.family, &name) else {
+            let Some(record) = self.store.shards().good_shard(&self.family, &name) else {
                 continue;
             };
             if !record.has_any(items) {
                 self.seen.insert(name);
-            } else if self.store.can_use_shard(&record, &self.schema) {
+            } else if self.store.shards().can_use_shard(&record, &self.schema) {
                 self.seen.insert(name);
                 shards.push(record);
             }

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::files::{FileIdentity, PathError, Placed, publish};
 use crate::names::{Digest, FamilyKey, FileDigest, ItemKey, Object, RowDigest, domain, key};
 use crate::records::{Producer, Sealed, sealed};
-use crate::store::Store;
+use crate::store::Shards;
 use crate::timestamp::Timestamp;
 use crate::trust::RecordSignature;
 
@@ -58,13 +58,13 @@ impl ShardRecord {
     }
 }
 
-impl Store {
+impl Shards<'_> {
     /// Publishes the rows of items, one row per key in the same order; the first result for the same items wins.
     ///
     /// # Errors
     /// [`StoreError::ShardRows`] or [`StoreError::RepeatedItem`] if rows and keys do not match, or any error of
     /// writing.
-    pub fn publish_shard(
+    pub fn publish(
         &self,
         family: &FamilyKey,
         batch: RecordBatch,
@@ -91,7 +91,7 @@ impl Store {
             .map(|(key, row)| ShardItem { key, row })
             .collect();
         let schema = batch.schema();
-        let artifact = self.put_table(&schema, [batch])?;
+        let artifact = self.store.artifacts().put_table(&schema, [batch])?;
         debug_assert_eq!(artifact.kind, ArtifactKind::Table);
         let mut record = ShardRecord {
             v: VERSION,
@@ -104,7 +104,7 @@ impl Store {
             created: Timestamp::now(),
             sig: None,
         };
-        record.sig = self.signature(domain::SIGNED_SHARD, &record)?;
+        record.sig = self.store.signature(domain::SIGNED_SHARD, &record)?;
         self.publish_shard_record(record, &schema)
     }
 
@@ -114,15 +114,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Path`] if the directory cannot be listed.
-    pub fn shards(&self, family: &FamilyKey) -> Result<Vec<ShardRecord>, StoreError> {
-        self.revive_directory(&self.layout().family(family));
-        self.shards_elsewhere(family)?;
+    pub fn of_family(&self, family: &FamilyKey) -> Result<Vec<ShardRecord>, StoreError> {
+        self.store
+            .trash()
+            .revive_directory(&self.store.layout().family(family));
+        self.store.shards_elsewhere(family)?;
         let mut shards = Vec::new();
         for name in self.shard_names(family)? {
             if let Some(record) = self.good_shard(family, &name) {
                 // Hours may pass before a record of a stage names these blobs.
-                self.renew(&self.layout().shard(family, &name));
-                self.hold(&record.blob);
+                self.store.renew(&self.store.layout().shard(family, &name));
+                self.store.hold(&record.blob);
                 shards.push(record);
             }
         }
@@ -132,7 +134,7 @@ impl Store {
     }
 
     pub(crate) fn shard_names(&self, family: &FamilyKey) -> Result<Vec<Digest>, PathError> {
-        let entries = self.entries(&self.layout().family(family))?;
+        let entries = self.store.entries(&self.store.layout().family(family))?;
         let mut names: Vec<Digest> = entries
             .into_iter()
             .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
@@ -143,33 +145,39 @@ impl Store {
 
     /// Reads a shard record and looks at its blob.
     pub(crate) fn good_shard(&self, family: &FamilyKey, name: &Digest) -> Option<ShardRecord> {
-        let path = self.layout().shard(family, name);
-        if !self.is_there(&path) {
+        let path = self.store.layout().shard(family, name);
+        if !self.store.is_there(&path) {
             return None;
         }
-        let before = FileIdentity::of(&self.files().metadata(&path).ok()?);
+        let before = FileIdentity::of(&self.store.files().metadata(&path).ok()?);
         let record =
-            match sealed::read::<ShardRecord>(self.files(), &path, domain::SHARD_RECORD, VERSION).ok()? {
+            match sealed::read::<ShardRecord>(self.store.files(), &path, domain::SHARD_RECORD, VERSION)
+                .ok()?
+            {
                 Sealed::Good(record) => record,
                 Sealed::Corrupt { identity, .. } => {
-                    self.set_aside("shard", &path, &identity);
+                    self.store.set_aside("shard", &path, &identity);
                     return None;
                 }
                 Sealed::Absent | Sealed::Newer { .. } => return None,
             };
-        if self.is_disowned_shard(family, name) {
+        if self.store.records().is_disowned_shard(family, name) {
             return None;
         }
         let consistent =
             record.family == *family && record.name() == *name && record.rows as usize == record.items.len();
-        let doubt = match self.inspect(&record.blob, Some(record.bytes), Look::Once) {
+        let doubt = match self
+            .store
+            .blobs()
+            .inspect(&record.blob, Some(record.bytes), Look::Once)
+        {
             Ok(_) => !consistent,
             Err(Doubt::Missing(_) | Doubt::Corrupt { .. }) => true,
             // The blob may be good and only out of reach at the moment.
             Err(Doubt::Unreadable(_)) => return None,
         };
         if doubt {
-            self.set_aside("shard", &path, &before);
+            self.store.set_aside("shard", &path, &before);
             return None;
         }
         Some(record)
@@ -177,25 +185,27 @@ impl Store {
 
     /// Tells whether a newer program wrote a shard, which then stays as it is.
     pub(crate) fn newer_shard(&self, family: &FamilyKey, name: &Digest) -> bool {
-        let path = self.layout().shard(family, name);
-        sealed::is_newer(self.files(), &path, domain::SHARD_RECORD, VERSION)
+        let path = self.store.layout().shard(family, name);
+        sealed::is_newer(self.store.files(), &path, domain::SHARD_RECORD, VERSION)
     }
 
     fn publish_shard_record(&self, record: ShardRecord, schema: &Schema) -> Result<ShardRecord, StoreError> {
         let name = record.name();
-        let path = self.layout().shard(&record.family, &name);
-        let staged = self.stage_bytes(&sealed::seal(domain::SHARD_RECORD, &record)?)?;
+        let path = self.store.layout().shard(&record.family, &name);
+        let staged = self
+            .store
+            .stage_bytes(&sealed::seal(domain::SHARD_RECORD, &record)?)?;
         for _ in 0..8 {
             if publish(&staged, &path)? == Placed::New {
-                self.still_there([&record.blob])?;
-                self.write_back(Object::Shard(record.family, name));
+                self.store.still_there([&record.blob])?;
+                self.store.write_back(Object::Shard(record.family, name));
                 return Ok(record);
             }
             let winner = self.good_shard(&record.family, &name);
             if let Some(winner) = winner.filter(|winner| self.can_use_shard(winner, schema)) {
-                self.renew(&path);
-                if self.hold(&winner.blob) && self.is_there(&path) {
-                    self.mend_elsewhere(Object::Shard(record.family, name));
+                self.store.renew(&path);
+                if self.store.hold(&winner.blob) && self.store.is_there(&path) {
+                    self.store.mend_elsewhere(Object::Shard(record.family, name));
                     return Ok(winner);
                 }
             }

@@ -49,7 +49,8 @@ impl Elsewhere for Sharing {
             .find_map(|upstream| {
                 let arrival = self.answered(upstream, upstream.action(store, key))?;
                 let whole = arrival.record.outputs.values().all(|artifact| {
-                    store.is_here(&artifact.file) || store.size_elsewhere(&artifact.file, None).is_some()
+                    store.blobs().is_here(&artifact.file)
+                        || store.size_elsewhere(&artifact.file, None).is_some()
                 });
                 if look == Look::Size || !whole {
                     return whole.then_some(arrival.record);
@@ -59,15 +60,15 @@ impl Elsewhere for Sharing {
                 }
                 let placed = store.place_action(&arrival).map_err(RemoteError::from).map(Some);
                 self.answered(upstream, placed)?;
-                let record = store.good_action(key)?;
-                store.inspect_results(&record, look).ok()?;
+                let record = store.records().good_action(key)?;
+                store.records().inspect_results(&record, look).ok()?;
                 Some(record)
             })
     }
 
     fn take_shards(&self, store: &Store, family: &FamilyKey) -> Result<(), StoreError> {
         for upstream in self.readable().filter(|upstream| upstream.records) {
-            let here: HashSet<_> = store.shard_names(family)?.into_iter().collect();
+            let here: HashSet<_> = store.shards().shard_names(family)?.into_iter().collect();
             let Some(lacking) = self.answered(upstream, upstream.shard_names(family).map(Some)) else {
                 continue;
             };

@@ -54,7 +54,7 @@ fn gather(store: &Store) -> HashMap<FileDigest, u64> {
         *most = bytes.max(*most);
     };
     for (_, digest) in store.fanned("actions", ".json").unwrap_or_default() {
-        let Some(record) = store.recorded_action(&StageKey::new(digest)) else {
+        let Some(record) = store.records().recorded_action(&StageKey::new(digest)) else {
             continue;
         };
         claim(record.preimage, PREIMAGE_LIMIT);
@@ -67,7 +67,7 @@ fn gather(store: &Store) -> HashMap<FileDigest, u64> {
     }
     for (_, digest) in store.fanned("shards", "").unwrap_or_default() {
         let family = FamilyKey::new(digest);
-        for name in store.shard_names(&family).unwrap_or_default() {
+        for name in store.shards().shard_names(&family).unwrap_or_default() {
             if let Some(record) = shard(store, &family, &name) {
                 claim(record.blob, record.bytes);
             }

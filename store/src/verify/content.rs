@@ -12,7 +12,7 @@ impl Store {
     pub(super) fn derive_content(&self, artifact: &Artifact) -> Result<Option<ContentDigest>, StoreError> {
         Ok(match artifact.kind {
             ArtifactKind::Table | ArtifactKind::Parts => {
-                let reader = self.read_table(artifact, None)?;
+                let reader = self.artifacts().read_table(artifact, None)?;
                 let schema = reader.schema().clone();
                 let mut rows = Vec::new();
                 for batch in reader {
@@ -20,15 +20,15 @@ impl Store {
                 }
                 Some(table::content(&schema, &rows)?)
             }
-            ArtifactKind::Tensors => Some(tensors_content(&self.read_tensors(artifact)?)),
-            ArtifactKind::Directory => Some(directory::content(&self.read_directory(artifact)?)),
+            ArtifactKind::Tensors => Some(tensors_content(&self.artifacts().read_tensors(artifact)?)),
+            ArtifactKind::Directory => Some(directory::content(&self.artifacts().read_directory(artifact)?)),
             ArtifactKind::Json | ArtifactKind::Html => None,
         })
     }
 
     /// Tells whether blobs that are gone here may be had from a remote that does not answer at the moment.
     pub(super) fn may_be_elsewhere(&self) -> bool {
-        self.elsewhere().is_some() || self.remote_names().is_ok_and(|names| !names.is_empty())
+        self.elsewhere().is_some() || self.remotes().names().is_ok_and(|names| !names.is_empty())
     }
 
     /// Moves a record whose results are lost out of the way, so that the next run computes them.
@@ -38,7 +38,7 @@ impl Store {
             && let Ok(metadata) = self.files().metadata(&path)
         {
             // What cannot be moved is a miss all the same, because its blobs are gone.
-            let _ = self.displace(record, &FileIdentity::of(&metadata));
+            let _ = self.records().displace(record, &FileIdentity::of(&metadata));
         }
     }
 }

@@ -95,7 +95,7 @@ impl Verification<'_> {
                 } else {
                     (Look::Size, Length::Any)
                 };
-                match self.store.inspect_length(&file, length, look) {
+                match self.store.blobs().inspect_length(&file, length, look) {
                     // A collector or another reader moved it in the meantime; records that name it tell.
                     Ok(_) | Err(Doubt::Missing(_)) => {}
                     Err(Doubt::Corrupt { file, reason, fate }) => self.damaged_blob(file, reason, fate),
@@ -129,11 +129,11 @@ impl Verification<'_> {
                 let key = StageKey::new(digest);
                 self.report.records += 1;
                 let what = format!("Action record `{}`", key.short());
-                match self.store.read_action(&key) {
+                match self.store.records().read_action(&key) {
                     Ok(Sealed::Good(record)) => self.action(&record),
                     Ok(Sealed::Corrupt { reason, .. }) => {
                         // The damaged one is out of the way; the trash may hold a good one.
-                        if let Ok(Sealed::Good(record)) = self.store.read_action(&key) {
+                        if let Ok(Sealed::Good(record)) = self.store.records().read_action(&key) {
                             self.report
                                 .repaired(what, format!("{reason}; restored from the trash"));
                             self.action(&record);
@@ -169,7 +169,10 @@ impl Verification<'_> {
                     never |= self.is_good(&doubt);
                     self.report.doubt(what, doubt);
                 }
-                Ok(()) if self.depth.reads(record.key.digest()) && self.store.is_here(&artifact.file) => {
+                Ok(())
+                    if self.depth.reads(record.key.digest())
+                        && self.store.blobs().is_here(&artifact.file) =>
+                {
                     let wrong = match self.store.derive_content(artifact) {
                         Ok(Some(content)) if content != artifact.content => Some(format!(
                             "its content is `{}`, recorded as `{}`",
@@ -195,7 +198,7 @@ impl Verification<'_> {
     /// Tells whether a blob that does not fit is good itself.
     fn is_good(&self, doubt: &Doubt) -> bool {
         match doubt {
-            Doubt::Corrupt { file, fate, .. } => *fate == Fate::Untouched && self.store.is_here(file),
+            Doubt::Corrupt { file, fate, .. } => *fate == Fate::Untouched && self.store.blobs().is_here(file),
             Doubt::Missing(_) | Doubt::Unreadable(_) => false,
         }
     }
@@ -203,15 +206,19 @@ impl Verification<'_> {
     /// Looks at every blob of an artifact, mending what can be mended, and returns the first doubt that stays.
     fn artifact(&mut self, artifact: &Artifact) -> Result<(), Doubt> {
         self.mended(&artifact.file, Length::Exactly(artifact.bytes))?;
-        let members = self.store.members(artifact).map_err(|error| match error {
-            StoreError::MissingBlob(file) => Doubt::Missing(file),
-            StoreError::Path(error) => Doubt::Unreadable(error),
-            other => Doubt::Corrupt {
-                file: artifact.file,
-                reason: other.to_string(),
-                fate: Fate::Untouched,
-            },
-        })?;
+        let members = self
+            .store
+            .artifacts()
+            .members(artifact)
+            .map_err(|error| match error {
+                StoreError::MissingBlob(file) => Doubt::Missing(file),
+                StoreError::Path(error) => Doubt::Unreadable(error),
+                other => Doubt::Corrupt {
+                    file: artifact.file,
+                    reason: other.to_string(),
+                    fate: Fate::Untouched,
+                },
+            })?;
         let mut doubts = members
             .into_iter()
             .filter_map(|(file, bytes)| self.mended(&file, Length::Exactly(bytes)).err());
@@ -230,11 +237,11 @@ impl Verification<'_> {
                 fate: Fate::Stays,
             });
         }
-        let there = self.store.is_here(file);
-        let doubt = match self.store.inspect_length(file, length, Look::Size) {
+        let there = self.store.blobs().is_here(file);
+        let doubt = match self.store.blobs().inspect_length(file, length, Look::Size) {
             Ok(_) if there => return Ok(()),
             // Looking at it took it out of the trash, which is no damage.
-            Ok(_) => match self.store.inspect_length(file, length, Look::Again) {
+            Ok(_) => match self.store.blobs().inspect_length(file, length, Look::Again) {
                 Ok(_) => return Ok(()),
                 Err(doubt) => doubt,
             },
@@ -254,13 +261,16 @@ impl Verification<'_> {
                 return Ok(());
             }
             Doubt::Missing(_) => "it was gone".to_owned(),
-            Doubt::Corrupt { .. } if self.store.is_here(file) => return Err(doubt),
+            Doubt::Corrupt { .. } if self.store.blobs().is_here(file) => return Err(doubt),
             Doubt::Corrupt { reason, .. } => reason.clone(),
             Doubt::Unreadable(_) => return Err(doubt),
         };
         if self.mend(file, &reason) {
             // What came back need not have the size that the record tells.
-            self.store.inspect_length(file, length, Look::Size).map(drop)
+            self.store
+                .blobs()
+                .inspect_length(file, length, Look::Size)
+                .map(drop)
         } else {
             Err(doubt)
         }

@@ -27,7 +27,7 @@ impl RepairSource for Store {
     }
 
     fn copy(&self, file: &FileDigest, into: &mut dyn Write) -> Result<bool, StoreError> {
-        let path = match self.path(file) {
+        let path = match self.blobs().path(file) {
             Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) => return Ok(false),
             path => path?,
         };
@@ -47,15 +47,15 @@ impl Store {
             return None;
         }
         // A damaged one in the trash is set aside by the look at it, and the next batch may hold a good one.
-        while self.revive(&self.layout().blob(file)) {
-            match self.inspect_length(file, Length::Any, Look::Again) {
+        while self.trash().revive(&self.layout().blob(file)) {
+            match self.blobs().inspect_length(file, Length::Any, Look::Again) {
                 Ok(_) => return Some("the trash".to_owned()),
-                Err(_) if self.is_here(file) => return None,
+                Err(_) if self.blobs().is_here(file) => return None,
                 Err(_) => {}
             }
         }
         let fetch = |source: &&&dyn RepairSource| {
-            let mut writer = self.writer(None).ok()?;
+            let mut writer = self.blobs().writer(None).ok()?;
             let copied = source.copy(file, &mut writer).ok()?;
             // The hash is that of what arrived, whatever the source says.
             (copied && writer.finish().ok()? == *file).then_some(())

@@ -17,7 +17,7 @@ impl Verification<'_> {
         for fan in self.fans("shards")? {
             for (directory, digest) in self.fan_entries(&fan, "")? {
                 let family = FamilyKey::new(digest);
-                let names = self.store.shard_names(&family);
+                let names = self.store.shards().shard_names(&family);
                 for name in self.listed(&directory, names)? {
                     self.report.records += 1;
                     let path = self.store.layout().shard(&family, &name);
@@ -25,8 +25,8 @@ impl Verification<'_> {
                     let blob = links.map(|links| links.map(|links| links.blob));
                     let good = self.mend_links(blob.map(|blob| blob.into_iter().collect()));
                     let what = format!("Shard `{}`", name.short());
-                    let is_good = |store: &Store| store.good_shard(&family, &name).is_some();
-                    if !is_good(self.store) && !self.store.newer_shard(&family, &name) {
+                    let is_good = |store: &Store| store.shards().good_shard(&family, &name).is_some();
+                    if !is_good(self.store) && !self.store.shards().newer_shard(&family, &name) {
                         self.revive(what, &path, is_good, lost("its blob", good));
                     }
                 }
@@ -39,7 +39,7 @@ impl Verification<'_> {
         for fan in self.fans("checkpoints")? {
             for (directory, digest) in self.fan_entries(&fan, "")? {
                 let key = StageKey::new(digest);
-                let steps = self.store.checkpoint_steps(&key);
+                let steps = self.store.records().checkpoint_steps(&key);
                 for step in self.listed(&directory, steps)? {
                     self.report.records += 1;
                     let path = self.store.layout().checkpoint(&key, step);
@@ -48,8 +48,8 @@ impl Verification<'_> {
                         links.map(|links| links.into_iter().flat_map(|links| links.blobs.into_values()));
                     let good = self.mend_links(blobs.map(Iterator::collect));
                     let what = format!("Checkpoint `{}` step {step}", key.short());
-                    let is_good = |store: &Store| store.good_checkpoint(&key, step).is_some();
-                    if !is_good(self.store) && !self.store.newer_checkpoint(&key, step) {
+                    let is_good = |store: &Store| store.records().good_checkpoint(&key, step).is_some();
+                    if !is_good(self.store) && !self.store.records().newer_checkpoint(&key, step) {
                         self.revive(what, &path, is_good, lost("a blob of it", good));
                     }
                 }
@@ -60,7 +60,7 @@ impl Verification<'_> {
 
     /// Takes a record that is no good out of the trash, or tells what is lost.
     fn revive(&mut self, what: String, path: &Path, is_good: impl Fn(&Store) -> bool, lost: String) {
-        if self.store.revive(path) && is_good(self.store) {
+        if self.store.trash().revive(path) && is_good(self.store) {
             let reason = "the record was damaged; restored from the trash".to_owned();
             self.report.repaired(what, reason);
         } else {
@@ -90,10 +90,10 @@ impl Verification<'_> {
     }
 
     pub(super) fn runs(&mut self) -> Result<(), StoreError> {
-        let runs = self.store.run_ids();
+        let runs = self.store.runs().ids();
         for id in self.listed(&self.store.layout().directory("runs"), runs)? {
             let founder = self.store.layout().run_record(&id);
-            let files = match self.store.run_record_files(&id) {
+            let files = match self.store.runs().run_record_files(&id) {
                 Ok(files) => files,
                 Err(error) => {
                     self.report.doubt(format!("Run `{id}`"), Doubt::Unreadable(error));
@@ -125,10 +125,10 @@ impl Verification<'_> {
     }
 
     pub(super) fn pins(&mut self) -> Result<(), StoreError> {
-        let names = self.store.pin_names();
+        let names = self.store.pins().pin_names();
         for name in self.listed(&self.store.layout().pins(), names)? {
             self.report.records += 1;
-            if let Err(error) = self.store.read_pin(&name) {
+            if let Err(error) = self.store.pins().read_pin(&name) {
                 // Not set aside: a collection that does not know the pin would take what it keeps.
                 self.report.corrupt(format!("Pin `{name}`"), error.to_string());
             }
@@ -138,11 +138,11 @@ impl Verification<'_> {
 
     pub(super) fn tombstones(&mut self) -> Result<(), StoreError> {
         let directory = self.store.layout().directory("invalid");
-        let tombstones = self.store.tombstones();
+        let tombstones = self.store.records().tombstones();
         for object in self.listed(&directory, tombstones)? {
             self.report.records += 1;
             let what = format!("Tombstone `{object}`");
-            match self.store.object_bytes(&object) {
+            match self.store.objects().object_bytes(&object) {
                 // Not set aside: it still says not to use the record.
                 Ok(Some(bytes)) => {
                     if let Err(reason) = tombstone::check(&object, &bytes) {
@@ -158,10 +158,10 @@ impl Verification<'_> {
 
     pub(super) fn remotes(&mut self) -> Result<(), StoreError> {
         let directory = self.store.layout().directory("remotes");
-        let names = self.store.remote_names();
+        let names = self.store.remotes().names();
         for name in self.listed(&directory, names)? {
             self.report.records += 1;
-            let read = self.store.remote(&name);
+            let read = self.store.remotes().read(&name);
             if let Err(error @ RemoteError::Settings { .. }) = read {
                 // Left where it is, since nobody but the user can say what should stand there.
                 self.report.corrupt(format!("Remote `{name}`"), describe(&error));

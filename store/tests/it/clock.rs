@@ -30,11 +30,14 @@ fn times_of_files_an_hour_off_are_no_reason_to_doubt_them() {
     ] {
         touch(root.path(), time);
         for store in [&open, &Store::open(root.path()).unwrap()] {
-            match store.lookup(&key("all")) {
+            match store.records().lookup(&key("all")) {
                 Lookup::Hit(record) => assert_eq!(*record, first),
                 Lookup::Miss(reason) => panic!("{reason}"),
             }
-            assert_eq!(publish_shard(store, &family), store.shards(&family).unwrap()[0]);
+            assert_eq!(
+                publish_shard(store, &family),
+                store.shards().of_family(&family).unwrap()[0]
+            );
             assert!(matches!(publish(store), Published::Adopted(_)));
             assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
         }
@@ -48,14 +51,17 @@ fn records_of_an_hour_ago_and_of_an_hour_to_come_stand_side_by_side() {
     let store = Store::open(root.path()).unwrap();
     let now = Timestamp::now().0;
     for (name, time) in [("past", now - 3_600_000), ("future", now + 3_600_000)] {
-        let artifact = store.put_json(name).unwrap();
+        let artifact = store.artifacts().put_json(name).unwrap();
         let mut dated = record(&store, name, [("out", artifact)]);
         // A clock set back in the middle: the end comes before the beginning.
         (dated.started, dated.ended) = (Timestamp(now), Timestamp(time));
-        store.publish(dated).unwrap();
+        store.records().publish(dated).unwrap();
         // The same work by the right clock adopts it.
-        let artifact = store.put_json(name).unwrap();
-        let again = store.publish(record(&store, name, [("out", artifact)])).unwrap();
+        let artifact = store.artifacts().put_json(name).unwrap();
+        let again = store
+            .records()
+            .publish(record(&store, name, [("out", artifact)]))
+            .unwrap();
         assert_eq!(again.into_record().ended, Timestamp(time));
     }
     // Checkpoints are told apart by their steps alone.
@@ -66,12 +72,24 @@ fn records_of_an_hour_ago_and_of_an_hour_to_come_stand_side_by_side() {
             state: step.into(),
             keep: false,
         };
-        store.publish_checkpoint(&key("past"), checkpoint).unwrap();
+        store
+            .records()
+            .publish_checkpoint(&key("past"), checkpoint)
+            .unwrap();
         let newest = root.path().join("checkpoints");
         touch(&newest, time);
     }
-    assert_eq!(store.latest_checkpoint(&key("past")).unwrap().unwrap().step, 2);
+    assert_eq!(
+        store
+            .records()
+            .latest_checkpoint(&key("past"))
+            .unwrap()
+            .unwrap()
+            .step,
+        2
+    );
     let listed: Vec<_> = store
+        .catalog()
         .artifacts()
         .unwrap()
         .into_iter()

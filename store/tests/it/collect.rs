@@ -13,7 +13,7 @@ use crate::sample::{files, key, preimage, record};
 
 /// Publishes a stage that reads another one.
 pub(crate) fn stage(store: &Store, name: &str, inputs: &[&str]) -> StageKey {
-    let output = store.put_json(&format!("result of {name}")).unwrap();
+    let output = store.artifacts().put_json(&format!("result of {name}")).unwrap();
     let content = output.content;
     let mut record = record(store, name, [("out", output)]);
     for input in inputs {
@@ -22,7 +22,7 @@ pub(crate) fn stage(store: &Store, name: &str, inputs: &[&str]) -> StageKey {
             .inputs
             .insert((*input).to_owned(), InputRecord { content, stage });
     }
-    store.publish(record).unwrap();
+    store.records().publish(record).unwrap();
     key(name)
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn run(store: &Store, pipeline: &str, stages: &[&str]) -> RunId {
 }
 
 pub(crate) fn is_hit(store: &Store, name: &str) -> bool {
-    matches!(store.lookup(&key(name)), Lookup::Hit(_))
+    matches!(store.records().lookup(&key(name)), Lookup::Hit(_))
 }
 
 pub(crate) fn output(name: &str) -> FileDigest {
@@ -60,9 +60,9 @@ fn what_no_root_leads_to_goes_to_the_trash_and_a_day_later_for_good() {
     stage(&store, "kept", &[]);
     stage(&store, "dead", &[]);
     run(&store, "tiny", &["kept"]);
-    let loose = store.put_bytes(b"nothing names this").unwrap();
+    let loose = store.blobs().put_bytes(b"nothing names this").unwrap();
     make_all_old(root.path(), 40);
-    let young = store.put_bytes(b"nothing names this yet").unwrap();
+    let young = store.blobs().put_bytes(b"nothing names this yet").unwrap();
 
     let options = CollectOptions::default();
     let before = files(root.path());
@@ -82,7 +82,7 @@ fn what_no_root_leads_to_goes_to_the_trash_and_a_day_later_for_good() {
     );
     assert_eq!(collected.roots.runs, 1);
     assert!(is_hit(&store, "kept"));
-    assert_eq!(store.read(&young).unwrap(), b"nothing names this yet");
+    assert_eq!(store.blobs().read(&young).unwrap(), b"nothing names this yet");
     assert!(!blob(root.path(), &loose).exists());
     assert_eq!(files(&root.path().join("trash")).len(), 4);
 
@@ -111,7 +111,10 @@ fn what_no_root_leads_to_goes_to_the_trash_and_a_day_later_for_good() {
     assert_eq!((last.removed.files, last.waiting.files), (5, 0));
     assert!(files(&root.path().join("trash")).is_empty());
     assert!(!is_hit(&store, "dead"));
-    assert!(matches!(store.read(&loose), Err(StoreError::MissingBlob(_))));
+    assert!(matches!(
+        store.blobs().read(&loose),
+        Err(StoreError::MissingBlob(_))
+    ));
     assert!(is_hit(&store, "kept"));
     assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
 }
@@ -130,18 +133,21 @@ fn whoever_needs_something_takes_it_out_of_the_trash() {
     collect();
     assert!(is_hit(&store, "dead"));
     collect();
-    assert!(matches!(store.peek(&key("dead")), Lookup::Hit(_)));
+    assert!(matches!(store.records().peek(&key("dead")), Lookup::Hit(_)));
     collect();
-    assert_eq!(store.read(&output("dead")).unwrap(), b"\"result of dead\"\n");
+    assert_eq!(
+        store.blobs().read(&output("dead")).unwrap(),
+        b"\"result of dead\"\n"
+    );
     collect();
-    store.put_bytes(b"\"result of dead\"\n").unwrap();
+    store.blobs().put_bytes(b"\"result of dead\"\n").unwrap();
     assert!(blob(root.path(), &output("dead")).exists());
     collect();
     let shard = publish_shard(&store, &family);
     collect();
-    assert_eq!(store.shards(&family).unwrap(), [shard]);
+    assert_eq!(store.shards().of_family(&family).unwrap(), [shard]);
     collect();
-    let weights = store.put_bytes(b"weights").unwrap();
+    let weights = store.blobs().put_bytes(b"weights").unwrap();
     let checkpoint = Checkpoint {
         step: 3,
         blobs: [("weights".to_owned(), weights)].into(),
@@ -149,10 +155,14 @@ fn whoever_needs_something_takes_it_out_of_the_trash() {
         keep: false,
     };
     store
+        .records()
         .publish_checkpoint(&key("tune"), checkpoint.clone())
         .unwrap();
     collect();
-    assert_eq!(store.latest_checkpoint(&key("tune")).unwrap(), Some(checkpoint));
+    assert_eq!(
+        store.records().latest_checkpoint(&key("tune")).unwrap(),
+        Some(checkpoint)
+    );
     assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
 }
 
@@ -189,7 +199,7 @@ fn a_run_that_names_something_in_the_trash_gets_it_back() {
 fn leftovers_of_the_dead_go_and_those_of_the_living_stay() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let mut writer = store.writer(None).unwrap();
+    let mut writer = store.blobs().writer(None).unwrap();
     std::io::Write::write_all(&mut writer, b"begun").unwrap();
     let own = files(&root.path().join("tmp")).remove(0);
     let owner = own

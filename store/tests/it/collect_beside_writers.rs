@@ -84,19 +84,23 @@ fn writer() {
         let shared = chance.below(SHARED);
         puts += 3;
         let publish = || -> Result<(), StoreError> {
-            let one = store.put_json(&(shared, vec![0.5; 200]))?;
-            let table = store.put_table(&candidate_schema(), [candidates(&[shared as u32 % 50])])?;
+            let one = store.artifacts().put_json(&(shared, vec![0.5; 200]))?;
+            let table = store
+                .artifacts()
+                .put_table(&candidate_schema(), [candidates(&[shared as u32 % 50])])?;
             let family = FamilyKey::derive(&preimage(&format!("family {}", shared % 20)))?;
             let item = ItemKey::derive(&family, &Value::from(shared as u32))?;
             let shard =
-                store.publish_shard(&family, candidates(&[shared as u32]), vec![item], &producer())?;
+                store
+                    .shards()
+                    .publish(&family, candidates(&[shared as u32]), vec![item], &producer())?;
             let rows: Vec<_> = shard.items.iter().map(|item| item.row).collect();
             let parts = [Part {
                 blob: shard.blob,
                 rows: vec![0],
             }];
-            let parts = store.put_parts(&candidate_schema(), &parts, &rows)?;
-            store.publish(record(
+            let parts = store.artifacts().put_parts(&candidate_schema(), &parts, &rows)?;
+            store.records().publish(record(
                 &store,
                 &name,
                 [("one", one), ("table", table), ("parts", parts)],
@@ -144,13 +148,13 @@ fn writer() {
 }
 
 fn assert_readable(store: &Store, name: &str) {
-    let Lookup::Hit(record) = store.lookup(&key(name)) else {
-        panic!("lost {name}: {:?}", store.lookup(&key(name)));
+    let Lookup::Hit(record) = store.records().lookup(&key(name)) else {
+        panic!("lost {name}: {:?}", store.records().lookup(&key(name)));
     };
     for artifact in record.outputs.values() {
-        store.read(&artifact.file).unwrap();
-        for (file, _) in store.members(artifact).unwrap() {
-            store.read(&file).unwrap();
+        store.blobs().read(&artifact.file).unwrap();
+        for (file, _) in store.artifacts().members(artifact).unwrap() {
+            store.blobs().read(&file).unwrap();
         }
     }
 }

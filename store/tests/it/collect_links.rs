@@ -98,7 +98,10 @@ fn collections_and_writers_do_not_reach_through_links() {
         }
         assert_eq!(link.is_symlink(), !is_leftover, "{name}");
         if name.contains("batch") {
-            assert!(matches!(store.lookup(&key("dead")), Lookup::Miss(_)), "{name}");
+            assert!(
+                matches!(store.records().lookup(&key("dead")), Lookup::Miss(_)),
+                "{name}"
+            );
         }
         if name.contains("fan") {
             let report = store.verify(VerifyDepth::Full).unwrap();

@@ -150,27 +150,27 @@ proptest! {
             root.path().join("blobs").join(&name[..2]).join(&name)
         };
         for (number, stage) in world.stages.iter().enumerate() {
-            let output = store.put_json(&content(stage.content)).unwrap();
+            let output = store.artifacts().put_json(&content(stage.content)).unwrap();
             let input = InputRecord { content: output.content, stage: None };
             let mut record = record(&store, &name(number), [("out", output)]);
             for before in stage.inputs.iter().filter(|before| **before < number) {
                 let stage = Some(key(&name(*before)));
                 record.inputs.insert(before.to_string(), InputRecord { stage, ..input });
             }
-            store.publish(record).unwrap();
+            store.records().publish(record).unwrap();
         }
         for number in 0..world.loose.len() {
-            store.put_json(&format!("loose {number}")).unwrap();
+            store.artifacts().put_json(&format!("loose {number}")).unwrap();
         }
         for stage in world.pinned.iter().filter(|stage| **stage < world.stages.len()) {
             let pin = format!("stage-{stage}").parse().unwrap();
-            store.pin(pin, PinTarget::Stage(key(&name(*stage))), "me", None).unwrap();
+            store.pins().pin(pin, PinTarget::Stage(key(&name(*stage))), "me", None).unwrap();
         }
         for stage in world.pinned_outputs.iter().filter(|stage| **stage < world.stages.len()) {
-            let artifact = store.put_json(&content(world.stages[*stage].content)).unwrap();
+            let artifact = store.artifacts().put_json(&content(world.stages[*stage].content)).unwrap();
             let pin = format!("output-{stage}").parse().unwrap();
             let target = PinTarget::Artifact { stage: key(&name(*stage)), artifact };
-            store.pin(pin, target, "me", None).unwrap();
+            store.pins().pin(pin, target, "me", None).unwrap();
         }
         let mut runs = Vec::new();
         for (number, run) in world.runs.iter().enumerate() {

@@ -27,7 +27,7 @@ fn pins_and_ages_and_numbers_of_runs_keep_things() {
     run(&store, "other", &["d"]);
     make_all_old(root.path(), 40);
     stage(&store, "recent", &[]);
-    let Lookup::Hit(e) = store.lookup(&key("e")) else {
+    let Lookup::Hit(e) = store.records().lookup(&key("e")) else {
         panic!()
     };
     let artifact = PinTarget::Artifact {
@@ -35,10 +35,12 @@ fn pins_and_ages_and_numbers_of_runs_keep_things() {
         artifact: e.outputs["out"].clone(),
     };
     store
+        .pins()
         .pin("an-artifact".parse().unwrap(), artifact, "me", None)
         .unwrap();
     let by_key = PinTarget::Stage(key("f"));
     store
+        .pins()
         .pin(
             "a-stage".parse().unwrap(),
             by_key.clone(),
@@ -75,26 +77,34 @@ fn pins_and_ages_and_numbers_of_runs_keep_things() {
 
     // A pin on a run whose results are in the trash.
     store
+        .pins()
         .pin("run".parse().unwrap(), PinTarget::Run(first), "me", None)
         .unwrap();
     kept(&["a", "c", "d", "e", "f", "recent"]);
     let names: Vec<_> = store
         .pins()
+        .list()
         .unwrap()
         .into_iter()
         .map(|pin| pin.name.to_string())
         .collect();
     assert_eq!(names, ["a-stage", "an-artifact", "run"]);
-    assert_eq!(store.pins().unwrap()[0].why.as_deref(), Some("for the paper"));
+    assert_eq!(
+        store.pins().list().unwrap()[0].why.as_deref(),
+        Some("for the paper")
+    );
     // The same again is no error, another target is.
     store
+        .pins()
         .pin("a-stage".parse().unwrap(), by_key, "you", None)
         .unwrap();
-    let taken = store.pin("a-stage".parse().unwrap(), PinTarget::Run(first), "me", None);
+    let taken = store
+        .pins()
+        .pin("a-stage".parse().unwrap(), PinTarget::Run(first), "me", None);
     assert!(matches!(taken, Err(PinError::Taken(_))));
-    store.unpin(&"a-stage".parse().unwrap()).unwrap();
+    store.pins().unpin(&"a-stage".parse().unwrap()).unwrap();
     assert!(matches!(
-        store.unpin(&"a-stage".parse().unwrap()),
+        store.pins().unpin(&"a-stage".parse().unwrap()),
         Err(PinError::Absent(_))
     ));
     kept(&["a", "c", "d", "e", "recent"]);
@@ -200,7 +210,7 @@ fn lists_of_blobs_are_followed_and_damage_leads_nowhere() {
     assert!(report.collected.is_empty(), "{report:?}");
     // The shard record is kept because its rows are.
     assert_eq!(files(&root.path().join("shards")).len(), 1);
-    let part = store.members(&record.outputs["parts"]).unwrap()[1].0;
+    let part = store.artifacts().members(&record.outputs["parts"]).unwrap()[1].0;
     let chain = store
         .why(&part.to_string(), &CollectOptions::default())
         .unwrap()
@@ -215,7 +225,11 @@ fn checkpoints_stay_until_their_stage_is_done() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     let checkpoint = |step: u64, keep: bool| {
-        let blobs = [("weights".to_owned(), store.put_bytes(&[step as u8; 99]).unwrap())].into();
+        let blobs = [(
+            "weights".to_owned(),
+            store.blobs().put_bytes(&[step as u8; 99]).unwrap(),
+        )]
+        .into();
         let state = serde_json::Value::Null;
         let checkpoint = Checkpoint {
             step,
@@ -223,7 +237,10 @@ fn checkpoints_stay_until_their_stage_is_done() {
             state,
             keep,
         };
-        store.publish_checkpoint(&key("tune"), checkpoint).unwrap();
+        store
+            .records()
+            .publish_checkpoint(&key("tune"), checkpoint)
+            .unwrap();
     };
     checkpoint(1, true);
     checkpoint(2, false);
@@ -231,10 +248,10 @@ fn checkpoints_stay_until_their_stage_is_done() {
     run(&store, "tiny", &["tune"]);
     make_all_old(root.path(), 40);
     store.collect(&CollectOptions::default()).unwrap();
-    assert_eq!(store.checkpoint_steps(&key("tune")).unwrap(), [1, 2, 3]);
+    assert_eq!(store.records().checkpoint_steps(&key("tune")).unwrap(), [1, 2, 3]);
     stage(&store, "tune", &[]);
     store.collect(&CollectOptions::default()).unwrap();
-    assert_eq!(store.checkpoint_steps(&key("tune")).unwrap(), [1]);
+    assert_eq!(store.records().checkpoint_steps(&key("tune")).unwrap(), [1]);
     assert!(has(root.path(), "trash", "0000000003.json"));
     assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
 }

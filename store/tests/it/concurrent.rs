@@ -33,10 +33,12 @@ fn worker() {
         let item = ItemKey::derive(&family, &Value::from(number)).unwrap();
         let rows = candidates(&[number * 100 + worker.parse::<u32>().unwrap()]);
         let shard = store
-            .publish_shard(&family, rows, vec![item], &producer())
+            .shards()
+            .publish(&family, rows, vec![item], &producer())
             .unwrap();
-        let json = store.put_json(&(number, &worker)).unwrap();
+        let json = store.artifacts().put_json(&(number, &worker)).unwrap();
         let published = store
+            .records()
             .publish(record(&store, &number.to_string(), [("out", json)]))
             .unwrap();
         let won = matches!(published, Published::Won(_));
@@ -90,7 +92,7 @@ fn everybody_adopts_the_first_result() {
     let divergent = files(&path.join("divergent"));
     assert_eq!(divergent.len() as u32, KEYS * (WORKERS - 1));
     let store = Store::open(&path).unwrap();
-    assert_eq!(store.actions().unwrap().count() as u32, KEYS);
+    assert_eq!(store.catalog().actions().unwrap().count() as u32, KEYS);
     let report = store.verify(VerifyDepth::Full).unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert!(files(&path.join("tmp")).is_empty());
@@ -103,12 +105,12 @@ fn threads_share_an_open_store() {
     let digests: Vec<_> = std::thread::scope(|scope| {
         let put = || {
             (0..50_u8)
-                .map(|n| store.put_bytes(&[n; 100]).unwrap())
+                .map(|n| store.blobs().put_bytes(&[n; 100]).unwrap())
                 .collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(put)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
-    assert_eq!(store.blobs().unwrap().len(), 50);
+    assert_eq!(store.catalog().blobs().unwrap().len(), 50);
 }

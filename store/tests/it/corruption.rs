@@ -28,20 +28,24 @@ pub(crate) fn publish(store: &Store) -> Published {
         DirectoryEntry::Bytes(b"some text".repeat(9)),
     )];
     let outputs = [
-        ("json", store.put_json(&vec![1.5; 20]).unwrap()),
+        ("json", store.artifacts().put_json(&vec![1.5; 20]).unwrap()),
         (
             "table",
             store
+                .artifacts()
                 .put_table(&candidate_schema(), [candidates(&[8, 9])])
                 .unwrap(),
         ),
         (
             "parts",
-            store.put_parts(&candidate_schema(), &parts, &rows).unwrap(),
+            store
+                .artifacts()
+                .put_parts(&candidate_schema(), &parts, &rows)
+                .unwrap(),
         ),
-        ("directory", store.put_directory(&files).unwrap()),
+        ("directory", store.artifacts().put_directory(&files).unwrap()),
     ];
-    store.publish(record(store, "all", outputs)).unwrap()
+    store.records().publish(record(store, "all", outputs)).unwrap()
 }
 
 pub(crate) fn publish_shard(store: &Store, family: &FamilyKey) -> mitune_store::ShardRecord {
@@ -49,14 +53,20 @@ pub(crate) fn publish_shard(store: &Store, family: &FamilyKey) -> mitune_store::
         .map(|n| ItemKey::derive(family, &Value::from(n)).unwrap())
         .collect();
     store
-        .publish_shard(family, candidates(&[1, 2, 3]), items, &producer())
+        .shards()
+        .publish(family, candidates(&[1, 2, 3]), items, &producer())
         .unwrap()
 }
 
 /// Lists every blob a result consists of.
 fn result_blobs(store: &Store, record: &ActionRecord) -> Vec<FileDigest> {
     let whole = |artifact: &Artifact| {
-        let members = store.members(artifact).unwrap().into_iter().map(|(file, _)| file);
+        let members = store
+            .artifacts()
+            .members(artifact)
+            .unwrap()
+            .into_iter()
+            .map(|(file, _)| file);
         members.chain([artifact.file]).collect::<Vec<_>>()
     };
     record.outputs.values().flat_map(whole).collect()
@@ -85,11 +95,20 @@ fn a_damaged_description_is_written_again_and_a_damaged_run_left_out() {
             "{error}"
         );
         let store = Store::open(root.path()).unwrap();
-        assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)), "{how:?}");
+        assert!(
+            matches!(store.records().lookup(&key("all")), Lookup::Hit(_)),
+            "{how:?}"
+        );
         let report = store.verify(VerifyDepth::Full).unwrap();
         assert_eq!(report.corrupt.len(), 1, "{report:?}");
         assert_eq!(report.corrupt[0].what, format!("Run `{}`", lost.id()));
-        let runs: Vec<_> = store.runs().unwrap().into_iter().map(|run| run.id).collect();
+        let runs: Vec<_> = store
+            .runs()
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|run| run.id)
+            .collect();
         assert_eq!(runs, [kept.id()], "{how:?}");
         assert_eq!(
             files(&root.path().join("quarantine")).len(),
@@ -126,7 +145,7 @@ fn a_damaged_blob_of_a_result_is_a_miss_and_can_be_computed_again() {
             damage(&blob(root.path(), &file), how);
 
             for store in [&store, &Store::open(root.path()).unwrap()] {
-                match store.lookup(&key("all")) {
+                match store.records().lookup(&key("all")) {
                     Lookup::Miss(MissReason::Corrupt { .. } | MissReason::MissingBlob { .. }) => {}
                     other => panic!("{how:?} of blob {index}: {other:?}"),
                 }
@@ -142,7 +161,7 @@ fn a_damaged_blob_of_a_result_is_a_miss_and_can_be_computed_again() {
             assert_eq!(again.outputs, first.outputs);
             let store = Store::open(root.path()).unwrap();
             assert!(
-                matches!(store.lookup(&key("all")), Lookup::Hit(_)),
+                matches!(store.records().lookup(&key("all")), Lookup::Hit(_)),
                 "{how:?} of blob {index}"
             );
             assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
@@ -172,18 +191,18 @@ fn a_damaged_record_is_a_miss_and_can_be_published_again() {
         let store = Store::open(root.path()).unwrap();
         publish(&store);
         damage(&files(&root.path().join("actions"))[0], how);
-        let lookup = store.lookup(&key("all"));
+        let lookup = store.records().lookup(&key("all"));
         assert!(
             matches!(&lookup, Lookup::Miss(MissReason::Corrupt { .. })),
             "{how:?}: {lookup:?}"
         );
         assert_eq!(files(&root.path().join("quarantine")).len(), 1);
         assert!(matches!(
-            store.lookup(&key("all")),
+            store.records().lookup(&key("all")),
             Lookup::Miss(MissReason::NotRecorded)
         ));
         assert!(matches!(publish(&store), Published::Won(_)));
-        assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)));
+        assert!(matches!(store.records().lookup(&key("all")), Lookup::Hit(_)));
     }
 }
 
@@ -202,7 +221,7 @@ fn a_record_under_another_name_is_no_result() {
     std::fs::create_dir_all(stolen.parent().unwrap()).unwrap();
     std::fs::copy(path, &stolen).unwrap();
     assert!(matches!(
-        store.lookup(&key("other")),
+        store.records().lookup(&key("other")),
         Lookup::Miss(MissReason::Corrupt { .. })
     ));
     assert!(!stolen.exists());
@@ -217,7 +236,8 @@ fn a_damaged_shard_is_skipped_and_can_be_published_again() {
             let family = FamilyKey::derive(&preimage("family")).unwrap();
             let kept = ItemKey::derive(&family, &"kept".into()).unwrap();
             let other = store
-                .publish_shard(&family, candidates(&[50]), vec![kept], &producer())
+                .shards()
+                .publish(&family, candidates(&[50]), vec![kept], &producer())
                 .unwrap();
             let shard = publish_shard(&store, &family);
             let target = match part {
@@ -229,17 +249,17 @@ fn a_damaged_shard_is_skipped_and_can_be_published_again() {
             };
             damage(&target, how);
             assert_eq!(
-                store.shards(&family).unwrap(),
+                store.shards().of_family(&family).unwrap(),
                 std::slice::from_ref(&other),
                 "{how:?} of {part}"
             );
             assert!(!files(&root.path().join("quarantine")).is_empty());
-            assert_eq!(store.items(&family).unwrap().len(), 1);
+            assert_eq!(store.shards().items(&family).unwrap().len(), 1);
 
             let again = publish_shard(&store, &family);
             assert_eq!(again.items, shard.items);
             assert_eq!(
-                store.shards(&family).unwrap(),
+                store.shards().of_family(&family).unwrap(),
                 [other, again],
                 "{how:?} of {part}"
             );
@@ -255,7 +275,11 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
             let root = tempfile::tempdir().unwrap();
             let store = Store::open(root.path()).unwrap();
             let checkpoint = |step: u64| {
-                let blobs = [("weights".to_owned(), store.put_bytes(&[step as u8; 999]).unwrap())].into();
+                let blobs = [(
+                    "weights".to_owned(),
+                    store.blobs().put_bytes(&[step as u8; 999]).unwrap(),
+                )]
+                .into();
                 Checkpoint {
                     step,
                     blobs,
@@ -264,10 +288,13 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
                 }
             };
             for step in [10, 20] {
-                store.publish_checkpoint(&key("tune"), checkpoint(step)).unwrap();
+                store
+                    .records()
+                    .publish_checkpoint(&key("tune"), checkpoint(step))
+                    .unwrap();
             }
             assert_eq!(
-                store.latest_checkpoint(&key("tune")).unwrap(),
+                store.records().latest_checkpoint(&key("tune")).unwrap(),
                 Some(checkpoint(20))
             );
             let target = match part {
@@ -276,14 +303,22 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
             };
             damage(&target, how);
             assert_eq!(
-                store.latest_checkpoint(&key("tune")).unwrap().unwrap().step,
+                store
+                    .records()
+                    .latest_checkpoint(&key("tune"))
+                    .unwrap()
+                    .unwrap()
+                    .step,
                 10,
                 "{how:?} of {part}"
             );
             assert!(!files(&root.path().join("quarantine")).is_empty());
-            store.publish_checkpoint(&key("tune"), checkpoint(20)).unwrap();
+            store
+                .records()
+                .publish_checkpoint(&key("tune"), checkpoint(20))
+                .unwrap();
             assert_eq!(
-                store.latest_checkpoint(&key("tune")).unwrap(),
+                store.records().latest_checkpoint(&key("tune")).unwrap(),
                 Some(checkpoint(20))
             );
         }
@@ -294,14 +329,17 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
 fn a_link_in_place_of_a_blob_is_damage() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let file = store.put_bytes(b"text").unwrap();
+    let file = store.blobs().put_bytes(b"text").unwrap();
     let path = blob(root.path(), &file);
     let outside = root.path().join("tmp/outside");
     std::fs::write(&outside, b"text").unwrap();
     std::fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(&outside, &path).unwrap();
-    assert!(matches!(store.read(&file), Err(StoreError::CorruptBlob { .. })));
-    assert_eq!(store.put_bytes(b"text").unwrap(), file);
+    assert!(matches!(
+        store.blobs().read(&file),
+        Err(StoreError::CorruptBlob { .. })
+    ));
+    assert_eq!(store.blobs().put_bytes(b"text").unwrap(), file);
     assert!(path.symlink_metadata().unwrap().is_file());
     assert_eq!(std::fs::read(&outside).unwrap(), b"text");
 }

@@ -33,11 +33,13 @@ fn writer() {
         let numbers: Vec<u32> = (number * 3..number * 3 + 3).collect();
         let items = numbers.iter().map(|n| item(&family, &round, *n)).collect();
         let shard = store
-            .publish_shard(&family, candidates(&numbers), items, &producer())
+            .shards()
+            .publish(&family, candidates(&numbers), items, &producer())
             .unwrap();
         writeln!(report, "shard {}", shard.name()).unwrap();
-        let json = store.put_json(&(&name, vec![0.5; 3000])).unwrap();
+        let json = store.artifacts().put_json(&(&name, vec![0.5; 3000])).unwrap();
         store
+            .records()
             .publish(record(&store, &name, [("out", json.clone())]))
             .unwrap();
         writeln!(report, "record {name}").unwrap();
@@ -48,7 +50,10 @@ fn writer() {
             state: name.into(),
             keep: false,
         };
-        store.publish_checkpoint(&key(&round), checkpoint).unwrap();
+        store
+            .records()
+            .publish_checkpoint(&key(&round), checkpoint)
+            .unwrap();
         writeln!(report, "step {number}").unwrap();
     }
 }
@@ -108,6 +113,7 @@ fn kill_writers(first: u64, rounds: u64) -> u64 {
 
         let store = Store::open(&path).unwrap();
         let latest = store
+            .records()
             .latest_checkpoint(&key(&round_name))
             .unwrap()
             .map(|checkpoint| checkpoint.step);
@@ -117,12 +123,13 @@ fn kill_writers(first: u64, rounds: u64) -> u64 {
         );
         for name in &records {
             assert!(
-                matches!(store.lookup(&key(name)), Lookup::Hit(_)),
+                matches!(store.records().lookup(&key(name)), Lookup::Hit(_)),
                 "record {name} was reported"
             );
         }
         let found: Vec<_> = store
-            .shards(&family)
+            .shards()
+            .of_family(&family)
             .unwrap()
             .iter()
             .map(|shard| shard.name().to_string())

@@ -40,19 +40,25 @@ fn is_full(error: &StoreError) -> bool {
 fn under_a_file_size_limit() {
     let Ok(place) = std::env::var(PLACE) else { return };
     let store = Store::open(Path::new(&place).join("store")).unwrap();
-    let small = store.put_bytes(&[1; 1000]).unwrap();
+    let small = store.blobs().put_bytes(&[1; 1000]).unwrap();
 
-    let error = store.put_bytes(&vec![2; 1 << 20]).unwrap_err();
+    let error = store.blobs().put_bytes(&vec![2; 1 << 20]).unwrap_err();
     assert!(is_full(&error), "{error:?}");
     assert!(error.to_string().contains("store/tmp/"), "{error}");
     let wide = candidates(&(0..4000).collect::<Vec<_>>());
-    let error = store.put_table(&candidate_schema(), [wide]).unwrap_err();
+    let error = store
+        .artifacts()
+        .put_table(&candidate_schema(), [wide])
+        .unwrap_err();
     assert!(is_full(&error), "{error:?}");
     let large = DirectoryEntry::Bytes(vec![3; 1 << 20]);
-    let error = store.put_directory(&[("large".to_owned(), large)]).unwrap_err();
+    let error = store
+        .artifacts()
+        .put_directory(&[("large".to_owned(), large)])
+        .unwrap_err();
     assert!(is_full(&error), "{error:?}");
 
-    assert_eq!(store.read(&small).unwrap(), [1; 1000]);
+    assert_eq!(store.blobs().read(&small).unwrap(), [1; 1000]);
     let root = store.root().to_path_buf();
     assert_eq!(files(&root.join("blobs")).len(), 1);
     assert_eq!(files(&root.join("tmp")).len(), 0);
@@ -87,20 +93,26 @@ fn work(root: &Path) -> Result<(), StoreError> {
     let items = (0..3_u32)
         .map(|n| ItemKey::derive(&family, &Value::from(n)).unwrap())
         .collect();
-    store.publish_shard(&family, candidates(&[1, 2, 3]), items, &producer())?;
-    let table = store.put_table(&candidate_schema(), [candidates(&[5; 40])])?;
+    store
+        .shards()
+        .publish(&family, candidates(&[1, 2, 3]), items, &producer())?;
+    let table = store
+        .artifacts()
+        .put_table(&candidate_schema(), [candidates(&[5; 40])])?;
     let entry = DirectoryEntry::Bytes(b"text".to_vec());
-    let directory = store.put_directory(&[("a".to_owned(), entry.clone()), ("b".to_owned(), entry)])?;
-    let preimage = store.put_preimage(&preimage("all"))?;
+    let directory = store
+        .artifacts()
+        .put_directory(&[("a".to_owned(), entry.clone()), ("b".to_owned(), entry)])?;
+    let preimage = store.records().put_preimage(&preimage("all"))?;
     let mut record = mitune_store::ActionRecord::new(key("all"), preimage, "pretend", 1);
     record.outputs = [
         ("table".to_owned(), table.clone()),
         ("directory".to_owned(), directory),
     ]
     .into();
-    store.publish(record)?;
+    store.records().publish(record)?;
     let blobs = [("weights".to_owned(), table.file)].into();
-    store.publish_checkpoint(
+    store.records().publish_checkpoint(
         &key("all"),
         Checkpoint {
             step: 1,
@@ -146,7 +158,7 @@ fn inside_a_mount_namespace() {
                 let report = store.verify(VerifyDepth::Full).unwrap();
                 assert!(report.is_clean(), "{name}={limit}: {report:?}");
                 assert_eq!(files(&root.join("tmp")).len(), 0, "{name}={limit}");
-                assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)) || !done);
+                assert!(matches!(store.records().lookup(&key("all")), Lookup::Hit(_)) || !done);
                 if !done {
                     // With room again, the same store takes the work up.
                     let output = Command::new("mount")
@@ -179,10 +191,10 @@ fn inside_a_mount_namespace() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let store = Store::open(&root).unwrap();
-    assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)));
+    assert!(matches!(store.records().lookup(&key("all")), Lookup::Hit(_)));
     assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
-    assert_eq!(store.runs().unwrap().len(), 1);
-    let error = store.put_bytes(b"new").unwrap_err();
+    assert_eq!(store.runs().list().unwrap().len(), 1);
+    let error = store.blobs().put_bytes(b"new").unwrap_err();
     assert!(
         matches!(error, StoreError::Path(PathError::ReadOnly { .. })),
         "{error:?}"
@@ -224,8 +236,9 @@ fn a_full_or_read_only_disk_leaves_nothing_half_written() {
 fn a_damaged_blob_in_a_store_of_a_newer_writer_is_a_miss_and_stays() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let artifact = store.put_json(&vec![0.5; 100]).unwrap();
+    let artifact = store.artifacts().put_json(&vec![0.5; 100]).unwrap();
     store
+        .records()
         .publish(record(&store, "one", [("out", artifact.clone())]))
         .unwrap();
     let format = root.path().join("FORMAT");
@@ -238,7 +251,7 @@ fn a_damaged_blob_in_a_store_of_a_newer_writer_is_a_miss_and_stays() {
     let path = root.path().join("blobs").join(&name[..2]).join(&name);
     crate::sample::damage(&path, crate::sample::Damage::Flip);
     let store = Store::open(root.path()).unwrap();
-    assert!(matches!(store.lookup(&key("one")), Lookup::Miss(_)));
+    assert!(matches!(store.records().lookup(&key("one")), Lookup::Miss(_)));
     assert!(path.exists());
     assert!(files(&root.path().join("quarantine")).is_empty());
 }

@@ -17,12 +17,13 @@ fn files_and_directories_come_out_as_they_went_in() {
     let out = root.path().join("new/folder");
 
     let table = store
+        .artifacts()
         .put_table(&candidate_schema(), [candidates(&[1, 2])])
         .unwrap();
-    store.export(&table, &out.join("t.parquet")).unwrap();
+    store.artifacts().export(&table, &out.join("t.parquet")).unwrap();
     assert_eq!(
         std::fs::read(out.join("t.parquet")).unwrap(),
-        store.read(&table.file).unwrap()
+        store.blobs().read(&table.file).unwrap()
     );
     let tensor = TensorBytes {
         dtype: safetensors::Dtype::U8,
@@ -30,9 +31,12 @@ fn files_and_directories_come_out_as_they_went_in() {
         data: vec![1, 2],
     };
     let tensors = BTreeMap::from([("w".to_owned(), tensor)]);
-    let artifact = store.put_tensors(&tensors, &BTreeMap::new()).unwrap();
+    let artifact = store.artifacts().put_tensors(&tensors, &BTreeMap::new()).unwrap();
     // A file that is there is replaced.
-    store.export(&artifact, &out.join("t.parquet")).unwrap();
+    store
+        .artifacts()
+        .export(&artifact, &out.join("t.parquet"))
+        .unwrap();
     let bytes = std::fs::read(out.join("t.parquet")).unwrap();
     assert_eq!(
         safetensors::SafeTensors::deserialize(&bytes)
@@ -43,21 +47,22 @@ fn files_and_directories_come_out_as_they_went_in() {
         [1, 2]
     );
 
-    let blob = store.put_bytes(b"weights").unwrap();
+    let blob = store.blobs().put_bytes(b"weights").unwrap();
     let entries = [
         ("unet/config.json".to_owned(), text("{}")),
         ("unet/w.safetensors".to_owned(), DirectoryEntry::Blob(blob)),
         ("model_index.json".to_owned(), text("[]")),
     ];
-    let directory = store.put_directory(&entries).unwrap();
+    let directory = store.artifacts().put_directory(&entries).unwrap();
     assert_eq!(directory.kind, ArtifactKind::Directory);
-    store.export(&directory, &out.join("model")).unwrap();
+    store.artifacts().export(&directory, &out.join("model")).unwrap();
     assert_eq!(
         std::fs::read(out.join("model/unet/w.safetensors")).unwrap(),
         b"weights"
     );
     assert_eq!(files(&out.join("model")).len(), 3);
     let names: Vec<_> = store
+        .artifacts()
         .read_directory(&directory)
         .unwrap()
         .into_iter()
@@ -71,9 +76,9 @@ fn files_and_directories_come_out_as_they_went_in() {
     // The order of the entries is no content.
     let mut turned = entries.clone();
     turned.reverse();
-    assert_eq!(store.put_directory(&turned).unwrap(), directory);
-    let page = store.put_html("<p>").unwrap();
-    store.export(&page, &out.join("page.html")).unwrap();
+    assert_eq!(store.artifacts().put_directory(&turned).unwrap(), directory);
+    let page = store.artifacts().put_html("<p>").unwrap();
+    store.artifacts().export(&page, &out.join("page.html")).unwrap();
     assert_eq!(std::fs::read(out.join("page.html")).unwrap(), b"<p>");
 }
 
@@ -81,15 +86,18 @@ fn files_and_directories_come_out_as_they_went_in() {
 fn a_directory_in_use_is_left_alone_and_an_empty_one_taken() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path().join("store")).unwrap();
-    let directory = store.put_directory(&[("a".to_owned(), text("1"))]).unwrap();
+    let directory = store
+        .artifacts()
+        .put_directory(&[("a".to_owned(), text("1"))])
+        .unwrap();
     let out = root.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    store.export(&directory, &out).unwrap();
-    let error = store.export(&directory, &out).unwrap_err();
+    store.artifacts().export(&directory, &out).unwrap();
+    let error = store.artifacts().export(&directory, &out).unwrap_err();
     assert!(matches!(error, StoreError::ExportExists(_)), "{error}");
-    let json = store.put_json(&1).unwrap();
+    let json = store.artifacts().put_json(&1).unwrap();
     assert!(matches!(
-        store.export(&json, &out),
+        store.artifacts().export(&json, &out),
         Err(StoreError::ExportExists(_))
     ));
     assert_eq!(files(&out), [out.join("a")]);
@@ -100,7 +108,7 @@ fn a_failed_export_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path().join("store")).unwrap();
     let entries = [("a".to_owned(), text("good")), ("b".to_owned(), text("bad"))];
-    let directory = store.put_directory(&entries).unwrap();
+    let directory = store.artifacts().put_directory(&entries).unwrap();
     let damaged = files(&root.path().join("store/blobs"))
         .into_iter()
         .find(|path| std::fs::read(path).unwrap() == b"bad")
@@ -108,7 +116,10 @@ fn a_failed_export_leaves_nothing() {
     damage(&damaged, Damage::Flip);
     let out = root.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    let error = store.export(&directory, &out.join("model")).unwrap_err();
+    let error = store
+        .artifacts()
+        .export(&directory, &out.join("model"))
+        .unwrap_err();
     assert!(matches!(error, StoreError::CorruptBlob { .. }), "{error}");
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
 }
@@ -128,26 +139,30 @@ fn hostile_names_are_refused_going_in_and_coming_out() {
         "a//b",
         "line\nbreak",
     ] {
-        let error = store.put_directory(&[(name.to_owned(), text("x"))]).unwrap_err();
+        let error = store
+            .artifacts()
+            .put_directory(&[(name.to_owned(), text("x"))])
+            .unwrap_err();
         assert!(matches!(error, StoreError::Name(_)), "{name:?}: {error}");
 
         // A list made by somebody else, with the right digest.
         let good = store
+            .artifacts()
             .put_directory(&[("placeholder".to_owned(), text("x"))])
             .unwrap();
-        let list = String::from_utf8(store.read(&good.file).unwrap()).unwrap();
+        let list = String::from_utf8(store.blobs().read(&good.file).unwrap()).unwrap();
         let list = list.replace("\"placeholder\"", &serde_json::to_string(name).unwrap());
         let mut hostile = good;
-        hostile.file = store.put_bytes(list.as_bytes()).unwrap();
+        hostile.file = store.blobs().put_bytes(list.as_bytes()).unwrap();
         hostile.bytes = list.len() as u64;
         let out = root.path().join("out");
-        let error = store.export(&hostile, &out).unwrap_err();
+        let error = store.artifacts().export(&hostile, &out).unwrap_err();
         assert!(matches!(error, StoreError::Name(_)), "{name:?}: {error}");
         assert!(!out.exists() && !root.path().join("escape").exists());
     }
     let clash = [("A".to_owned(), text("1")), ("a".to_owned(), text("2"))];
     assert!(matches!(
-        store.put_directory(&clash),
+        store.artifacts().put_directory(&clash),
         Err(StoreError::Name(NameError::Clash { .. }))
     ));
 }
@@ -156,14 +171,14 @@ fn hostile_names_are_refused_going_in_and_coming_out() {
 fn artifacts_of_another_kind_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let json = store.put_json(&1).unwrap();
-    let error = store.read_tensors(&json).unwrap_err();
+    let json = store.artifacts().put_json(&1).unwrap();
+    let error = store.artifacts().read_tensors(&json).unwrap_err();
     assert_eq!(error.to_string(), "Artifact is a json, expected a tensors");
-    assert!(store.read_table(&json, None).is_err());
-    assert!(store.read_directory(&json).is_err());
-    assert_eq!(store.read_json::<i32>(&json).unwrap(), 1);
+    assert!(store.artifacts().read_table(&json, None).is_err());
+    assert!(store.artifacts().read_directory(&json).is_err());
+    assert_eq!(store.artifacts().read_json::<i32>(&json).unwrap(), 1);
     assert!(matches!(
-        store.read_json::<String>(&json),
+        store.artifacts().read_json::<String>(&json),
         Err(StoreError::Json { .. })
     ));
 }

@@ -131,10 +131,13 @@ fn rows_and_table_content() {
     );
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let artifact = store.put_table(&schema, [batch.clone()]).unwrap();
+    let artifact = store.artifacts().put_table(&schema, [batch.clone()]).unwrap();
     let content = "73ad4cd8bea46d0f26a09ec46ff8f36d4691e5990ee5eb6ff910743254ec153a";
     assert_eq!(artifact.content.to_string(), content);
-    assert_eq!(store.read_table_whole(&artifact, None).unwrap(), batch);
+    assert_eq!(
+        store.artifacts().read_table_whole(&artifact, None).unwrap(),
+        batch
+    );
 }
 
 #[test]
@@ -172,11 +175,19 @@ fn other_contents() {
     ];
     let content = "df9e6fefca5e4a0a876d9a80041c64c20d23eb51e6236cd11c77bfde16ad9fb8";
     assert_eq!(
-        store.put_directory(&entries).unwrap().content.to_string(),
+        store
+            .artifacts()
+            .put_directory(&entries)
+            .unwrap()
+            .content
+            .to_string(),
         content
     );
 
-    let json = store.put_json(&serde_json::json!({"x": [0.5], "n": 1})).unwrap();
+    let json = store
+        .artifacts()
+        .put_json(&serde_json::json!({"x": [0.5], "n": 1}))
+        .unwrap();
     assert_eq!(
         json.content.to_string(),
         "8d17e610c76ae3bae7e068facad32479d7f2328ec02a2f7c9f8b06d79ce01744"

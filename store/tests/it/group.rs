@@ -33,26 +33,36 @@ fn modes(root: &Path) -> Vec<(PathBuf, u32)> {
 
 /// Makes a file in every folder of a store.
 fn work(store: &Store) {
-    let json = store.put_json(&"result").unwrap();
-    store.publish(record(store, "one", [("json", json)])).unwrap();
+    let json = store.artifacts().put_json(&"result").unwrap();
+    store
+        .records()
+        .publish(record(store, "one", [("json", json)]))
+        .unwrap();
     let family = FamilyKey::derive(&preimage("family")).unwrap();
     let item = ItemKey::derive(&family, &Value::from(1_u64)).unwrap();
     store
-        .publish_shard(&family, candidates(&[1]), vec![item], &producer())
+        .shards()
+        .publish(&family, candidates(&[1]), vec![item], &producer())
         .unwrap();
     let checkpoint = mitune_store::Checkpoint {
         step: 1,
-        blobs: [("state".to_owned(), store.put_bytes(b"state").unwrap())].into(),
+        blobs: [("state".to_owned(), store.blobs().put_bytes(b"state").unwrap())].into(),
         state: serde_json::Value::Null,
         keep: false,
     };
-    store.publish_checkpoint(&key("two"), checkpoint).unwrap();
+    store
+        .records()
+        .publish_checkpoint(&key("two"), checkpoint)
+        .unwrap();
     let log = RunLog::create(store, "demo").unwrap();
     log.event("began", Default::default()).unwrap();
     log.finish(RunStatus::Succeeded).unwrap();
     let target = PinTarget::Run(log.id());
-    store.pin("kept".parse().unwrap(), target, "anna", None).unwrap();
-    store.forget(&key("one"), "broken").unwrap();
+    store
+        .pins()
+        .pin("kept".parse().unwrap(), target, "anna", None)
+        .unwrap();
+    store.records().forget(&key("one"), "broken").unwrap();
     let lease = store.leases().claim(&LeaseKey::of_stage(&key("three")), "stage");
     store.collect(&CollectOptions::default()).unwrap();
     drop(lease);

@@ -23,7 +23,7 @@ fn a_run_is_remembered_with_its_events() {
     }
     first.finish(RunStatus::Succeeded).unwrap();
 
-    let runs = Store::open(root.path()).unwrap().runs().unwrap();
+    let runs = Store::open(root.path()).unwrap().runs().list().unwrap();
     assert_eq!(
         runs.iter().map(|run| run.id).collect::<Vec<_>>(),
         [second.id(), first.id()]
@@ -39,7 +39,7 @@ fn a_run_is_remembered_with_its_events() {
         .unwrap();
     let text = std::fs::read(&log).unwrap();
     std::fs::write(&log, &text[..text.len() - 5]).unwrap();
-    let events = store.events(&first.id()).unwrap();
+    let events = store.runs().events(&first.id()).unwrap();
     let items: Vec<_> = events.iter().map(|event| event.fields["items"].clone()).collect();
     assert_eq!(items, [json!(0), json!(1)], "the line cut off is left out");
 
@@ -51,7 +51,7 @@ fn a_run_is_remembered_with_its_events() {
             .join("run.json"),
         Damage::Truncate,
     );
-    assert_eq!(store.runs().unwrap().len(), 1);
+    assert_eq!(store.runs().list().unwrap().len(), 1);
 }
 
 #[test]
@@ -59,14 +59,17 @@ fn artifacts_are_listed_and_found_by_either_digest() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     for name in ["a", "b"] {
-        let artifact = store.put_json(&name).unwrap();
-        store.publish(record(&store, name, [("out", artifact)])).unwrap();
+        let artifact = store.artifacts().put_json(&name).unwrap();
+        store
+            .records()
+            .publish(record(&store, name, [("out", artifact)]))
+            .unwrap();
     }
-    let listed = store.artifacts().unwrap();
+    let listed = store.catalog().artifacts().unwrap();
     assert_eq!(listed.len(), 2);
     let wanted = listed[1].artifact.clone();
     for digits in [wanted.file.to_string(), wanted.content.short()] {
-        let found = store.find_artifacts(&digits).unwrap();
+        let found = store.catalog().find_artifacts(&digits).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].artifact, wanted);
         assert_eq!(
@@ -74,7 +77,7 @@ fn artifacts_are_listed_and_found_by_either_digest() {
             ("pretend", "out")
         );
     }
-    assert_eq!(store.actions().unwrap().count(), 2);
+    assert_eq!(store.catalog().actions().unwrap().count(), 2);
 }
 
 #[test]
@@ -82,8 +85,11 @@ fn a_different_result_is_kept_apart_and_an_equal_one_is_not() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     let publish = |value: u32| {
-        let artifact = store.put_json(&value).unwrap();
-        store.publish(record(&store, "one", [("out", artifact)])).unwrap()
+        let artifact = store.artifacts().put_json(&value).unwrap();
+        store
+            .records()
+            .publish(record(&store, "one", [("out", artifact)]))
+            .unwrap()
     };
     let first = publish(1);
     assert!(matches!(first, Published::Won(_)));
@@ -92,7 +98,7 @@ fn a_different_result_is_kept_apart_and_an_equal_one_is_not() {
     assert!(files(&root.path().join("divergent")).is_empty());
     assert_eq!(publish(2), Published::Adopted(first.clone()));
     assert_eq!(files(&root.path().join("divergent")).len(), 1);
-    assert!(matches!(store.lookup(&key("one")), Lookup::Hit(found) if *found == first));
+    assert!(matches!(store.records().lookup(&key("one")), Lookup::Hit(found) if *found == first));
 }
 
 #[test]
@@ -100,13 +106,16 @@ fn a_result_whose_blobs_were_collected_gives_way() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     let publish = |value: u32| {
-        let artifact = store.put_json(&value).unwrap();
-        store.publish(record(&store, "one", [("out", artifact)])).unwrap()
+        let artifact = store.artifacts().put_json(&value).unwrap();
+        store
+            .records()
+            .publish(record(&store, "one", [("out", artifact)]))
+            .unwrap()
     };
     let first = publish(1).into_record();
     let name = first.outputs["out"].file.to_string();
     std::fs::remove_file(root.path().join("blobs").join(&name[..2]).join(&name)).unwrap();
-    assert!(matches!(store.lookup(&key("one")), Lookup::Miss(_)));
+    assert!(matches!(store.records().lookup(&key("one")), Lookup::Miss(_)));
     assert!(
         matches!(publish(2), Published::Won(_)),
         "computed again, with another result"
@@ -122,24 +131,33 @@ fn a_result_whose_blobs_were_collected_gives_way() {
 fn records_that_cannot_be_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
-    let artifact = store.put_json(&1).unwrap();
+    let artifact = store.artifacts().put_json(&1).unwrap();
     let mut wrong = record(&store, "one", [("out", artifact.clone())]);
     wrong.key = key("two");
-    assert!(matches!(store.publish(wrong), Err(StoreError::Preimage { .. })));
+    assert!(matches!(
+        store.records().publish(wrong),
+        Err(StoreError::Preimage { .. })
+    ));
     let mut missing = record(&store, "one", [("out", artifact.clone())]);
     missing.outputs.get_mut("out").unwrap().file = mitune_store::FileDigest::of(b"nowhere");
-    assert!(matches!(store.publish(missing), Err(StoreError::MissingBlob(_))));
+    assert!(matches!(
+        store.records().publish(missing),
+        Err(StoreError::MissingBlob(_))
+    ));
     let mut large = record(&store, "one", [("out", artifact.clone())]);
     large.metrics.insert("curve".into(), json!(vec![0.5; 20_000]));
     assert!(matches!(
-        store.publish(large),
+        store.records().publish(large),
         Err(StoreError::RecordSize { limit: 65536, .. })
     ));
     let mut nan = record(&store, "one", [("out", artifact)]);
     nan.cost_seconds = f64::NAN;
-    assert!(matches!(store.publish(nan), Err(StoreError::Canonical(_))));
     assert!(matches!(
-        store.lookup(&key("one")),
+        store.records().publish(nan),
+        Err(StoreError::Canonical(_))
+    ));
+    assert!(matches!(
+        store.records().lookup(&key("one")),
         Lookup::Miss(mitune_store::MissReason::NotRecorded)
     ));
 }
@@ -156,14 +174,15 @@ fn the_nearest_computation_explains_a_new_key() {
         ])
     };
     let publish = |value: &Value| {
-        let mut made = record(&store, "x", [("out", store.put_json(&1).unwrap())]);
-        made.preimage = store.put_preimage(value).unwrap();
+        let mut made = record(&store, "x", [("out", store.artifacts().put_json(&1).unwrap())]);
+        made.preimage = store.records().put_preimage(value).unwrap();
         made.key = StageKey::derive(value).unwrap();
-        store.publish(made).unwrap();
+        store.records().publish(made).unwrap();
     };
     let wanted = stage(50, 9.0);
     let nearest = |kind| {
         let earlier = store
+            .catalog()
             .history()
             .unwrap()
             .nearest(kind, "generate", &wanted)

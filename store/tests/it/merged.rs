@@ -39,13 +39,15 @@ fn shard(store: &Store, first: u32) {
     let item = |n: &u32| ItemKey::derive(&family, &Value::from(*n)).unwrap();
     let items = numbers.iter().map(item).collect();
     store
-        .publish_shard(&family, candidates(&numbers), items, &producer())
+        .shards()
+        .publish(&family, candidates(&numbers), items, &producer())
         .unwrap();
 }
 
 fn result(store: &Store, name: &str, value: &str) -> ActionRecord {
-    let artifact = store.put_json(&(value, vec![0.5; 500])).unwrap();
+    let artifact = store.artifacts().put_json(&(value, vec![0.5; 500])).unwrap();
     store
+        .records()
         .publish(record(store, name, [("out", artifact)]))
         .unwrap()
         .into_record()
@@ -63,7 +65,10 @@ fn work(store: &Store, who: &str, first: u32, step: u64) {
         state: who.into(),
         keep: false,
     };
-    store.publish_checkpoint(&key("both"), checkpoint).unwrap();
+    store
+        .records()
+        .publish_checkpoint(&key("both"), checkpoint)
+        .unwrap();
     let run = RunLog::create(store, who).unwrap();
     run.event("begun", [].into()).unwrap();
     run.finish(RunStatus::Succeeded).unwrap();
@@ -84,34 +89,47 @@ fn diverged_copies_make_a_whole_store_in_any_direction() {
             }
             // A process that has the store open sees what arrives.
             let open = Store::open(place(to)).unwrap();
-            assert!(matches!(open.lookup(&key("both")), Lookup::Hit(_)));
+            assert!(matches!(open.records().lookup(&key("both")), Lookup::Hit(_)));
             copy(&place(from), &place(to), same);
 
             for store in [&open, &Store::open(place(to)).unwrap()] {
                 let report = store.verify(VerifyDepth::Full).unwrap();
                 assert!(report.is_clean(), "{same:?} {from} to {to}: {report:?}");
                 for name in ["origin", "anna", "ben", "both", "equal"] {
-                    match store.lookup(&key(name)) {
+                    match store.records().lookup(&key(name)) {
                         Lookup::Hit(found) => assert_eq!(found.key, key(name)),
                         Lookup::Miss(reason) => panic!("{same:?} {from} to {to}: {name}: {reason}"),
                     }
                 }
-                let Lookup::Hit(both) = store.lookup(&key("both")) else {
+                let Lookup::Hit(both) = store.records().lookup(&key("both")) else {
                     unreachable!()
                 };
-                let (winner, _): (String, Vec<f64>) = store.read_json(&both.outputs["out"]).unwrap();
+                let (winner, _): (String, Vec<f64>) =
+                    store.artifacts().read_json(&both.outputs["out"]).unwrap();
                 assert_eq!(winner, if same == Same::Keep { to } else { from });
                 let family = FamilyKey::derive(&preimage("family")).unwrap();
-                assert_eq!(store.shards(&family).unwrap().len(), 3);
-                assert_eq!(store.items(&family).unwrap().len(), 6);
-                assert_eq!(store.latest_checkpoint(&key("both")).unwrap().unwrap().step, 9);
-                assert_eq!(store.runs().unwrap().len(), 2);
+                assert_eq!(store.shards().of_family(&family).unwrap().len(), 3);
+                assert_eq!(store.shards().items(&family).unwrap().len(), 6);
+                assert_eq!(
+                    store
+                        .records()
+                        .latest_checkpoint(&key("both"))
+                        .unwrap()
+                        .unwrap()
+                        .step,
+                    9
+                );
+                assert_eq!(store.runs().list().unwrap().len(), 2);
             }
             // Whoever lost adopts the winner from now on.
             let again = open
+                .artifacts()
                 .put_json(&(if same == Same::Keep { from } else { to }, vec![0.5; 500]))
                 .unwrap();
-            let published = open.publish(record(&open, "both", [("out", again)])).unwrap();
+            let published = open
+                .records()
+                .publish(record(&open, "both", [("out", again)]))
+                .unwrap();
             assert!(matches!(published, Published::Adopted(_)));
             assert!(!place(to).join("quarantine").exists());
         }

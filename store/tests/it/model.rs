@@ -80,18 +80,18 @@ proptest! {
         for operation in operations {
             match operation {
                 Operation::Put { content } => {
-                    prop_assert_eq!(store.put_bytes(&bytes(content)).unwrap(), file(content));
+                    prop_assert_eq!(store.blobs().put_bytes(&bytes(content)).unwrap(), file(content));
                     model.put(content);
                 }
                 Operation::PutBatch { contents } => {
-                    let mut batch = store.batch();
+                    let mut batch = store.records().batch();
                     for content in &contents {
                         prop_assert_eq!(batch.put_bytes(&bytes(*content)).unwrap(), file(*content));
                     }
                     batch.commit().unwrap();
                     contents.into_iter().for_each(|content| model.put(content));
                 }
-                Operation::Read { content } => match store.read(&file(content)) {
+                Operation::Read { content } => match store.blobs().read(&file(content)) {
                     Ok(read) => prop_assert_eq!(Some(&read), model.blobs.get(&file(content))),
                     Err(StoreError::MissingBlob(_) | StoreError::CorruptBlob { .. }) => {
                         prop_assert!(!model.has(content));
@@ -110,11 +110,11 @@ proptest! {
                     model.blobs.remove(&file(content));
                 }
                 Operation::Publish { name, content } => {
-                    let artifact = store.put_json(&json(content)).unwrap();
+                    let artifact = store.artifacts().put_json(&json(content)).unwrap();
                     prop_assert_eq!(artifact.file, file(content));
                     model.put(content);
                     let standing = model.records.get(&name).copied().filter(|content| model.has(*content));
-                    let published = store.publish(record(&store, &name.to_string(), [("out", artifact)])).unwrap();
+                    let published = store.records().publish(record(&store, &name.to_string(), [("out", artifact)])).unwrap();
                     let winner = standing.unwrap_or(content);
                     prop_assert_eq!(published.clone().into_record().outputs["out"].file, file(winner));
                     prop_assert_eq!(matches!(published, Published::Adopted(_)), standing.is_some() || {
@@ -125,7 +125,7 @@ proptest! {
                 }
                 Operation::Lookup { name } => {
                     let expected = model.records.get(&name).copied().filter(|content| model.has(*content));
-                    match store.lookup(&key(&name.to_string())) {
+                    match store.records().lookup(&key(&name.to_string())) {
                         Lookup::Hit(record) => {
                             prop_assert_eq!(Some(record.outputs["out"].file), expected.map(file));
                         }
@@ -145,7 +145,7 @@ proptest! {
                     // Records without their blobs are no results any more.
                     let lost: Vec<u8> = model.records.iter().filter(|(_, content)| !model.has(**content)).map(|(name, _)| *name).collect();
                     lost.iter().for_each(|name| { model.records.remove(name); });
-                    let good: Vec<_> = store.blobs().unwrap().into_iter().map(|blob| blob.file).collect();
+                    let good: Vec<_> = store.catalog().blobs().unwrap().into_iter().map(|blob| blob.file).collect();
                     for known in model.blobs.keys() {
                         prop_assert!(good.contains(known));
                     }

@@ -36,17 +36,23 @@ fn write_all(store: &Store) {
     publish_shard(store, &FamilyKey::derive(&preimage("family")).unwrap());
     let checkpoint = Checkpoint {
         step: 3,
-        blobs: [("weights".to_owned(), store.put_bytes(b"weights").unwrap())].into(),
+        blobs: [("weights".to_owned(), store.blobs().put_bytes(b"weights").unwrap())].into(),
         state: serde_json::json!({}),
         keep: false,
     };
-    store.publish_checkpoint(&key("tune"), checkpoint).unwrap();
+    store
+        .records()
+        .publish_checkpoint(&key("tune"), checkpoint)
+        .unwrap();
     RunLog::create(store, "tiny")
         .unwrap()
         .event("begun", [].into())
         .unwrap();
     let target = PinTarget::Stage(key("all"));
-    store.pin("kept".parse().unwrap(), target, "me", None).unwrap();
+    store
+        .pins()
+        .pin("kept".parse().unwrap(), target, "me", None)
+        .unwrap();
 }
 
 #[test]
@@ -70,14 +76,14 @@ fn writers_set_aside_what_has_the_name_of_a_folder() {
             let store = Store::open(root.path()).unwrap();
             put(&store, &folder, obstacle);
             // Whoever only looks finds nothing.
-            assert!(matches!(store.lookup(&key("all")), Lookup::Miss(_)));
-            assert_eq!(store.actions().unwrap().count(), 0, "{folder}: {what}");
-            assert!(store.runs().unwrap().is_empty(), "{folder}: {what}");
-            assert_eq!(store.latest_checkpoint(&key("tune")).unwrap(), None);
+            assert!(matches!(store.records().lookup(&key("all")), Lookup::Miss(_)));
+            assert_eq!(store.catalog().actions().unwrap().count(), 0, "{folder}: {what}");
+            assert!(store.runs().list().unwrap().is_empty(), "{folder}: {what}");
+            assert_eq!(store.records().latest_checkpoint(&key("tune")).unwrap(), None);
 
             write_all(&store);
             assert!(root.path().join(&folder).is_dir(), "{folder}: {what}");
-            assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)));
+            assert!(matches!(store.records().lookup(&key("all")), Lookup::Hit(_)));
             let aside = files(&root.path().join("quarantine"));
             assert_eq!(aside.len(), 1, "{folder}: {what}: {aside:?}");
             assert!(aside[0].to_str().unwrap().contains("/folder."), "{aside:?}");
@@ -103,13 +109,17 @@ fn damage_is_set_aside_although_something_has_the_name_of_the_folder_for_it() {
             }
             if !damaged {
                 // The record names what is gone, and another result takes its place.
-                let json = store.put_json(&"another").unwrap();
+                let json = store.artifacts().put_json(&"another").unwrap();
                 store
+                    .records()
                     .publish(sample::record(&store, "all", [("json", json)]))
                     .unwrap();
             }
             publish(&store);
-            assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)), "{what}");
+            assert!(
+                matches!(store.records().lookup(&key("all")), Lookup::Hit(_)),
+                "{what}"
+            );
             assert!(root.path().join(folder).is_dir(), "{what}");
         }
     }
@@ -128,7 +138,7 @@ fn a_file_among_the_runs_stands_in_nobodys_way() {
         assert!(!store.why(&key("all").to_string(), &options).unwrap().is_empty());
         store.plan_collection(&options).unwrap();
         store.collect(&options).unwrap();
-        assert!(store.events(&stray).unwrap().is_empty(), "{what}");
+        assert!(store.runs().events(&stray).unwrap().is_empty(), "{what}");
         let report = store.verify(VerifyDepth::Full).unwrap();
         assert!(report.is_clean(), "{what}: {report:?}");
     }
@@ -140,14 +150,14 @@ fn a_collection_does_not_guess_what_a_folder_held() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
         write_all(&store);
-        let before = store.blobs().unwrap();
+        let before = store.catalog().blobs().unwrap();
         put(&store, folder, OBSTACLES[0].1);
         let error = store.collect(&CollectOptions::default()).unwrap_err();
         let text = mitune_store::remote::describe(&error);
         for part in [folder, "move it away"] {
             assert!(text.contains(part), "{text}");
         }
-        assert_eq!(store.blobs().unwrap(), before);
+        assert_eq!(store.catalog().blobs().unwrap(), before);
     }
 }
 
@@ -158,7 +168,7 @@ fn what_cannot_be_set_aside_is_named() {
     for folder in ["quarantine", "tmp"] {
         put(&store, folder, OBSTACLES[0].1);
     }
-    let error = store.put_json(&1).unwrap_err();
+    let error = store.artifacts().put_json(&1).unwrap_err();
     let text = mitune_store::remote::describe(&error);
     for part in ["/tmp`", "it is not a directory: move it away"] {
         assert!(text.contains(part), "{text}");
@@ -194,6 +204,7 @@ fn a_link_to_a_disk_that_is_not_mounted_stays() {
         std::fs::rename(&mounted, &gone).unwrap();
         let store = Store::open(root.path()).unwrap();
         let error = store
+            .blobs()
             .put_bytes(b"more")
             .err()
             .map(|error| mitune_store::remote::describe(&error));
@@ -203,6 +214,9 @@ fn a_link_to_a_disk_that_is_not_mounted_stays() {
         assert!(place.is_symlink(), "{folder}");
         std::fs::rename(&gone, &mounted).unwrap();
         let store = Store::open(root.path()).unwrap();
-        assert!(matches!(store.lookup(&key("all")), Lookup::Hit(_)), "{folder}");
+        assert!(
+            matches!(store.records().lookup(&key("all")), Lookup::Hit(_)),
+            "{folder}"
+        );
     }
 }

@@ -35,7 +35,7 @@ fn member_file(root: &Path, run: &RunId) -> PathBuf {
 }
 
 fn keys(store: &Store, run: &RunId) -> Vec<StageKey> {
-    store.read_run(run).unwrap().stages.into_values().collect()
+    store.runs().read(run).unwrap().stages.into_values().collect()
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn a_process_joins_the_run_of_its_pipeline_and_leaves_the_founders_record_alone(
         .update(|run| run.details = [("tags".to_owned(), json!(["figure"]))].into())
         .unwrap();
     assert_eq!(std::fs::read(&record).unwrap(), before);
-    assert_eq!(store.runs().unwrap().len(), 1);
-    let whole = store.read_run(&founder.id()).unwrap();
+    assert_eq!(store.runs().list().unwrap().len(), 1);
+    let whole = store.runs().read(&founder.id()).unwrap();
     assert_eq!((whole.status, whole.ended), (RunStatus::Running, None));
     assert_eq!(whole.stages.len(), 2);
     assert_eq!(whole.processes().len(), 2);
 
     member.finish(RunStatus::Succeeded).unwrap();
-    let status = || store.read_run(&founder.id()).unwrap().status;
+    let status = || store.runs().read(&founder.id()).unwrap().status;
     assert_eq!(status(), RunStatus::Running, "the founder is at it");
     founder.finish(RunStatus::Interrupted).unwrap();
     assert_eq!(status(), RunStatus::Succeeded);
@@ -77,11 +77,11 @@ fn a_process_joins_the_run_of_its_pipeline_and_leaves_the_founders_record_alone(
         tag: Some("figure".to_owned()),
         ..Query::default()
     };
-    assert_eq!(store.query(&query).unwrap().len(), 1);
+    assert_eq!(store.catalog().query(&query).unwrap().len(), 1);
 
     let later = join(&store, "settings");
     assert!(!later.is_joined(), "a run that ended is not joined");
-    assert_eq!(store.runs().unwrap().len(), 2);
+    assert_eq!(store.runs().list().unwrap().len(), 2);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_only_a_member_names_is_kept_and_found() {
     name(&member, "b");
     founder.finish(RunStatus::Failed).unwrap();
     member.finish(RunStatus::Interrupted).unwrap();
-    assert_eq!(store.read_run(&member.id()).unwrap().status, RunStatus::Failed);
+    assert_eq!(store.runs().read(&member.id()).unwrap().status, RunStatus::Failed);
     make_all_old(root.path(), 40);
     let options = CollectOptions {
         keep_runs: 1,

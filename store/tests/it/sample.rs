@@ -31,7 +31,7 @@ pub(crate) fn record(
     name: &str,
     outputs: impl IntoIterator<Item = (&'static str, Artifact)>,
 ) -> ActionRecord {
-    let preimage = store.put_preimage(&preimage(name)).unwrap();
+    let preimage = store.records().put_preimage(&preimage(name)).unwrap();
     let mut record = ActionRecord::new(key(name), preimage, "pretend", 1);
     record.outputs = outputs
         .into_iter()

@@ -22,21 +22,23 @@ fn items_are_found_across_shards_and_families_stay_apart() {
     let (one, two) = (family("one"), family("two"));
     for numbers in [[1, 2, 3], [4, 5, 6]] {
         store
-            .publish_shard(&one, candidates(&numbers), items(&one, &numbers), &producer())
+            .shards()
+            .publish(&one, candidates(&numbers), items(&one, &numbers), &producer())
             .unwrap();
     }
     store
-        .publish_shard(&two, candidates(&[1]), items(&two, &[1]), &producer())
+        .shards()
+        .publish(&two, candidates(&[1]), items(&two, &[1]), &producer())
         .unwrap();
-    let found = Store::open(root.path()).unwrap().items(&one).unwrap();
+    let found = Store::open(root.path()).unwrap().shards().items(&one).unwrap();
     assert_eq!(found.len(), 6);
     for number in 1..=6 {
         let place = found[&items(&one, &[number])[0]];
         assert_eq!(place.digest, row_digests(&candidates(&[number])).unwrap()[0]);
         assert_eq!(place.row, (number - 1) % 3);
     }
-    assert_eq!(store.items(&two).unwrap().len(), 1);
-    assert_eq!(store.items(&family("three")).unwrap().len(), 0);
+    assert_eq!(store.shards().items(&two).unwrap().len(), 1);
+    assert_eq!(store.shards().items(&family("three")).unwrap().len(), 0);
 }
 
 #[test]
@@ -45,16 +47,18 @@ fn an_item_keeps_its_row_when_another_shard_brings_it_again() {
     let store = Store::open(root.path()).unwrap();
     let family = family("one");
     store
-        .publish_shard(&family, candidates(&[1, 2]), items(&family, &[1, 2]), &producer())
+        .shards()
+        .publish(&family, candidates(&[1, 2]), items(&family, &[1, 2]), &producer())
         .unwrap();
-    let before = store.items(&family).unwrap();
+    let before = store.shards().items(&family).unwrap();
     for extra in 3..9 {
         std::thread::sleep(std::time::Duration::from_millis(2));
         let keys = items(&family, &[extra, 2]);
         store
-            .publish_shard(&family, candidates(&[extra, 777]), keys, &producer())
+            .shards()
+            .publish(&family, candidates(&[extra, 777]), keys, &producer())
             .unwrap();
-        let after = store.items(&family).unwrap();
+        let after = store.shards().items(&family).unwrap();
         assert!(before.iter().all(|(key, place)| after[key] == *place));
     }
 }
@@ -65,13 +69,15 @@ fn the_first_result_of_the_same_items_stays() {
     let store = Store::open(root.path()).unwrap();
     let family = family("one");
     let first = store
-        .publish_shard(&family, candidates(&[1]), items(&family, &[1]), &producer())
+        .shards()
+        .publish(&family, candidates(&[1]), items(&family, &[1]), &producer())
         .unwrap();
     let second = store
-        .publish_shard(&family, candidates(&[2]), items(&family, &[1]), &producer())
+        .shards()
+        .publish(&family, candidates(&[2]), items(&family, &[1]), &producer())
         .unwrap();
     assert_eq!(first, second);
-    assert_eq!(store.shards(&family).unwrap(), [first]);
+    assert_eq!(store.shards().of_family(&family).unwrap(), [first]);
 }
 
 #[test]
@@ -80,15 +86,17 @@ fn rows_and_keys_must_match() {
     let store = Store::open(root.path()).unwrap();
     let family = family("one");
     let error = store
-        .publish_shard(&family, candidates(&[1, 2]), items(&family, &[1]), &producer())
+        .shards()
+        .publish(&family, candidates(&[1, 2]), items(&family, &[1]), &producer())
         .unwrap_err();
     assert!(matches!(error, StoreError::ShardRows { rows: 2, items: 1 }));
     let keys = items(&family, &[1, 1]);
     let error = store
-        .publish_shard(&family, candidates(&[1, 2]), keys, &producer())
+        .shards()
+        .publish(&family, candidates(&[1, 2]), keys, &producer())
         .unwrap_err();
     assert!(matches!(error, StoreError::RepeatedItem(_)));
-    assert!(store.blobs().unwrap().is_empty());
+    assert!(store.catalog().blobs().unwrap().is_empty());
 }
 
 #[test]
@@ -96,20 +104,33 @@ fn the_last_two_checkpoints_and_the_marked_ones_are_kept() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     let stage = key("tune");
-    assert_eq!(store.latest_checkpoint(&stage).unwrap(), None);
+    assert_eq!(store.records().latest_checkpoint(&stage).unwrap(), None);
     for step in [1, 2, 3, 4, 500_000] {
-        let blobs = [("weights".to_owned(), store.put_bytes(&[step as u8]).unwrap())].into();
+        let blobs = [(
+            "weights".to_owned(),
+            store.blobs().put_bytes(&[step as u8]).unwrap(),
+        )]
+        .into();
         let checkpoint = Checkpoint {
             step,
             blobs,
             state: step.into(),
             keep: step == 2,
         };
-        store.publish_checkpoint(&stage, checkpoint).unwrap();
-        assert_eq!(store.latest_checkpoint(&stage).unwrap().unwrap().step, step);
+        store.records().publish_checkpoint(&stage, checkpoint).unwrap();
+        assert_eq!(
+            store.records().latest_checkpoint(&stage).unwrap().unwrap().step,
+            step
+        );
     }
-    assert_eq!(store.checkpoint_steps(&stage).unwrap(), [2, 4, 500_000]);
-    assert!(store.checkpoint_steps(&key("other")).unwrap().is_empty());
+    assert_eq!(store.records().checkpoint_steps(&stage).unwrap(), [2, 4, 500_000]);
+    assert!(
+        store
+            .records()
+            .checkpoint_steps(&key("other"))
+            .unwrap()
+            .is_empty()
+    );
     let missing = Checkpoint {
         step: 9,
         blobs: [("weights".to_owned(), mitune_store::FileDigest::of(b"nowhere"))].into(),
@@ -117,7 +138,7 @@ fn the_last_two_checkpoints_and_the_marked_ones_are_kept() {
         keep: false,
     };
     assert!(matches!(
-        store.publish_checkpoint(&stage, missing),
+        store.records().publish_checkpoint(&stage, missing),
         Err(StoreError::MissingBlob(_))
     ));
 }

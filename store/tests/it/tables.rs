@@ -35,11 +35,11 @@ proptest! {
         let digests: Vec<_> = pieces.iter().flat_map(|piece| row_digests(piece).unwrap()).collect();
         prop_assert_eq!(&digests, &row_digests(&batch).unwrap());
 
-        let whole = store.put_table(&candidate_schema(), [batch.clone()]).unwrap();
-        let pieced = store.put_table(&candidate_schema(), pieces).unwrap();
+        let whole = store.artifacts().put_table(&candidate_schema(), [batch.clone()]).unwrap();
+        let pieced = store.artifacts().put_table(&candidate_schema(), pieces).unwrap();
         prop_assert_eq!(&whole, &pieced);
         prop_assert_eq!(whole.rows, Some(numbers.len() as u64));
-        prop_assert_eq!(store.read_table_whole(&whole, None).unwrap(), batch);
+        prop_assert_eq!(store.artifacts().read_table_whole(&whole, None).unwrap(), batch);
     }
 
     #[test]
@@ -51,7 +51,7 @@ proptest! {
         let store = Store::open(root.path()).unwrap();
         let blobs: Vec<_> = shards
             .iter()
-            .map(|numbers| store.put_table(&candidate_schema(), [candidates(numbers)]).unwrap().file)
+            .map(|numbers| store.artifacts().put_table(&candidate_schema(), [candidates(numbers)]).unwrap().file)
             .collect();
         let picks: Vec<_> = picks
             .iter()
@@ -65,20 +65,20 @@ proptest! {
             picks.iter().map(|(shard, row)| Part { blob: blobs[*shard], rows: vec![*row as u32] }).collect();
         let expected = candidates(&numbers);
         let artifact =
-            store.put_parts(&candidate_schema(), &parts, &row_digests(&expected).unwrap()).unwrap();
+            store.artifacts().put_parts(&candidate_schema(), &parts, &row_digests(&expected).unwrap()).unwrap();
         prop_assert_eq!(artifact.kind, ArtifactKind::Parts);
-        prop_assert_eq!(store.read_table_whole(&artifact, None).unwrap(), expected.clone());
+        prop_assert_eq!(store.artifacts().read_table_whole(&artifact, None).unwrap(), expected.clone());
 
-        let copied = store.put_table(&candidate_schema(), [expected.clone()]).unwrap();
+        let copied = store.artifacts().put_table(&candidate_schema(), [expected.clone()]).unwrap();
         prop_assert_eq!(artifact.content, copied.content);
         prop_assert_eq!(artifact.rows, copied.rows);
         let columns = ["mi", "prompt_id"];
-        let some = store.read_table_whole(&artifact, Some(&columns)).unwrap();
+        let some = store.artifacts().read_table_whole(&artifact, Some(&columns)).unwrap();
         prop_assert_eq!(some, expected.project(&[2, 0]).unwrap());
 
         let path = root.path().join("exported.parquet");
-        store.export(&artifact, &path).unwrap();
-        prop_assert_eq!(std::fs::read(path).unwrap(), store.read(&copied.file).unwrap());
+        store.artifacts().export(&artifact, &path).unwrap();
+        prop_assert_eq!(std::fs::read(path).unwrap(), store.blobs().read(&copied.file).unwrap());
     }
 }
 
@@ -88,6 +88,7 @@ fn rows_are_read_in_any_order_without_a_table_of_them() {
     let store = Store::open(root.path()).unwrap();
     let put = |numbers: &[u32]| {
         store
+            .artifacts()
             .put_table(&candidate_schema(), [candidates(numbers)])
             .unwrap()
     };
@@ -97,9 +98,12 @@ fn rows_are_read_in_any_order_without_a_table_of_them() {
         rows,
     };
     let parts = [part(&one, vec![2, 0]), part(&other, vec![1]), part(&one, vec![2])];
-    let before = store.blobs().unwrap();
+    let before = store.catalog().blobs().unwrap();
     let read = |columns: Option<&[&str]>| -> Vec<RecordBatch> {
-        let rows = store.read_rows(&candidate_schema(), &parts, columns).unwrap();
+        let rows = store
+            .artifacts()
+            .read_rows(&candidate_schema(), &parts, columns)
+            .unwrap();
         rows.map(Result::unwrap).collect()
     };
     let expected = candidates(&[3, 1, 5, 3]);
@@ -108,10 +112,13 @@ fn rows_are_read_in_any_order_without_a_table_of_them() {
         read(Some(&["mi", "prompt_id"])),
         [expected.project(&[2, 0]).unwrap()]
     );
-    assert_eq!(store.blobs().unwrap(), before);
+    assert_eq!(store.catalog().blobs().unwrap(), before);
 
     let refused = |part: Part| {
-        let mut rows = store.read_rows(&candidate_schema(), &[part], None).unwrap();
+        let mut rows = store
+            .artifacts()
+            .read_rows(&candidate_schema(), &[part], None)
+            .unwrap();
         rows.next().unwrap().unwrap_err()
     };
     assert!(matches!(
@@ -120,7 +127,7 @@ fn rows_are_read_in_any_order_without_a_table_of_them() {
     ));
     let narrow = Arc::new(Schema::new(vec![Field::new("x", DataType::Int8, true)]));
     let batch = RecordBatch::try_new(narrow.clone(), vec![Arc::new(Int8Array::from(vec![1]))]).unwrap();
-    let narrow = store.put_table(&narrow, [batch]).unwrap();
+    let narrow = store.artifacts().put_table(&narrow, [batch]).unwrap();
     assert!(matches!(
         refused(part(&narrow, vec![0])),
         StoreError::Table(TableError::NoColumn { .. })
@@ -166,7 +173,7 @@ fn names_types_and_nullability_are_content_and_metadata_is_not() {
             .collect();
         let schema = Arc::new(Schema::new_with_metadata(vec![field], metadata));
         let batch = RecordBatch::try_new(schema.clone(), vec![array.clone()]).unwrap();
-        store.put_table(&schema, [batch]).unwrap()
+        store.artifacts().put_table(&schema, [batch]).unwrap()
     };
     let plain = put(Field::new("x", DataType::Float64, true), None);
     assert_ne!(
@@ -180,7 +187,12 @@ fn names_types_and_nullability_are_content_and_metadata_is_not() {
     let noted = put(Field::new("x", DataType::Float64, true), Some("n"));
     assert_eq!(plain.content, noted.content);
     assert_ne!(plain.file, noted.file);
-    let schema = store.read_table(&noted, None).unwrap().schema().clone();
+    let schema = store
+        .artifacts()
+        .read_table(&noted, None)
+        .unwrap()
+        .schema()
+        .clone();
     assert_eq!(schema.metadata().get("note").map(String::as_str), Some("n"));
 }
 
@@ -199,8 +211,12 @@ fn large_tables_come_in_bounded_batches() {
             .collect();
         RecordBatch::try_new(schema.clone(), vec![Arc::new(ids), Arc::new(images)]).unwrap()
     };
-    let artifact = store.put_table(&schema, (0..8).map(|n| batch(n * 25))).unwrap();
+    let artifact = store
+        .artifacts()
+        .put_table(&schema, (0..8).map(|n| batch(n * 25)))
+        .unwrap();
     let sizes: Vec<_> = store
+        .artifacts()
         .read_table(&artifact, None)
         .unwrap()
         .map(|batch| batch.unwrap().get_array_memory_size())
@@ -217,8 +233,9 @@ fn large_tables_come_in_bounded_batches() {
         blob: artifact.file,
         rows: order,
     }];
-    let reversed = store.put_parts(&schema, &parts, &digests).unwrap();
+    let reversed = store.artifacts().put_parts(&schema, &parts, &digests).unwrap();
     let batches: Vec<_> = store
+        .artifacts()
         .read_table(&reversed, None)
         .unwrap()
         .map(Result::unwrap)
@@ -238,12 +255,19 @@ fn large_tables_come_in_bounded_batches() {
         .collect();
     assert_eq!(found, digests);
     let rows = |columns: &[&str]| -> usize {
-        let reader = store.read_table(&reversed, Some(columns)).unwrap();
+        let reader = store.artifacts().read_table(&reversed, Some(columns)).unwrap();
         reader.map(|batch| batch.unwrap().num_rows()).sum()
     };
     assert_eq!((rows(&["image"]), rows(&[])), (200, 200));
     // Without the images one batch holds all rows.
-    assert_eq!(store.read_table(&reversed, Some(&["id"])).unwrap().count(), 1);
+    assert_eq!(
+        store
+            .artifacts()
+            .read_table(&reversed, Some(&["id"]))
+            .unwrap()
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -251,20 +275,31 @@ fn tables_that_cannot_be_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     let batch = candidates(&[1, 2]);
-    let artifact = store.put_table(&candidate_schema(), [batch.clone()]).unwrap();
+    let artifact = store
+        .artifacts()
+        .put_table(&candidate_schema(), [batch.clone()])
+        .unwrap();
     let digests = row_digests(&batch).unwrap();
 
-    let error = store.read_table(&artifact, Some(&["latents"])).unwrap_err();
+    let error = store
+        .artifacts()
+        .read_table(&artifact, Some(&["latents"]))
+        .unwrap_err();
     assert!(
         error
             .to_string()
             .starts_with("Table has no column `latents`, its columns are `prompt_id`"),
         "{error}"
     );
-    assert!(store.read_table(&artifact, Some(&["mi", "mi"])).is_err());
+    assert!(
+        store
+            .artifacts()
+            .read_table(&artifact, Some(&["mi", "mi"]))
+            .is_err()
+    );
     let other = Arc::new(Schema::new(vec![Field::new("x", DataType::Float64, true)]));
     assert!(matches!(
-        store.put_table(&other, [batch.clone()]),
+        store.artifacts().put_table(&other, [batch.clone()]),
         Err(StoreError::Table(TableError::Fields { .. }))
     ));
     let row = |rows: Vec<u32>| {
@@ -274,19 +309,23 @@ fn tables_that_cannot_be_are_refused() {
         }]
     };
     assert!(matches!(
-        store.put_parts(&candidate_schema(), &row(vec![0, 2]), &digests),
+        store
+            .artifacts()
+            .put_parts(&candidate_schema(), &row(vec![0, 2]), &digests),
         Err(StoreError::Table(TableError::RowRange { row: 2, rows: 2, .. }))
     ));
     assert!(matches!(
-        store.put_parts(&candidate_schema(), &row(vec![0]), &digests),
+        store
+            .artifacts()
+            .put_parts(&candidate_schema(), &row(vec![0]), &digests),
         Err(StoreError::Table(TableError::PartRows { rows: 1, digests: 2 }))
     ));
     assert!(matches!(
-        store.put_parts(&other, &row(vec![0, 1]), &digests),
+        store.artifacts().put_parts(&other, &row(vec![0, 1]), &digests),
         Err(StoreError::Table(TableError::Fields { .. }))
     ));
     let large = Arc::new(Schema::new(vec![Field::new("x", DataType::LargeUtf8, true)]));
-    let error = store.put_table(&large, []).unwrap_err();
+    let error = store.artifacts().put_table(&large, []).unwrap_err();
     assert!(
         error.to_string().starts_with("Column `x` has the type LargeUtf8"),
         "{error}"
@@ -296,7 +335,7 @@ fn tables_that_cannot_be_are_refused() {
         Field::new("x", DataType::Int8, true),
     ]));
     assert!(matches!(
-        store.put_table(&twice, []),
+        store.artifacts().put_table(&twice, []),
         Err(StoreError::Table(TableError::RepeatedColumn(_)))
     ));
 }
@@ -308,34 +347,38 @@ fn a_table_is_what_its_files_say_whatever_its_record_claims() {
     let batch = candidates(&[1, 2, 3]);
     let schema = batch.schema();
     let digests = row_digests(&batch).unwrap();
-    let whole = store.put_table(&schema, [batch]).unwrap();
+    let whole = store.artifacts().put_table(&schema, [batch]).unwrap();
     let part = Part {
         blob: whole.file,
         rows: vec![2, 0],
     };
     let parts = store
+        .artifacts()
         .put_parts(&schema, &[part], &[digests[2], digests[0]])
         .unwrap();
     for table in [&whole, &parts] {
         for reach in [Reach::Here, Reach::Everywhere] {
-            let shape = store.table_shape(table, reach).unwrap().unwrap();
+            let shape = store.artifacts().table_shape(table, reach).unwrap().unwrap();
             assert_eq!(shape.fields(), schema.fields());
         }
         let other = Artifact {
             rows: Some(7),
             ..table.clone()
         };
-        assert!(store.table_shape(&other, Reach::Here).is_err());
+        assert!(store.artifacts().table_shape(&other, Reach::Here).is_err());
     }
     // A list of parts with rows that its blob does not have.
-    let text = String::from_utf8(store.read(&parts.file).unwrap()).unwrap();
+    let text = String::from_utf8(store.blobs().read(&parts.file).unwrap()).unwrap();
     let text = text.replace("[2,0]", "[4294967295,0]");
     let forged = Artifact {
-        file: store.put_bytes(text.as_bytes()).unwrap(),
+        file: store.blobs().put_bytes(text.as_bytes()).unwrap(),
         bytes: text.len() as u64,
         ..parts
     };
-    let error = store.table_shape(&forged, Reach::Everywhere).unwrap_err();
+    let error = store
+        .artifacts()
+        .table_shape(&forged, Reach::Everywhere)
+        .unwrap_err();
     assert!(error.condemns_artifact(), "{error}");
     assert!(error.to_string().contains("names row 4294967295"), "{error}");
 }

@@ -15,7 +15,7 @@ fn verify_finds_what_lookups_never_touched() {
     assert!(clean.is_clean(), "{clean:?}");
     assert_eq!(
         (clean.records, clean.blobs),
-        (2, store.blobs().unwrap().len() as u64)
+        (2, store.catalog().blobs().unwrap().len() as u64)
     );
 
     let flipped = record.outputs["json"].file;
@@ -28,7 +28,7 @@ fn verify_finds_what_lookups_never_touched() {
 
     // The record is no result any more, so a second look finds nothing wrong.
     assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
-    assert!(matches!(store.lookup(&key("all")), Lookup::Miss(_)));
+    assert!(matches!(store.records().lookup(&key("all")), Lookup::Miss(_)));
 
     publish(&store);
     std::fs::remove_file(blob(root.path(), &flipped)).unwrap();
@@ -55,8 +55,12 @@ fn full_verification_finds_contents_that_were_claimed_wrongly() {
         blob: shard.blob,
         rows: vec![0, 1, 2],
     }];
-    let artifact = store.put_parts(&candidate_schema(), &parts, &wrong).unwrap();
+    let artifact = store
+        .artifacts()
+        .put_parts(&candidate_schema(), &parts, &wrong)
+        .unwrap();
     store
+        .records()
         .publish(record(&store, "wrong", [("rows", artifact)]))
         .unwrap();
     assert!(store.verify(VerifyDepth::Quick).unwrap().is_clean());
@@ -111,7 +115,7 @@ fn what_the_trash_or_another_store_has_is_mended() {
             };
             assert!(report.repaired[0].reason.contains(source), "{report:?}");
             assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
-            match store.lookup(&key("all")) {
+            match store.records().lookup(&key("all")) {
                 Lookup::Hit(found) => assert_eq!(found.outputs, record.outputs),
                 Lookup::Miss(reason) => panic!("{how:?} {from_trash}: {reason}"),
             }
@@ -124,7 +128,7 @@ fn a_sample_reads_its_part_of_the_blobs() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     for number in 0..40_u32 {
-        let file = store.put_bytes(&number.to_le_bytes()).unwrap();
+        let file = store.blobs().put_bytes(&number.to_le_bytes()).unwrap();
         damage(&blob(root.path(), &file), Damage::Flip);
     }
     let mut found = 0;
@@ -154,7 +158,7 @@ fn a_hole_in_place_of_a_blob_is_not_read_to_its_end() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
         let record = publish(&store).into_record();
-        let members = |port: &str| store.members(&record.outputs[port]).unwrap();
+        let members = |port: &str| store.artifacts().members(&record.outputs[port]).unwrap();
         let shard = members("parts").last().unwrap().0;
         let outputs = record.outputs.values().map(|artifact| artifact.file);
         let blobs: Vec<_> = outputs.chain([shard, record.preimage]).collect();
@@ -167,9 +171,9 @@ fn a_hole_in_place_of_a_blob_is_not_read_to_its_end() {
 
             publish(&store);
             hole(&path);
-            let lookup = store.lookup(&key("all"));
+            let lookup = store.records().lookup(&key("all"));
             if file == record.preimage {
-                store.mend_preimage(&record, &preimage("all")).unwrap();
+                store.records().mend_preimage(&record, &preimage("all")).unwrap();
                 assert!(matches!(lookup, Lookup::Hit(_)), "{lookup:?}");
             } else {
                 assert!(matches!(lookup, Lookup::Miss(_)), "{lookup:?}");
@@ -188,8 +192,11 @@ fn a_preimage_with_other_bytes_is_written_anew() {
         let record = publish(&Store::open(root.path()).unwrap()).into_record();
         damage(&blob(root.path(), &record.preimage), how);
         let store = Store::open(root.path()).unwrap();
-        store.mend_preimage(&record, &preimage("all")).unwrap();
-        assert_eq!(store.read_preimage(&record.preimage).unwrap(), preimage("all"));
+        store.records().mend_preimage(&record, &preimage("all")).unwrap();
+        assert_eq!(
+            store.records().read_preimage(&record.preimage).unwrap(),
+            preimage("all")
+        );
     }
 }
 
@@ -198,7 +205,10 @@ fn what_cannot_be_set_aside_is_not_said_to_be() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     let record = publish(&store).into_record();
-    let (named, unnamed) = (record.outputs["json"].file, store.put_bytes(b"nobody's").unwrap());
+    let (named, unnamed) = (
+        record.outputs["json"].file,
+        store.blobs().put_bytes(b"nobody's").unwrap(),
+    );
     for file in [named, unnamed] {
         damage(&blob(root.path(), &file), Damage::Flip);
     }
@@ -219,7 +229,7 @@ fn what_cannot_be_set_aside_is_not_said_to_be() {
     for finding in &report.corrupt {
         assert!(finding.reason.ends_with("could not be set aside"), "{finding:?}");
     }
-    let error = store.read(&named).unwrap_err().to_string();
+    let error = store.blobs().read(&named).unwrap_err().to_string();
     assert!(
         error.contains("is damaged, and could not be set aside"),
         "{error}"
@@ -264,7 +274,7 @@ fn damaged_tombstones_and_settings_are_told_and_stay() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path()).unwrap();
     publish(&store);
-    store.forget(&key("all"), "broken").unwrap();
+    store.records().forget(&key("all"), "broken").unwrap();
     assert!(store.verify(VerifyDepth::Quick).unwrap().is_clean());
     let tombstones: Vec<_> = files(root.path())
         .into_iter()

@@ -71,13 +71,13 @@ fn batch(values: Vec<i64>) -> RecordBatch {
 /// Stores a table of one column.
 fn put(context: &StageContext<'_>, values: Vec<i64>) -> Result<Artifact, StageError> {
     let batch = batch(values);
-    Ok(context.store().put_table(&batch.schema(), [batch])?)
+    Ok(context.store().artifacts().put_table(&batch.schema(), [batch])?)
 }
 
 /// Reads a table of one column.
 fn read(context: &StageContext<'_>, artifact: &Artifact) -> Result<Vec<i64>, StageError> {
     let mut values = Vec::new();
-    for batch in context.store().read_table(artifact, None)? {
+    for batch in context.store().artifacts().read_table(artifact, None)? {
         values.extend(batch?.column(0).as_primitive::<Int64Type>().values());
     }
     Ok(values)

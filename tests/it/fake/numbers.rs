@@ -140,7 +140,7 @@ impl Stage for Numbers {
             })
             .collect();
         let digests: Vec<_> = rows.iter().map(|row| row.digest).collect();
-        let artifact = store.put_parts(&schema, &parts, &digests)?;
+        let artifact = store.artifacts().put_parts(&schema, &parts, &digests)?;
         Ok(StageOutput {
             outputs: BTreeMap::from([("values".to_owned(), artifact)]),
             metrics: BTreeMap::from([("headline".to_owned(), format!("{count} numbers").into())]),

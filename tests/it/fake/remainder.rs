@@ -97,9 +97,10 @@ impl Stage for Remainder {
         let remainder = terms.iter().sum::<i64>().rem_euclid(self.0.modulo) + self.0.off_by;
         let mut output =
             StageOutput::one("remainder", put(context, vec![remainder])?).with_metric("sum", remainder);
-        output
-            .outputs
-            .insert("terms".to_owned(), context.store().put_json(&terms.len())?);
+        output.outputs.insert(
+            "terms".to_owned(),
+            context.store().artifacts().put_json(&terms.len())?,
+        );
         Ok(output)
     }
 }

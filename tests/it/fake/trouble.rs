@@ -70,7 +70,10 @@ impl Stage for Trouble {
             How::Fail => Err(StageError::failed(NotANumber)),
             How::Panic => panic!("index 3 out of bounds"),
             How::Misconfigured => Err(StageError::configuration("The prompts are empty")),
-            How::WrongOutput => Ok(StageOutput::one("something", context.store().put_json(&1)?)),
+            How::WrongOutput => Ok(StageOutput::one(
+                "something",
+                context.store().artifacts().put_json(&1)?,
+            )),
             How::DiskFull => Err(StageError::failed(Unwritable(std::io::Error::from(
                 std::io::ErrorKind::StorageFull,
             )))),

@@ -15,7 +15,7 @@ pub(super) fn agreements(store: &Store, graph: &RunGraph) -> Result<Vec<AgreedCo
         let Some(source) = graph.output(stage, "summary") else {
             continue;
         };
-        let found: AgreementReport = match store.read_json(source.artifact) {
+        let found: AgreementReport = match store.artifacts().read_json(source.artifact) {
             Ok(found) => found,
             // Written by another version.
             Err(StoreError::Json { .. }) => continue,

@@ -17,7 +17,7 @@ pub(super) fn comparisons(store: &Store, graph: &RunGraph) -> Result<Vec<Compare
         let Some(source) = graph.output(stage, "summary") else {
             continue;
         };
-        let found: ColumnComparison = match store.read_json(source.artifact) {
+        let found: ColumnComparison = match store.artifacts().read_json(source.artifact) {
             Ok(found) => found,
             // Written by another version, which named no arms.
             Err(StoreError::Json { .. }) => continue,

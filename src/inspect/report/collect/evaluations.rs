@@ -43,7 +43,7 @@ pub(super) fn evaluation(
         );
     }
     let measured = match graph.output(stage, "summary") {
-        Some(summary) => match store.read_json::<EvaluationReport>(summary.artifact) {
+        Some(summary) => match store.artifacts().read_json::<EvaluationReport>(summary.artifact) {
             Ok(measured) => Some(measured),
             // Written by another version: everything can be measured again from the rows.
             Err(StoreError::Json { .. }) => None,

@@ -89,6 +89,7 @@ fn result(
     record: &ActionRecord,
 ) -> Result<ResultFacts, ReportError> {
     let preimage = store
+        .records()
         .read_preimage(&record.preimage)
         .map_err(|source| ReportError::Settings {
             stage: stage.name(),

@@ -61,7 +61,7 @@ impl RunGraph {
             graph.stage(name, *key);
         }
         for stage in &mut graph.stages {
-            stage.record = match store.peek(&stage.key) {
+            stage.record = match store.records().peek(&stage.key) {
                 Lookup::Hit(record) => Some(*record),
                 Lookup::Miss(MissReason::NotRecorded) if run.status != RunStatus::Succeeded => None,
                 Lookup::Miss(source) => {

@@ -61,10 +61,13 @@ pub(crate) fn collect(
     run: &RunRecord,
     options: ReportOptions<'_>,
 ) -> Result<Report, ReportError> {
-    let events = store.events(&run.id).map_err(|source| ReportError::Events {
-        run: run.id.to_string(),
-        source,
-    })?;
+    let events = store
+        .runs()
+        .events(&run.id)
+        .map_err(|source| ReportError::Events {
+            run: run.id.to_string(),
+            source,
+        })?;
     let graph = RunGraph::read(store, run, &events)?;
     let pools = pools::pools(&graph);
     let mut evaluations: Vec<Option<Evaluation>> = Vec::new();

@@ -51,6 +51,7 @@ fn selectors(store: &Store, graph: &RunGraph) -> Result<BTreeMap<String, Vec<Str
         let stage = &graph.stages[position];
         let Some(record) = &stage.record else { continue };
         let preimage = store
+            .records()
             .read_preimage(&record.preimage)
             .map_err(|source| ReportError::Settings {
                 stage: stage.name(),

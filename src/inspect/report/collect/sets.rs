@@ -15,7 +15,7 @@ pub(super) fn sets(store: &Store, graph: &RunGraph) -> Result<Vec<MeasuredSets>,
         let Some(source) = graph.output(stage, "summary") else {
             continue;
         };
-        let found: SetMetrics = match store.read_json(source.artifact) {
+        let found: SetMetrics = match store.artifacts().read_json(source.artifact) {
             Ok(found) => found,
             // Written by another version.
             Err(StoreError::Json { .. }) => continue,

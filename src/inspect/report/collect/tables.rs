@@ -26,6 +26,7 @@ impl<'a> Table<'a> {
     ) -> Result<impl Iterator<Item = Result<RecordBatch, ReportError>> + use<'a>, ReportError> {
         let reader: TableReader = self
             .store
+            .artifacts()
             .read_table(self.source.artifact, columns)
             .map_err(|source| self.error(source))?;
         Ok(reader.map(move |batch| batch.map_err(|source| self.error(source))))
@@ -44,6 +45,7 @@ impl<'a> Table<'a> {
     fn columns(self, kind: &DataType) -> Result<Vec<String>, ReportError> {
         let reader = self
             .store
+            .artifacts()
             .read_table(self.source.artifact, None)
             .map_err(|source| self.error(source))?;
         let fields = reader.schema().fields().iter();
@@ -57,6 +59,7 @@ impl<'a> Table<'a> {
     pub(super) fn judged_columns(self) -> Result<Vec<ColumnMeaning>, ReportError> {
         let reader = self
             .store
+            .artifacts()
             .read_table(self.source.artifact, None)
             .map_err(|source| self.error(source))?;
         Ok(column_meanings(reader.schema()))

@@ -61,7 +61,7 @@ fn report(tau_b: Option<Estimate>) -> AgreementReport {
 
 fn run_with(report: &AgreementReport) -> String {
     let mut fixture = Fixture::new("agreement");
-    let summary = fixture.store.put_json(report).expect("stored");
+    let summary = fixture.store.artifacts().put_json(report).expect("stored");
     fixture.add(FakeStage {
         outputs: vec![("summary", summary)],
         ..FakeStage::of("agreed", "agree")
@@ -160,7 +160,7 @@ fn comparisons_say_what_was_selected_by_and_have_a_column_for_each_group() {
             config: json!({"by": by}),
             ..FakeStage::of("selection@1/hps", "select")
         });
-        let summary = fixture.store.put_json(&compared).expect("stored");
+        let summary = fixture.store.artifacts().put_json(&compared).expect("stored");
         fixture.add(FakeStage {
             outputs: vec![("summary", summary)],
             ..FakeStage::of("compared", "compare")

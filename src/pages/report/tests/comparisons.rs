@@ -42,7 +42,7 @@ fn run_with(baseline: Option<Arm>, arms: Vec<Arm>) -> String {
         baseline,
         arms,
     };
-    let summary = fixture.store.put_json(&compared).expect("stored");
+    let summary = fixture.store.artifacts().put_json(&compared).expect("stored");
     fixture.add(FakeStage {
         outputs: vec![("summary", summary)],
         ..FakeStage::of("compared", "compare")
@@ -105,7 +105,7 @@ fn arms_alone_have_no_columns_of_differences() {
 fn results_of_versions_that_named_no_arms_are_left_out() {
     let mut fixture = Fixture::new("comparison");
     let summary = json!({"column": "reward", "arms": [{"prompts": 1, "images": 1}]});
-    let summary = fixture.store.put_json(&summary).expect("stored");
+    let summary = fixture.store.artifacts().put_json(&summary).expect("stored");
     fixture.add(FakeStage {
         outputs: vec![("summary", summary)],
         ..FakeStage::of("compared", "compare")

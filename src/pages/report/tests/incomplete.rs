@@ -13,7 +13,7 @@ use crate::inspect::report::fixture::{decode, study};
 fn a_missing_artifact_is_named() {
     let fixture = study(SMALL);
     let lost = fixture.record("test@2/random").outputs["candidates"].file;
-    std::fs::remove_file(fixture.store.path(&lost).expect("there")).expect("removed");
+    std::fs::remove_file(fixture.store.blobs().path(&lost).expect("there")).expect("removed");
     let error = page(&fixture).expect_err("lost");
     assert!(matches!(error, ReportError::MissingResult { .. }), "{error:?}");
     assert!(error.to_string().contains("`test@2/random`"), "{error}");
@@ -25,7 +25,7 @@ fn a_missing_artifact_is_named() {
 fn a_damaged_artifact_is_named() {
     let fixture = study(SMALL);
     let broken = &fixture.record("test_evaluation").outputs["rows"];
-    let path = fixture.store.path(&broken.file).expect("there");
+    let path = fixture.store.blobs().path(&broken.file).expect("there");
     let mut bytes = std::fs::read(&path).expect("readable");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -111,7 +111,7 @@ fn tuned_on_one_category(train: &[(&str, &str)]) -> Fixture {
         outputs: vec![("selection", table)],
         ..FakeStage::of("best", "select")
     });
-    let adapter = fixture.store.put_json("adapter").expect("stored");
+    let adapter = fixture.store.artifacts().put_json("adapter").expect("stored");
     fixture.add(FakeStage {
         inputs: &[("selection", "best", "selection")],
         outputs: vec![("adapter", adapter)],
@@ -127,7 +127,7 @@ fn tuned_on_one_category(train: &[(&str, &str)]) -> Fixture {
         baseline: Some(arm("baseline", None)),
         arms: vec![arm("tuned<1>", Some([2.5, -1.25]))],
     };
-    let summary = fixture.store.put_json(&compared).expect("stored");
+    let summary = fixture.store.artifacts().put_json(&compared).expect("stored");
     fixture.add(FakeStage {
         inputs: &[("tables[0]", "tuned", "scores"), ("baseline", "base", "scores")],
         outputs: vec![("summary", summary)],
@@ -148,7 +148,7 @@ fn add_diversity(fixture: &mut Fixture) {
         "arms": [arm("before", 0.4375), arm("after", 0.1875)],
     });
     let metrics: SetMetrics = serde_json::from_value(metrics).expect("metrics of sets");
-    let summary = fixture.store.put_json(&metrics).expect("stored");
+    let summary = fixture.store.artifacts().put_json(&metrics).expect("stored");
     fixture.add(FakeStage {
         inputs: &[
             ("images[0]", "base_images", "candidates"),

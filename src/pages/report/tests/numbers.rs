@@ -10,6 +10,7 @@ fn aligned(fixture: &Fixture, stage: &str) -> Vec<bool> {
     let artifact = &fixture.record(stage).outputs["rows"];
     let table = fixture
         .store
+        .artifacts()
         .read_table_whole(artifact, Some(&["aligned"]))
         .expect("readable");
     let column = table["aligned"].as_boolean();

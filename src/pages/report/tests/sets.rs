@@ -18,7 +18,7 @@ fn metrics(metric: &str, reference_images: Option<u64>, arms: &Json) -> SetMetri
 
 fn page_of(metrics: &SetMetrics) -> String {
     let mut fixture = Fixture::new("sets");
-    let summary: Artifact = fixture.store.put_json(metrics).expect("stored");
+    let summary: Artifact = fixture.store.artifacts().put_json(metrics).expect("stored");
     fixture.add(FakeStage {
         outputs: vec![("summary", summary)],
         ..FakeStage::of("measured", "set_distance")

@@ -1,13 +1,15 @@
 //! Image-prompt pairs to be scored, from CSV or Parquet.
 
+mod image_column;
+
 use std::path::{Path, PathBuf};
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
 use mitune_bounded_file::read;
 
+use self::image_column::{Image, image};
 use super::clean::clean;
 use super::csv_file::column_index;
 use super::csv_records::{Records, open_records};
@@ -50,12 +52,6 @@ enum Rows {
         batch: Option<(RecordBatch, usize)>,
         beside: Option<&'static str>,
     },
-}
-
-/// Where the image of a row is.
-enum Image {
-    Bytes(Vec<u8>, Option<String>),
-    Path(String),
 }
 
 /// Most bytes of an encoded image; one of a hundred million pixels seldom has as many.
@@ -274,32 +270,6 @@ fn open_parquet(path: &Path, beside: Option<&'static str>) -> Result<Rows, Promp
         batch: None,
         beside,
     })
-}
-
-fn image(column: &ArrayRef, row: usize) -> Option<Image> {
-    if !column.is_valid(row) {
-        return None;
-    }
-    if let Some(paths) = column.as_string_opt::<i32>() {
-        return Some(Image::Path(paths.value(row).to_owned()));
-    }
-    if let Some(bytes) = column.as_binary_opt::<i32>() {
-        return Some(Image::Bytes(bytes.value(row).to_vec(), None));
-    }
-    let image = column.as_struct_opt()?;
-    let path = image
-        .column_by_name("path")
-        .and_then(|paths| paths.as_string_opt::<i32>());
-    let path = path
-        .filter(|paths| paths.is_valid(row))
-        .map(|paths| paths.value(row).to_owned());
-    let bytes = image
-        .column_by_name("bytes")
-        .and_then(|bytes| bytes.as_binary_opt::<i32>());
-    match bytes.filter(|bytes| bytes.is_valid(row)) {
-        Some(bytes) => Some(Image::Bytes(bytes.value(row).to_vec(), path)),
-        None => path.map(Image::Path),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Judges with a model: a network of the crate of judges, whose files are outside the store.
 
+mod error;
 mod network;
 pub(super) mod open_files;
 mod recipe;
@@ -15,6 +16,7 @@ use mitune_judges::clip_judges::{Execution, JudgeError};
 use mitune_judges::noun_phrases;
 use mitune_store::{ContentDigest, Value};
 
+pub use self::error::ModelJudgeError;
 pub(crate) use self::network::{AskedPair, Network};
 use self::open_files::SmallFiles;
 use self::recipe::Recipe;
@@ -38,34 +40,6 @@ pub struct ModelJudge {
     settings: Value,
     /// Its one column, whose name is the judge's.
     columns: [JudgedColumn; 1],
-}
-
-/// A judge that cannot be made, or has no files.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelJudgeError {
-    /// The name of the column would stand for something else.
-    #[error(
-        "Setting `name` of `{kind}` is `{name}`, expected small letters, digits and underscores after a letter, and no \
-         column that every table has"
-    )]
-    Name {
-        /// The kind of judge.
-        kind: &'static str,
-        /// The name.
-        name: String,
-    },
-    /// Nothing has the name of the model's folder.
-    #[error("Judge `{}` does not exist", path.display())]
-    Missing {
-        /// The name.
-        path: PathBuf,
-    },
-    /// Something else than a folder has the name.
-    #[error("`{}` is not the folder of a judge, in which its files lie under their own names", path.display())]
-    NoFolder {
-        /// The name.
-        path: PathBuf,
-    },
 }
 
 /// Columns of every table of judgements or candidates, and other things that can be selected by.

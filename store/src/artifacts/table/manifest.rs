@@ -72,7 +72,7 @@ impl Manifest {
 /// Reads and checks the manifest of a table of parts.
 pub(crate) fn read_manifest(store: &Store, artifact: &Artifact) -> Result<Manifest, StoreError> {
     artifact.expect(ArtifactKind::Parts)?;
-    let list = store.read_list(&artifact.file)?;
+    let list = store.blobs().read_list(&artifact.file)?;
     // Rows and runs are counted before any is kept.
     outline(&list, artifact.rows)?;
     Ok(serde_json::from_slice(&list).map_err(TableError::Manifest)?)

@@ -50,7 +50,7 @@ impl Outline {
 /// Reads the manifest of a table of parts without keeping its runs, and checks it.
 pub(crate) fn read_outline(store: &Store, artifact: &Artifact) -> Result<Outline, StoreError> {
     artifact.expect(ArtifactKind::Parts)?;
-    Ok(outline(&store.read_list(&artifact.file)?, artifact.rows)?)
+    Ok(outline(&store.blobs().read_list(&artifact.file)?, artifact.rows)?)
 }
 
 /// Parses and checks a manifest of a table that should have so many rows.

@@ -15,13 +15,13 @@ use crate::artifacts::{Artifact, ArtifactKind};
 use crate::error::StoreError;
 use crate::files::AtPath;
 use crate::names::{FileDigest, RowDigest};
-use crate::store::Store;
+use crate::store::Artifacts;
 
-impl Store {
+impl Artifacts<'_> {
     /// Stores a table as a list of rows in blobs that are there already.
     ///
     /// The digests are those of the rows in order, as [`crate::ShardItem`] has them; the table then has the same
-    /// content as one that [`Store::put_table`] makes of equal rows. They are taken as given here and checked by a
+    /// content as one that [`Artifacts::put_table`](crate::Artifacts::put_table) makes of equal rows. They are taken as given here and checked by a
     /// full verification.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Store {
             blobs.get(blob).map_or(0, |(bytes, _)| *bytes)
         });
         let json = serde_json::to_vec(&manifest).map_err(TableError::Manifest)?;
-        let file = self.put_bytes(&json)?;
+        let file = self.store.blobs().put_bytes(&json)?;
         Ok(Artifact {
             kind: ArtifactKind::Parts,
             file,
@@ -87,7 +87,7 @@ impl Store {
 
     /// Opens a verified blob as Parquet and tells its size.
     pub(crate) fn open_table_blob(&self, blob: &FileDigest) -> Result<(ParquetFile, u64), StoreError> {
-        let path = self.path(blob)?;
+        let path = self.store.blobs().path(blob)?;
         let file = File::open(&path).at("open", &path)?;
         let bytes = file.metadata().at("read", &path)?.len();
         Ok((ParquetFile::open(file)?, bytes))

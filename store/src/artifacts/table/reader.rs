@@ -12,7 +12,7 @@ use super::parquet_file::{find_columns, order_columns};
 use super::window::{Places, Windows};
 use crate::artifacts::{Artifact, ArtifactKind};
 use crate::error::StoreError;
-use crate::store::Store;
+use crate::store::Artifacts;
 
 /// The batches of a table, rows in order, each of about 32 MiB or 4096 rows.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Source {
     }
 }
 
-impl Store {
+impl Artifacts<'_> {
     /// Opens a table for reading, all columns or those named, in that order; other columns are not read.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Store {
         columns: Option<&[&str]>,
     ) -> Result<TableReader, StoreError> {
         if artifact.kind == ArtifactKind::Parts {
-            let manifest = read_manifest(self, artifact)?;
+            let manifest = read_manifest(self.store, artifact)?;
             let (empty, _) = self.open_table_blob(&manifest.schema.file)?;
             return self.read_places(empty.schema(), Places::from(&manifest), columns);
         }
@@ -60,7 +60,7 @@ impl Store {
         })
     }
 
-    /// Opens rows of blobs for reading, in the order of the parts, as [`Store::read_table`] reads a table of them.
+    /// Opens rows of blobs for reading, in the order of the parts, as [`Artifacts::read_table`](crate::Artifacts::read_table) reads a table of them.
     ///
     /// `schema` has the fields of all blobs. No table of the rows is stored for it.
     ///
@@ -82,7 +82,7 @@ impl Store {
         columns: Option<&[&str]>,
     ) -> Result<TableReader, StoreError> {
         let (found, schema) = project(schema, columns)?;
-        let windows = Windows::new(self.clone(), places, found, schema.clone());
+        let windows = Windows::new(self.store.clone(), places, found, schema.clone());
         Ok(TableReader {
             schema,
             source: Source::Parts(Box::new(windows)),
@@ -92,7 +92,7 @@ impl Store {
     /// Reads a whole table into one batch, for tables known to be small.
     ///
     /// # Errors
-    /// Those of [`Store::read_table`].
+    /// Those of [`Artifacts::read_table`](crate::Artifacts::read_table).
     pub fn read_table_whole(
         &self,
         artifact: &Artifact,

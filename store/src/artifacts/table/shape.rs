@@ -10,7 +10,7 @@ use super::schema::{describe, encode_fields};
 use crate::artifacts::{Artifact, ArtifactKind};
 use crate::error::StoreError;
 use crate::names::FileDigest;
-use crate::store::Store;
+use crate::store::Artifacts;
 
 /// How far bytes are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Reach {
     Everywhere,
 }
 
-impl Store {
+impl Artifacts<'_> {
     /// Returns the columns of a table after checking that it has the rows that are recorded, `None` if its bytes are out
     /// of reach.
     ///
@@ -31,7 +31,7 @@ impl Store {
     /// [`StoreError::Table`] if it is another table than its record says or none at all, [`StoreError::Kind`] for
     /// another artifact, or any error of reading.
     pub fn table_shape(&self, artifact: &Artifact, reach: Reach) -> Result<Option<SchemaRef>, StoreError> {
-        let out_of_reach = |file: &FileDigest| reach == Reach::Here && !self.is_here(file);
+        let out_of_reach = |file: &FileDigest| reach == Reach::Here && !self.store.blobs().is_here(file);
         if out_of_reach(&artifact.file) {
             return Ok(None);
         }
@@ -41,7 +41,7 @@ impl Store {
             check_rows(artifact, file.rows())?;
             return Ok(Some(file.schema().clone()));
         }
-        let manifest = read_manifest(self, artifact)?;
+        let manifest = read_manifest(self.store, artifact)?;
         check_rows(artifact, manifest.rows())?;
         if out_of_reach(&manifest.schema.file) {
             return Ok(None);

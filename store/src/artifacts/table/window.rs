@@ -178,7 +178,7 @@ impl Windows {
             self.open.push_back(entry);
             return Ok(file);
         }
-        let (file, _) = self.store.open_table_blob(digest)?;
+        let (file, _) = self.store.artifacts().open_table_blob(digest)?;
         if self.open.len() == OPEN_FILES {
             self.open.pop_front();
         }

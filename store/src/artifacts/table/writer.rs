@@ -16,9 +16,9 @@ use super::schema::describe;
 use crate::artifacts::{Artifact, ArtifactKind};
 use crate::error::StoreError;
 use crate::names::ContentDigest;
-use crate::store::Store;
+use crate::store::Artifacts;
 
-impl Store {
+impl Artifacts<'_> {
     /// Stores a table as one Parquet file; metadata of the schema is kept but is no content.
     ///
     /// # Errors
@@ -35,13 +35,13 @@ impl Store {
     /// Stores a table from batches that may fail to come, such as those of a [`crate::TableReader`].
     ///
     /// # Errors
-    /// The first error of a batch, or those of [`Store::put_table`].
+    /// The first error of a batch, or those of [`Artifacts::put_table`](crate::Artifacts::put_table).
     pub fn try_put_table(
         &self,
         schema: &SchemaRef,
         batches: impl IntoIterator<Item = Result<RecordBatch, StoreError>>,
     ) -> Result<Artifact, StoreError> {
-        let mut writer = self.writer(None)?;
+        let mut writer = self.store.blobs().writer(None)?;
         let written = write_parquet(&mut writer, schema, batches);
         if let Some(failure) = writer.take_failure() {
             return Err(failure.into());

@@ -13,7 +13,7 @@ use crate::artifacts::{Artifact, ArtifactKind, Reach};
 use crate::error::StoreError;
 use crate::files::AtPath;
 use crate::names::{ContentDigest, domain};
-use crate::store::Store;
+use crate::store::Artifacts;
 
 /// A tensor by its bytes, row-major and little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct TensorBytes {
     pub data: Vec<u8>,
 }
 
-impl Store {
+impl Artifacts<'_> {
     /// Stores named tensors; the same tensors and metadata always give the same bytes.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Store {
         let header = header::header(&ordered, metadata)?;
         let data: u64 = ordered.iter().map(|(_, tensor)| tensor.data.len() as u64).sum();
         let bytes = 8 + header.len() as u64 + data;
-        let mut writer = self.writer(Some(bytes))?;
+        let mut writer = self.store.blobs().writer(Some(bytes))?;
         writer.append(&(header.len() as u64).to_le_bytes())?;
         writer.append(&header)?;
         for (_, tensor) in ordered {
@@ -67,7 +67,7 @@ impl Store {
     /// [`StoreError`] if the blob is missing, damaged or not a safetensors file.
     pub fn read_tensors(&self, artifact: &Artifact) -> Result<BTreeMap<String, TensorBytes>, StoreError> {
         artifact.expect(ArtifactKind::Tensors)?;
-        Ok(parse(&self.read(&artifact.file)?)?)
+        Ok(parse(&self.store.blobs().read(&artifact.file)?)?)
     }
 
     /// Checks that an artifact is a tensor file, from its header alone.
@@ -76,10 +76,10 @@ impl Store {
     /// [`StoreError::Tensors`] if it is none, or any error of reading.
     pub fn check_tensors(&self, artifact: &Artifact, reach: Reach) -> Result<(), StoreError> {
         artifact.expect(ArtifactKind::Tensors)?;
-        if reach == Reach::Here && !self.is_here(&artifact.file) {
+        if reach == Reach::Here && !self.store.blobs().is_here(&artifact.file) {
             return Ok(());
         }
-        let path = self.path(&artifact.file)?;
+        let path = self.store.blobs().path(&artifact.file)?;
         let file = File::open(&path).at("open", &path)?;
         let size = file.metadata().at("read", &path)?.len();
         let checked = header::check(file, size).at("read", &path)?;
@@ -92,7 +92,7 @@ impl Store {
     /// [`StoreError`] if the blob is missing, damaged or not a safetensors file.
     pub fn read_tensor_metadata(&self, artifact: &Artifact) -> Result<BTreeMap<String, String>, StoreError> {
         artifact.expect(ArtifactKind::Tensors)?;
-        let bytes = self.read(&artifact.file)?;
+        let bytes = self.store.blobs().read(&artifact.file)?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(TensorError::Parse)?;
         Ok(header
             .metadata()
@@ -160,6 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::Store;
 
     fn tensors() -> impl Strategy<Value = BTreeMap<String, TensorBytes>> {
         let dtype = prop::sample::select(vec![
@@ -190,10 +191,10 @@ mod tests {
         ) {
             let root = tempfile::tempdir().unwrap();
             let store = Store::open(root.path()).unwrap();
-            let artifact = store.put_tensors(&tensors, &metadata).unwrap();
-            prop_assert_eq!(store.read_tensors(&artifact).unwrap(), tensors.clone());
-            prop_assert_eq!(store.read_tensor_metadata(&artifact).unwrap(), metadata);
-            prop_assert_eq!(store.path(&artifact.file).unwrap().metadata().unwrap().len(), artifact.bytes);
+            let artifact = store.artifacts().put_tensors(&tensors, &metadata).unwrap();
+            prop_assert_eq!(store.artifacts().read_tensors(&artifact).unwrap(), tensors.clone());
+            prop_assert_eq!(store.artifacts().read_tensor_metadata(&artifact).unwrap(), metadata);
+            prop_assert_eq!(store.blobs().path(&artifact.file).unwrap().metadata().unwrap().len(), artifact.bytes);
 
             let views: Vec<_> = tensors
                 .iter()
@@ -201,8 +202,8 @@ mod tests {
                 .collect();
             let theirs = safetensors::serialize(views, None).unwrap();
             prop_assert_eq!(tensors_content(&parse(&theirs).unwrap()), artifact.content);
-            let ours = store.put_tensors(&tensors, &BTreeMap::new()).unwrap();
-            prop_assert_eq!(store.read(&ours.file).unwrap(), theirs);
+            let ours = store.artifacts().put_tensors(&tensors, &BTreeMap::new()).unwrap();
+            prop_assert_eq!(store.blobs().read(&ours.file).unwrap(), theirs);
             prop_assert_eq!(ours.content, artifact.content);
         }
     }
@@ -257,7 +258,9 @@ mod tests {
                 shape,
                 data: vec![0; bytes],
             };
-            store.put_tensors(&BTreeMap::from([(name.to_owned(), tensor)]), &BTreeMap::new())
+            store
+                .artifacts()
+                .put_tensors(&BTreeMap::from([(name.to_owned(), tensor)]), &BTreeMap::new())
         };
         let error = put("w", vec![2, 3], 20).unwrap_err();
         assert_eq!(

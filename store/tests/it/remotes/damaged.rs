@@ -41,7 +41,7 @@ fn what_is_damaged_here_is_told_and_its_run_stays() {
         let (_a, anna) = store();
         let ([one, two], run) = two_results(&anna);
         let bad = blob(&one);
-        damage(&anna.path(&bad).unwrap(), how);
+        damage(&anna.blobs().path(&bad).unwrap(), how);
         // Another process, which has not looked at the blob before.
         let anna = Store::open(anna.root()).unwrap();
 
@@ -52,11 +52,17 @@ fn what_is_damaged_here_is_told_and_its_run_stays() {
         assert!(text(&bad.to_string()), "{what}: {pushed:?}");
         assert!(text("was set aside"), "{what}: {pushed:?}");
         assert!(text(&Object::Run(run.id()).to_string()), "{what}: {pushed:?}");
-        let arrived = there.blobs().unwrap().len() as u64;
+        let arrived = there.catalog().blobs().unwrap().len() as u64;
         assert_eq!(pushed.blobs, arrived, "{what}");
-        assert!(matches!(there.lookup(&one.key), Lookup::Miss(_)), "{what}");
-        assert!(matches!(there.lookup(&two.key), Lookup::Hit(_)), "{what}");
-        assert!(there.read_run(&run.id()).is_none(), "{what}");
+        assert!(
+            matches!(there.records().lookup(&one.key), Lookup::Miss(_)),
+            "{what}"
+        );
+        assert!(
+            matches!(there.records().lookup(&two.key), Lookup::Hit(_)),
+            "{what}"
+        );
+        assert!(there.runs().read(&run.id()).is_none(), "{what}");
         assert!(there.verify(VerifyDepth::Full).unwrap().is_clean(), "{what}");
 
         // The next push says the same, because nothing is better yet.
@@ -69,8 +75,11 @@ fn what_is_damaged_here_is_told_and_its_run_stays() {
             whole.incomplete == 0 && whole.left_out.is_empty(),
             "{what}: {whole:?}"
         );
-        assert!(matches!(there.lookup(&one.key), Lookup::Hit(_)), "{what}");
-        assert!(there.read_run(&run.id()).is_some(), "{what}");
+        assert!(
+            matches!(there.records().lookup(&one.key), Lookup::Hit(_)),
+            "{what}"
+        );
+        assert!(there.runs().read(&run.id()).is_some(), "{what}");
     }
 }
 
@@ -96,10 +105,10 @@ fn a_damaged_record_or_shard_is_told() {
         // A result is whole without the shards that its rows were computed in.
         let results = u64::from(folder == "actions");
         assert_eq!(pushed.incomplete, results, "{pushed:?}");
-        assert_eq!(there.read_run(&run.id()).is_none(), results == 1, "{pushed:?}");
+        assert_eq!(there.runs().read(&run.id()).is_none(), results == 1, "{pushed:?}");
         let hits = records
             .iter()
-            .filter(|record| matches!(there.lookup(&record.key), Lookup::Hit(_)));
+            .filter(|record| matches!(there.records().lookup(&record.key), Lookup::Hit(_)));
         assert_eq!(hits.count() as u64, 2 - results, "{pushed:?}");
     }
 }
@@ -115,9 +124,9 @@ fn a_push_that_is_only_tried_tells_as_much() {
     };
     let tried = push(&anna, &upstream(&remote), &Wanted::All, dry, &Unwatched).unwrap();
     assert!(tried.left_out.is_empty(), "{tried:?}");
-    fs::remove_file(anna.path(&one.outputs["json"].file).unwrap()).unwrap();
+    fs::remove_file(anna.blobs().path(&one.outputs["json"].file).unwrap()).unwrap();
     let tried = push(&anna, &upstream(&remote), &Wanted::All, dry, &Unwatched).unwrap();
     assert_eq!((tried.incomplete, tried.left_out.len()), (1, 2), "{tried:?}");
     assert!(tried.left_out[1].contains(&Object::Run(run.id()).to_string()));
-    assert!(there.blobs().unwrap().is_empty());
+    assert!(there.catalog().blobs().unwrap().is_empty());
 }

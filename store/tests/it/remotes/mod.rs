@@ -112,7 +112,8 @@ fn publish(store: &Store, name: &str, numbers: std::ops::Range<u32>) -> ActionRe
         let batch = candidates(chunk);
         schema = Some(batch.schema());
         let shard = store
-            .publish_shard(&family(), batch, items(chunk), &producer())
+            .shards()
+            .publish(&family(), batch, items(chunk), &producer())
             .unwrap();
         parts.push(Part {
             blob: shard.blob,
@@ -120,7 +121,10 @@ fn publish(store: &Store, name: &str, numbers: std::ops::Range<u32>) -> ActionRe
         });
         digests.extend(shard.items.iter().map(|item| item.row));
     }
-    let table = store.put_parts(&schema.unwrap(), &parts, &digests).unwrap();
+    let table = store
+        .artifacts()
+        .put_parts(&schema.unwrap(), &parts, &digests)
+        .unwrap();
     let files = [
         (
             "a/b.txt".to_owned(),
@@ -128,14 +132,17 @@ fn publish(store: &Store, name: &str, numbers: std::ops::Range<u32>) -> ActionRe
         ),
         ("empty".to_owned(), DirectoryEntry::Bytes(Vec::new())),
     ];
-    let directory = store.put_directory(&files).unwrap();
-    let json = store.put_json(&serde_json::json!({ "name": name })).unwrap();
+    let directory = store.artifacts().put_directory(&files).unwrap();
+    let json = store
+        .artifacts()
+        .put_json(&serde_json::json!({ "name": name }))
+        .unwrap();
     let record = record(
         store,
         name,
         [("table", table), ("folder", directory), ("json", json)],
     );
-    store.publish(record).unwrap().into_record()
+    store.records().publish(record).unwrap().into_record()
 }
 
 fn upstream(remote: &Arc<dyn Remote>) -> Upstream {
@@ -179,12 +186,15 @@ fn what_is_pushed_comes_back_whole_and_once() {
         assert_eq!(pulled.records, pushed.records);
         assert!(pulled.left_out.is_empty(), "{pulled:?}");
         for record in &records {
-            match ben.lookup(&record.key) {
+            match ben.records().lookup(&record.key) {
                 Lookup::Hit(found) => assert_eq!(*found, *record),
                 Lookup::Miss(reason) => panic!("{reason}"),
             }
         }
-        assert_eq!(ben.items(&family()).unwrap(), anna.items(&family()).unwrap());
+        assert_eq!(
+            ben.shards().items(&family()).unwrap(),
+            anna.shards().items(&family()).unwrap()
+        );
         let report = ben.verify(VerifyDepth::Full).unwrap();
         assert!(report.is_clean(), "{report:?}");
         let again = pull_all(&ben, &upstream(&remote));
@@ -205,8 +215,14 @@ fn of_eight_racing_writers_one_wins() {
                     let (remote, name, barrier, losers) = (&remote, &name, &barrier, &losers);
                     scope.spawn(move || {
                         let (_folder, store) = store();
-                        let result = store.put_json(&serde_json::json!({ "writer": writer })).unwrap();
-                        store.publish(record(&store, name, [("json", result)])).unwrap();
+                        let result = store
+                            .artifacts()
+                            .put_json(&serde_json::json!({ "writer": writer }))
+                            .unwrap();
+                        store
+                            .records()
+                            .publish(record(&store, name, [("json", result)]))
+                            .unwrap();
                         let upstream = upstream(remote);
                         barrier.wait();
                         let report = push_all(&store, &upstream).unwrap();
@@ -217,7 +233,7 @@ fn of_eight_racing_writers_one_wins() {
             assert_eq!(losers.into_inner(), 7, "{}", remote.place());
             let (_folder, store) = store();
             pull_all(&store, &upstream(&remote));
-            assert!(matches!(store.lookup(&key(&name)), Lookup::Hit(_)));
+            assert!(matches!(store.records().lookup(&key(&name)), Lookup::Hit(_)));
         }
     }
 }
@@ -241,7 +257,7 @@ fn interrupted_transfers_go_on_where_they_stopped() {
             let (_c, cleo) = store();
             pull_all(&cleo, &upstream(&remote));
             assert!(
-                !matches!(cleo.lookup(&key("one")), Lookup::Hit(_)),
+                !matches!(cleo.records().lookup(&key("one")), Lookup::Hit(_)),
                 "a record before its blobs"
             );
             assert!(cleo.verify(VerifyDepth::Full).unwrap().is_clean());
@@ -263,8 +279,8 @@ fn interrupted_transfers_go_on_where_they_stopped() {
                 break;
             }
         }
-        assert!(matches!(ben.lookup(&key("one")), Lookup::Hit(_)));
-        let blobs = anna.blobs().unwrap().len() as u64;
+        assert!(matches!(ben.records().lookup(&key("one")), Lookup::Hit(_)));
+        let blobs = anna.catalog().blobs().unwrap().len() as u64;
         println!("{blobs} blobs, {uploads} uploads in {attempts} pushes, {fetched} fetches");
         assert!(attempts > 2);
         assert_eq!(uploads, blobs, "nothing goes up twice");
@@ -287,11 +303,11 @@ fn a_blob_lost_between_record_and_use_is_a_miss() {
         let pulled = pull_all(&ben, &upstream(&faulty));
         assert_eq!(pulled.left_out.len(), 1, "{pulled:?}");
         assert!(matches!(
-            ben.lookup(&record.key),
+            ben.records().lookup(&record.key),
             Lookup::Miss(MissReason::NotRecorded)
         ));
         ben.attach(Sharing::new(None, vec![upstream(&faulty)], Box::new(|_| {})));
-        assert!(matches!(ben.lookup(&record.key), Lookup::Miss(_)));
+        assert!(matches!(ben.records().lookup(&record.key), Lookup::Miss(_)));
         // It is computed and stands again, here and there.
         let again = publish(&ben, "one", 0..4);
         assert_eq!(again.outputs, record.outputs);
@@ -314,7 +330,7 @@ fn a_listing_that_lags_costs_time_only() {
     assert!(pulled.left_out.is_empty());
     assert!(ben.verify(VerifyDepth::Full).unwrap().is_clean());
     pull_all(&ben, &upstream(&remote));
-    assert!(matches!(ben.lookup(&key("one")), Lookup::Hit(_)));
+    assert!(matches!(ben.records().lookup(&key("one")), Lookup::Hit(_)));
 }
 
 #[test]
@@ -339,7 +355,7 @@ fn a_remote_that_breaks_off_costs_one_warning() {
     let (_b, ben) = store();
     pull_all(&ben, &upstream(&remote));
     for record in records {
-        assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)));
+        assert!(matches!(ben.records().lookup(&record.key), Lookup::Hit(_)));
     }
 }
 
@@ -369,24 +385,34 @@ fn reading_through_takes_what_is_needed_and_writing_back_sends_it_on() {
             vec![upstream],
             Box::new(|text| panic!("{text}")),
         ));
-        assert!(matches!(ben.peek(&record.key), Lookup::Hit(_)));
-        assert_eq!(ben.blobs().unwrap().len(), 0, "a look takes nothing");
-        assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)));
-        let few = ben.blobs().unwrap().len();
-        assert!(few < anna.blobs().unwrap().len(), "payload comes when it is read");
+        assert!(matches!(ben.records().peek(&record.key), Lookup::Hit(_)));
+        assert_eq!(ben.catalog().blobs().unwrap().len(), 0, "a look takes nothing");
+        assert!(matches!(ben.records().lookup(&record.key), Lookup::Hit(_)));
+        let few = ben.catalog().blobs().unwrap().len();
+        assert!(
+            few < anna.catalog().blobs().unwrap().len(),
+            "payload comes when it is read"
+        );
         let rows: usize = ben
+            .artifacts()
             .read_table(&record.outputs["table"], None)
             .unwrap()
             .map(|batch| batch.unwrap().num_rows())
             .sum();
         assert_eq!(rows, 12);
-        assert_eq!(ben.items(&family()).unwrap(), anna.items(&family()).unwrap());
+        assert_eq!(
+            ben.shards().items(&family()).unwrap(),
+            anna.shards().items(&family()).unwrap()
+        );
         // A blob that rots here comes back from there.
         let file = record.outputs["json"].file;
-        let path = ben.path(&file).unwrap();
+        let path = ben.blobs().path(&file).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"rot").unwrap();
-        assert_eq!(ben.read(&file).unwrap(), anna.read(&file).unwrap());
+        assert_eq!(
+            ben.blobs().read(&file).unwrap(),
+            anna.blobs().read(&file).unwrap()
+        );
     }
 }
 
@@ -416,8 +442,8 @@ fn forged_and_altered_records_are_refused() {
         for text in ["of the remote `lab`", &Object::Action(one.key).to_string(), text] {
             assert!(pulled.left_out[0].contains(text), "{text}: {:?}", pulled.left_out);
         }
-        assert!(matches!(ben.lookup(&one.key), Lookup::Miss(_)));
-        assert!(matches!(ben.lookup(&two.key), Lookup::Hit(_)));
+        assert!(matches!(ben.records().lookup(&one.key), Lookup::Miss(_)));
+        assert!(matches!(ben.records().lookup(&two.key), Lookup::Hit(_)));
     };
     let place = |bytes: &str| {
         remote
@@ -485,8 +511,10 @@ fn pushing_nothing_new_to_a_large_store_is_quick() {
     // A record, its preimage and its output.
     for number in 0..objects.div_ceil(3) {
         let name = format!("result {number}");
-        let json = anna.put_json(&name).unwrap();
-        anna.publish(record(&anna, &name, [("json", json)])).unwrap();
+        let json = anna.artifacts().put_json(&name).unwrap();
+        anna.records()
+            .publish(record(&anna, &name, [("json", json)]))
+            .unwrap();
     }
     for site in sites() {
         let mut settings = settings(&site.url);
@@ -523,9 +551,9 @@ fn large_blobs_go_up_in_parts() {
         let bytes: Vec<u8> = (0..70 << 20_u32)
             .map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
             .collect();
-        let blob = anna.put_bytes(&bytes).unwrap();
+        let blob = anna.blobs().put_bytes(&bytes).unwrap();
         remote
-            .upload(&blob, &anna.path(&blob).unwrap(), bytes.len() as u64)
+            .upload(&blob, &anna.blobs().path(&blob).unwrap(), bytes.len() as u64)
             .unwrap();
         assert_eq!(
             remote.size(&Object::Blob(blob)).unwrap(),
@@ -580,7 +608,7 @@ fn a_wrong_size_in_a_record_is_refused_or_found() {
             };
             let pulled = pull(&ben, &upstream(&remote), &Wanted::All, options, &Unwatched).unwrap();
             assert!(pulled.left_out[0].contains("bytes instead of"), "{pulled:?}");
-            assert!(matches!(ben.lookup(&record.key), Lookup::Miss(_)));
+            assert!(matches!(ben.records().lookup(&record.key), Lookup::Miss(_)));
         }
         // One that is here already leaves with the first check, and its blobs stay.
         std::fs::remove_file(&path).unwrap();

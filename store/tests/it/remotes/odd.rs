@@ -17,7 +17,7 @@ fn folder(root: &Path) -> (Store, Arc<dyn Remote>) {
 
 /// Changes a byte of a blob and leaves its size.
 fn flip(store: &Store, blob: &FileDigest) {
-    let path = store.path(blob).unwrap();
+    let path = store.blobs().path(blob).unwrap();
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::remove_file(&path).unwrap();
@@ -44,22 +44,34 @@ fn a_blob_with_other_bytes_is_had_elsewhere_or_is_a_miss() {
     }
     let (json, table) = (record.outputs["json"].file, &record.outputs["table"]);
     flip(&bad_store, &json);
-    flip(&bad_store, &anna.members(table).unwrap().last().unwrap().0);
+    flip(
+        &bad_store,
+        &anna.artifacts().members(table).unwrap().last().unwrap().0,
+    );
 
     let (_b, ben, _) = attached(vec![upstream(&bad), upstream(&good)]);
-    assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)));
-    assert_eq!(ben.read(&json).unwrap(), anna.read(&json).unwrap());
-    assert_eq!(ben.read_table_whole(table, None).unwrap().num_rows(), 12);
+    assert!(matches!(ben.records().lookup(&record.key), Lookup::Hit(_)));
+    assert_eq!(
+        ben.blobs().read(&json).unwrap(),
+        anna.blobs().read(&json).unwrap()
+    );
+    assert_eq!(
+        ben.artifacts().read_table_whole(table, None).unwrap().num_rows(),
+        12
+    );
 
     let (_c, cleo, said) = attached(vec![upstream(&bad)]);
     assert!(
-        matches!(cleo.lookup(&record.key), Lookup::Hit(_)),
+        matches!(cleo.records().lookup(&record.key), Lookup::Hit(_)),
         "nobody knows yet"
     );
-    assert!(matches!(cleo.read(&json), Err(StoreError::MissingBlob(_))));
-    assert!(matches!(cleo.lookup(&record.key), Lookup::Miss(_)));
+    assert!(matches!(
+        cleo.blobs().read(&json),
+        Err(StoreError::MissingBlob(_))
+    ));
+    assert!(matches!(cleo.records().lookup(&record.key), Lookup::Miss(_)));
     // The table is found to be damaged before anybody counts on it.
-    assert!(cleo.items(&family()).unwrap().len() < 12);
+    assert!(cleo.shards().items(&family()).unwrap().len() < 12);
     assert!(
         said.lock()
             .unwrap()
@@ -70,7 +82,10 @@ fn a_blob_with_other_bytes_is_had_elsewhere_or_is_a_miss() {
     let again = publish(&cleo, "one", 0..12);
     assert_eq!(again.outputs, record.outputs);
     cleo.flush_remotes();
-    assert_eq!(bad_store.read(&json).unwrap(), anna.read(&json).unwrap());
+    assert_eq!(
+        bad_store.blobs().read(&json).unwrap(),
+        anna.blobs().read(&json).unwrap()
+    );
     assert!(bad_store.verify(VerifyDepth::Full).unwrap().is_clean());
 }
 
@@ -131,10 +146,16 @@ fn what_is_odd_at_a_remote_hides_nothing_else() {
         let (_b, ben) = store();
         let pulled = pull_all(&ben, &upstream(&remote));
         assert_eq!(pulled.left_out.len(), 1, "{what}: {pulled:?}");
-        assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)), "{what}");
-        assert_eq!(ben.items(&family()).unwrap().len(), 8, "{what}");
+        assert!(
+            matches!(ben.records().lookup(&record.key), Lookup::Hit(_)),
+            "{what}"
+        );
+        assert_eq!(ben.shards().items(&family()).unwrap().len(), 8, "{what}");
         let (_c, cleo, _) = attached(vec![upstream(&remote)]);
-        assert!(matches!(cleo.lookup(&record.key), Lookup::Hit(_)), "{what}");
+        assert!(
+            matches!(cleo.records().lookup(&record.key), Lookup::Hit(_)),
+            "{what}"
+        );
     }
 }
 
@@ -189,7 +210,7 @@ fn a_size_that_is_only_claimed_reserves_nothing_and_stops_nothing() {
             let pulled = pull(&ben, &upstream(&remote), &Wanted::All, options, &Unwatched).unwrap();
             if !dry_run {
                 assert_eq!(pulled.left_out.len(), 1, "{pulled:?}");
-                assert!(matches!(ben.lookup(&record.key), Lookup::Hit(_)));
+                assert!(matches!(ben.records().lookup(&record.key), Lookup::Hit(_)));
             }
         }
     }
@@ -206,30 +227,44 @@ fn a_shard_with_another_table_is_disowned_where_its_rows_are_needed() {
         Arc::new(arrow_array::UInt32Array::from(vec![1, 2, 3, 4])) as arrow_array::ArrayRef,
     )])
     .unwrap();
-    let other = anna.put_table(&other.schema(), [other]).unwrap();
+    let other = anna.artifacts().put_table(&other.schema(), [other]).unwrap();
     let few = anna
+        .artifacts()
         .put_table(&candidates(&[1]).schema(), [candidates(&[1])])
         .unwrap();
     for wrong in [&other, &few] {
         let (_b, ben, _) = attached(vec![upstream(&remote)]);
         push_all(&anna, &upstream(&remote)).unwrap();
         remote
-            .upload(&wrong.file, &anna.path(&wrong.file).unwrap(), wrong.bytes)
+            .upload(&wrong.file, &anna.blobs().path(&wrong.file).unwrap(), wrong.bytes)
             .unwrap();
         let forged = forge_shard(place.path(), |record| {
             record["blob"] = wrong.file.to_string().into();
             record["bytes"] = wrong.bytes.into();
         });
         let schema = candidates(&[]).schema();
-        let wanted: std::collections::HashSet<ItemKey> = ben.items(&family()).unwrap().into_keys().collect();
+        let wanted: std::collections::HashSet<ItemKey> =
+            ben.shards().items(&family()).unwrap().into_keys().collect();
         assert_eq!(wanted.len(), 8, "the store itself cannot tell");
-        let mut listing = ben.shard_listing(&family(), &schema);
+        let mut listing = ben.shards().listing(&family(), &schema);
         assert_eq!(listing.more(&wanted).unwrap().len(), 1);
-        assert_eq!(ben.rows_of_items(&family(), &schema, &wanted).unwrap().len(), 4);
+        assert_eq!(
+            ben.shards()
+                .rows_of_items(&family(), &schema, &wanted)
+                .unwrap()
+                .len(),
+            4
+        );
         // It does not come back, and a good one can take its place.
-        assert_eq!(ben.items(&family()).unwrap().len(), 4);
+        assert_eq!(ben.shards().items(&family()).unwrap().len(), 4);
         publish(&ben, "one", 0..8);
-        assert_eq!(ben.rows_of_items(&family(), &schema, &wanted).unwrap().len(), 8);
+        assert_eq!(
+            ben.shards()
+                .rows_of_items(&family(), &schema, &wanted)
+                .unwrap()
+                .len(),
+            8
+        );
         fs::remove_file(forged).unwrap();
         let _ = fs::remove_dir_all(place.path().join("invalid"));
     }
@@ -241,7 +276,7 @@ fn tombstones_come_once_and_many_at_a_time() {
     let (lab, remote) = folder(place.path());
     for number in 0..40 {
         publish(&lab, &number.to_string(), number..number + 1);
-        lab.forget(&key(&number.to_string()), "broken").unwrap();
+        lab.records().forget(&key(&number.to_string()), "broken").unwrap();
     }
     let counting = Arc::new(Faulty::new(&remote, u64::MAX));
     let counted: Arc<dyn Remote> = counting.clone();
@@ -254,7 +289,7 @@ fn tombstones_come_once_and_many_at_a_time() {
     assert!(ben.verify(VerifyDepth::Full).unwrap().is_clean());
     for number in 0..40 {
         assert!(matches!(
-            ben.lookup(&key(&number.to_string())),
+            ben.records().lookup(&key(&number.to_string())),
             Lookup::Miss(MissReason::Disowned { .. })
         ));
     }
@@ -278,7 +313,7 @@ fn one_object_that_may_not_be_read_stops_no_pull() {
             pulled.left_out[0].contains(&format!("refuses access to `{denied}`")),
             "{pulled:?}"
         );
-        assert!(matches!(ben.lookup(&two.key), Lookup::Hit(_)));
-        assert!(matches!(ben.lookup(&one.key), Lookup::Miss(_)));
+        assert!(matches!(ben.records().lookup(&two.key), Lookup::Hit(_)));
+        assert!(matches!(ben.records().lookup(&one.key), Lookup::Miss(_)));
     }
 }

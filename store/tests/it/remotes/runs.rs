@@ -42,7 +42,7 @@ fn a_run_goes_as_one_record_once_its_last_process_ended() {
 
         let (_b, ben) = store();
         pull_all(&ben, &upstream(&remote));
-        assert_whole(ben.read_run(&id));
+        assert_whole(ben.runs().read(&id));
         let folder = ben.root().join("runs").join(id.to_string());
         assert_eq!(crate::sample::files(&folder), [folder.join("run.json")]);
         assert!(ben.verify(VerifyDepth::Full).unwrap().is_clean());
@@ -59,5 +59,5 @@ fn a_run_that_was_made_in_the_folder_itself_comes_whole() {
     let remote: Arc<dyn Remote> = Arc::new(mitune_store::remote::Folder::new(anna.clone()));
     let (_b, ben) = store();
     pull_all(&ben, &upstream(&remote));
-    assert_whole(ben.read_run(&logs[0].id()));
+    assert_whole(ben.runs().read(&logs[0].id()));
 }

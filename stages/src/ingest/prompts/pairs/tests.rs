@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrow_array::{BinaryArray, Int32Array, NullArray, StringArray, StructArray};
+use arrow_array::{ArrayRef, BinaryArray, Int32Array, NullArray, StringArray, StructArray};
 use arrow_schema::Field;
 
 use super::super::fixture::{Files, message, strings};
