@@ -162,7 +162,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let kind = match &error {
             EngineError::Setup { .. } | EngineError::Device(_) => Kind::Usage,
-            EngineError::Interrupted { .. } => Kind::Interrupted(130),
+            EngineError::Interrupted { .. } | EngineError::InterruptedEarly => Kind::Interrupted(130),
             // Some drivers end in a panic where others return an error.
             EngineError::Panic { message, .. } if memory_ended(message) => Kind::Failed,
             EngineError::Panic { .. } | EngineError::Outputs { .. } | EngineError::Key(_) => Kind::Bug,
@@ -170,12 +170,16 @@ impl From<EngineError> for Failure {
             | EngineError::Changed { .. }
             | EngineError::Disowned { .. }
             | EngineError::ReadOnly { .. }
+            | EngineError::RecordSize { .. }
             | EngineError::Store(_) => Kind::Failed,
         };
         let hint = match &error {
             EngineError::ReadOnly { .. } => Some(
                 "Use a store of your own (`--store DIR`) with this one as a remote: `mitune remote add NAME STORE \
                  --read-only`",
+            ),
+            EngineError::RecordSize { .. } => Some(
+                "Divide the inputs, columns or judges of the stage among several stages, and shorten their names",
             ),
             _ => None,
         };

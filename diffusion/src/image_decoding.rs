@@ -5,14 +5,11 @@
 //! are cut off at 255 where those of other images keep their upper half.
 
 mod decoded_image;
+mod jpeg;
 
 use std::io::Cursor;
 
 use image_webp::WebPDecoder;
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
 
 use crate::image::{ImageDamage, ImageError, RgbImage};
 
@@ -78,7 +75,7 @@ impl DecodedImage {
         let most = most.min(MOST_PIXELS);
         match bytes {
             [0x89, b'P', b'N', b'G', ..] => from_png(bytes, most),
-            [0xff, 0xd8, 0xff, ..] => from_jpeg(bytes, most),
+            [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes, most),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => from_webp(bytes, most),
             other => Err(ImageError::Format { found: kind(other) }),
         }
@@ -147,40 +144,6 @@ fn transparent_colour(key: &[u8], colour: png::ColorType, depth: png::BitDepth) 
         (png::ColorType::Rgb, Some(red), Some(green), Some(blue)) => Transparency::Colour([red, green, blue]),
         _ => Transparency::None,
     }
-}
-
-fn from_jpeg(bytes: &[u8], most: u64) -> Result<DecodedImage, ImageError> {
-    let decode =
-        |source: zune_jpeg::errors::DecodeErrors| undecodable("JPEG", ImageDamage::of_jpeg(bytes, &source));
-    // Without strictness, as every reader of the files that people have.
-    let options = DecoderOptions::default()
-        .set_strict_mode(false)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(decode)?;
-    let (width, height) = decoder.dimensions().unwrap_or_default();
-    let (width, height) = check_size(width as u64, height as u64, most)?;
-    // A file that was cut off decodes to an image whose end is grey.
-    if !bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
-        return Err(undecodable("JPEG", ImageDamage::Cut));
-    }
-    // Inks in luminance and differences come as colours, as which they were stored.
-    let has_inks = decoder.input_colorspace() == Some(ColorSpace::CMYK);
-    if has_inks {
-        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::CMYK));
-    }
-    let mut pixels = decoder.decode().map_err(decode)?;
-    let samples = match has_inks {
-        // Pillow takes them for inverted, as Adobe's programs write them.
-        true => {
-            pixels.iter_mut().for_each(|ink| *ink = 255 - *ink);
-            Samples::Cmyk(pixels)
-        }
-        false => Samples::Rgb(pixels),
-    };
-    DecodedImage::new(width, height, samples, Transparency::None)
 }
 
 fn from_webp(bytes: &[u8], most: u64) -> Result<DecodedImage, ImageError> {

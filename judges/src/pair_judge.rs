@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::TensorReadError;
+use burn::tensor::{FloatDType, TensorReadError};
 use mitune_diffusion::config_fields::SettingError;
 use mitune_diffusion::input_file::InputFileError;
 use mitune_diffusion::nn::weights::WeightsError;
@@ -10,7 +10,7 @@ use mitune_diffusion::tokenizer::TokenizerError;
 
 use crate::clip::ClipError;
 use crate::picture::Picture;
-use crate::preprocessing::PreprocessingError;
+use crate::preprocessing::UnpreparedPicture;
 
 /// A judge of images and their prompts.
 pub trait PairJudge {
@@ -38,7 +38,7 @@ pub enum JudgeError {
     Tokenizer(#[from] TokenizerError),
     /// A picture cannot be made into what the network sees.
     #[error(transparent)]
-    Preprocessing(#[from] PreprocessingError),
+    Preprocessing(#[from] UnpreparedPicture),
     /// A configuration asks for something that is not supported.
     #[error("Cannot use `{}`", path.display())]
     Setting {
@@ -54,6 +54,20 @@ pub enum JudgeError {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// A vocabulary lacks tokens, so that those behind would have other ids than the network learned.
+    #[error(
+        "`{}` with `[DEC]` and `[ENC]` has {found} tokens, but the network has {expected}: the file is cut short, or is \
+         that of another model",
+        path.display()
+    )]
+    Vocabulary {
+        /// The file.
+        path: PathBuf,
+        /// Tokens that it has.
+        found: usize,
+        /// Tokens that the network knows.
+        expected: usize,
     },
     /// None of the files that can hold the weights is there.
     #[error("None of {} in `{}`", names.join(", "), folder.display())]
@@ -102,20 +116,51 @@ pub enum JudgeError {
         source: TensorReadError,
     },
     /// A result is no number.
-    #[error("The network gives no number for item {index}; half precision may be too narrow for it")]
+    #[error("The network gives no number for the image{}", too_narrow(*dtype))]
     NotFinite {
         /// Which of the items that were asked about, from 0.
         index: usize,
+        /// What the network computes in.
+        dtype: FloatDType,
     },
 }
 
+/// What the number format may have to do with results that are no numbers, as the rest of a sentence.
+pub fn too_narrow(dtype: FloatDType) -> &'static str {
+    match dtype {
+        FloatDType::F16 | FloatDType::BF16 => "; half precision may be too narrow for it",
+        FloatDType::F32 | FloatDType::Flex32 | FloatDType::F64 => "",
+    }
+}
+
 impl JudgeError {
+    /// Which of the items that were asked about it speaks of, from 0, if it speaks of one.
+    pub fn item(&self) -> Option<usize> {
+        match self {
+            Self::Preprocessing(UnpreparedPicture { index, .. }) | Self::NotFinite { index, .. } => {
+                Some(*index)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same among more items, of which `place` says where those asked about are.
+    pub(crate) fn among(mut self, place: impl FnOnce(usize) -> usize) -> Self {
+        if let Self::Preprocessing(UnpreparedPicture { index, .. }) | Self::NotFinite { index, .. } =
+            &mut self
+        {
+            *index = place(*index);
+        }
+        self
+    }
+
     /// What to do, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
             Self::Weights(error) | Self::Clip(ClipError::Weights(error)) => error.hint(),
             Self::Tokenizer(error) => error.hint(),
+            Self::Vocabulary { .. } => Some("Get the file again from where the judge came from".to_owned()),
             Self::PictureSize { expected, .. } => Some(format!(
                 "Prepare pictures with a side of {expected}: position embeddings are not stretched to another one"
             )),

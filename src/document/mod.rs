@@ -19,6 +19,6 @@ pub use error::{DocumentError, Problem};
 pub use load::load;
 pub use node::{Entry, Mark, Node, Tree};
 pub use set::{Assignment, AssignmentError};
-pub(crate) use substitute::scalar_text;
-pub use substitute::{Variables, substitute};
+pub use substitute::{CopySpace, Variables, substitute, substitute_within};
+pub(crate) use substitute::{scalar_text, variable_in};
 pub use written::Written;

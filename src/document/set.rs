@@ -42,6 +42,22 @@ pub enum AssignmentError {
         /// What is in the way.
         found: String,
     },
+    /// The path names a variable that the document does not have.
+    #[error("There is no variable `{name}` in `{place}`{}", meant(.suggestion))]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The map it would stand in.
+        place: &'static str,
+        /// The variable that was meant, perhaps.
+        suggestion: Option<String>,
+    },
+}
+
+fn meant(suggestion: &Option<String>) -> String {
+    suggestion
+        .as_ref()
+        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 impl FromStr for Assignment {
@@ -73,6 +89,11 @@ impl FromStr for Assignment {
 }
 
 impl Assignment {
+    /// Returns the keys and list positions that lead to the value.
+    pub(crate) fn path(&self) -> &[String] {
+        &self.path
+    }
+
     /// Replaces or adds the value in a tree.
     ///
     /// # Errors

@@ -1,18 +1,50 @@
 //! `${name}` inside texts.
 
+use std::rc::Rc;
+
 use super::error::DocumentError;
 use super::node::{Entry, Node, Tree};
+
+/// Most bytes of a text into which a variable is written.
+const MOST_TEXT: usize = 1 << 20;
+
+/// Most bytes of all copies that are made of the parts of a document.
+const MOST_COPIES: usize = 256 << 20;
+
+/// What the copies of the parts of one document may still take, so that a slip does not fill the memory.
+#[derive(Debug)]
+pub struct CopySpace {
+    left: usize,
+}
+
+impl Default for CopySpace {
+    fn default() -> Self {
+        Self { left: MOST_COPIES }
+    }
+}
+
+impl CopySpace {
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| {
+            let limit = MOST_COPIES >> 20;
+            format!("The stages of all rounds and arms with their variables take more than {limit} MiB")
+        })?;
+        Ok(())
+    }
+}
 
 /// The variables that hold in a part of a document.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    values: Vec<(String, Tree)>,
+    /// Shared, since each of many arms has them all.
+    values: Vec<(String, Rc<Tree>)>,
 }
 
 impl Variables {
     /// Adds a variable.
     pub fn insert(&mut self, name: impl Into<String>, value: Tree) {
-        self.values.push((name.into(), value));
+        self.values.push((name.into(), Rc::new(value)));
     }
 
     /// Adds other variables.
@@ -29,7 +61,7 @@ impl Variables {
         self.values
             .iter()
             .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
+            .map(|(_, value)| &**value)
     }
 }
 
@@ -39,18 +71,40 @@ impl Variables {
 /// out. `$$` stands for `$`.
 ///
 /// # Errors
-/// [`DocumentError`] if a variable is unknown or a `${` is not closed.
+/// [`DocumentError`] if a variable is unknown, a `${` is not closed or a text becomes too long.
 pub fn substitute(node: &Node, variables: &Variables) -> Result<Node, DocumentError> {
+    substitute_within(node, variables, &mut CopySpace::default())
+}
+
+/// Does the same as [`substitute`] for one of many parts of a document.
+///
+/// # Errors
+/// Those of [`substitute`], and [`DocumentError`] if all parts together become too large.
+pub fn substitute_within(
+    node: &Node,
+    variables: &Variables,
+    space: &mut CopySpace,
+) -> Result<Node, DocumentError> {
+    let rule = |message: String| DocumentError::rule(node.mark, message);
+    space.take(size_of::<Node>()).map_err(rule)?;
     let tree = match &node.tree {
         Tree::Text(text) => {
-            replace(text, variables).map_err(|message| DocumentError::rule(node.mark, message))?
+            let tree = replace(text, variables).map_err(rule)?;
+            space
+                .take(weight(&tree))
+                .map_err(|message| match variable_in(text) {
+                    Some(name) => rule(format!("{message}, here with `${{{name}}}`")),
+                    None => rule(message),
+                })?;
+            tree
         }
         Tree::List(items) => Tree::List(
             items
                 .iter()
                 .enumerate()
                 .map(|(index, item)| {
-                    substitute(item, variables).map_err(|error| error.inside(index.to_string(), None))
+                    substitute_within(item, variables, space)
+                        .map_err(|error| error.inside(index.to_string(), None))
                 })
                 .collect::<Result<_, _>>()?,
         ),
@@ -58,7 +112,8 @@ pub fn substitute(node: &Node, variables: &Variables) -> Result<Node, DocumentEr
             entries
                 .iter()
                 .map(|entry| {
-                    let value = substitute(&entry.value, variables)
+                    space.take(entry.key.len()).map_err(rule)?;
+                    let value = substitute_within(&entry.value, variables, space)
                         .map_err(|error| error.inside(&entry.key, entry.mark))?;
                     Ok(Entry {
                         mark: entry.mark,
@@ -95,12 +150,18 @@ fn replace(text: &str, variables: &Variables) -> Result<Tree, String> {
             if result.is_empty() && rest.is_empty() && start == 0 && text.len() == name.len() + 3 {
                 return Ok(value.clone());
             }
-            result.push_str(&scalar_text(value).ok_or_else(|| {
+            let value = scalar_text(value).ok_or_else(|| {
                 format!(
                     "`${{{name}}}` is {}, which cannot stand inside a text",
                     value.describe()
                 )
-            })?);
+            })?;
+            if result.len() + value.len() > MOST_TEXT {
+                return Err(format!(
+                    "`${{{name}}}` makes a text of more than {MOST_TEXT} bytes"
+                ));
+            }
+            result.push_str(&value);
         } else {
             result.push('$');
             rest = after;
@@ -108,6 +169,33 @@ fn replace(text: &str, variables: &Variables) -> Result<Tree, String> {
     }
     result.push_str(rest);
     Ok(Tree::Text(result))
+}
+
+/// Counts the bytes that a value takes besides its node.
+fn weight(tree: &Tree) -> usize {
+    let node = |node: &Node| size_of::<Node>() + weight(&node.tree);
+    match tree {
+        Tree::Text(text) => text.len(),
+        Tree::List(items) => items.iter().map(node).sum(),
+        Tree::Map(entries) => entries
+            .iter()
+            .map(|entry| entry.key.len() + node(&entry.value))
+            .sum(),
+        Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => 0,
+    }
+}
+
+/// Finds the first variable in a text; `$$` stands for `$` there, too.
+pub(crate) fn variable_in(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(start) = rest.find('$') {
+        let after = &rest[start + 1..];
+        if let Some(inside) = after.strip_prefix('{') {
+            return inside.find('}').map(|end| &inside[..end]);
+        }
+        rest = after.strip_prefix('$').unwrap_or(after);
+    }
+    None
 }
 
 /// Writes a scalar as the pipeline would; `None` for lists, maps and nothing.
@@ -125,7 +213,10 @@ fn unknown(name: &str, variables: &Variables) -> String {
     let names: Vec<&str> = variables.values.iter().map(|(known, _)| known.as_str()).collect();
     match crate::suggestion::closest(name, names.iter().copied()) {
         Some(close) => format!("Unknown variable `{name}`; did you mean `{close}`?"),
-        None if names.is_empty() => format!("Unknown variable `{name}`: variables exist only in `rounds`"),
+        None if name == "round" => format!("Variable `{name}` exists only in `rounds.stages`"),
+        None if names.is_empty() => {
+            format!("Unknown variable `{name}`: there are none here; `vars` of the pipeline names them")
+        }
         None => format!("Unknown variable `{name}`: known are `{}`", names.join("`, `")),
     }
 }
@@ -162,6 +253,36 @@ mod tests {
                 text("${k}")
             ]
         );
+    }
+
+    #[test]
+    fn texts_and_their_sum_are_bounded() {
+        let mut variables = Variables::default();
+        variables.insert("m", Tree::Text("x".repeat(1 << 16)));
+        let text = |count: usize| load(&format!("a: '{}'\n", "${m}".repeat(count))).unwrap();
+        assert!(substitute(&text(16), &variables).is_ok());
+        let error = substitute(&text(100_000), &variables).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`${m}` makes a text of more than 1048576 bytes at `a`"
+        );
+        assert!(error.mark.is_some());
+        let mut space = CopySpace { left: 3 << 20 };
+        let mut copies = (0..4).map(|_| substitute_within(&text(16), &variables, &mut space));
+        assert!(copies.next().unwrap().is_ok());
+        let error = copies.find_map(Result::err).unwrap();
+        assert!(
+            error.to_string().contains("MiB, here with `${m}` at `a`"),
+            "{error}"
+        );
+        assert!(error.mark.is_some());
+    }
+
+    #[test]
+    fn a_doubled_sign_is_no_variable() {
+        assert_eq!(variable_in("a $5 $${x} ${y} ${z}"), Some("y"));
+        assert_eq!(variable_in("$${x} $$"), None);
+        assert_eq!(variable_in("$$${x}"), Some("x"));
     }
 
     #[test]

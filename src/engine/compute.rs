@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use mitune_stages::stage::{StageContext, StageError, StageOutput};
-use mitune_store::{ActionRecord, Effort, InputRecord, Producer, Published, Timestamp};
+use mitune_store::{ActionRecord, Effort, InputRecord, Producer, Published, StoreError, Timestamp};
 
 use super::context::Engine;
 use super::error::EngineError;
@@ -79,7 +79,7 @@ impl Engine<'_> {
         record: ActionRecord,
         results: &Results,
     ) -> Result<ActionRecord, EngineError> {
-        let winner = match self.store.records().publish(record.clone())? {
+        let winner = match self.publish_record(task, record.clone())? {
             Published::Won(record) => return Ok(record),
             Published::Adopted(winner) => winner,
         };
@@ -87,13 +87,25 @@ impl Engine<'_> {
         if let Err(reason) = check_record(self.store, task.stage, &winner, &rows) {
             // It was first and is no result of this stage.
             self.store.records().disown_result(&record.key, &reason)?;
-            return Ok(self.store.records().publish(record)?.into_record());
+            return Ok(self.publish_record(task, record)?.into_record());
         }
         if !winner.same_results(&record) {
             let text = "another process published a different result first; that one is used";
             self.observer.progress().message(text);
         }
         Ok(winner)
+    }
+
+    fn publish_record(&self, task: &Task<'_>, record: ActionRecord) -> Result<Published, EngineError> {
+        let published = self.store.records().publish(record);
+        published.map_err(|error| match error {
+            StoreError::RecordSize { size, limit } => EngineError::RecordSize {
+                stage: task.name(),
+                size,
+                limit,
+            },
+            error => error.into(),
+        })
     }
 
     /// Checks that the files a stage reads are still those of its key.

@@ -76,12 +76,25 @@ pub enum EngineError {
         /// Names it yielded.
         yielded: String,
     },
+    /// The record of a result has no room for what it must say.
+    #[error("Stage `{stage}` was computed, but its record takes {size} bytes, at most {limit} are allowed")]
+    RecordSize {
+        /// The stage.
+        stage: String,
+        /// The size of the record in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The user stopped the run.
     #[error("Run `{run}` was interrupted; the same command goes on where it stopped")]
     Interrupted {
         /// The run.
         run: RunId,
     },
+    /// The user stopped the run while other processes chose theirs.
+    #[error("The run was interrupted before it began")]
+    InterruptedEarly,
     /// The device does not work.
     #[error(transparent)]
     Device(#[from] mitune_stages::device::DeviceError),

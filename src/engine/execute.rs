@@ -1,8 +1,10 @@
 //! Running a pipeline.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use mitune_store::{RunId, RunLog, RunRecord, RunStatus};
+use mitune_store::{Holder, RunId, RunLog, RunRecord, RunStatus};
 
 use super::context::Engine;
 use super::error::EngineError;
@@ -12,6 +14,9 @@ use super::results::StageResult;
 use super::rewind::Rewinds;
 use super::walk::Walk;
 use crate::pipeline::Pipeline;
+
+/// After this time it is told whom the choice of a run waits for.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A run that reached its end.
 #[derive(Debug)]
@@ -59,15 +64,30 @@ impl Engine<'_> {
             Err(_) => RunStatus::Failed,
         };
         let finished = log.finish(status);
-        if status != RunStatus::Interrupted {
-            // Whoever stops a run does not want to wait for a slow line; the next push brings what was not sent.
-            self.store.runs().share_run(&log.id());
-            self.store.flush_remotes();
-        }
+        self.share(&log.id(), status);
         let mut summary = result?;
         finished?;
         summary.record = log.record();
         Ok(summary)
+    }
+
+    /// Sends the run, and earlier ones that did not go, to the remotes.
+    fn share(&self, run: &RunId, status: RunStatus) {
+        let runs = self.store.runs();
+        if status != RunStatus::Interrupted {
+            runs.share_run(run);
+            runs.share_earlier_runs(run);
+        } else if runs
+            .read(run)
+            .is_some_and(|run| run.status == RunStatus::Succeeded)
+        {
+            // The others have every result, and this process is the last that can send the record.
+            runs.share_run(run);
+        } else {
+            // Whoever stops a run does not want to wait for a slow line; the next push brings what was not sent.
+            return;
+        }
+        self.store.flush_remotes();
     }
 
     /// Joins the run that others are at with the same pipeline, or begins one. A store that may only be read serves what
@@ -75,13 +95,22 @@ impl Engine<'_> {
     fn begin(&self, pipeline: &Pipeline, prepared: &[Prepared]) -> Result<RunLog, EngineError> {
         let digest = pipeline_digest(pipeline, prepared)?;
         let name = &pipeline.spec.name;
-        match RunLog::join_or_create(self.store, name, digest) {
+        let mut told = false;
+        let mut goes_on = |holder: &Holder, waited: Duration| {
+            if waited >= QUIET && !told {
+                told = true;
+                let text = format!("waiting for {holder}, which begins or joins a run of this pipeline");
+                self.observer.progress().message(&text);
+            }
+            !self.cancelled.load(Ordering::Relaxed)
+        };
+        match RunLog::join_or_create_while(self.store, name, digest, &mut goes_on) {
             Err(error) if error.is_read_only() => {
                 let text = format!("nothing of this run is kept, the store may only be read here: {error}");
                 self.observer.progress().message(&text);
                 Ok(RunLog::unrecorded(self.store, name))
             }
-            log => Ok(log?),
+            log => log?.ok_or(EngineError::InterruptedEarly),
         }
     }
 

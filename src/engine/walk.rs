@@ -159,9 +159,8 @@ impl<'a> Walk<'a> {
             self.waiting
                 .tell(stage, &held.holder, || ProgressLog::new(shown, log, task.name()));
             if !self.waiting.rest(self.engine.cancelled) {
-                let error = EngineError::Interrupted { run: self.log.id() };
-                events::stopped(self.log, task.stage, &error);
-                return Err(error);
+                // The stage is another process's, which goes on with it.
+                return Err(EngineError::Interrupted { run: self.log.id() });
             }
         }
         self.look_again();

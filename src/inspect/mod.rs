@@ -8,5 +8,6 @@ mod key_change;
 pub(crate) mod lineage;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod stage_status;
 pub(crate) mod status;
 pub(crate) mod stored_result;

@@ -2,6 +2,7 @@
 
 use mitune_stages::reference::Reference;
 use mitune_stages::stage::{Arity, InputPort, OutputPort, Stage};
+use mitune_store::MOST_INPUTS;
 
 use super::arm::{Arm, StageName};
 use super::unroll::{Block, Instance};
@@ -68,11 +69,11 @@ impl Scope<'_> {
     /// Connects all input ports of one instance.
     pub(super) fn connect(&self, index: usize) -> Result<Vec<ConnectedPort>, DocumentError> {
         let instance = &self.instances[index];
-        self.stages[index]
-            .inputs()
-            .iter()
-            .map(|port| self.connect_port(instance, port))
-            .collect()
+        let ports = self.stages[index].inputs();
+        let ports = ports.iter().map(|port| self.connect_port(instance, port));
+        let ports = ports.collect::<Result<Vec<_>, _>>()?;
+        check_count(instance, &ports)?;
+        Ok(ports)
     }
 
     fn connect_port(&self, instance: &Instance, port: &InputPort) -> Result<ConnectedPort, DocumentError> {
@@ -152,6 +153,25 @@ impl Scope<'_> {
             port.port, output.content
         )))
     }
+}
+
+/// Checks that the record of a stage will have room for its inputs, before hours go into a result that has no record.
+fn check_count(instance: &Instance, ports: &[ConnectedPort]) -> Result<(), DocumentError> {
+    let found: usize = ports.iter().map(|port| port.sources.len()).sum();
+    let Some(largest) = ports.iter().max_by_key(|port| port.sources.len()) else {
+        return Ok(());
+    };
+    if found <= MOST_INPUTS {
+        return Ok(());
+    }
+    let message = format!(
+        "Stage `{}` has {found} inputs, at most {MOST_INPUTS} fit into the record of its result; divide them among \
+         several stages",
+        instance.name
+    );
+    let mark = instance.settings.mark_of([largest.port]).or(instance.mark);
+    let path = instance.path().into_iter().chain([largest.port.to_owned()]);
+    Err(DocumentError::rule(mark, message).within(path.collect()))
 }
 
 pub(super) fn rule(message: impl Into<String>) -> Problem {

@@ -14,6 +14,7 @@ mod read;
 mod schema;
 mod spec;
 mod targets;
+mod tell_inputs;
 mod unroll;
 mod vars;
 

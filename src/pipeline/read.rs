@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mitune_stages::stage::{KnownInput, KnownInputs, Stage, StageDefaults};
+use mitune_stages::stage::{Stage, StageDefaults};
 
 use super::arm::Arm;
 use super::connect::{PipelineStage, Scope};
@@ -10,8 +10,10 @@ use super::dag::topological_order;
 use super::error::PipelineError;
 use super::kinds::{BuildError, StageKinds};
 use super::spec::PipelineSpec;
+use super::tell_inputs::tell_inputs;
 use super::unroll::{Instance, Unrolled, unroll};
-use crate::document::{Assignment, DocumentError, Node, Problem, deserialize, load};
+use super::vars::{check_assignment, substitute_outside_stages};
+use crate::document::{Assignment, DocumentError, Node, Problem, Tree, deserialize, load, variable_in};
 use crate::user_folders::home_folder;
 
 /// Most bytes of a pipeline file.
@@ -58,8 +60,10 @@ pub fn parse(
     };
     let mut root = load(text).map_err(document)?;
     for assignment in assignments {
+        check_assignment(&root, assignment)?;
         assignment.apply(&mut root)?;
     }
+    substitute_outside_stages(&mut root).map_err(document)?;
     let spec: PipelineSpec = deserialize(&root).map_err(document)?;
     if spec.name.trim().is_empty() || spec.name.contains(char::is_control) {
         let error = DocumentError::rule(
@@ -76,7 +80,7 @@ pub fn parse(
         dtype: spec.dtype,
     };
     let unrolled = unroll(&root, &spec).map_err(document)?;
-    let stages = build(file, &unrolled.instances, &defaults, kinds)?;
+    let stages = build(file, &root, &unrolled.instances, &defaults, kinds)?;
     let mut stages = connect_and_order(&unrolled, stages).map_err(document)?;
     tell_inputs(file, &mut stages)?;
     check_repetitions(&root, &spec, &unrolled.arms).map_err(document)?;
@@ -118,6 +122,7 @@ fn check_repetitions(root: &Node, spec: &PipelineSpec, arms: &[Arm]) -> Result<(
 
 fn build(
     file: &Path,
+    root: &Node,
     instances: &[Instance],
     defaults: &StageDefaults,
     kinds: &dyn StageKinds,
@@ -126,9 +131,11 @@ fn build(
     let build_one = |instance: &Instance| {
         let document = |mut error: DocumentError| {
             error.mark = error.mark.or(instance.mark);
+            let mut error = error.within(instance.path());
+            name_variable(root, &mut error);
             PipelineError::Document {
                 file: file.to_owned(),
-                error: error.within(instance.path()),
+                error,
             }
         };
         if !known.contains(&instance.kind.as_str()) {
@@ -154,6 +161,20 @@ fn build(
             })
     };
     instances.iter().map(build_one).collect()
+}
+
+/// Adds to a value of the wrong type what stands for it in the file, if it came from a variable.
+fn name_variable(root: &Node, error: &mut DocumentError) {
+    let written = error.path.iter().try_fold(root, |node, step| match &node.tree {
+        Tree::List(items) => items.get(step.parse::<usize>().ok()?),
+        _ => node.get(step),
+    });
+    if let Problem::Type { found, .. } = &mut error.problem
+        && let Some(Tree::Text(text)) = written.map(|node| &node.tree)
+        && let Some(name) = variable_in(text)
+    {
+        found.push_str(&format!(" from `${{{name}}}`"));
+    }
 }
 
 fn connect_and_order(
@@ -220,38 +241,4 @@ fn connect_and_order(
         source.stage = place[source.stage];
     }
     Ok(ordered)
-}
-
-/// Tells every stage where its inputs come from and what columns they will have.
-fn tell_inputs(file: &Path, stages: &mut [PipelineStage]) -> Result<(), PipelineError> {
-    for position in 0..stages.len() {
-        let inputs = known_inputs(&stages[position], stages);
-        let stage = &mut stages[position];
-        stage
-            .stage
-            .connected(inputs)
-            .map_err(|source| PipelineError::Stage {
-                file: file.to_owned(),
-                mark: stage.mark,
-                stage: stage.name.to_string(),
-                source,
-            })?;
-    }
-    Ok(())
-}
-
-fn known_inputs(stage: &PipelineStage, stages: &[PipelineStage]) -> KnownInputs {
-    let mut known = KnownInputs::default();
-    for port in &stage.inputs {
-        let inputs = port.sources.iter().map(|source| {
-            let from = &stages[source.stage];
-            let table = from.stage.expected_table(source.output, &|_| None);
-            KnownInput {
-                stage: from.name.to_string(),
-                columns: table.map(|table| table.columns),
-            }
-        });
-        known.add(port.port, inputs.collect());
-    }
-    known
 }

@@ -7,7 +7,9 @@ use super::arm::{Arm, StageName};
 use super::for_each::{LIMIT, arms};
 use super::spec::PipelineSpec;
 use super::vars::{check_apart, vars};
-use crate::document::{DocumentError, Entry, Mark, Node, Problem, Tree, Variables, substitute};
+use crate::document::{
+    CopySpace, DocumentError, Entry, Mark, Node, Problem, Tree, Variables, substitute_within,
+};
 
 /// The part of the file a stage stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,8 @@ pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, Docum
     let mut instances = Vec::new();
     let vars = vars(root)?;
     let nothing = (Arm::default(), vars.clone());
-    add(&mut instances, root, Block::Stages, None, &nothing)?;
+    let mut space = CopySpace::default();
+    add(&mut instances, root, Block::Stages, None, &nothing, &mut space)?;
     let rounds = spec.rounds.as_ref().map_or(0, |rounds| rounds.count);
     if spec.rounds.is_some() && rounds == 0 {
         let mark = root.mark_of(["rounds", "count"]);
@@ -92,10 +95,10 @@ pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, Docum
     }
     for round in 1..=rounds {
         for arm in &arms {
-            add(&mut instances, root, Block::Rounds, Some(round), arm)?;
+            add(&mut instances, root, Block::Rounds, Some(round), arm, &mut space)?;
         }
     }
-    add(&mut instances, root, Block::Finally, None, &nothing)?;
+    add(&mut instances, root, Block::Finally, None, &nothing, &mut space)?;
     if instances.is_empty() {
         return Err(DocumentError::rule(root.mark, "The pipeline has no stages"));
     }
@@ -112,6 +115,7 @@ fn add(
     block: Block,
     round: Option<u32>,
     (arm, variables): &(Arm, Variables),
+    space: &mut CopySpace,
 ) -> Result<(), DocumentError> {
     let Some(stages) = block.node(root) else {
         return Ok(());
@@ -130,7 +134,7 @@ fn add(
             round,
             arm: arm.clone(),
         };
-        let instance = instance(entry, block, name, &variables)
+        let instance = instance(entry, block, name, &variables, space)
             .map_err(|error| here(error.inside(&entry.key, entry.mark)))?;
         instances.push(instance);
         if instances.len() > LIMIT {
@@ -148,6 +152,7 @@ fn instance(
     block: Block,
     name: StageName,
     variables: &Variables,
+    space: &mut CopySpace,
 ) -> Result<Instance, DocumentError> {
     if !is_name(&entry.key) || entry.key == "previous" {
         return Err(DocumentError::rule(
@@ -155,7 +160,7 @@ fn instance(
             format!("`{}` cannot be the name of a stage", entry.key),
         ));
     }
-    let mut settings = substitute(&entry.value, variables)?;
+    let mut settings = substitute_within(&entry.value, variables, space)?;
     let Tree::Map(entries) = &mut settings.tree else {
         return Err(entry.value.wrong("settings such as `{kind: ...}`"));
     };

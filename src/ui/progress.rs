@@ -84,6 +84,11 @@ impl State {
         }
     }
 
+    /// Writes a line that stays, about the stage or command if one began.
+    fn say_of_it(&self, text: &str) {
+        self.say(&labelled(&self.label, text));
+    }
+
     /// Writes a line that stays.
     fn say(&self, text: &str) {
         match &self.bar {
@@ -180,6 +185,13 @@ impl Observer for RunDisplay {
     }
 }
 
+fn labelled(label: &str, text: &str) -> String {
+    match label {
+        "" => text.to_owned(),
+        label => format!("{label}: {text}"),
+    }
+}
+
 /// Says why a stage computes and what it will cost, in a few lines.
 fn reasons(explanation: &Explanation) -> Vec<String> {
     let mut lines = match explanation.cause {
@@ -243,14 +255,14 @@ impl Progress for RunDisplay {
             match (&state.bar, holder) {
                 // A stage that waits from its beginning has nothing to count.
                 (Some(bar), _) if state.counter.is_none() => bar.remark(&state.waiting),
-                (None, Some(_)) => state.say(&format!("{}: {}", state.label, state.waiting)),
+                (None, Some(_)) => state.say_of_it(&state.waiting),
                 _ => state.show_count(),
             }
         });
     }
 
     fn message(&self, text: &str) {
-        self.change(|state| state.say(&format!("{}: {text}", state.label)));
+        self.change(|state| state.say_of_it(text));
     }
 
     fn metric(&self, name: &str, _: u64, value: f64) {
@@ -258,5 +270,16 @@ impl Progress for RunDisplay {
             state.metric = format!("{name} {}", number(value));
             state.show_count();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_before_anything_began_has_no_label() {
+        assert_eq!(labelled("", "nothing is kept"), "nothing is kept");
+        assert_eq!(labelled("[1/2] a", "waits"), "[1/2] a: waits");
     }
 }

@@ -16,7 +16,7 @@ use crate::contract::StageError;
 use crate::ingest::prompts::PromptsError;
 use crate::judges::ModelJudgeError;
 use crate::suggestion::closest;
-use crate::tables::matching::{FewRows, MatchError};
+use crate::tables::matching::{FewRows, MatchError, UnrelatedTable};
 use crate::tables::score_column_error::ScoreColumnError;
 
 /// Looks through an error and its causes for one whose remedy is known.
@@ -66,6 +66,7 @@ fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
             .map(ScoreColumnError::hint),
         error.downcast_ref::<FewRows>().map(FewRows::hint),
         error.downcast_ref::<MatchError>().map(MatchError::hint),
+        error.downcast_ref::<UnrelatedTable>().map(UnrelatedTable::hint),
     ];
     hints.into_iter().flatten().flatten().next()
 }

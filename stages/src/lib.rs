@@ -20,6 +20,7 @@ pub mod merge_adapters;
 pub mod model_bench;
 pub mod models;
 pub mod output_file;
+mod plural;
 pub mod pretrain;
 pub mod registry;
 pub mod score;

@@ -85,9 +85,10 @@ pub use crate::records::{
     ActionRecord, Batch, Checkpoint, Effort, InputRecord, Lookup, MissReason, Producer, Published, Tombstone,
 };
 pub use crate::retention::{KeptRun, KeptWhy, Pin, PinError, PinTarget};
-pub use crate::runs::{RunEvent, RunLog, RunMember, RunRecord, RunStatus};
+pub use crate::runs::{ProcessEvent, RunEvent, RunLog, RunMember, RunRecord, RunStatus};
 pub use crate::shards::{ItemRow, ShardItem, ShardListing, ShardRecord, index_items};
 pub use crate::sharing::Sharing;
+pub use crate::size_limits::MOST_INPUTS;
 pub use crate::store::{Artifacts, Blobs, Catalog, Pins, Records, Remotes, Runs, Shards, Store};
 pub use crate::timestamp::Timestamp;
 pub use crate::verify::{

@@ -98,6 +98,106 @@ fn columns_that_no_table_will_have_are_told_before_anything_runs() {
 }
 
 #[test]
+fn inputs_that_do_not_go_together_are_told_before_anything_runs() {
+    let place = Place::new();
+    let judged = "  judged: {kind: judge, candidates: candidates, judge: shapes}\n";
+    let others =
+        "  others: {kind: generate, prompts: prompts, candidates_per_prompt: 2, seed: 9, sampler: {steps: 2}}
+  judged: {kind: judge, candidates: others, judge: shapes}\n";
+    let unrelated = "`scores[0]` (stage `judged`) is about the candidates of stage `others`, but `candidates` are those of \
+                     stage `candidates`";
+    for (stages, last, texts) in [
+        (
+            others,
+            "  best: {kind: select, candidates: candidates, scores: [judged], by: shapes_correct}\n",
+            &[
+                "Error: small.yaml:12:3: Stage `best` cannot be set up\n",
+                unrelated,
+            ][..],
+        ),
+        (
+            others,
+            "  agreed: {kind: agree, candidates: candidates, scores: [judged], columns: [mi, shapes_correct]}\n",
+            &[
+                "Error: small.yaml:12:3: Stage `agreed` cannot be set up\n",
+                unrelated,
+            ],
+        ),
+        (
+            others,
+            "  base: {kind: evaluate, candidates: candidates, scores: [judged]}\n",
+            &[
+                "Error: small.yaml:12:3: Stage `base` cannot be set up\n",
+                unrelated,
+            ],
+        ),
+        (
+            judged,
+            "  best: {kind: select, candidates: candidates, scores: [judged, judged], by: shapes_correct}\n",
+            &[
+                "Error: small.yaml:11:3: Stage `best` cannot be set up\n",
+                "Score `shapes_correct` is in 2 of the connected tables",
+            ],
+        ),
+        (
+            judged,
+            "  base: {kind: evaluate, candidates: candidates, scores: [judged, judged]}\n",
+            &[
+                "Error: small.yaml:11:3: Stage `base` cannot be set up\n",
+                "is in 2 of the connected tables",
+            ],
+        ),
+        (
+            judged,
+            "  compared: {kind: compare, tables: [judged, judged], column: shapes_correct}\n",
+            &[
+                "Error: small.yaml:11:3: Stage `compared` cannot be set up\n",
+                "`tables[0]` (stage `judged`) and `tables[1]` (stage `judged`) would be arms of one name",
+            ],
+        ),
+    ] {
+        let text = [PIPELINE, stages, last].concat();
+        fs::write(place.path().join("small.yaml"), text).unwrap();
+        place.refused(&[], 2, texts);
+        assert!(place.files("actions").is_empty());
+    }
+}
+
+#[test]
+fn more_inputs_than_a_record_has_room_for_are_told_before_anything_runs() {
+    let place = Place::new();
+    let list = |name: &str| vec![name; 300].join(", ");
+    for (stages, texts) in [
+        (
+            format!(
+                "  compared: {{kind: compare, tables: [{}], column: mi}}\n",
+                list("candidates")
+            ),
+            &[
+                "Error: small.yaml:10:",
+                "Stage `compared` has 300 inputs, at most 256 fit into the record of its result",
+                "`stages.compared.tables`",
+            ][..],
+        ),
+        (
+            format!(
+                "  merged: {{kind: merge_adapters, adapters: [{}]}}\n",
+                list("adapter")
+            ),
+            &[
+                "Stage `merged` has 300 inputs, at most 256 fit",
+                "`stages.merged.adapters`",
+            ],
+        ),
+    ] {
+        let text = [PIPELINE, &stages].concat();
+        fs::write(place.path().join("small.yaml"), text).unwrap();
+        place.refused(&[], 2, texts);
+        assert!(place.files("actions").is_empty());
+    }
+}
+
+#[test]
 fn a_model_that_is_not_whole_is_named_with_what_it_lacks() {
     let place = Place::new();
     spoiled(&place, "cut", WEIGHTS, |bytes| bytes.truncate(bytes.len() / 2));

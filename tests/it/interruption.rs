@@ -188,6 +188,14 @@ fn failures_name_the_stage_and_the_cause_and_keep_what_was_done() {
             ],
         ),
         (
+            "large_record",
+            1,
+            [
+                "Error: Stage `t` was computed, but its record takes ",
+                "Hint: Divide the inputs, columns or judges of the stage among several stages",
+            ],
+        ),
+        (
             "panic",
             1,
             [

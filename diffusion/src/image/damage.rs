@@ -2,8 +2,6 @@
 
 use std::io::{self, ErrorKind};
 
-use zune_jpeg::errors::DecodeErrors;
-
 /// Why a file that begins as an image cannot be decoded.
 ///
 /// Decoders speak of chunks and tables of codes, from which nobody learns what to do.
@@ -24,16 +22,6 @@ pub enum ImageDamage {
 }
 
 impl ImageDamage {
-    /// What the decoder stumbled over in a JPEG; of coding that it does not know it says no more than of damage.
-    pub(crate) fn of_jpeg(bytes: &[u8], error: &DecodeErrors) -> Self {
-        match error {
-            _ if is_rare_jpeg(bytes) => Self::Rare,
-            // Bytes in memory end, and nothing else.
-            DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => Self::Cut,
-            _ => Self::Damaged,
-        }
-    }
-
     fn of_reading(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::UnexpectedEof => Self::Cut,
@@ -63,19 +51,4 @@ impl From<image_webp::DecodingError> for ImageDamage {
             _ => Self::Damaged,
         }
     }
-}
-
-/// Whether a JPEG is coded without loss, in differences or by arithmetic, or has colours of 12 bits.
-fn is_rare_jpeg(bytes: &[u8]) -> bool {
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    while let [0xff, marker, high, low, bits, ..] = *rest {
-        match marker {
-            0xc0..=0xc2 => return bits != 8,
-            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return true,
-            _ => {}
-        }
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        rest = rest.get(2 + length..).unwrap_or_default();
-    }
-    false
 }

@@ -133,13 +133,17 @@ impl BlipVqa {
         let mut scores = vec![joint_probability(&[]); items.len()];
         for pass in asked.chunks(self.preparation.batch_size()) {
             let pictures: Vec<&Picture> = pass.iter().map(|index| items[*index].0).collect();
-            let images = self.encode(&pictures)?;
+            let images = self.encode(&pictures);
+            let images = images.map_err(|error| error.among(|place| pass[place]))?;
             for (place, index) in pass.iter().enumerate() {
                 let chunks = &items[*index].1[..items[*index].1.len().min(MOST_CHUNKS)];
                 let questions: Vec<String> = chunks.iter().map(|chunk| question(chunk)).collect();
                 let probabilities = self.ask(images.clone().narrow(0, place, 1), &questions)?;
                 if !probabilities.iter().all(|one| one.is_finite()) {
-                    return Err(JudgeError::NotFinite { index: *index });
+                    return Err(JudgeError::NotFinite {
+                        index: *index,
+                        dtype: self.preparation.execution.dtype,
+                    });
                 }
                 scores[*index] = joint_probability(&probabilities);
             }

@@ -194,4 +194,11 @@ fn files_of_another_model_are_refused_by_what_they_lack() {
     let longer = format!("[PAD]\n[UNK]\n[CLS]\n[SEP]\n{}", "a\n".repeat(999));
     std::fs::write(folder.path().join("vocab.txt"), longer).unwrap();
     assert!(open().contains("vocab_size"), "{}", open());
+    let whole = std::fs::read_to_string(golden("image_reward").join("vocab.txt")).unwrap();
+    for lines in [159, 100] {
+        let short: Vec<&str> = whole.lines().take(lines).collect();
+        std::fs::write(folder.path().join("vocab.txt"), short.join("\n")).unwrap();
+        let words = format!("has {} tokens, but the network has 162", lines + 2);
+        assert!(open().contains(&words), "{}", open());
+    }
 }

@@ -90,9 +90,13 @@ impl PairJudge for ImageReward {
     fn score(&self, pairs: &[(&Picture, &str)]) -> Result<Vec<f64>, JudgeError> {
         let mut scores = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(self.preparation.batch_size()) {
-            for reward in self.rewards(batch)? {
+            let rewards = self.rewards(batch);
+            for reward in rewards.map_err(|error| error.among(|index| scores.len() + index))? {
                 if !reward.is_finite() {
-                    return Err(JudgeError::NotFinite { index: scores.len() });
+                    return Err(JudgeError::NotFinite {
+                        index: scores.len(),
+                        dtype: self.preparation.execution.dtype,
+                    });
                 }
                 scores.push(f64::from(reward));
             }

@@ -1,7 +1,6 @@
 //! Pictures as a batch of a fixed size, and results from it.
 
 use burn::tensor::{DType, Tensor};
-use rayon::prelude::*;
 
 use crate::clip_judges::Execution;
 use crate::pair_judge::JudgeError;
@@ -29,10 +28,7 @@ impl Preparation {
     /// # Shapes
     /// - output: `[batch size, side, side, 3]`
     pub(super) fn batch(&self, pictures: &[&Picture]) -> Result<Tensor<4>, JudgeError> {
-        let pixels: Vec<Pixels> = pictures
-            .par_iter()
-            .map(|picture| self.preprocessing.apply(picture))
-            .collect::<Result<_, _>>()?;
+        let pixels = self.preprocessing.apply_all(pictures)?;
         let side = self.side;
         if let Some(other) = pixels.iter().find(|one| one.height != side || one.width != side) {
             return Err(JudgeError::PictureSize {

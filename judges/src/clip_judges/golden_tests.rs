@@ -101,7 +101,6 @@ fn clip_folder(case: &OfTransformers) -> tempfile::TempDir {
 /// Scores in the order of pairs, at once and one by one, against those of the reference.
 fn check(judge: &dyn PairJudge, pairs: &[(String, String)], expected: &[f64], unit: f64) {
     let pictures = pictures();
-    let names: Vec<&String> = pairs.iter().map(|(name, _)| name).collect();
     let pairs: Vec<(&Picture, &str)> = pairs
         .iter()
         .map(|(name, prompt)| (&pictures[name], prompt.as_str()))
@@ -111,16 +110,7 @@ fn check(judge: &dyn PairJudge, pairs: &[(String, String)], expected: &[f64], un
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         // Cosines of unit embeddings: what is near 0 is a difference of larger numbers.
         let error = (found - expected).abs() / expected.abs().max(unit / 4.0);
-        // Every decoder rounds the colours of a JPEG in its own way.
-        let tolerance = if names[index].ends_with(".jpg") {
-            5e-2
-        } else {
-            1e-5
-        };
-        assert!(
-            error < tolerance,
-            "pair {index}: {found} is not {expected}: {error:e}"
-        );
+        assert!(error < 1e-5, "pair {index}: {found} is not {expected}: {error:e}");
     }
     let alone = judge.score(&pairs[3..4]).unwrap()[0];
     assert!((alone - found[3]).abs() < 1e-6, "{alone} {}", found[3]);

@@ -24,7 +24,7 @@ impl Hps {
     /// When a file of the tokenizer is missing or malformed.
     pub fn tokens(files: &HpsFiles) -> Result<PromptTokens, JudgeError> {
         let longest = files.config.text.max_position_embeddings;
-        PromptTokens::open(files.folder(), longest, PromptRules::Cleaned, OverLong::CutOff)
+        PromptTokens::open(files.folder(), longest, PromptRules::OpenClip, OverLong::CutOff)
     }
 
     /// Loads the network from the file's tensors, under open_clip's names, which may be hashed on the way.

@@ -2,7 +2,6 @@
 
 use burn::tensor::{DType, FloatDType, Tensor};
 use mitune_diffusion::nn::weights::TensorSource;
-use rayon::prelude::*;
 
 use super::{Execution, JudgeError};
 use crate::clip::{ClipConfig, ClipError, ClipVisionModel};
@@ -53,13 +52,11 @@ impl ImageEmbeddings {
     pub fn embed(&self, pictures: &[&Picture]) -> Result<Vec<Vec<f32>>, JudgeError> {
         let mut embeddings = Vec::with_capacity(pictures.len());
         for batch in pictures.chunks(self.execution.batch.get()) {
-            let prepared = batch
-                .par_iter()
-                .map(|picture| self.preprocessing.apply(picture))
-                .collect::<Result<Vec<Pixels>, _>>()?;
+            let prepared = self.preprocessing.apply_all(batch).map_err(JudgeError::from);
+            let prepared = prepared.map_err(|error| error.among(|index| embeddings.len() + index))?;
             embeddings.extend(self.embed_prepared(prepared)?);
         }
-        finite(embeddings)
+        self.finite(embeddings)
     }
 
     /// Embeds each picture and brings the embedding to length 1.
@@ -68,7 +65,7 @@ impl ImageEmbeddings {
     /// As [`Self::embed`], and when an embedding has no direction.
     pub fn embed_normalised(&self, pictures: &[&Picture]) -> Result<Vec<Vec<f32>>, JudgeError> {
         let embeddings = self.embed(pictures)?;
-        finite(embeddings.iter().map(|embedding| normalised(embedding)).collect())
+        self.finite(embeddings.iter().map(|embedding| normalised(embedding)).collect())
     }
 
     /// Embeds at most a batch of prepared pictures.
@@ -95,6 +92,19 @@ impl ImageEmbeddings {
         let mut rows = rows(self.model.forward(images))?;
         rows.truncate(count);
         Ok(rows)
+    }
+
+    fn finite(&self, embeddings: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, JudgeError> {
+        let broken = embeddings
+            .iter()
+            .position(|embedding| embedding.iter().any(|value| !value.is_finite()));
+        match broken {
+            Some(index) => Err(JudgeError::NotFinite {
+                index,
+                dtype: self.dtype(),
+            }),
+            None => Ok(embeddings),
+        }
     }
 
     /// The type of parameters and activations.
@@ -126,14 +136,4 @@ pub(super) fn normalised(embedding: &[f32]) -> Vec<f32> {
 pub(super) fn length(embedding: &[f32]) -> f64 {
     let squares = embedding.iter().map(|value| f64::from(*value).powi(2));
     squares.sum::<f64>().sqrt()
-}
-
-fn finite(embeddings: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, JudgeError> {
-    let broken = embeddings
-        .iter()
-        .position(|embedding| embedding.iter().any(|value| !value.is_finite()));
-    match broken {
-        Some(index) => Err(JudgeError::NotFinite { index }),
-        None => Ok(embeddings),
-    }
 }

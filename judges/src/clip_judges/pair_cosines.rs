@@ -52,7 +52,10 @@ impl PairCosines {
             .enumerate()
             .map(|(index, cosine)| match cosine.is_finite() {
                 true => Ok(cosine),
-                false => Err(JudgeError::NotFinite { index }),
+                false => Err(JudgeError::NotFinite {
+                    index,
+                    dtype: self.images.dtype(),
+                }),
             })
             .collect()
     }

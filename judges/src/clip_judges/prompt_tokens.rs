@@ -13,8 +13,10 @@ use super::{JudgeError, cleaned};
 pub enum PromptRules {
     /// As transformers' `CLIPTokenizer`: nothing is cleaned, and special tokens written out are special tokens.
     Transformers,
-    /// As openai/CLIP and open_clip: [`cleaned`] first, and special tokens written out are words like any others.
+    /// As openai/CLIP: [`cleaned`] first. Special tokens written out are words like any others.
     Cleaned,
+    /// As open_clip: the same, but its own names of the special tokens, written out, are special tokens.
+    OpenClip,
 }
 
 /// What is done with a prompt of more tokens than the model reads.
@@ -42,6 +44,16 @@ const SPLIT: [(&str, &str); 2] = [
     ("<|startoftext|>", "<| startoftext |>"),
     ("<|endoftext|>", "<| endoftext |>"),
 ];
+
+/// open_clip's names of the special tokens, and CLIP's.
+const OPEN_CLIP: [(&str, &str); 2] = [
+    ("<start_of_text>", "<|startoftext|>"),
+    ("<end_of_text>", "<|endoftext|>"),
+];
+
+/// A mark whose capital is a letter: the references' pattern, which ignores case, takes it for neither a letter nor none,
+/// so that it parts words as white space does.
+const UNMATCHED: char = '\u{345}';
 
 impl PromptTokens {
     /// Reads `tokenizer.json`, or `vocab.json` with `merges.txt`; prompts have at most `longest` tokens, start and end
@@ -74,6 +86,7 @@ impl PromptTokens {
         let text = match self.rules {
             PromptRules::Transformers => prompt.to_owned(),
             PromptRules::Cleaned => without_special_tokens(&cleaned(prompt)),
+            PromptRules::OpenClip => with_open_clip_tokens(&without_special_tokens(&cleaned(prompt))),
         };
         let encoded = self.tokenizer.encode(&text)?;
         if encoded.truncated && self.over_long == OverLong::Refuse {
@@ -103,7 +116,27 @@ impl PromptTokens {
 fn without_special_tokens(text: &str) -> String {
     SPLIT
         .iter()
-        .fold(text.to_owned(), |text, (token, parts)| text.replace(token, parts))
+        .fold(text.replace(UNMATCHED, " "), |text, (token, parts)| {
+            text.replace(token, parts)
+        })
+}
+
+/// open_clip looks for its special tokens where a word may begin: not after punctuation, which takes the `<` along.
+fn with_open_clip_tokens(text: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let (mut rest, mut may_begin) = (text, true);
+    while let Some(first) = rest.chars().next() {
+        let mut names = OPEN_CLIP.iter().filter(|_| may_begin);
+        if let Some((name, token)) = names.find(|(name, _)| rest.starts_with(name)) {
+            replaced.push_str(token);
+            rest = &rest[name.len()..];
+            continue;
+        }
+        replaced.push(first);
+        rest = &rest[first.len_utf8()..];
+        may_begin = first.is_alphanumeric() || first.is_whitespace();
+    }
+    replaced
 }
 
 #[cfg(test)]
@@ -133,6 +166,33 @@ mod tests {
         let special = plain.encode("a <|endoftext|> cat").unwrap();
         assert_eq!(special[2], special[4]);
         assert_eq!(plain.encode("").unwrap(), clean.encode(" ").unwrap());
+    }
+
+    /// What `regex` splits these into, by open_clip's pattern.
+    #[test]
+    fn open_clips_own_special_tokens_are_special_to_it_alone() {
+        let clean = tokens(12, PromptRules::Cleaned, OverLong::CutOff);
+        let open_clip = tokens(12, PromptRules::OpenClip, OverLong::CutOff);
+        let plain = tokens(12, PromptRules::Transformers, OverLong::CutOff);
+        let encode = |tokens: &PromptTokens, prompt: &str| tokens.encode(prompt).unwrap();
+        for (prompt, same) in [
+            ("a <end_of_text> cat", "a <|endoftext|> cat"),
+            (
+                "a<START_OF_TEXT><end_of_text>cat",
+                "a <|startoftext|> <|endoftext|> cat",
+            ),
+            ("a <|endoftext|> cat", "a <| endoftext |> cat"),
+        ] {
+            assert_eq!(encode(&open_clip, prompt), encode(&plain, same), "{prompt}");
+        }
+        assert_eq!(with_open_clip_tokens("!<end_of_text>"), "!<end_of_text>");
+        assert_ne!(
+            encode(&clean, "a <end_of_text> cat"),
+            encode(&plain, "a <|endoftext|> cat")
+        );
+        for tokens in [&clean, &open_clip] {
+            assert_eq!(encode(tokens, "a\u{345}cat"), encode(tokens, "a cat"));
+        }
     }
 
     #[test]

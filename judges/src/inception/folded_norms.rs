@@ -49,6 +49,26 @@ impl<'a> FoldedNorms<'a> {
         Ok(Self { source, norms })
     }
 
+    /// Leaves out what no file has: a bias is made of a normalization, and lacks where its convolution does.
+    pub(super) fn by_names_of_the_file(error: WeightsError) -> WeightsError {
+        match error {
+            WeightsError::Misfit {
+                origin,
+                shards,
+                mut problems,
+            } => {
+                let is_bias = |problem: &LoadProblem| matches!(problem, LoadProblem::Missing { name, .. } if name.ends_with(BIAS));
+                problems.retain(|problem| !is_bias(problem));
+                WeightsError::Misfit {
+                    origin,
+                    shards,
+                    problems,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// The normalization after the convolution that a name is the weight or the bias of.
     fn norm_after(&self, name: &str, end: &str) -> Option<&Norm> {
         self.norms.get(name.strip_suffix(end)?)

@@ -102,7 +102,8 @@ impl InceptionV3 {
     ) -> Result<Self, WeightsError> {
         let folded = FoldedNorms::new(source)?;
         Ok(Self {
-            network: load_module(Network::new(device), &folded, &NAMES, dtype)?,
+            network: load_module(Network::new(device), &folded, &NAMES, dtype)
+                .map_err(FoldedNorms::by_names_of_the_file)?,
             config,
         })
     }

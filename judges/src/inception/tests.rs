@@ -118,6 +118,15 @@ fn files_of_other_networks_are_refused_by_name() {
     let mut incomplete = SeededFile::new();
     incomplete.0.remove("Mixed_7c.branch_pool.conv.weight");
     assert!(load(&incomplete).contains("missing `Mixed_7c.branch_pool.conv.weight`"));
+    // The file has no such biases: they are made of what follows a convolution.
+    assert!(!load(&incomplete).contains("conv.bias"));
+    let mut other = SeededFile::new();
+    other.0.retain(|name, _| name.starts_with("fc."));
+    let error = load(&other);
+    assert!(
+        error.contains("missing `Conv2d_1a_3x3.conv.weight`") && !error.contains("conv.bias"),
+        "{error}"
+    );
     let mut narrow = SeededFile::new();
     narrow
         .0

@@ -10,6 +10,7 @@ mod normalisation;
 mod pillow;
 mod pixels;
 mod resampling;
+mod several;
 mod torch;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use clip_image_settings::{ClipImageSettings, ImageBackend};
 pub use error::PreprocessingError;
 pub use pixels::Pixels;
+pub use several::UnpreparedPicture;
 
 use self::geometry::{Axis, Crop, Size, framed};
 use self::normalisation::{CLIP, IMAGE_NET, Normalisation};

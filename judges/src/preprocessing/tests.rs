@@ -32,8 +32,6 @@ struct Case {
     #[serde(default)]
     values: Vec<f64>,
     checksum: Option<u32>,
-    /// More than [`TOLERANCE`], where the decoders differ already.
-    tolerance: Option<f64>,
 }
 
 fn here(path: &str) -> std::path::PathBuf {
@@ -126,11 +124,10 @@ fn every_recipe_gives_what_its_reference_gives() {
             true => last,
             false => (index as f64 * (last as f64 / steps as f64)) as usize,
         };
-        let tolerance = case.tolerance.unwrap_or(TOLERANCE);
         for (index, expected) in case.values.iter().enumerate() {
             let place = place_of(index);
             let error = (f64::from(found.values[place]) - expected).abs();
-            if error > tolerance {
+            if error > TOLERANCE {
                 wrong.push(format!("{label} at {place}: off by {error}"));
                 break;
             }

@@ -8,7 +8,10 @@ use super::resampling::ResamplingError;
 #[derive(Debug, thiserror::Error)]
 pub enum SetDistanceError {
     /// A set has too few images for what is asked of it.
-    #[error("The set has {found} images, but {purpose} needs at least {needed}")]
+    #[error(
+        "The set has {found} {}, but {purpose} needs at least {needed}",
+        if *found == 1 { "image" } else { "images" }
+    )]
     TooFew {
         /// Images of the set.
         found: usize,
@@ -51,6 +54,9 @@ pub enum SetDistanceError {
         /// Columns of the matrix.
         columns: usize,
     },
+    /// Whoever watched it did not want it to go on.
+    #[error("The computation was stopped")]
+    Stopped,
     /// The settings of an interval make none.
     #[error(transparent)]
     Resampling(#[from] ResamplingError),

@@ -9,6 +9,7 @@
 use super::matrix::Matrix;
 use super::resampling::{Resampling, SetEstimate};
 use super::singular_values::singular_values;
+use super::watch::{Watch, check};
 use super::{FeatureMoments, FeatureRows, SetDistanceError};
 
 /// The normal distribution of a set's mean and covariance.
@@ -87,27 +88,31 @@ pub fn frechet_distance(one: &Gaussian, other: &Gaussian) -> Result<f64, SetDist
 /// Each resample gathers its own moments, so it costs as much as the distance itself.
 ///
 /// # Errors
-/// When a set has fewer than two images, features differ in width, or a computation gives no result.
+/// When a set has fewer than two images, features differ in width, a computation gives no result, or `watch` stops it.
 pub fn resampled_frechet_distance(
     images: &FeatureRows,
     reference: &FeatureRows,
     resampling: &Resampling,
+    watch: Watch<'_>,
 ) -> Result<SetEstimate, SetDistanceError> {
     resampling.check()?;
     let whole = |rows: &FeatureRows| FeatureMoments::try_from(rows)?.gaussian();
     let (of_images, of_reference) = (whole(images)?, whole(reference)?);
     let value = frechet_distance(&of_images, &of_reference)?;
-    let replicate = |index| {
+    let replicate = |index| -> Result<f64, SetDistanceError> {
         let drawn = resampling.of_images(index, images.count());
         let of_images = repeated(images, &drawn)?;
-        match resampling.of_reference(index, reference.count()) {
+        let distance = match resampling.of_reference(index, reference.count()) {
             None => frechet_distance(&of_images, &of_reference),
             Some(drawn) => frechet_distance(&of_images, &repeated(reference, &drawn)?),
-        }
+        }?;
+        check(watch, 1)?;
+        Ok(distance)
     };
-    let replicates: Vec<f64> = (0..resampling.replicates)
+    check(watch, 0)?;
+    let replicates = (0..resampling.replicates)
         .map(replicate)
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<f64>, SetDistanceError>>()?;
     Ok(resampling.estimate(value, replicates))
 }
 
@@ -198,24 +203,42 @@ mod tests {
             seed: 4,
             ..Resampling::default()
         };
-        let estimate = resampled_frechet_distance(&one, &other, &settings).unwrap();
+        let all = |_: usize| true;
+        let estimate = resampled_frechet_distance(&one, &other, &settings, &all).unwrap();
         assert!((estimate.value - distance(&one, &other)).abs() < 1e-12);
         assert!(
             estimate.low < estimate.value && estimate.value < estimate.high,
             "{estimate:?}"
         );
         assert_eq!(
-            resampled_frechet_distance(&one, &other, &settings).unwrap(),
+            resampled_frechet_distance(&one, &other, &settings, &all).unwrap(),
             estimate
         );
         let fixed = Resampling {
             resample_reference: false,
             ..settings
         };
-        let fixed = resampled_frechet_distance(&one, &other, &fixed).unwrap();
+        let fixed = resampled_frechet_distance(&one, &other, &fixed, &all).unwrap();
         assert!(
             fixed.standard_error < estimate.standard_error,
             "{fixed:?} {estimate:?}"
         );
+    }
+
+    #[test]
+    fn resamples_are_counted_and_no_more_are_made_once_nobody_wants_them() {
+        let (one, other) = (rows("one", 12, 3), rows("other", 10, 3));
+        let settings = Resampling {
+            replicates: 1_000_000_000,
+            ..Resampling::default()
+        };
+        let done = std::cell::Cell::new(0_usize);
+        let first_three = |more: usize| {
+            done.set(done.get() + more);
+            done.get() < 3
+        };
+        let stopped = resampled_frechet_distance(&one, &other, &settings, &first_three);
+        assert!(matches!(stopped, Err(SetDistanceError::Stopped)));
+        assert_eq!(done.get(), 3);
     }
 }

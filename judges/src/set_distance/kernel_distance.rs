@@ -5,10 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use super::matrix::Matrix;
 use super::resampling::{Resampling, SetEstimate};
+use super::watch::{Watch, check};
 use super::{FeatureRows, SetDistanceError};
 
 /// Images of each side of a block: as many squared numbers are in memory at once.
 const BLOCK: usize = 1024;
+
+/// Most resamples that go through all pairs together.
+const MOST_TOGETHER: usize = 1024;
+
+/// Most times that images are drawn in resamples that go through all pairs together: a quarter of a gigabyte.
+const MOST_DRAWN: usize = 1 << 26;
 
 /// The squared maximum mean discrepancy with a Gaussian kernel (Rethinking FID, arXiv 2401.09603, equation 3), the
 /// biased estimate in which every image meets itself too.
@@ -37,7 +44,7 @@ impl Default for KernelDistance {
 /// A set, and how often each of its images counts in each of several resamples.
 struct Weighted<'a> {
     rows: &'a FeatureRows,
-    weights: Vec<Vec<f64>>,
+    times: Vec<Vec<u32>>,
 }
 
 impl KernelDistance {
@@ -46,41 +53,75 @@ impl KernelDistance {
     /// # Errors
     /// When a set is empty, features differ in width, or a product of matrices cannot be read.
     pub fn distance(&self, images: &FeatureRows, reference: &FeatureRows) -> Result<f64, SetDistanceError> {
-        let once = |rows| Weighted::once(rows, 1);
-        let distances = self.distances(&once(images), &once(reference))?;
+        self.watched_distance(images, reference, &|_| true)
+    }
+
+    /// The same, which `watch` can stop.
+    ///
+    /// # Errors
+    /// As [`Self::distance`], and when it is stopped.
+    pub fn watched_distance(
+        &self,
+        images: &FeatureRows,
+        reference: &FeatureRows,
+        watch: Watch<'_>,
+    ) -> Result<f64, SetDistanceError> {
+        let distances = self.distances(&Weighted::once(images), &Weighted::once(reference), watch)?;
         Ok(distances.iter().sum())
     }
 
-    /// Computes the distance with an interval; one pass over all pairs serves all resamples.
+    /// Computes the distance with an interval; a pass over all pairs serves as many resamples as memory has room for.
     ///
     /// # Errors
-    /// As [`Self::distance`], and when the settings make no interval.
+    /// As [`Self::distance`], when the settings make no interval, and when `watch` stops it.
     pub fn resampled(
         &self,
         images: &FeatureRows,
         reference: &FeatureRows,
         resampling: &Resampling,
+        watch: Watch<'_>,
+    ) -> Result<SetEstimate, SetDistanceError> {
+        let drawn = images.count() + reference.count();
+        let together = (MOST_DRAWN / drawn.max(1)).clamp(1, MOST_TOGETHER);
+        self.resampled_by(images, reference, resampling, (together, watch))
+    }
+
+    fn resampled_by(
+        &self,
+        images: &FeatureRows,
+        reference: &FeatureRows,
+        resampling: &Resampling,
+        (together, watch): (usize, Watch<'_>),
     ) -> Result<SetEstimate, SetDistanceError> {
         resampling.check()?;
-        let mut of_images = Weighted::once(images, 1);
-        let mut of_reference = Weighted::once(reference, 1);
-        for index in 0..resampling.replicates {
-            let drawn = resampling.of_images(index, images.count());
-            of_images.weights.push(drawn.into_iter().map(f64::from).collect());
-            of_reference
-                .weights
-                .push(match resampling.of_reference(index, reference.count()) {
-                    Some(drawn) => drawn.into_iter().map(f64::from).collect(),
-                    None => vec![1.0; reference.count()],
-                });
+        // The sets themselves go with the first resamples.
+        let (mut of_images, mut of_reference) = (Weighted::once(images), Weighted::once(reference));
+        let mut distances = Vec::new();
+        for first in (0..resampling.replicates).step_by(together) {
+            let end = first.saturating_add(together).min(resampling.replicates);
+            for index in first..end {
+                of_images.times.push(resampling.of_images(index, images.count()));
+                let drawn = resampling.of_reference(index, reference.count());
+                of_reference
+                    .times
+                    .push(drawn.unwrap_or_else(|| vec![1; reference.count()]));
+            }
+            distances.extend(self.distances(&of_images, &of_reference, watch)?);
+            check(watch, end - first)?;
+            of_images.times.clear();
+            of_reference.times.clear();
         }
-        let mut distances = self.distances(&of_images, &of_reference)?;
         let replicates = distances.split_off(1);
         Ok(resampling.estimate(distances.iter().sum(), replicates))
     }
 
     /// The distance in each resample.
-    fn distances(&self, x: &Weighted<'_>, y: &Weighted<'_>) -> Result<Vec<f64>, SetDistanceError> {
+    fn distances(
+        &self,
+        x: &Weighted<'_>,
+        y: &Weighted<'_>,
+        watch: Watch<'_>,
+    ) -> Result<Vec<f64>, SetDistanceError> {
         for set in [x, y] {
             if set.rows.count() == 0 {
                 return Err(SetDistanceError::TooFew {
@@ -96,8 +137,8 @@ impl KernelDistance {
                 found: y.rows.width(),
             });
         }
-        let (within_x, within_y) = (self.means(x, x, true)?, self.means(y, y, true)?);
-        let across = self.means(x, y, false)?;
+        let (within_x, within_y) = (self.means(x, x, true, watch)?, self.means(y, y, true, watch)?);
+        let across = self.means(x, y, false, watch)?;
         let within = within_x.into_iter().zip(within_y);
         Ok(within
             .zip(across)
@@ -106,12 +147,19 @@ impl KernelDistance {
     }
 
     /// The mean of the kernel over all pairs in each resample; a set with itself is gone through once.
-    fn means(&self, x: &Weighted<'_>, y: &Weighted<'_>, same: bool) -> Result<Vec<f64>, SetDistanceError> {
-        let mut sums = vec![0.0; x.weights.len()];
+    fn means(
+        &self,
+        x: &Weighted<'_>,
+        y: &Weighted<'_>,
+        same: bool,
+        watch: Watch<'_>,
+    ) -> Result<Vec<f64>, SetDistanceError> {
+        let mut sums = vec![0.0; x.times.len()];
         for first in (0..x.rows.count()).step_by(BLOCK) {
             let left = Block::of(x, first);
             let start = if same { first } else { 0 };
             for second in (start..y.rows.count()).step_by(BLOCK) {
+                check(watch, 0)?;
                 let times = if same && second > first { 2.0 } else { 1.0 };
                 let of_block = self.block_sums(&left, &Block::of(y, second))?;
                 for (sum, of_block) in sums.iter_mut().zip(of_block) {
@@ -179,13 +227,13 @@ impl Block {
             },
             squares,
             weights: Matrix {
-                rows: set.weights.len(),
+                rows: set.times.len(),
                 columns: count,
                 values: set
-                    .weights
+                    .times
                     .iter()
-                    .flat_map(|weights| &weights[first..][..count])
-                    .copied()
+                    .flat_map(|times| &times[first..][..count])
+                    .map(|times| f64::from(*times))
                     .collect(),
             },
         }
@@ -193,10 +241,11 @@ impl Block {
 }
 
 impl<'a> Weighted<'a> {
-    fn once(rows: &'a FeatureRows, resamples: usize) -> Self {
+    /// A set in which each image counts once.
+    fn once(rows: &'a FeatureRows) -> Self {
         Self {
             rows,
-            weights: vec![vec![1.0; rows.count()]; resamples],
+            times: vec![vec![1; rows.count()]],
         }
     }
 }
@@ -250,7 +299,8 @@ mod tests {
             replicates: 2,
             ..Resampling::default()
         };
-        let estimate = KernelDistance::default().resampled(&x, &y, &settings).unwrap();
+        let cmmd = KernelDistance::default();
+        let estimate = cmmd.resampled(&x, &y, &settings, &|_| true).unwrap();
         let repeated = |rows: &FeatureRows, drawn: Vec<u32>| {
             let times = rows.rows().zip(drawn);
             let rows_again = times.flat_map(|(row, times)| vec![row.to_vec(); times as usize]);
@@ -265,6 +315,63 @@ mod tests {
         assert!((estimate.resampled_mean - mean).abs() < 1e-9);
         let plain = KernelDistance::default().distance(&x, &y).unwrap();
         assert!((estimate.value - plain).abs() < 1e-9);
+    }
+
+    /// Memory holds a few resamples at a time, which changes none of them.
+    #[test]
+    fn resamples_are_the_same_however_many_go_together() {
+        let (x, y) = (rows("x", 40, 4), rows("y", 25, 4));
+        let settings = Resampling {
+            replicates: 23,
+            ..Resampling::default()
+        };
+        let cmmd = KernelDistance::default();
+        let by = |together| {
+            let done = std::cell::Cell::new(0_usize);
+            let count = |more: usize| {
+                done.set(done.get() + more);
+                true
+            };
+            let estimate = cmmd.resampled_by(&x, &y, &settings, (together, &count)).unwrap();
+            assert_eq!(done.get(), 23);
+            estimate
+        };
+        let all = by(23);
+        let numbers = |estimate: SetEstimate| {
+            [
+                estimate.value,
+                estimate.standard_error,
+                estimate.low,
+                estimate.high,
+                estimate.resampled_mean,
+            ]
+        };
+        for together in [1, 5, 22, 1000] {
+            for (found, expected) in numbers(by(together)).into_iter().zip(numbers(all)) {
+                assert!((found - expected).abs() < 1e-9, "{together}: {found} {expected}");
+            }
+        }
+    }
+
+    /// More resamples than any memory holds.
+    #[test]
+    fn a_computation_that_nobody_wants_ends() {
+        let (x, y) = (rows("x", 40, 4), rows("y", 25, 4));
+        let settings = Resampling {
+            replicates: usize::MAX,
+            ..Resampling::default()
+        };
+        let cmmd = KernelDistance::default();
+        for wanted in [0, 1] {
+            let done = std::cell::Cell::new(0_usize);
+            let watch = |more: usize| {
+                done.set(done.get() + more);
+                done.get() < wanted
+            };
+            let stopped = cmmd.resampled(&x, &y, &settings, &watch);
+            assert!(matches!(stopped, Err(SetDistanceError::Stopped)));
+            assert_eq!(done.get(), wanted * MOST_TOGETHER);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod kernel_distance;
 mod matrix;
 mod resampling;
 mod singular_values;
+mod watch;
 
 pub use diversity::{Diversity, diversity};
 pub use error::SetDistanceError;
@@ -25,3 +26,4 @@ pub use frechet::{Gaussian, frechet_distance, resampled_frechet_distance};
 pub use kernel_distance::KernelDistance;
 pub use matrix::Matrix;
 pub use resampling::{Resampling, ResamplingError, SetEstimate};
+pub use watch::Watch;

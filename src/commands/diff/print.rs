@@ -46,6 +46,7 @@ fn print_stage(stage: &StageDifference) -> Result<(), Failure> {
         StageRelation::OnlyFirst => "only in the first run",
         StageRelation::OnlySecond => "only in the second run",
         StageRelation::Unknown => "a record is not in the store any more",
+        StageRelation::Unfinished => "a run stopped before it had a result",
     };
     line(format!("{}: {what}", stage.name))?;
     for parameter in &stage.parameters {

@@ -5,8 +5,11 @@ mod metrics;
 
 use std::collections::BTreeSet;
 
-use mitune_store::{ActionRecord, Difference, Lookup, RunRecord, StageKey, Store, differences};
+use mitune_store::{
+    ActionRecord, Difference, Lookup, RunEvent, RunRecord, RunStatus, StageKey, Store, differences,
+};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::key_change::as_key_changes;
 use adapters::adapter_distances;
@@ -60,6 +63,8 @@ pub(crate) enum StageRelation {
     OnlySecond,
     /// A record is not in the store any more.
     Unknown,
+    /// A run came to its end before the stage did, and its record is not in the store.
+    Unfinished,
 }
 
 /// Compares two runs stage by stage.
@@ -67,7 +72,12 @@ pub(crate) fn compare(store: &Store, first: &RunRecord, second: &RunRecord) -> R
     let names: BTreeSet<&String> = first.stages.keys().chain(second.stages.keys()).collect();
     let stages = names.into_iter().map(|name| {
         let keys = (first.stages.get(name), second.stages.get(name));
-        compare_stage(store, name, keys)
+        let mut stage = compare_stage(store, name, keys);
+        let mut runs = [first, second].into_iter();
+        if stage.state == StageRelation::Unknown && runs.any(|run| stopped_before(store, run, name)) {
+            stage.state = StageRelation::Unfinished;
+        }
+        stage
     });
     RunDifference {
         first: head(first),
@@ -118,6 +128,22 @@ fn compare_stage(store: &Store, name: &str, keys: (Option<&StageKey>, Option<&St
     }
 }
 
+/// Tells whether a run surely stopped before a stage of which there is no record had one.
+fn stopped_before(store: &Store, run: &RunRecord, stage: &str) -> bool {
+    let key = run.stages.get(stage);
+    let lacking = key.is_some_and(|key| record(store, key).is_none());
+    if !lacking || run.status == RunStatus::Succeeded {
+        return false;
+    }
+    let has_result = |event: &RunEvent| {
+        matches!(event.event.as_str(), "stage_finished" | "stage_reused")
+            && event.fields.get("stage").and_then(Json::as_str) == Some(stage)
+    };
+    // A log that is not here tells nothing: a run may come from another store without it.
+    let events = store.runs().events(&run.id).unwrap_or_default();
+    !events.is_empty() && !events.iter().any(has_result)
+}
+
 fn record(store: &Store, key: &StageKey) -> Option<Box<ActionRecord>> {
     match store.records().peek(key) {
         Lookup::Hit(record) => Some(record),
@@ -142,4 +168,55 @@ fn ports(changes: &[Difference]) -> Vec<String> {
     };
     let names: BTreeSet<String> = changes.iter().map(port).collect();
     names.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mitune_store::{RunLog, Value};
+
+    use super::*;
+
+    /// A run whose stage has no record, because it was collected or because there never was one.
+    fn run(store: &Store, key: u64, events: &[&str], status: Option<RunStatus>) -> RunRecord {
+        let log = RunLog::create(store, "tiny").unwrap();
+        let key = StageKey::derive(&Value::from(key)).unwrap();
+        log.update(|run| run.stages = [("a".to_owned(), key)].into())
+            .unwrap();
+        for event in events {
+            let fields = BTreeMap::from([("stage".to_owned(), Json::from("a"))]);
+            log.event(event, fields).unwrap();
+        }
+        if let Some(status) = status {
+            log.finish(status).unwrap();
+        }
+        store.runs().read(&log.id()).unwrap()
+    }
+
+    #[test]
+    fn a_record_that_never_was_is_told_from_one_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let state = |first: &RunRecord, second: &RunRecord| compare(&store, first, second).stages[0].state;
+        let done = run(
+            &store,
+            1,
+            &["stage_started", "stage_finished"],
+            Some(RunStatus::Succeeded),
+        );
+        let killed = run(&store, 2, &["stage_started"], None);
+        let failed = run(
+            &store,
+            3,
+            &["stage_started", "stage_failed"],
+            Some(RunStatus::Failed),
+        );
+        let killed_later = run(&store, 4, &["stage_started", "stage_finished"], None);
+        let without_events = run(&store, 5, &[], Some(RunStatus::Interrupted));
+        assert_eq!(state(&done, &killed), StageRelation::Unfinished);
+        assert_eq!(state(&failed, &done), StageRelation::Unfinished);
+        assert_eq!(state(&done, &killed_later), StageRelation::Unknown);
+        assert_eq!(state(&done, &without_events), StageRelation::Unknown);
+    }
 }

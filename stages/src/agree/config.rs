@@ -13,8 +13,10 @@ use crate::contract::{
     Content, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext, StageDefaults, StageError,
     StageOutput, keyed_config,
 };
+use crate::plural::plural;
 use crate::statistics::bootstrap::BootstrapSettings;
-use crate::tables::score_columns::{known_names, unknown_among};
+use crate::tables::matching::UnrelatedTable;
+use crate::tables::score_columns::check_known;
 
 /// Measures how far columns of numbers about the same candidates agree: Kendall's tau, the best of each prompt, and what
 /// the best of n by one column is worth to another.
@@ -49,7 +51,11 @@ pub struct AgreeConfig {
 /// A setting that no run can use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AgreeError {
-    #[error("Setting `columns` has {found} names, expected 2 to {}", MOST_AGREEING)]
+    #[error(
+        "Setting `columns` has {found} name{}, expected 2 to {}",
+        plural(*found as u64),
+        MOST_AGREEING
+    )]
     Columns { found: usize },
     #[error("Setting `columns` has `{0}` twice")]
     ColumnTwice(String),
@@ -57,7 +63,10 @@ pub(super) enum AgreeError {
     NoSuchColumn(String),
     #[error("Setting `ranks` has `{0}` twice")]
     RankTwice(NonZeroU32),
-    #[error("Setting `ranks` asks for rank `{rank}`, and prompt `{prompt_id}` has {candidates} candidates")]
+    #[error(
+        "Setting `ranks` asks for rank `{rank}`, and prompt `{prompt_id}` has {candidates} candidate{}",
+        plural(*candidates as u64)
+    )]
     NoSuchRank {
         rank: NonZeroU32,
         prompt_id: String,
@@ -148,13 +157,11 @@ impl Stage for Agree {
     fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
         self.inputs = inputs;
         self.config.check().map_err(StageError::configuration)?;
-        let Some(names) = known_names(&self.inputs) else {
-            return Ok(());
-        };
-        match self.config.columns.iter().find(|column| !names.contains(column)) {
-            Some(column) => Err(StageError::configuration(unknown_among(column, &names))),
-            None => Ok(()),
-        }
+        UnrelatedTable::check(&self.inputs).map_err(StageError::configuration)?;
+        let mut columns = self.config.columns.iter();
+        columns
+            .try_for_each(|column| check_known(&self.inputs, column, &[]))
+            .map_err(StageError::configuration)
     }
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {

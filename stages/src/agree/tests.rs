@@ -280,6 +280,7 @@ fn settings_that_no_run_can_use_are_told_before_anything_runs() {
         let known = |columns| KnownInput {
             stage: "s".to_owned(),
             columns: Some(columns),
+            candidates: None,
         };
         inputs.add("candidates", vec![known(schema::candidates())]);
         inputs.add("scores", vec![known(schema::scores(&["judge"]))]);
@@ -292,7 +293,7 @@ fn settings_that_no_run_can_use_are_told_before_anything_runs() {
         (
             "columns",
             json!(["mi"]),
-            "Setting `columns` has 1 names, expected 2 to 16",
+            "Setting `columns` has 1 name, expected 2 to 16",
         ),
         (
             "columns",

@@ -1,18 +1,18 @@
 //! Settings of the stage, and the stage they make.
 
-use std::collections::BTreeSet;
-
 use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Columns, check_words};
+use crate::contract::arm_names::{check_names, derived_names};
 use crate::contract::reference::Reference;
 use crate::contract::setting_limits::MOST_ARMS;
 use crate::contract::{
     Content, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext, StageDefaults, StageError,
     StageOutput, keyed_config,
 };
+use crate::plural::plural;
 use crate::statistics::bootstrap::BootstrapSettings;
 
 /// Compares arms by a column of numbers about their candidates, whoever said them: a judge, a score, an evaluation.
@@ -54,10 +54,12 @@ pub(super) enum CompareSettingError {
     NoArm,
     #[error("Setting `tables` stands for {arms} arms, at most {} are compared", MOST_ARMS)]
     TooManyArms { arms: usize },
-    #[error("Setting `names` has {names} names for the {arms} arms that `tables` stands for")]
+    #[error(
+        "Setting `names` has {names} name{} for the {arms} arm{} that `tables` stands for",
+        plural(*names as u64),
+        plural(*arms as u64)
+    )]
     Names { names: usize, arms: usize },
-    #[error("Setting `names` has `{0}` twice")]
-    NameTwice(String),
     #[error(
         "Setting `group_by` is a column of `prompts`, which is empty; name the tables with the prompts there"
     )]
@@ -74,20 +76,12 @@ impl StageConfig for CompareConfig {
         if self.tables.is_empty() {
             return Err(StageError::configuration(CompareSettingError::NoArm));
         }
-        if let Some(twice) = repeated(&self.names) {
-            let error = CompareSettingError::NameTwice(twice.clone());
-            return Err(StageError::configuration(error));
-        }
+        check_names(&self.names).map_err(StageError::configuration)?;
         Ok(Box::new(Compare {
             config: self,
             inputs: KnownInputs::default(),
         }))
     }
-}
-
-fn repeated(names: &[String]) -> Option<&String> {
-    let mut seen = BTreeSet::new();
-    names.iter().find(|name| !seen.insert(*name))
 }
 
 /// The stage.
@@ -143,7 +137,8 @@ impl Stage for Compare {
         self.check_columns()?;
         if self.config.names.is_empty() {
             // The result has them, so that they are in the key like names that are set.
-            self.config.names = tables.iter().map(|table| table.stage.clone()).collect();
+            let names = derived_names(&self.inputs, "tables");
+            self.config.names = names.map_err(StageError::configuration)?;
         }
         Ok(())
     }

@@ -158,6 +158,7 @@ fn groups_and_prompts_go_together() {
         let known = |stage: &str, columns| KnownInput {
             stage: stage.to_owned(),
             columns: Some(columns),
+            candidates: None,
         };
         inputs.add("tables", vec![known("t", schema::scores(&["good"]))]);
         inputs.add("prompts", vec![known("p", schema::prompts())]);

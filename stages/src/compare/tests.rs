@@ -155,7 +155,7 @@ fn arms_have_names() {
     for (names, message) in [
         (
             json!(["one"]),
-            "Setting `names` has 1 names for the 2 arms that `tables` stands for",
+            "Setting `names` has 1 name for the 2 arms that `tables` stands for",
         ),
         (json!(["one", "one"]), "Setting `names` has `one` twice"),
     ] {
@@ -171,6 +171,7 @@ fn known(stages: &[(&str, &[&str])]) -> Vec<KnownInput> {
     let input = |(stage, columns): &(&str, &[&str])| KnownInput {
         stage: (*stage).to_owned(),
         columns: Some(schema::scores(columns)),
+        candidates: None,
     };
     stages.iter().map(input).collect()
 }

@@ -11,6 +11,8 @@ pub struct KnownInput {
     pub stage: String,
     /// The columns it will have, if it is a table of which that is known.
     pub columns: Option<SchemaRef>,
+    /// The stage whose candidates it is, or is about, if that is known; spelled like `stage`.
+    pub candidates: Option<String>,
 }
 
 /// The inputs of a stage by port, in the order in which the stage gets them.
@@ -57,6 +59,7 @@ mod tests {
         let input = |stage: &str| KnownInput {
             stage: stage.to_owned(),
             columns: None,
+            candidates: None,
         };
         let mut inputs = KnownInputs::default();
         assert_eq!(inputs.name_in_list("tables", 1), "`tables[1]`");

@@ -4,6 +4,7 @@
 //! to run it. A stage knows nothing of pipelines, rounds, runs or terminals. Whatever all kinds of stages obey - the
 //! ranges of their numbers, what they need at the very least - is here too, and nothing here knows of a kind.
 
+pub(crate) mod arm_names;
 mod content_check;
 pub(crate) mod demand;
 mod dtype;

@@ -16,8 +16,9 @@ use crate::contract::{
 };
 use crate::models::model_source::ModelSource;
 use crate::statistics::bootstrap::BootstrapSettings;
-use crate::tables::matching::FewRows;
+use crate::tables::matching::{FewRows, UnrelatedTable};
 use crate::tables::schema;
+use crate::tables::score_columns::check_known_apart;
 
 /// Reads off the pixels of candidates whether they show what their prompts say, and how well scores tell.
 ///
@@ -117,7 +118,8 @@ impl Stage for Evaluate {
 
     fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
         self.inputs = inputs;
-        Ok(())
+        UnrelatedTable::check(&self.inputs).map_err(StageError::configuration)?;
+        check_known_apart(&self.inputs).map_err(StageError::configuration)
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {

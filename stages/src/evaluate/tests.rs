@@ -340,6 +340,7 @@ fn tables_of_other_candidates_are_told_with_their_place() {
     let known = |stage: &str| KnownInput {
         stage: stage.to_owned(),
         columns: None,
+        candidates: None,
     };
     let mut inputs = KnownInputs::default();
     inputs.add("scores", vec![known("one"), known("two")]);

@@ -67,7 +67,7 @@ impl StageConfig for JudgeConfig {
             Ok(StageJudge { judge, batch_size })
         });
         let judges = judges.collect::<Result<Vec<_>, StageError>>()?;
-        check_names(&judges)?;
+        check_names(&self.judges, &judges)?;
         // Candidates that come with images need no model.
         let model = ModelSource::choose_if_any(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
         let columns = judges
@@ -91,6 +91,8 @@ enum JudgeConfigError {
     Judges { found: &'static str },
     #[error("Two judges are called `{name}`; give one of them another `name`")]
     SameName { name: String },
+    #[error("Judge `{name}` stands twice in `judges` and has no settings to differ in; leave one out")]
+    Twice { name: String },
 }
 
 /// The stage.
@@ -229,10 +231,14 @@ fn identity(judge: &dyn Judge) -> Result<Value, StageError> {
     ]))
 }
 
-/// Checks that columns can stand side by side.
-fn check_names(judges: &[StageJudge]) -> Result<(), StageError> {
-    let mut names = BTreeSet::new();
-    for StageJudge { judge, .. } in judges {
+/// Checks that the columns of several judges can stand side by side.
+fn check_names(kinds: &[JudgeKind], judges: &[StageJudge]) -> Result<(), StageError> {
+    let (mut names, mut unnamed) = (BTreeSet::new(), BTreeSet::new());
+    for (kind, StageJudge { judge, .. }) in kinds.iter().zip(judges) {
+        if !kind.takes_name() && !unnamed.insert(judge.name()) {
+            let name = judge.name().to_owned();
+            return Err(StageError::configuration(JudgeConfigError::Twice { name }));
+        }
         let columns = judge.columns().iter().map(|column| &*column.name);
         let own: BTreeSet<&str> = columns.chain([judge.name()]).collect();
         if !names.is_disjoint(&own) {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use mitune_judges::pair_judge::JudgeError;
 
 use super::column_meanings::METADATA_KEY;
+use crate::contract::StageError;
 use crate::judges::{ColumnKind, JudgedColumn, JudgedValue};
 use crate::models::candidate_images::CandidateImage;
 
@@ -32,6 +34,35 @@ pub(super) enum JudgementError {
     },
     #[error("Judgements are no table")]
     Arrow(#[from] ArrowError),
+}
+
+/// A candidate that a judge says nothing of.
+#[derive(Debug, thiserror::Error)]
+#[error("Image of candidate `{seed_index}` of prompt `{prompt_id}` cannot be judged")]
+struct UnjudgedCandidate {
+    prompt_id: String,
+    seed_index: u32,
+    source: JudgeError,
+}
+
+/// Says which candidate a judge's error speaks of, if it speaks of one.
+pub(super) fn about_candidate(error: StageError, candidates: &[CandidateImage]) -> StageError {
+    let inner = match error {
+        StageError::Failed(inner) => inner,
+        other => return other,
+    };
+    let source = match inner.downcast::<JudgeError>() {
+        Ok(source) => source,
+        Err(inner) => return StageError::Failed(inner),
+    };
+    match source.item().and_then(|item| candidates.get(item)) {
+        None => StageError::Failed(source),
+        Some(candidate) => StageError::failed(UnjudgedCandidate {
+            prompt_id: candidate.prompt_id.clone(),
+            seed_index: candidate.seed_index,
+            source: *source,
+        }),
+    }
 }
 
 /// The table of a judge: one row for each candidate, as scores have it.
@@ -123,5 +154,37 @@ fn lacking(column: &JudgedColumn, candidate: &CandidateImage) -> JudgementError 
         column: column.name.to_string(),
         prompt_id: candidate.prompt_id.clone(),
         seed_index: candidate.seed_index,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::FloatDType;
+
+    use super::*;
+    use crate::tables::image_rows::ImageSource;
+
+    #[test]
+    fn an_error_about_an_image_names_its_candidate() {
+        let candidates = [3, 4].map(|seed_index| CandidateImage {
+            prompt_id: "p1".to_owned(),
+            prompt: "a car".to_owned(),
+            seed_index,
+            source: ImageSource::Encoded(Vec::new()),
+        });
+        let no_number = |index, dtype| StageError::failed(JudgeError::NotFinite { index, dtype });
+        let named = about_candidate(no_number(1, FloatDType::F16), &candidates);
+        assert_eq!(
+            named.to_string(),
+            "Image of candidate `4` of prompt `p1` cannot be judged"
+        );
+        let half = no_number(0, FloatDType::BF16).to_string();
+        assert!(half.contains("half precision may be too narrow"), "{half}");
+        let full = no_number(0, FloatDType::F32).to_string();
+        assert!(!full.contains("half precision"), "{full}");
+        assert!(matches!(
+            about_candidate(StageError::Interrupted, &candidates),
+            StageError::Interrupted
+        ));
     }
 }

@@ -126,7 +126,8 @@ impl Worker<'_> {
             Some(opened) => opened,
             None => self.judge.judge.open(self.context, self.judge.batch_size)?,
         };
-        let judged = self.opened.insert(opened).judge(&asked)?;
+        let judged = self.opened.insert(opened).judge(&asked);
+        let judged = judged.map_err(|error| rows::about_candidate(error, &candidates))?;
         let columns = self.judge.judge.columns();
         let batch = rows::batch(self.schema, columns, &candidates, &judged).map_err(StageError::failed)?;
         let mut begin = 0;

@@ -282,6 +282,11 @@ fn settings_that_make_no_table_are_refused() {
         twice.contains("`clip`; give one of them another `name`"),
         "{twice}"
     );
+    let shapes = refused(settings(json!(["shapes", "brightness", "shapes"])));
+    assert!(
+        shapes.contains("`shapes` stands twice in `judges`") && !shapes.contains("`name`"),
+        "{shapes}"
+    );
     let unknown = json!({"clip_score": {"model": "clip", "nmae": "x"}});
     assert!(refused(with(&base, "judge", &unknown)).contains("nmae"));
     let table = candidates(&trial.store, &pool());

@@ -68,6 +68,16 @@ impl JudgeKind {
         })
     }
 
+    /// Tells whether its settings can give it another name, so that two of the kind can stand side by side.
+    pub fn takes_name(&self) -> bool {
+        match self {
+            Self::Shapes => false,
+            #[cfg(test)]
+            Self::Brightness => false,
+            _ => true,
+        }
+    }
+
     /// Makes the judge if it is one with a model.
     ///
     /// # Errors

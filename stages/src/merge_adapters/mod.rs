@@ -16,6 +16,7 @@ use crate::contract::{
     StageError, StageOutput, keyed_config,
 };
 use crate::models::model_source::ModelSource;
+use crate::plural::plural;
 
 /// Takes the mean of several adapters of one model, such as those of several categories.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +41,11 @@ pub struct MergeAdaptersConfig {
 
 /// Settings that do not go together.
 #[derive(Debug, thiserror::Error)]
-#[error("Setting `weights` has {weights} entries for {adapters} adapters")]
+#[error(
+    "Setting `weights` has {weights} number{} for {adapters} adapter{}",
+    plural(*weights as u64),
+    plural(*adapters as u64)
+)]
 struct WeightCount {
     weights: usize,
     adapters: usize,
@@ -202,7 +207,7 @@ mod tests {
         let message = run(with(&settings, "weights", &json!([1.0])))
             .unwrap_err()
             .to_string();
-        assert_eq!(message, "Setting `weights` has 1 entries for 2 adapters");
+        assert_eq!(message, "Setting `weights` has 1 number for 2 adapters");
         let message = run(with(&settings, "weights", &json!([1.0, -1.0])))
             .unwrap_err()
             .to_string();

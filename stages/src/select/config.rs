@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::reference::Reference;
+use crate::plural::plural;
 use crate::tables::score_columns::MI;
 
 /// Name of the choice that looks at no score.
@@ -94,7 +95,10 @@ pub(super) enum SelectError {
     BesideRanks(&'static str),
     #[error("Setting `ranks` has `{0}` twice")]
     RankTwice(NonZeroU32),
-    #[error("Setting `ranks` asks for rank `{rank}`, and prompt `{prompt_id}` has {candidates} candidates")]
+    #[error(
+        "Setting `ranks` asks for rank `{rank}`, and prompt `{prompt_id}` has {candidates} candidate{}",
+        plural(*candidates as u64)
+    )]
     NoSuchRank {
         rank: NonZeroU32,
         prompt_id: String,

@@ -15,10 +15,10 @@ use crate::contract::{
     StageDefaults, StageError, StageOutput, Work, keyed_config,
 };
 use crate::tables::candidate_index::CandidateIndex;
-use crate::tables::matching::FewRows;
+use crate::tables::matching::{FewRows, UnrelatedTable};
 use crate::tables::schema;
 use crate::tables::score_column_error::ScoreColumnError;
-use crate::tables::score_columns::{ORACLE, ScoreTables, known_names, unknown_among};
+use crate::tables::score_columns::{ORACLE, ScoreTables, check_known};
 
 use config::{RANDOM, SelectError};
 pub use config::{RepeatedPrompts, SelectConfig, SelectionOrder};
@@ -85,13 +85,10 @@ impl Stage for Select {
 
     fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
         self.inputs = inputs;
-        let by = &self.config.by;
-        match known_names(&self.inputs) {
-            Some(mut names) if by != RANDOM && !names.contains(by) => {
-                names.push(RANDOM.to_owned());
-                Err(StageError::configuration(unknown_among(by, &names)))
-            }
-            _ => Ok(()),
+        UnrelatedTable::check(&self.inputs).map_err(StageError::configuration)?;
+        match self.config.by.as_str() {
+            RANDOM => Ok(()),
+            by => check_known(&self.inputs, by, &[RANDOM]).map_err(StageError::configuration),
         }
     }
 

@@ -270,6 +270,7 @@ fn what_cannot_be_selected_by_is_told_before_anything_runs() {
     let input = |columns: SchemaRef| KnownInput {
         stage: "made".to_owned(),
         columns: Some(columns),
+        candidates: None,
     };
     let connect = |by: &str| {
         let settings = settings(json!({"by": by, "scores": ["score"]}));
@@ -295,6 +296,48 @@ fn what_cannot_be_selected_by_is_told_before_anything_runs() {
     for by in ["mi", "random"] {
         connect(by).unwrap().check_rows(&rows).unwrap();
     }
+}
+
+#[test]
+fn a_score_of_two_tables_and_scores_of_other_candidates_are_told_before_anything_runs() {
+    let trial = Trial::new();
+    let input = |stage: &str, columns: SchemaRef, candidates: &str| KnownInput {
+        stage: stage.to_owned(),
+        columns: Some(columns),
+        candidates: Some(candidates.to_owned()),
+    };
+    let told = |by: &str, scores: Vec<KnownInput>| {
+        let settings = settings(json!({"by": by, "scores": ["score"]}));
+        let mut stage = trial.stage::<SelectConfig>(settings).unwrap();
+        let mut inputs = KnownInputs::default();
+        inputs.add("candidates", vec![input("hc", schema::candidates(), "hc")]);
+        inputs.add("scores", scores);
+        match stage.connected(inputs) {
+            Ok(()) => String::new(),
+            Err(error) => {
+                assert!(matches!(error, StageError::Configuration(_)), "{error}");
+                error.to_string()
+            }
+        }
+    };
+    let own = || input("j1", schema::scores(&["itm"]), "hc");
+    assert_eq!(told("itm", vec![own()]), "");
+    assert_eq!(told("mi", vec![own(), own()]), "");
+    assert_eq!(
+        told("itm", vec![own(), own()]),
+        "Score `itm` is in 2 of the connected tables, expected one"
+    );
+    // Only this table's columns are unknown, and two others have the score.
+    let unknown = KnownInput {
+        columns: None,
+        ..own()
+    };
+    assert_eq!(told("other", vec![own(), unknown.clone()]), "");
+    assert!(told("itm", vec![own(), unknown, own()]).contains("2 of the connected tables"));
+    assert_eq!(
+        told("itm", vec![own(), input("j3", schema::scores(&["x"]), "h3")]),
+        "`scores[1]` (stage `j3`) is about the candidates of stage `h3`, but `candidates` are those of stage `hc`"
+    );
 }
 
 #[test]

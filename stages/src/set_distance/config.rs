@@ -1,6 +1,5 @@
 //! Settings of the stage.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -10,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::metric::SetMetric;
 use super::stage::SetDistance;
+use crate::contract::arm_names::check_names;
 use crate::contract::reference::Reference;
 use crate::contract::setting_defaults::{fraction, nonzero};
 use crate::contract::setting_limits::MOST_ARMS;
 use crate::contract::{Dtype, KnownInputs, Stage, StageConfig, StageDefaults, StageError};
 use crate::items::item_blocks::check_batch_size;
 use crate::models::model_source::ModelSource;
+use crate::plural::plural;
 use crate::statistics::bootstrap::BootstrapSettings;
 
 /// Measures sets of candidates: how far each is from a reference (`fid`, `fd_dino`, `cmmd`), or how much the candidates of
@@ -86,10 +87,12 @@ pub(super) enum SetDistanceSettingError {
     NoArm,
     #[error("Setting `images` stands for {arms} arms, at most {} are measured", MOST_ARMS)]
     TooManyArms { arms: usize },
-    #[error("Setting `names` has {names} names for the {arms} arms that `images` stands for")]
+    #[error(
+        "Setting `names` has {names} name{} for the {arms} arm{} that `images` stands for",
+        plural(*names as u64),
+        plural(*arms as u64)
+    )]
     Names { names: usize, arms: usize },
-    #[error("Setting `names` has `{0}` twice")]
-    NameTwice(String),
     #[error("Metric `{}` needs either `reference` or `reference_folder`, found {found}", metric.name())]
     Reference { metric: SetMetric, found: &'static str },
     #[error(
@@ -107,6 +110,7 @@ impl StageConfig for SetDistanceConfig {
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
         check_batch_size(Some(self.batch_size.get() as usize))?;
         self.check().map_err(StageError::configuration)?;
+        check_names(&self.names).map_err(StageError::configuration)?;
         // Checks the confidence as well.
         self.prompt_resampling()
             .check()
@@ -131,10 +135,6 @@ impl SetDistanceConfig {
     fn check(&self) -> Result<(), SetDistanceSettingError> {
         if self.images.is_empty() {
             return Err(SetDistanceSettingError::NoArm);
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = self.names.iter().find(|name| !seen.insert(*name)) {
-            return Err(SetDistanceSettingError::NameTwice(twice.clone()));
         }
         let metric = self.metric;
         match (

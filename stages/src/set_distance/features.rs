@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_array::builder::{Float32Builder, ListBuilder};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use burn::tensor::FloatDType;
 use mitune_judges::clip_judges::Execution;
+use mitune_judges::pair_judge::too_narrow;
 use mitune_store::{FamilyKey, ItemKey, ItemRow, Value};
 
 use super::picture_source::{Decoder, NamedPicture, PictureSource};
@@ -29,10 +31,8 @@ const COLUMN: &str = "features";
 enum FeaturesError {
     #[error("The network gave features of {found} of {images} images")]
     Lost { images: usize, found: usize },
-    #[error(
-        "The network gives no numbers for image {row} of the set; half precision may be too narrow for it"
-    )]
-    NotFinite { row: usize },
+    #[error("The network gives no numbers for {image}{}", too_narrow(*dtype))]
+    NotFinite { image: String, dtype: FloatDType },
 }
 
 /// Makes features of images that the store does not have yet; what it needs for that is loaded when it is first needed.
@@ -196,8 +196,13 @@ impl Worker<'_, '_> {
         }
         let rows = self.together(wanted);
         let pictures = self.source.read(&rows, &mut self.features.decoder)?;
-        let features = self.features.network()?.features(&pictures)?;
-        check(&rows, &features).map_err(StageError::failed)?;
+        let network = self.features.network()?;
+        let features = network.features(&pictures, |item| self.source.name_of(rows[item]))?;
+        let dtype = float_dtype(self.features.stage.config.dtype);
+        if let Some(row) = broken(&rows, &features).map_err(StageError::failed)? {
+            let image = self.source.name_of(row);
+            return Err(StageError::failed(FeaturesError::NotFinite { image, dtype }));
+        }
         let batch = batch(&self.features.schema, &features).map_err(StageError::failed)?;
         for (place, row) in rows.into_iter().enumerate() {
             self.ahead.insert(row, batch.slice(place, 1));
@@ -228,8 +233,8 @@ impl Worker<'_, '_> {
     }
 }
 
-/// Checks features before they are kept.
-fn check(rows: &[usize], features: &[Vec<f32>]) -> Result<(), FeaturesError> {
+/// Looks at features before they are kept, for the first row whose features are no numbers.
+fn broken(rows: &[usize], features: &[Vec<f32>]) -> Result<Option<usize>, FeaturesError> {
     if features.len() != rows.len() {
         return Err(FeaturesError::Lost {
             images: rows.len(),
@@ -237,14 +242,10 @@ fn check(rows: &[usize], features: &[Vec<f32>]) -> Result<(), FeaturesError> {
         });
     }
     let is_broken = |features: &Vec<f32>| features.iter().any(|value| !value.is_finite());
-    match rows
-        .iter()
-        .zip(features)
+    let mut numbered = rows.iter().zip(features);
+    Ok(numbered
         .find(|(_, features)| is_broken(features))
-    {
-        Some((&row, _)) => Err(FeaturesError::NotFinite { row }),
-        None => Ok(()),
-    }
+        .map(|(row, _)| *row))
 }
 
 fn batch(schema: &SchemaRef, features: &[Vec<f32>]) -> Result<RecordBatch, ArrowError> {

@@ -17,7 +17,7 @@ use crate::statistics::bootstrap::{BootstrapError, BootstrapSettings, Cluster};
 pub(super) enum MeasureError {
     #[error("The images of {set} cannot be measured")]
     Set { set: String, source: SetDistanceError },
-    #[error("{set} has {found} images, but {metric} needs at least {needed}")]
+    #[error("{set} has {found} {}, but {metric} needs at least {needed}", images(*found))]
     TooFew {
         set: String,
         found: usize,
@@ -34,6 +34,14 @@ pub(super) enum MeasureError {
     NoPrompt(String),
     #[error("No interval can be made")]
     Bootstrap(#[from] BootstrapError),
+}
+
+/// The noun after a number.
+fn images(count: usize) -> &'static str {
+    match count {
+        1 => "image",
+        _ => "images",
+    }
 }
 
 /// Gathers what a distance needs of the features of a set.

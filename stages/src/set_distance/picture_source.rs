@@ -86,6 +86,20 @@ impl<'a> PictureSource<'a> {
         }
     }
 
+    /// Names the image of a row in an error.
+    pub(super) fn name_of(&mut self, row: usize) -> String {
+        match self {
+            Self::Folder(folder) => format!("image `{}`", folder.path_of(row).display()),
+            Self::Table(table) => match table.candidates(&[row]).as_deref() {
+                Ok([candidate]) => format!(
+                    "candidate `{}` of prompt `{}`",
+                    candidate.seed_index, candidate.prompt_id
+                ),
+                _ => format!("image {} of the set", row + 1),
+            },
+        }
+    }
+
     /// Reads the images of rows.
     ///
     /// # Errors

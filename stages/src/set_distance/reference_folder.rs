@@ -1,5 +1,6 @@
 //! A folder of images that sets are compared with.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mitune_judges::picture::Picture;
@@ -23,7 +24,7 @@ pub(super) struct ReferenceFolder {
 pub(super) struct KnownImage {
     /// The digest of its bytes.
     pub(super) digest: blake3::Hash,
-    name: String,
+    name: OsString,
 }
 
 impl ReferenceFolder {
@@ -78,6 +79,11 @@ impl ReferenceFolder {
     /// The images, in their order.
     pub(super) fn images(&self) -> &[KnownImage] {
         &self.images
+    }
+
+    /// The file of a row.
+    pub(super) fn path_of(&self, row: usize) -> PathBuf {
+        self.folder.path().join(&self.images[row].name)
     }
 
     /// What was left out of the folder, if anything.

@@ -9,7 +9,7 @@ use super::picture_source::PictureSource;
 use super::reference_folder::ReferenceFolder;
 use super::report::{SetMeasurement, SetMetrics};
 use super::stage::{REFERENCE_FOLDER, SetDistance};
-use crate::contract::{StageContext, StageError, StageOutput};
+use crate::contract::{StageContext, StageError, StageOutput, Work};
 use crate::judge::image_sets::set_features::{SetFeatures, set_distance};
 
 /// Two sets that cannot be compared.
@@ -131,9 +131,23 @@ impl SetDistance {
         };
         let set = self.set_features(features, source, &place)?;
         let resampling = self.config.image_resampling();
-        let measured = set_distance(self.config.metric.judge(), [&set, reference], resampling.as_ref());
-        let (distance, estimate) =
-            measured.map_err(|source| StageError::failed(NotCompared { set: place, source }))?;
+        if let Some(resampling) = &resampling {
+            context.progress().begin(Work {
+                total: resampling.replicates as u64,
+                reused: 0,
+                unit: "resamples",
+            });
+        }
+        let watch = |resamples: usize| {
+            context.progress().advance(resamples as u64);
+            !context.cancelled()
+        };
+        let judge = self.config.metric.judge();
+        let measured = set_distance(judge, [&set, reference], resampling.as_ref(), &watch);
+        let (distance, estimate) = measured.map_err(|source| match source {
+            SetDistanceError::Stopped => StageError::Interrupted,
+            source => StageError::failed(NotCompared { set: place, source }),
+        })?;
         Ok(SetMeasurement {
             name,
             images: set.count() as u64,

@@ -7,6 +7,7 @@ use mitune_store::{ContentDigest, Value};
 
 use super::config::{SetDistanceConfig, SetDistanceSettingError};
 use super::reference_folder::ReferenceFolder;
+use crate::contract::arm_names::derived_names;
 use crate::contract::setting_limits::MOST_ARMS;
 use crate::contract::{
     Content, Dtype, ExternalDigests, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
@@ -87,7 +88,8 @@ impl Stage for SetDistance {
         self.check_arms(sets.len()).map_err(StageError::configuration)?;
         if self.config.names.is_empty() {
             // The result has them, so that they are in the key like names that are set.
-            self.config.names = sets.iter().map(|set| set.stage.clone()).collect();
+            let names = derived_names(&self.inputs, "images");
+            self.config.names = names.map_err(StageError::configuration)?;
         }
         Ok(())
     }

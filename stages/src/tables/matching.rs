@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::contract::KnownInputs;
+use crate::plural::plural;
+
 /// A candidate: the id of its prompt, and its seed index.
 pub(crate) type CandidateName<'a> = (&'a str, u32);
 
@@ -34,7 +37,10 @@ impl MatchError {
 
 /// Tables with fewer rows than there are candidates, so that some candidate lacks one, whichever it is.
 #[derive(Debug, thiserror::Error)]
-#[error("`{port}` has {found} rows, too few for the candidates, which need {expected}")]
+#[error(
+    "`{port}` has {found} row{}, too few for the candidates, which need {expected}",
+    plural(*found)
+)]
 pub(crate) struct FewRows {
     port: &'static str,
     found: u64,
@@ -52,6 +58,48 @@ impl FewRows {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Returns what to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(SAME_CANDIDATES.to_owned())
+    }
+}
+
+/// A table about other candidates than those of the stage that reads both, as the references of a pipeline tell.
+///
+/// Other candidates may have the same prompts and seed indices, so the rows of the tables do not tell.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{table} is about the candidates of stage `{found}`, but `candidates` are those of stage `{expected}`"
+)]
+pub(crate) struct UnrelatedTable {
+    table: String,
+    found: String,
+    expected: String,
+}
+
+impl UnrelatedTable {
+    /// Checks the tables on `scores` and `evaluation`, as far as it is known which candidates they are about.
+    pub(crate) fn check(inputs: &KnownInputs) -> Result<(), Self> {
+        let own = inputs.of("candidates").first();
+        let Some(expected) = own.and_then(|own| own.candidates.as_ref()) else {
+            return Ok(());
+        };
+        let scores = inputs.of("scores").iter().enumerate();
+        let scores = scores.map(|(position, table)| (table, inputs.name_in_list("scores", position)));
+        let evaluation = inputs.of("evaluation").iter();
+        let evaluation = evaluation.map(|table| (table, inputs.name("evaluation")));
+        for (table, name) in scores.chain(evaluation) {
+            if let Some(found) = table.candidates.as_ref().filter(|found| *found != expected) {
+                return Err(Self {
+                    table: name,
+                    found: found.clone(),
+                    expected: expected.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Returns what to do about it.
@@ -115,6 +163,37 @@ fn all_in<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::KnownInput;
+
+    #[test]
+    fn tables_about_other_candidates_are_told_by_where_they_come_from() {
+        let input = |stage: &str, candidates: Option<&str>| KnownInput {
+            stage: stage.to_owned(),
+            columns: None,
+            candidates: candidates.map(str::to_owned),
+        };
+        let told = |own: Option<&str>, scores: Option<&str>, evaluation: Option<&str>| {
+            let mut inputs = KnownInputs::default();
+            inputs.add("candidates", vec![input("hc", own)]);
+            inputs.add("scores", vec![input("j1", own), input("j3", scores)]);
+            inputs.add("evaluation", vec![input("e", evaluation)]);
+            match UnrelatedTable::check(&inputs) {
+                Ok(()) => String::new(),
+                Err(error) => error.to_string(),
+            }
+        };
+        assert_eq!(told(Some("hc"), Some("hc"), Some("hc")), "");
+        assert_eq!(told(Some("hc"), None, None), "");
+        assert_eq!(told(None, Some("h3"), Some("h3")), "");
+        assert_eq!(
+            told(Some("hc"), Some("h3"), None),
+            "`scores[1]` (stage `j3`) is about the candidates of stage `h3`, but `candidates` are those of stage `hc`"
+        );
+        assert_eq!(
+            told(Some("hc"), Some("hc"), Some("h3")),
+            "`evaluation` (stage `e`) is about the candidates of stage `h3`, but `candidates` are those of stage `hc`"
+        );
+    }
 
     #[test]
     fn the_first_candidate_that_one_side_lacks_is_named_with_both_sides() {

@@ -1,5 +1,7 @@
 //! Columns of numbers about candidates, wherever they are: with the candidates, in scores, in an evaluation.
 
+use std::collections::BTreeSet;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
@@ -55,7 +57,7 @@ impl ScoreTables<'_> {
     /// The names of all columns, those of the candidates first.
     pub(crate) fn names(&self) -> Result<Vec<String>, ScoreColumnError> {
         let mut names: Vec<String> = self.found()?.into_iter().map(|found| found.name).collect();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
         Ok(names)
     }
@@ -89,10 +91,7 @@ impl ScoreTables<'_> {
         match found.as_slice() {
             [] => Err(self.unknown(name, &[])?),
             [found] => self.read(found, index),
-            _ => Err(ScoreColumnError::Ambiguous {
-                name: name.to_owned(),
-                tables: found.len(),
-            }),
+            found => Err(ambiguous(name, found.len())),
         }
     }
 
@@ -164,19 +163,58 @@ impl ScoreTables<'_> {
     }
 }
 
-/// The names of all columns, as far as the inputs of a stage tell before they are there; none if some do not.
-pub(crate) fn known_names(inputs: &KnownInputs) -> Option<Vec<String>> {
+/// Checks that one table has a column and no other does, as far as the inputs of a stage tell before they are there.
+///
+/// `others` are names that would work besides the columns.
+pub(crate) fn check_known(inputs: &KnownInputs, name: &str, others: &[&str]) -> Result<(), ScoreColumnError> {
+    let (mut names, complete) = known_names(inputs);
+    match names.iter().filter(|&known| known == name).count() {
+        0 if complete => {
+            names.extend(others.iter().map(|other| (*other).to_owned()));
+            Err(unknown_among(name, &names))
+        }
+        0 | 1 => Ok(()),
+        tables => Err(ambiguous(name, tables)),
+    }
+}
+
+/// Checks that no two tables have a column of one name, as far as the inputs of a stage tell before they are there.
+pub(crate) fn check_known_apart(inputs: &KnownInputs) -> Result<(), ScoreColumnError> {
+    let (names, _) = known_names(inputs);
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|&name| !seen.insert(name)) {
+        Some(name) => Err(ambiguous(
+            name,
+            names.iter().filter(|&known| known == name).count(),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The names of the columns of every table whose columns are known, and whether those of all are.
+fn known_names(inputs: &KnownInputs) -> (Vec<String>, bool) {
     let mut names = Vec::new();
+    let mut complete = true;
     for input in inputs.of("candidates").iter().chain(inputs.of("scores")) {
-        names.extend(numbers(input.columns.as_ref()?));
+        match &input.columns {
+            Some(columns) => names.extend(numbers(columns)),
+            None => complete = false,
+        }
     }
     let evaluated = !inputs.of("evaluation").is_empty();
     names.extend(evaluated.then(|| ORACLE.to_owned()));
-    Some(names)
+    (names, complete)
+}
+
+fn ambiguous(name: &str, tables: usize) -> ScoreColumnError {
+    ScoreColumnError::Ambiguous {
+        name: name.to_owned(),
+        tables,
+    }
 }
 
 /// The error for a column that is none of these.
-pub(crate) fn unknown_among(name: &str, names: &[String]) -> ScoreColumnError {
+fn unknown_among(name: &str, names: &[String]) -> ScoreColumnError {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let (name, found) = (name.to_owned(), quoted.join(", "));
     if SINCE_MODES.contains(&name.as_str()) {

@@ -65,6 +65,16 @@ impl Owner {
         self.is_dead_seen_from(here(), is_gone, start_of)
     }
 
+    /// Tells whether this very process is the owner, not one that merely has its host name and number.
+    pub(crate) fn is_this_process(&self) -> bool {
+        let this = Self {
+            job: self.job.clone(),
+            nonce: self.nonce.clone(),
+            ..Self::this_process(None)
+        };
+        *self == this
+    }
+
     /// Tells whether the process runs, or ran, where this one sees all processes by their numbers.
     pub(super) fn is_here(&self) -> bool {
         let here = here();
@@ -205,7 +215,12 @@ mod tests {
     #[test]
     fn this_process_lives_and_a_finished_one_does_not() {
         let own = Owner::this_process(None);
-        assert!(!own.is_dead());
+        assert!(!own.is_dead() && own.is_this_process());
+        let namesake = Owner {
+            namespace: "pid:[1]".into(),
+            ..own.clone()
+        };
+        assert!(!namesake.is_this_process());
         assert!(own.started > 0 && !own.boot.is_empty(), "{own:?}");
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let mut gone = own.clone();

@@ -12,7 +12,7 @@ use super::run::{RunRecord, RunStatus};
 use super::run_log::RunLog;
 use crate::error::StoreError;
 use crate::files::{Life, host_name};
-use crate::lease::{Claim, Lease};
+use crate::lease::{Claim, Holder, Owner};
 use crate::names::{LeaseKey, PipelineDigest, RunId};
 use crate::store::Store;
 
@@ -35,11 +35,38 @@ impl RunLog {
     /// [`StoreError::Path`] if the store cannot be written.
     pub fn join_or_create(store: &Store, pipeline: &str, digest: PipelineDigest) -> Result<Self, StoreError> {
         store.check_writable()?;
+        let turn = take_turn(store, pipeline, &digest, &mut |_, _| true);
+        Self::choose(store, pipeline, digest, turn.unwrap_or(Claim::Without(None)))
+    }
+
+    /// Does the same as [`Self::join_or_create`]; none if it was stopped while another process chose its run.
+    ///
+    /// `goes_on` is asked again and again meanwhile, with that process and the time it was waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the store cannot be written.
+    pub fn join_or_create_while(
+        store: &Store,
+        pipeline: &str,
+        digest: PipelineDigest,
+        goes_on: &mut dyn FnMut(&Holder, Duration) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
+        store.check_writable()?;
+        let turn = take_turn(store, pipeline, &digest, goes_on);
+        turn.map(|turn| Self::choose(store, pipeline, digest, turn))
+            .transpose()
+    }
+
+    fn choose(
+        store: &Store,
+        pipeline: &str,
+        digest: PipelineDigest,
+        turn: Claim,
+    ) -> Result<Self, StoreError> {
         let record = RunRecord {
             pipeline_digest: Some(digest),
             ..RunRecord::begin(pipeline)
         };
-        let turn = take_turn(store, pipeline, &digest);
         if matches!(turn, Claim::Without(_)) {
             return Self::found(store, record, None);
         }
@@ -47,12 +74,23 @@ impl RunLog {
             let Some(run) = at_work(store, id, &digest) else {
                 continue;
             };
-            let signs = signs_of_life(store, id);
+            let signs = match signs_of_life(store, id) {
+                Claim::Held(holder) if holder.owner.as_ref().is_some_and(Owner::is_this_process) => None,
+                // A process elsewhere has this one's name, as in containers: both would write the same files.
+                Claim::Held(_) => continue,
+                // So had the founder, which is gone: with this process it would seem to live.
+                Claim::Mine(_) | Claim::Without(_) if is_namesake(&run) => continue,
+                Claim::Mine(lease) => Some(lease),
+                Claim::Without(_) => None,
+            };
             if let Some(log) = Self::enter(store, &run, signs)? {
                 return Ok(log);
             }
         }
-        let signs = signs_of_life(store, &record.id);
+        let signs = match signs_of_life(store, &record.id) {
+            Claim::Mine(lease) => Some(lease),
+            Claim::Held(_) | Claim::Without(_) => None,
+        };
         let log = Self::found(store, record, signs);
         // Only now may the next one look.
         drop(turn);
@@ -60,14 +98,25 @@ impl RunLog {
     }
 }
 
-/// Waits until no other process chooses a run for the pipeline, though not for ever.
-fn take_turn(store: &Store, pipeline: &str, digest: &PipelineDigest) -> Claim {
+/// Waits until no other process chooses a run for the pipeline, though not for ever; none if it was stopped.
+fn take_turn(
+    store: &Store,
+    pipeline: &str,
+    digest: &PipelineDigest,
+    goes_on: &mut dyn FnMut(&Holder, Duration) -> bool,
+) -> Option<Claim> {
     let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
     let (leases, key) = (store.leases(), LeaseKey::of_pipeline(digest));
     loop {
         let claim = leases.claim(&key, pipeline);
-        if !matches!(claim, Claim::Held(_)) || begun.elapsed() >= LONGEST_WAIT {
-            return claim;
+        let waited = begun.elapsed();
+        match &claim {
+            Claim::Held(holder) if waited < LONGEST_WAIT => {
+                if !goes_on(holder, waited) {
+                    return None;
+                }
+            }
+            _ => return Some(claim),
         }
         sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -88,10 +137,38 @@ fn at_work(store: &Store, id: &RunId, digest: &PipelineDigest) -> Option<RunReco
 }
 
 /// Takes the lease that shows others that this process is at a run; without it nobody joins.
-fn signs_of_life(store: &Store, run: &RunId) -> Option<Lease> {
+fn signs_of_life(store: &Store, run: &RunId) -> Claim {
     let key = LeaseKey::of_member(run, &host_name(), std::process::id());
-    match store.leases().claim(&key, &format!("run {run}")) {
-        Claim::Mine(lease) => Some(lease),
-        Claim::Held(_) | Claim::Without(_) => None,
+    store.leases().claim(&key, &format!("run {run}"))
+}
+
+/// Tells whether the founder of a run had the host name and the number of this process.
+fn is_namesake(founder: &RunRecord) -> bool {
+    founder.host == host_name() && founder.process == std::process::id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::Value;
+
+    #[test]
+    fn the_choice_of_a_run_can_be_stopped() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let digest = PipelineDigest::derive(&Value::from("settings")).unwrap();
+        let key = LeaseKey::of_pipeline(&digest);
+        let turn = store.leases().claim(&key, "tiny");
+        assert!(matches!(turn, Claim::Mine(_)));
+        let mut asked = 0;
+        let mut goes_on = |_: &Holder, _: Duration| {
+            asked += 1;
+            asked < 3
+        };
+        let log = RunLog::join_or_create_while(&store, "tiny", digest, &mut goes_on).unwrap();
+        assert!(log.is_none());
+        assert_eq!(asked, 3);
+        drop(turn);
+        assert!(store.runs().list().unwrap().is_empty());
     }
 }

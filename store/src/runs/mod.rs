@@ -9,5 +9,5 @@ mod sending;
 
 pub use self::members::RunMember;
 pub(crate) use self::members::TAGS;
-pub use self::run::{RunEvent, RunRecord, RunStatus};
+pub use self::run::{ProcessEvent, RunEvent, RunRecord, RunStatus};
 pub use self::run_log::RunLog;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::members::{RunMember, together};
-use super::run::{RunEvent, RunRecord, VERSION};
+use super::run::{ProcessEvent, RunEvent, RunRecord, VERSION};
 use crate::error::StoreError;
-use crate::files::{AtPath, Life, PathError, host_name};
+use crate::files::{AtPath, FileIdentity, Life, PathError, host_name};
 use crate::names::{LeaseKey, RunId, StageKey, domain};
 use crate::records::{Sealed, sealed};
 use crate::store::Runs;
@@ -42,8 +42,33 @@ impl Runs<'_> {
     /// # Errors
     /// [`StoreError::Path`] if the logs cannot be read.
     pub fn events(&self, id: &RunId) -> Result<Vec<RunEvent>, StoreError> {
+        let logs = self.logs(id)?.into_iter();
+        let mut events: Vec<RunEvent> = logs.flat_map(|(_, events)| events).collect();
+        events.sort_by_key(|event| event.time);
+        Ok(events)
+    }
+
+    /// Reads the events of a run in the order of their times, each with the process that told it.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`] if the logs cannot be read.
+    pub fn process_events(&self, run: &RunRecord) -> Result<Vec<ProcessEvent>, StoreError> {
+        let (layout, processes) = (self.store.layout(), run.processes());
+        let mut events: Vec<ProcessEvent> = Vec::new();
+        for (path, log) in self.logs(&run.id)? {
+            let process = processes
+                .iter()
+                .position(|member| layout.run_events(&run.id, &member.host, member.process) == path);
+            events.extend(log.into_iter().map(|event| ProcessEvent { process, event }));
+        }
+        events.sort_by_key(|event| event.event.time);
+        Ok(events)
+    }
+
+    /// Reads the logs of a run, one for each process, with their files.
+    fn logs(&self, id: &RunId) -> Result<Vec<(PathBuf, Vec<RunEvent>)>, StoreError> {
         let directory = self.store.layout().run(id);
-        let mut events: Vec<RunEvent> = Vec::new();
+        let mut logs = Vec::new();
         // A run that nothing is kept of has no directory.
         for entry in self.store.entries(&directory)? {
             let path = entry.path();
@@ -54,11 +79,11 @@ impl Runs<'_> {
                     .read_bounded(&path, EVENTS_LIMIT)
                     .at("read", &path)?;
                 let lines = bytes.split(|byte| *byte == b'\n');
-                events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
+                let events = lines.filter_map(|line| serde_json::from_slice(line).ok());
+                logs.push((path, events.collect()));
             }
         }
-        events.sort_by_key(|event| event.time);
-        Ok(events)
+        Ok(logs)
     }
 
     /// Tells whether a process of a run is surely gone, which only its own host can know at once.
@@ -95,7 +120,7 @@ impl Runs<'_> {
     pub(crate) fn records(&self, id: &RunId) -> Result<Vec<RunRecord>, StoreError> {
         let mut records = Vec::new();
         for path in self.run_record_files(id)? {
-            match sealed::read::<RunRecord>(self.store.files(), &path, domain::RUN, VERSION)? {
+            match self.read_record(id, &path)? {
                 Sealed::Good(record) => records.push(record),
                 Sealed::Newer { version } => {
                     let file = path.file_name().unwrap_or_default();
@@ -129,7 +154,7 @@ impl Runs<'_> {
 
     /// Reads the record that the founder of a run wrote, `None` if it is absent or damaged.
     pub(super) fn founder_record(&self, id: &RunId) -> Option<RunRecord> {
-        self.good_run_record(&self.store.layout().run_record(id))
+        self.good_run_record(id, &self.store.layout().run_record(id))
     }
 
     fn good_run_records(&self, id: &RunId) -> Vec<RunRecord> {
@@ -140,14 +165,31 @@ impl Runs<'_> {
         };
         paths
             .iter()
-            .filter_map(|path| self.good_run_record(path))
+            .filter_map(|path| self.good_run_record(id, path))
             .collect()
     }
 
-    fn good_run_record(&self, path: &Path) -> Option<RunRecord> {
-        match sealed::read(self.store.files(), path, domain::RUN, VERSION) {
+    fn good_run_record(&self, id: &RunId, path: &Path) -> Option<RunRecord> {
+        match self.read_record(id, path) {
             Ok(Sealed::Good(record)) => Some(record),
             _ => None,
+        }
+    }
+
+    /// Reads one of the files of a run; the record of another run in its place is damaged.
+    pub(crate) fn read_record(&self, id: &RunId, path: &Path) -> Result<Sealed<RunRecord>, PathError> {
+        let files = self.store.files();
+        match sealed::read::<RunRecord>(files, path, domain::RUN, VERSION)? {
+            Sealed::Good(record) if record.id != *id => match files.metadata(path) {
+                Ok(metadata) => Ok(Sealed::Corrupt {
+                    identity: FileIdentity::of(&metadata),
+                    reason: format!("it is the record of run `{}`", record.id),
+                }),
+                // Gone since it was read.
+                Err(error) if files.is_nowhere(path, &error) => Ok(Sealed::Absent),
+                Err(error) => Err(error).at("read", path),
+            },
+            read => Ok(read),
         }
     }
 

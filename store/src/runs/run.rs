@@ -72,6 +72,15 @@ pub struct RunEvent {
     pub fields: BTreeMap<String, serde_json::Value>,
 }
 
+/// An event of a run with the process that told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessEvent {
+    /// Place of the process among those of the run; `None` if its record is lost.
+    pub process: Option<usize>,
+    /// What it told.
+    pub event: RunEvent,
+}
+
 impl RunRecord {
     /// Begins a run by this process.
     pub(crate) fn begin(pipeline: &str) -> Self {

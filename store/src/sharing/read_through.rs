@@ -95,6 +95,15 @@ impl Elsewhere for Sharing {
         }
     }
 
+    fn catch_up(&self, store: &Store, object: Object) {
+        let lacking = |upstream: &&Arc<Upstream>| {
+            upstream.push && !upstream.is_down() && !upstream.known.contains(&object)
+        };
+        for upstream in self.upstreams.all().iter().filter(lacking) {
+            self.back.send(store, upstream, object);
+        }
+    }
+
     fn mended(&self, store: &Store, object: Object) {
         let doubtful =
             |upstream: &&Arc<Upstream>| upstream.push && !upstream.is_down() && upstream.is_doubtful();

@@ -31,6 +31,8 @@ pub(crate) trait Elsewhere: fmt::Debug + Send + Sync {
     fn take_shards(&self, store: &Store, family: &FamilyKey) -> Result<(), StoreError>;
     /// Sends on a record that was just published, in the background.
     fn published(&self, store: &Store, object: Object);
+    /// Sends on a record that was published before to the places that are not known to have it, in the background.
+    fn catch_up(&self, store: &Store, object: Object);
     /// Sends on a record whose blobs were computed again to the places that had bad ones.
     fn mended(&self, store: &Store, object: Object);
     /// Says at the end of a run what it took on trust.

@@ -6,10 +6,9 @@ use super::Verification;
 use crate::blobs::{Doubt, Length};
 use crate::collect::CollectError;
 use crate::error::{StoreError, describe};
-use crate::names::{FamilyKey, FileDigest, StageKey, domain};
-use crate::records::{Sealed, sealed, tombstone};
+use crate::names::{FamilyKey, FileDigest, RunId, StageKey};
+use crate::records::{Sealed, tombstone};
 use crate::remote::RemoteError;
-use crate::runs::{RunRecord, run};
 use crate::store::Store;
 
 impl Verification<'_> {
@@ -106,15 +105,15 @@ impl Verification<'_> {
                     true => format!("Run `{id}`"),
                     false => format!("Record `{name}` of run `{id}`"),
                 };
-                self.run_record(what, &path);
+                self.run_record(what, &id, &path);
             }
         }
         Ok(())
     }
 
-    fn run_record(&mut self, what: String, path: &Path) {
+    fn run_record(&mut self, what: String, id: &RunId, path: &Path) {
         self.report.records += 1;
-        match sealed::read::<RunRecord>(self.store.files(), path, domain::RUN, run::VERSION) {
+        match self.store.runs().read_record(id, path) {
             Ok(Sealed::Good(_) | Sealed::Absent | Sealed::Newer { .. }) => {}
             Ok(Sealed::Corrupt { identity, reason }) => {
                 self.store.set_aside("run", path, &identity);

@@ -179,3 +179,52 @@ fn a_damaged_record_of_one_process_costs_what_only_that_one_named() {
         assert_eq!(keys(&store, &id), [rest]);
     }
 }
+
+#[test]
+fn the_record_of_another_run_in_a_runs_folder_is_damaged() {
+    for foreign_founder in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let (founder, member) = (join(&store, "settings"), join(&store, "settings"));
+        name(&founder, "a");
+        name(&member, "b");
+        let other = join(&store, "other settings");
+        name(&other, "c");
+        for log in [&founder, &member, &other] {
+            log.finish(RunStatus::Succeeded).unwrap();
+        }
+        let id = founder.id();
+        let record = |run: &RunId| root.path().join(format!("runs/{run}/run.json"));
+        let (path, rest) = match foreign_founder {
+            true => (record(&id), key("b")),
+            false => (member_file(root.path(), &id), key("a")),
+        };
+        let foreign = std::fs::read(record(&other.id())).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, foreign).unwrap();
+
+        assert_eq!(keys(&store, &id), [rest]);
+        let report = store.verify(VerifyDepth::Full).unwrap();
+        let reasons: Vec<&str> = report.corrupt.iter().map(|found| found.reason.as_str()).collect();
+        assert_eq!(reasons, [format!("it is the record of run `{}`", other.id())]);
+        assert!(!path.exists(), "it was set aside");
+        assert!(store.verify(VerifyDepth::Full).unwrap().is_clean());
+        assert_eq!(keys(&store, &id), [rest]);
+        assert_eq!(keys(&store, &other.id()), [key("c")]);
+    }
+}
+
+#[test]
+fn a_process_elsewhere_of_the_same_name_has_a_run_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let founder = join(&store, "settings");
+    // As containers with the name of their host see each other.
+    for path in files(&root.path().join("leases")) {
+        let mut lease: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        lease["owner"]["namespace"] = json!("pid:[1]");
+        std::fs::write(&path, lease.to_string()).unwrap();
+    }
+    let other = join(&store, "settings");
+    assert!(!other.is_joined() && other.id() != founder.id());
+}

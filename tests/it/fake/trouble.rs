@@ -21,6 +21,7 @@ enum How {
     Misconfigured,
     WrongOutput,
     DiskFull,
+    LargeRecord,
 }
 
 struct Trouble(TroubleConfig);
@@ -74,6 +75,10 @@ impl Stage for Trouble {
                 "something",
                 context.store().artifacts().put_json(&1)?,
             )),
+            How::LargeRecord => {
+                let output = StageOutput::one("nothing", context.store().artifacts().put_json(&1)?);
+                Ok(output.with_metric("table", "x".repeat(70_000)))
+            }
             How::DiskFull => Err(StageError::failed(Unwritable(std::io::Error::from(
                 std::io::ErrorKind::StorageFull,
             )))),

@@ -42,6 +42,14 @@ pub enum LoadProblem {
         /// The tensor's element type.
         found: Dtype,
     },
+    /// The tensor's elements are whole numbers or truth values where a network has weights.
+    #[error("`{name}` has {found:?} elements, expected floats")]
+    NotWeights {
+        /// The tensor's name.
+        name: String,
+        /// The tensor's element type.
+        found: Dtype,
+    },
     /// The tensor holds NaN or infinite elements.
     #[error("`{name}` holds {count} NaN or infinite elements")]
     NotFinite {
@@ -70,6 +78,7 @@ impl LoadProblem {
             | Self::Unused { name, .. }
             | Self::Shape { name, .. }
             | Self::NotFloat { name, .. }
+            | Self::NotWeights { name, .. }
             | Self::NotFinite { name, .. }
             | Self::OutOfRange { name, .. } => name,
         }

@@ -11,7 +11,7 @@ use mitune_diffusion::image_decoding::Samples;
 use self::coefficients::{bicubic, in_fixed_point};
 use self::nearest::{nearest, pick};
 use super::geometry::Axis;
-use super::resampling::{DeepGreys, Doubles, FixedPoint, Pass, resample};
+use super::resampling::{DeepGreys, Doubles, FixedPoint, Order, Pass, resample};
 
 /// Digits behind the point of Pillow's weights for 8 bits.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -43,7 +43,12 @@ pub(super) fn resize(samples: &Samples, axes: [&Axis; 2]) -> Samples {
                 taps: bicubic(axis),
                 arithmetic: DeepGreys,
             });
-            Samples::DeepGrey(resample::<DeepGreys, 1>(greys, columns.input, &across, &down))
+            Samples::DeepGrey(resample::<DeepGreys, 1>(
+                greys,
+                columns.input,
+                [&down, &across],
+                order(axes),
+            ))
         }
     }
 }
@@ -60,7 +65,7 @@ pub(super) fn resize_floats(pixels: &[u8], axes: [&Axis; 2]) -> Vec<f32> {
         taps: bicubic(axis),
         arithmetic: Doubles,
     });
-    resample::<Doubles, 3>(&values, axes[1].input, &across, &down)
+    resample::<Doubles, 3>(&values, axes[1].input, [&down, &across], order(axes))
 }
 
 /// The square in the middle of an image, which begins at the pixel before it.
@@ -82,5 +87,37 @@ fn resize_bytes<const CHANNELS: usize>(pixels: &[u8], axes: [&Axis; 2]) -> Vec<u
         taps: in_fixed_point(bicubic(axis), PRECISION_BITS),
         arithmetic,
     });
-    resample::<FixedPoint, CHANNELS>(pixels, axes[1].input, &across, &down)
+    resample::<FixedPoint, CHANNELS>(pixels, axes[1].input, [&down, &across], order(axes))
+}
+
+/// Which pass Pillow 13 does first, which it decides by the sizes before and after; older ones always begin across.
+///
+/// Where only one pass changes anything, the order does not matter.
+fn order([rows, columns]: [&Axis; 2]) -> Order {
+    let fewer = |axis: &Axis| axis.input.saturating_sub(axis.resized);
+    let changes_both = !rows.is_unchanged() && !columns.is_unchanged();
+    match changes_both && fewer(rows) > 2 * fewer(columns) {
+        true => Order::DownFirst,
+        false => Order::AcrossFirst,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by comparing Pillow 13's results with those of two calls, one for each pass.
+    #[test]
+    fn tall_images_are_resized_down_first() {
+        let found =
+            |height, width, rows, columns| order([&Axis::whole(height, rows), &Axis::whole(width, columns)]);
+        assert_eq!(found(300, 227, 224, 224), Order::DownFirst);
+        assert_eq!(found(77, 33, 74, 32), Order::DownFirst);
+        assert_eq!(found(768, 512, 480, 480), Order::DownFirst);
+        assert_eq!(found(76, 33, 74, 32), Order::AcrossFirst);
+        assert_eq!(found(300, 100, 299, 224), Order::DownFirst);
+        assert_eq!(found(300, 224, 224, 224), Order::AcrossFirst);
+        assert_eq!(found(100, 300, 224, 224), Order::AcrossFirst);
+        assert_eq!(found(512, 512, 224, 224), Order::AcrossFirst);
+    }
 }

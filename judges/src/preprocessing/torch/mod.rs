@@ -6,7 +6,7 @@ mod plain;
 use self::antialiased::{antialiased_bytes, antialiased_floats};
 use self::plain::plain;
 use super::geometry::Axis;
-use super::resampling::{FixedPoint, Floats, Pass, resample};
+use super::resampling::{FixedPoint, Floats, Order, Pass, resample};
 
 /// Resizes red, green and blue between 0 and 1, and neither cuts off nor rounds: `interpolate(mode="bicubic")`.
 pub(super) fn resize_floats(pixels: &[u8], axes: [&Axis; 2], antialias: bool) -> Vec<f32> {
@@ -18,7 +18,7 @@ pub(super) fn resize_floats(pixels: &[u8], axes: [&Axis; 2], antialias: bool) ->
         },
         arithmetic: Floats,
     });
-    resample::<Floats, 3>(&values, axes[1].input, &across, &down)
+    resample::<Floats, 3>(&values, axes[1].input, [&down, &across], Order::AcrossFirst)
 }
 
 /// Resizes red, green and blue of 8 bits with antialiasing, as torch does on processors.
@@ -30,5 +30,5 @@ pub(super) fn resize_bytes(pixels: &[u8], axes: [&Axis; 2]) -> Vec<u8> {
             arithmetic: FixedPoint { bits },
         }
     });
-    resample::<FixedPoint, 3>(pixels, axes[1].input, &across, &down)
+    resample::<FixedPoint, 3>(pixels, axes[1].input, [&down, &across], Order::AcrossFirst)
 }

@@ -36,6 +36,8 @@ pub struct Pairs {
     path: PathBuf,
     row: u64,
     rows: Rows,
+    /// The prompt read last, as it stands in the file.
+    written: String,
     /// What a further column holds in the row read last.
     beside: Option<Vec<u8>>,
 }
@@ -80,6 +82,11 @@ impl Pairs {
         Self::open_rows(path, Some(column))
     }
 
+    /// The prompt of the pair that came last as it stands in the file, with the white space around it.
+    pub(crate) fn written_prompt(&self) -> &str {
+        &self.written
+    }
+
     /// What the further column holds in the row of the pair that came last; nothing where it is null or empty.
     pub(crate) fn beside(&self) -> Option<&[u8]> {
         self.beside
@@ -93,20 +100,23 @@ impl Pairs {
             path: path.to_owned(),
             row: 0,
             rows,
+            written: String::new(),
             beside: None,
         })
     }
 
     fn next_pair(&mut self) -> Result<Option<Pair>, PromptsError> {
         self.row += 1;
-        let Some((image, prompt)) = self.next_row()? else {
+        let Some((image, written)) = self.next_row()? else {
             return Ok(None);
         };
-        let prompt = clean(&prompt).map_err(|problem| PairError::InvalidPrompt {
+        let prompt = clean(&written).map_err(|problem| PairError::InvalidPrompt {
             path: self.path.clone(),
             row: self.row,
             problem,
         })?;
+        // Nothing is replaced: what is trimmed is UTF-8, and only ASCII and white space are around it.
+        self.written = String::from_utf8_lossy(&written).into_owned();
         let (image, path) = match image {
             Image::Bytes(bytes, path) => (bytes, path),
             Image::Path(path) => (self.read_image(&path)?, Some(path)),

@@ -14,6 +14,7 @@ pub(super) struct Asked {
     /// Its row in the file, from 1.
     pub(super) row: u64,
     pub(super) image: Option<String>,
+    /// The prompt as it stands in the file: what white space around it means is for the judge to say.
     pub(super) prompt: String,
     pub(super) picture: Picture,
     /// The phrases to ask about, where the file has them.
@@ -67,14 +68,14 @@ impl AskedPairs {
             return Ok(None);
         };
         let picture = Picture::decode(&pair.image).map_err(|source| {
-            let image = name(&self.path, &pair);
+            let image = name(&self.path, pair.path.as_deref(), pair.row);
             StageError::configuration(AskedPairError::Undecodable { image, source })
         })?;
         let phrases = self.phrases(&pair)?;
         Ok(Some(Asked {
             row: pair.row,
             image: pair.path,
-            prompt: pair.prompt,
+            prompt: self.pairs.written_prompt().to_owned(),
             picture,
             phrases,
         }))

@@ -17,7 +17,7 @@ use self::table::{schema, table};
 use crate::contract::{Progress, StageError, Work};
 use crate::judges::{AskedPair, JudgeKind, Network};
 use crate::output_file::write_table;
-use crate::score::given_pairs::pair_file::{check_output, count};
+use crate::score::given_pairs::pair_file::{check_output, count, name};
 
 /// Pairs that are judged together. Batches are filled up to it, so that a score does not depend on the other pairs.
 pub const DEFAULT_BATCH: u32 = 8;
@@ -69,6 +69,8 @@ enum JudgedPairsError {
         row: u64,
         source: JudgeError,
     },
+    #[error("{image} cannot be judged")]
+    Image { image: String, source: JudgeError },
 }
 
 impl JudgedPairs {
@@ -128,10 +130,17 @@ impl JudgedPairs {
             })
             .collect();
         let scores = network.score(&asked).map_err(|source| {
-            StageError::failed(JudgedPairsError::Judge {
-                path: self.pairs.clone(),
-                row: batch.last().map_or(0, |last| last.row),
-                source,
+            let about = source.item().and_then(|item| batch.get(item));
+            StageError::failed(match about {
+                Some(one) => JudgedPairsError::Image {
+                    image: name(&self.pairs, one.image.as_deref(), one.row),
+                    source,
+                },
+                None => JudgedPairsError::Judge {
+                    path: self.pairs.clone(),
+                    row: batch.last().map_or(0, |last| last.row),
+                    source,
+                },
             })
         })?;
         let judged = batch.into_iter().zip(scores);

@@ -133,3 +133,38 @@ fn phrases_of_a_file_are_a_json_list() {
     let mut unasked = AskedPairs::open(&plan.pairs, false).unwrap();
     assert_eq!(unasked.next_pair().unwrap().unwrap().phrases, None);
 }
+
+/// References do not trim what they are given.
+#[test]
+fn prompts_are_judged_and_written_as_they_stand_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path());
+    let csv = "image,prompt\n0.png,\"\u{a0} a cross \"\n0.png,\"  \"\n";
+    fs::write(&plan.pairs, csv).unwrap();
+    let judged = run(&plan).unwrap();
+    let prompts: Vec<&str> = judged.pairs.iter().map(|pair| pair.prompt.as_str()).collect();
+    assert_eq!(prompts, ["\u{a0} a cross ", "  "]);
+    let table = written(&plan.out);
+    let written = table["prompt"].as_string::<i32>();
+    assert!(written.iter().eq(prompts.into_iter().map(Some)));
+    fs::write(&plan.pairs, "image,prompt\n0.png,\" a\0b \"\n").unwrap();
+    assert!(run(&plan).is_err());
+}
+
+/// An image longer than any that is resized, in the second batch.
+#[test]
+fn an_image_that_cannot_be_prepared_is_named_with_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path());
+    let width = 65_600;
+    let png = RgbImage::new(width, 1, vec![7; width as usize * 3])
+        .unwrap()
+        .to_png()
+        .unwrap();
+    fs::write(folder.path().join("long.png"), png).unwrap();
+    let csv = "image,prompt\n0.png,a\n1.png,a\n2.png,a\nlong.png,a\n3.png,a\n";
+    fs::write(&plan.pairs, csv).unwrap();
+    let error = run(&plan).unwrap_err().to_string();
+    assert!(error.contains("`long.png`") && error.contains("row 4"), "{error}");
+    assert!(!plan.out.exists());
+}

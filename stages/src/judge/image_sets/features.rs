@@ -10,9 +10,8 @@ use mitune_judges::clip_judges::{ClipFiles, Execution, ImageEmbeddings, JudgeErr
 use mitune_judges::dino::{DinoConfig, DinoError, DinoModel, DinoSettings};
 use mitune_judges::inception::{FEATURES, InceptionConfig, InceptionV3};
 use mitune_judges::picture::Picture;
-use mitune_judges::preprocessing::{Pixels, Preprocessing, PreprocessingError};
+use mitune_judges::preprocessing::{Pixels, Preprocessing, UnpreparedPicture};
 use mitune_store::ContentDigest;
-use rayon::prelude::*;
 
 use super::SetJudge;
 use crate::contract::{ExternalDigests, StageError};
@@ -50,14 +49,33 @@ enum FeatureError {
     Setting { path: PathBuf, source: SettingError },
     #[error("The network of `{}` cannot be loaded", path.display())]
     Dino { path: PathBuf, source: DinoError },
-    #[error("An image cannot be made into what the network sees")]
-    Preprocessing(#[from] PreprocessingError),
+    #[error(transparent)]
+    Preprocessing(#[from] UnpreparedPicture),
     #[error("Cannot read the network's result")]
     Unreadable(#[from] TensorReadError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error(transparent)]
     Judge(#[from] JudgeError),
+}
+
+/// An image that a network makes no features of.
+#[derive(Debug, thiserror::Error)]
+#[error("The network makes no features of {image}")]
+struct UnmeasuredImage {
+    image: String,
+    source: FeatureError,
+}
+
+impl FeatureError {
+    /// Which of the images it speaks of, if it speaks of one.
+    fn item(&self) -> Option<usize> {
+        match self {
+            Self::Preprocessing(unprepared) => Some(unprepared.index),
+            Self::Judge(error) => error.item(),
+            _ => None,
+        }
+    }
 }
 
 impl FeatureNetwork {
@@ -130,17 +148,26 @@ impl FeatureNetwork {
     /// Makes the features of at most a batch of images.
     ///
     /// # Errors
-    /// [`StageError::Failed`] if an image cannot be prepared, or the result cannot be read.
-    pub(crate) fn features(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>, StageError> {
+    /// [`StageError::Failed`] if an image cannot be prepared, by the name that `name_of` gives the one with this index,
+    /// or the result cannot be read.
+    pub(crate) fn features(
+        &self,
+        pictures: &[Picture],
+        name_of: impl FnOnce(usize) -> String,
+    ) -> Result<Vec<Vec<f32>>, StageError> {
+        let pictures: Vec<&Picture> = pictures.iter().collect();
         let features = match self {
-            Self::Inception(network, prepared) => prepared.rows(pictures, |images| network.forward(images)),
-            Self::Dino(network, prepared) => prepared.rows(pictures, |images| network.forward(images)),
-            Self::Clip { embeddings, .. } => {
-                let pictures: Vec<&Picture> = pictures.iter().collect();
-                embeddings.embed(&pictures).map_err(FeatureError::from)
-            }
+            Self::Inception(network, prepared) => prepared.rows(&pictures, |images| network.forward(images)),
+            Self::Dino(network, prepared) => prepared.rows(&pictures, |images| network.forward(images)),
+            Self::Clip { embeddings, .. } => embeddings.embed(&pictures).map_err(FeatureError::from),
         };
-        features.map_err(StageError::failed)
+        features.map_err(|source| match source.item() {
+            Some(item) => StageError::failed(UnmeasuredImage {
+                image: name_of(item),
+                source,
+            }),
+            None => StageError::failed(source),
+        })
     }
 }
 
@@ -148,13 +175,10 @@ impl Prepared {
     /// The batch is filled up with black, so that features do not depend on the number of images.
     fn rows(
         &self,
-        pictures: &[Picture],
+        pictures: &[&Picture],
         forward: impl FnOnce(Tensor<4>) -> Tensor<2>,
     ) -> Result<Vec<Vec<f32>>, FeatureError> {
-        let mut pixels = pictures
-            .par_iter()
-            .map(|picture| self.preprocessing.apply(picture))
-            .collect::<Result<Vec<Pixels>, _>>()?;
+        let mut pixels = self.preprocessing.apply_all(pictures)?;
         let Some(first) = pixels.first() else {
             return Ok(Vec::new());
         };

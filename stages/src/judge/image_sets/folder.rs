@@ -1,5 +1,6 @@
 //! The images of a folder.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use crate::contract::{FileIdentity, StageError};
 pub(crate) struct ImageFolder {
     path: PathBuf,
     /// The names of the images, in their order.
-    images: Vec<String>,
+    images: Vec<OsString>,
     /// The names of everything else.
-    others: Vec<String>,
+    others: Vec<OsString>,
 }
 
 /// Why a folder cannot be compared.
@@ -54,10 +55,10 @@ impl ImageFolder {
         };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(failed)? {
-            names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
+            names.push(entry.map_err(failed)?.file_name());
         }
         names.sort_unstable();
-        let (images, others): (Vec<String>, Vec<String>) =
+        let (images, others): (Vec<OsString>, Vec<OsString>) =
             names.into_iter().partition(|name| is_image(path, name));
         if images.is_empty() {
             let path = path.to_owned();
@@ -76,7 +77,7 @@ impl ImageFolder {
     }
 
     /// Names of the images.
-    pub(crate) fn images(&self) -> &[String] {
+    pub(crate) fn images(&self) -> &[OsString] {
         &self.images
     }
 
@@ -92,25 +93,30 @@ impl ImageFolder {
             .others
             .iter()
             .take(TOLD)
-            .map(|name| format!("`{name}`"))
+            .map(|name| format!("`{}`", name.display()))
             .collect();
         let more = match count.saturating_sub(TOLD) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
         let folder = self.path.display();
-        (count > 0).then(|| format!("No images in `{folder}`, left out: {}{more}", told.join(", ")))
+        (count > 0).then(|| {
+            format!(
+                "Left out of `{folder}`, as they are no images: {}{more}",
+                told.join(", ")
+            )
+        })
     }
 
     /// Decodes images.
     ///
     /// # Errors
     /// [`StageError::Configuration`] that names the first that cannot be decoded.
-    pub(crate) fn read(&self, names: &[String]) -> Result<Vec<Picture>, StageError> {
+    pub(crate) fn read(&self, names: &[OsString]) -> Result<Vec<Picture>, StageError> {
         names.par_iter().map(|name| self.picture(name)).collect()
     }
 
-    fn picture(&self, name: &str) -> Result<Picture, StageError> {
+    fn picture(&self, name: &OsStr) -> Result<Picture, StageError> {
         let (bytes, _) = self.bytes(name)?;
         self.decoded(name, &bytes)
     }
@@ -119,7 +125,7 @@ impl ImageFolder {
     ///
     /// # Errors
     /// [`StageError::Configuration`] that names it if it cannot be read.
-    pub(crate) fn bytes(&self, name: &str) -> Result<(Vec<u8>, FileIdentity), StageError> {
+    pub(crate) fn bytes(&self, name: &OsStr) -> Result<(Vec<u8>, FileIdentity), StageError> {
         let path = self.path.join(name);
         let read = open_regular(&path).and_then(|(file, metadata)| {
             let bytes = read_open(&file, &metadata, &path, MOST_BYTES)?;
@@ -132,20 +138,20 @@ impl ImageFolder {
     ///
     /// # Errors
     /// [`StageError::Configuration`] that names it if they are no image.
-    pub(crate) fn decoded(&self, name: &str, bytes: &[u8]) -> Result<Picture, StageError> {
+    pub(crate) fn decoded(&self, name: &OsStr, bytes: &[u8]) -> Result<Picture, StageError> {
         let path = self.path.join(name);
         Picture::decode(bytes)
             .map_err(|source| StageError::configuration(ImageFolderError::Undecodable { path, source }))
     }
 }
 
-fn is_image(folder: &Path, name: &str) -> bool {
+fn is_image(folder: &Path, name: &OsStr) -> bool {
     let path = folder.join(name);
     // Before opening, which would wait for ever for the other end of a pipe.
     if !path.is_file() {
         return false;
     }
-    let lower = name.to_lowercase();
+    let lower = name.to_string_lossy().to_lowercase();
     ENDS.iter().any(|end| lower.ends_with(end)) || begins_as_image(&path)
 }
 

@@ -6,12 +6,15 @@ pub(crate) mod set_features;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::FloatDType;
 use mitune_diffusion::device::DeviceSelection;
 use mitune_judges::clip_judges::Execution;
+use mitune_judges::pair_judge::too_narrow;
 use mitune_judges::set_distance::{SetDistanceError, SetEstimate};
 
 use self::features::FeatureNetwork;
@@ -73,9 +76,10 @@ pub struct SetsDistance {
 /// Why two folders could not be compared.
 #[derive(Debug, thiserror::Error)]
 enum ImageSetsError {
-    #[error("The images of `{}` cannot be compared", folder.display())]
-    Set {
-        folder: PathBuf,
+    #[error("Image `{}` cannot be compared{}", path.display(), too_narrow(*dtype))]
+    Image {
+        path: PathBuf,
+        dtype: FloatDType,
         source: SetDistanceError,
     },
     #[error("The folders cannot be compared")]
@@ -114,15 +118,37 @@ impl ImageSets {
         });
         let images = self.read(&images, &network, progress, cancelled)?;
         let reference = self.read(&reference, &network, progress, cancelled)?;
-        let compared = set_distance(self.judge, [&images, &reference], self.resampling.as_ref());
-        let (distance, estimate) =
-            compared.map_err(|source| StageError::failed(ImageSetsError::Distance(source)))?;
+        let (distance, estimate) = self.compared([&images, &reference], progress, cancelled)?;
         Ok(SetsDistance {
             distance,
             estimate,
             images: count,
             reference: of,
             device,
+        })
+    }
+
+    fn compared(
+        &self,
+        sets: [&SetFeatures; 2],
+        progress: &dyn Progress,
+        cancelled: &AtomicBool,
+    ) -> Result<(f64, Option<SetEstimate>), StageError> {
+        if let Some(resampling) = &self.resampling {
+            progress.begin(Work {
+                total: resampling.replicates as u64,
+                reused: 0,
+                unit: "resamples",
+            });
+        }
+        let watch = |resamples: usize| {
+            progress.advance(resamples as u64);
+            !cancelled.load(Ordering::Relaxed)
+        };
+        let compared = set_distance(self.judge, sets, self.resampling.as_ref(), &watch);
+        compared.map_err(|source| match source {
+            SetDistanceError::Stopped => StageError::Interrupted,
+            source => StageError::failed(ImageSetsError::Distance(source)),
         })
     }
 
@@ -153,10 +179,14 @@ impl ImageSets {
             if cancelled.load(Ordering::Relaxed) {
                 return Err(StageError::Interrupted);
             }
-            for row in network.features(&folder.read(names)?)? {
-                set.push(&row).map_err(|source| {
-                    StageError::failed(ImageSetsError::Set {
-                        folder: folder.path().to_owned(),
+            let path = |name: &OsString| folder.path().join(name);
+            let name_of = |item: usize| format!("image `{}`", path(&names[item]).display());
+            let rows = network.features(&folder.read(names)?, name_of)?;
+            for (name, row) in names.iter().zip(rows) {
+                self.add(&mut set, &row).map_err(|source| {
+                    StageError::failed(ImageSetsError::Image {
+                        path: path(name),
+                        dtype: float_dtype(self.dtype),
                         source,
                     })
                 })?;
@@ -164,5 +194,13 @@ impl ImageSets {
             progress.advance(names.len() as u64);
         }
         Ok(set)
+    }
+
+    /// Adds an image; a direction, which its distance is taken of, is looked for while its name is known.
+    fn add(&self, set: &mut SetFeatures, row: &[f32]) -> Result<(), SetDistanceError> {
+        if self.judge == SetJudge::Cmmd && row.iter().all(|value| *value == 0.0) {
+            return Err(SetDistanceError::Zero { image: set.count() });
+        }
+        set.push(row)
     }
 }

@@ -1,8 +1,8 @@
 //! What is kept of the features of a set, and how far two sets are apart.
 
 use mitune_judges::set_distance::{
-    FeatureMoments, FeatureRows, KernelDistance, Resampling, SetDistanceError, SetEstimate, frechet_distance,
-    resampled_frechet_distance,
+    FeatureMoments, FeatureRows, KernelDistance, Resampling, SetDistanceError, SetEstimate, Watch,
+    frechet_distance, resampled_frechet_distance,
 };
 
 use super::SetJudge;
@@ -47,15 +47,16 @@ impl SetFeatures {
 /// The distance of two sets that were kept in one way, with its interval if one is asked for.
 ///
 /// # Errors
-/// When a set is too small, features differ in width, or a computation gives no result.
+/// When a set is too small, features differ in width, a computation gives no result, or `watch` stops it.
 pub(crate) fn set_distance(
     judge: SetJudge,
     [images, reference]: [&SetFeatures; 2],
     resampling: Option<&Resampling>,
+    watch: Watch<'_>,
 ) -> Result<(f64, Option<SetEstimate>), SetDistanceError> {
     match (images, reference) {
         (SetFeatures::Rows(images), SetFeatures::Rows(reference)) => {
-            distance_of_rows(judge, images, reference, resampling)
+            distance_of_rows(judge, [images, reference], resampling, watch)
         }
         (SetFeatures::Moments(images), SetFeatures::Moments(reference)) => {
             let distance = frechet_distance(&images.gaussian()?, &reference.gaussian()?)?;
@@ -71,22 +72,22 @@ pub(crate) fn set_distance(
 
 fn distance_of_rows(
     judge: SetJudge,
-    images: &FeatureRows,
-    reference: &FeatureRows,
+    [images, reference]: [&FeatureRows; 2],
     resampling: Option<&Resampling>,
+    watch: Watch<'_>,
 ) -> Result<(f64, Option<SetEstimate>), SetDistanceError> {
     let estimate = match (judge, resampling) {
         (SetJudge::Cmmd, resampling) => {
             let (images, reference) = (images.normalized()?, reference.normalized()?);
             let cmmd = KernelDistance::default();
             let Some(resampling) = resampling else {
-                return Ok((cmmd.distance(&images, &reference)?, None));
+                return Ok((cmmd.watched_distance(&images, &reference, watch)?, None));
             };
-            cmmd.resampled(&images, &reference, resampling)?
+            cmmd.resampled(&images, &reference, resampling, watch)?
         }
         (_, resampling) => {
             let resampling = resampling.copied().unwrap_or_default();
-            resampled_frechet_distance(images, reference, &resampling)?
+            resampled_frechet_distance(images, reference, &resampling, watch)?
         }
     };
     Ok((estimate.value, Some(estimate)))

@@ -77,7 +77,10 @@ fn what_is_no_image_is_left_out_and_what_is_broken_is_named() {
     fs::rename(plan.images.join("4.png"), plan.images.join("four")).unwrap();
     assert!((run(&plan).unwrap().distance / clean - 1.0).abs() < 1e-9);
     let note = ImageFolder::list(&plan.images).unwrap().note().unwrap();
-    assert!(note.ends_with("left out: `more.png`, `notes.txt`"), "{note}");
+    assert!(
+        note.ends_with("as they are no images: `more.png`, `notes.txt`"),
+        "{note}"
+    );
     fs::write(plan.images.join("broken.jpg"), "no image").unwrap();
     let error = run(&plan).unwrap_err();
     assert!(matches!(error, StageError::Configuration(_)), "{error}");
@@ -118,4 +121,47 @@ fn sets_that_are_too_small_and_networks_that_are_not_there_are_errors() {
         ..plan
     };
     refused(&dino, "config.json");
+}
+
+/// Names of files are bytes to the system, and an image is one whatever it is called.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_image_whose_name_is_no_unicode_counts() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), SetJudge::Cmmd);
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff.png");
+    fs::copy(plan.images.join("0.png"), plan.images.join(name)).unwrap();
+    let listed = ImageFolder::list(&plan.images).unwrap();
+    assert_eq!((listed.len(), listed.note()), (6, None));
+    assert_eq!(run(&plan).unwrap().images, 6);
+}
+
+/// Asks to stop once the images are done.
+struct StopBeforeResamples<'a>(&'a AtomicBool);
+
+impl Progress for StopBeforeResamples<'_> {
+    fn begin(&self, work: Work) {
+        if work.unit == "resamples" {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    fn advance(&self, _: u64) {}
+    fn message(&self, _: &str) {}
+    fn metric(&self, _: &str, _: u64, _: f64) {}
+}
+
+#[test]
+fn resampling_ends_once_it_is_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = ImageSets {
+        resampling: Some(Resampling {
+            replicates: 1_000_000_000,
+            ..Resampling::default()
+        }),
+        ..plan(folder.path(), SetJudge::Cmmd)
+    };
+    let cancelled = AtomicBool::new(false);
+    let stopped = plan.distance(&StopBeforeResamples(&cancelled), &cancelled);
+    assert!(matches!(stopped, Err(StageError::Interrupted)));
 }

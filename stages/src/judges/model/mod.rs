@@ -1,6 +1,7 @@
 //! Judges with a model: a network of the crate of judges, whose files are outside the store.
 
 mod error;
+mod float_tensors;
 mod network;
 pub(super) mod open_files;
 mod recipe;

@@ -11,6 +11,7 @@ use mitune_diffusion::nn::weights::{
 use mitune_judges::clip_judges::{Execution, JudgeError};
 use mitune_store::{ContentDigest, Digest};
 
+use super::float_tensors::FloatTensors;
 use super::network::Network;
 use crate::contract::{Digested, FileIdentity};
 
@@ -40,8 +41,9 @@ impl<N, E: From<WeightsError>> OpenFiles<N, E> {
     /// # Errors
     /// When tensors do not fit or cannot be read.
     pub(crate) fn load(self, execution: Execution) -> Result<N, E> {
-        let sources: Vec<&dyn TensorSource> = self.weights.iter().map(OpenWeights::source).collect();
-        (self.load)(&sources, execution)
+        let sources = self.weights.iter().map(OpenWeights::source);
+        let floats: Vec<FloatTensors<'_>> = sources.map(FloatTensors).collect();
+        (self.load)(&of_floats(&floats), execution)
     }
 
     /// Loads the network, and hashes the tensors on their way: one digest for each source.
@@ -54,11 +56,8 @@ impl<N, E: From<WeightsError>> OpenFiles<N, E> {
             .iter()
             .map(|weights| DigestedTensors::new(weights.source()))
             .collect();
-        let mut sources: Vec<&dyn TensorSource> = Vec::with_capacity(digested.len());
-        for source in &digested {
-            sources.push(source);
-        }
-        let network = load(&sources, execution)?;
+        let floats: Vec<FloatTensors<'_>> = digested.iter().map(|source| FloatTensors(source)).collect();
+        let network = load(&of_floats(&floats), execution)?;
         let digests = digested.into_iter().zip(&weights);
         let digests = digests.map(|(digested, weights)| match digested.finish() {
             // Tensors of several layers in one are read once for each of them.
@@ -102,6 +101,11 @@ impl<N, E: From<WeightsError>> OpenFiles<N, E> {
         }
         Ok(found)
     }
+}
+
+fn of_floats<'a>(tensors: &'a [FloatTensors<'_>]) -> Vec<&'a dyn TensorSource> {
+    let sources = tensors.iter().map(|tensors| -> &'a dyn TensorSource { tensors });
+    sources.collect()
 }
 
 impl OpenWeights {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::tensor::FloatDType;
 use mitune_diffusion::input_file::read_object;
 use mitune_diffusion::nn::weights::{TensorSource, TorchFile, WeightsFolder};
 use mitune_judges::blip_judges::{BlipVqa, BlipVqaSettings, FirstToken, ImageReward};
@@ -103,24 +104,14 @@ impl Recipe {
             Self::Hps { version, antialias } => hps(folder, version, antialias),
             Self::ImageReward => image_reward(folder),
             Self::AestheticV1 => aesthetic(folder, &AestheticV1::HEADS, |files, sources, execution| {
-                let preprocessing = AestheticV1::preprocessing(files);
-                pairs(AestheticV1::load(
-                    files,
-                    sources[0],
-                    sources[1],
-                    preprocessing,
-                    execution,
-                )?)
+                let (dtype, preprocessing) = (execution.dtype, AestheticV1::preprocessing(files));
+                let judge = AestheticV1::load(files, sources[0], sources[1], preprocessing, execution)?;
+                pairs(dtype, judge)
             }),
             Self::AestheticV2 => aesthetic(folder, &AestheticV2::HEADS, |files, sources, execution| {
-                let preprocessing = AestheticV2::preprocessing(files);
-                pairs(AestheticV2::load(
-                    files,
-                    sources[0],
-                    sources[1],
-                    preprocessing,
-                    execution,
-                )?)
+                let (dtype, preprocessing) = (execution.dtype, AestheticV2::preprocessing(files));
+                let judge = AestheticV2::load(files, sources[0], sources[1], preprocessing, execution)?;
+                pairs(dtype, judge)
             }),
             Self::BlipVqa {
                 image_side,
@@ -130,8 +121,8 @@ impl Recipe {
     }
 }
 
-fn pairs(judge: impl PairJudge + 'static) -> Result<Network, JudgeError> {
-    Ok(Network::Pairs(Box::new(judge)))
+fn pairs(dtype: FloatDType, judge: impl PairJudge + 'static) -> Result<Network, JudgeError> {
+    Ok(Network::of_pairs(dtype, judge))
 }
 
 fn clip_score(
@@ -151,9 +142,9 @@ fn clip_score(
     Ok(OpenFiles {
         weights: vec![OpenWeights::Folder(files.weights.clone())],
         load: Box::new(move |sources, execution| {
-            let tokens = ClipScore::tokens(&files)?;
+            let (dtype, tokens) = (execution.dtype, ClipScore::tokens(&files)?);
             let judge = ClipScore::load(&files, sources[0], preprocessing, tokens, execution)?;
-            pairs(judge.with_form(form))
+            pairs(dtype, judge.with_form(form))
         }),
     })
 }
@@ -164,14 +155,9 @@ fn pick_score(folder: &Path, backend: ImageBackend) -> Result<OpenFiles, JudgeEr
     Ok(OpenFiles {
         weights: vec![OpenWeights::Folder(files.weights.clone())],
         load: Box::new(move |sources, execution| {
-            let tokens = PickScore::tokens(&files)?;
-            pairs(PickScore::load(
-                &files,
-                sources[0],
-                preprocessing,
-                tokens,
-                execution,
-            )?)
+            let (dtype, tokens) = (execution.dtype, PickScore::tokens(&files)?);
+            let judge = PickScore::load(&files, sources[0], preprocessing, tokens, execution)?;
+            pairs(dtype, judge)
         }),
     })
 }
@@ -186,7 +172,9 @@ fn hps(folder: &Path, version: Option<HpsVersionName>, antialias: bool) -> Resul
         weights: vec![OpenWeights::Torch(files.weights.clone())],
         load: Box::new(move |sources, execution| {
             let (preprocessing, tokens) = (Hps::preprocessing(&files, antialias), Hps::tokens(&files)?);
-            pairs(Hps::load(&files, sources[0], preprocessing, tokens, execution)?)
+            let dtype = execution.dtype;
+            let judge = Hps::load(&files, sources[0], preprocessing, tokens, execution)?;
+            pairs(dtype, judge)
         }),
     })
 }
@@ -196,7 +184,10 @@ fn image_reward(folder: &Path) -> Result<OpenFiles, JudgeError> {
     let folder = folder.to_owned();
     Ok(OpenFiles {
         weights: vec![OpenWeights::Torch(weights)],
-        load: Box::new(move |sources, execution| pairs(ImageReward::load(&folder, sources[0], execution)?)),
+        load: Box::new(move |sources, execution| {
+            let dtype = execution.dtype;
+            pairs(dtype, ImageReward::load(&folder, sources[0], execution)?)
+        }),
     })
 }
 
@@ -230,8 +221,9 @@ fn blip_vqa(folder: &Path, image_side: usize, first_token: QuestionStart) -> Res
     Ok(OpenFiles {
         weights: vec![OpenWeights::Folder(weights)],
         load: Box::new(move |sources, execution| {
+            let dtype = execution.dtype;
             let judge = BlipVqa::load(&folder, sources[0], &settings, execution)?;
-            Ok(Network::Questions(Box::new(judge)))
+            Ok(Network::of_questions(dtype, judge))
         }),
     })
 }

@@ -174,7 +174,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn decode(&self, pair: Pair) -> Result<Decoded, StageError> {
         let pixels = RgbImage::decode_at_most(&pair.image, MOST_PIXELS).map_err(|source| {
-            let image = name(&self.plan.pairs, &pair);
+            let image = name(&self.plan.pairs, pair.path.as_deref(), pair.row);
             StageError::configuration(GivenPairsError::Undecodable { image, source })
         })?;
         let denoiser = self.loaded.model.denoiser_shape();
@@ -189,7 +189,7 @@ impl Job<'_> {
             format!("; the model was made for {side} x {side}")
         });
         Err(StageError::configuration(GivenPairsError::Size {
-            image: name(&self.plan.pairs, &pair),
+            image: name(&self.plan.pairs, pair.path.as_deref(), pair.row),
             width,
             height,
             step,
@@ -233,7 +233,7 @@ impl Job<'_> {
             .map_err(|error| match error {
                 ForwardScoreError::Cancelled => StageError::Interrupted,
                 source => StageError::failed(GivenPairsError::Score {
-                    image: name(&self.plan.pairs, &first.pair),
+                    image: name(&self.plan.pairs, first.pair.path.as_deref(), first.pair.row),
                     source,
                 }),
             })?;

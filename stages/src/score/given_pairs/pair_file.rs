@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::GivenPairsError;
 use crate::contract::StageError;
 use crate::ingest::prompts::PromptsError;
-use crate::ingest::prompts::pairs::{Pair, Pairs};
+use crate::ingest::prompts::pairs::Pairs;
 use crate::output_file::{OutputFileError, check_place};
 
 /// Opens the pairs.
@@ -46,10 +46,9 @@ pub(crate) fn check_output(out: &Path, pairs: &Path) -> Result<(), StageError> {
     check_place(out, b"PAR1").map_err(OutputFileError::before_work)
 }
 
-/// Names the image of a pair.
-pub(crate) fn name(pairs: &Path, pair: &Pair) -> String {
-    let row = pair.row;
-    match &pair.path {
+/// Names the image of a row, by its path where the file of pairs has one.
+pub(crate) fn name(pairs: &Path, image: Option<&str>, row: u64) -> String {
+    match image {
         Some(image) => format!("Image `{image}` (row {row} of `{}`)", pairs.display()),
         None => format!("The image in row {row} of `{}`", pairs.display()),
     }

@@ -61,3 +61,27 @@ fn a_run_that_was_made_in_the_folder_itself_comes_whole() {
     pull_all(&ben, &upstream(&remote));
     assert_whole(ben.runs().read(&logs[0].id()));
 }
+
+#[test]
+fn a_run_whose_last_process_was_killed_goes_with_a_later_one() {
+    for site in sites() {
+        let remote = site.remote();
+        let (_a, anna) = store();
+        anna.attach(Sharing::new(None, vec![upstream(&remote)], Box::new(|_| {})));
+        let [founder, member] = shared_run(&anna);
+        let id = founder.id();
+        founder.finish(RunStatus::Succeeded).unwrap();
+        // The member ends without a word.
+        drop((founder, member));
+        let later = RunLog::create(&anna, "both").unwrap();
+        later.finish(RunStatus::Succeeded).unwrap();
+        anna.runs().share_run(&later.id());
+        anna.flush_remotes();
+        assert_eq!(remote.size(&Object::Run(id)).unwrap(), None);
+        anna.runs().share_earlier_runs(&later.id());
+        anna.flush_remotes();
+        let (_b, ben) = store();
+        pull_all(&ben, &upstream(&remote));
+        assert_whole(ben.runs().read(&id));
+    }
+}
