@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
+use mitune_stages::contract::StageError;
 use mitune_stages::failure_hint;
-use mitune_stages::stage::StageError;
 use mitune_store::StoreError;
 use mitune_store::remote::RemoteError;
 use mitune_store::trust::KeyError;

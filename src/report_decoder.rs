@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 
+use mitune_stages::contract::{ExternalDigests, LazyDevice, MODEL_PORT};
 use mitune_stages::device::DeviceError;
 use mitune_stages::image::RgbImage;
-use mitune_stages::stage::{ExternalDigests, LazyDevice, MODEL_PORT};
-use mitune_stages::stored_latents::{StoredLatentDecoder, StoredLatentError};
+use mitune_stages::models::stored_latents::{StoredLatentDecoder, StoredLatentError};
 use mitune_store::{ActionRecord, Artifact, ContentDigest, Lookup, StageKey, Store, StoreError, Value};
 
 use crate::inspect::report::LatentImage;

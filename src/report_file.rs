@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use mitune_bounded_file::place_of;
+use mitune_stages::contract::{ExternalDigests, LazyDevice};
 use mitune_stages::output_file::write_file;
-use mitune_stages::stage::{ExternalDigests, LazyDevice};
 use mitune_store::{RunRecord, Store};
 
 use crate::failure::Failure;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, value_parser};
-use mitune_stages::adapter_file::AdapterFile;
+use mitune_stages::adapters::adapter_file::AdapterFile;
+use mitune_stages::contract::Dtype;
+use mitune_stages::contract::setting_limits::MOST_TIMESTEPS;
 use mitune_stages::device::DeviceSelection;
-use mitune_stages::one_prompt::{self, Generated, GeneratedImage, OnePrompt, SchedulerKind};
-use mitune_stages::setting_limits::MOST_TIMESTEPS;
-use mitune_stages::stage::Dtype;
+use mitune_stages::generate::one_prompt::{self, Generated, GeneratedImage, OnePrompt, SchedulerKind};
 use serde_json::{Value, json};
 
 use crate::engine::Interrupt;

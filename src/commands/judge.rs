@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, value_parser};
+use mitune_stages::contract::Dtype;
+use mitune_stages::contract::setting_limits::MOST_IN_BATCH;
 use mitune_stages::device::DeviceSelection;
 use mitune_stages::judge::given_pairs::{DEFAULT_BATCH, Judged, JudgedPair, JudgedPairs};
 use mitune_stages::judge::image_sets::{ImageSets, Resampling, SetJudge, SetsDistance};
@@ -11,8 +13,6 @@ use mitune_stages::judges::{
     AestheticSettings, BlipVqaJudgeSettings, CaptionForm, ClipPreprocessing, ClipScoreSettings, HpsSettings,
     ImageRewardSettings, JudgeKind, PickScoreSettings, QuestionStart, ResizeLibrary,
 };
-use mitune_stages::setting_limits::MOST_IN_BATCH;
-use mitune_stages::stage::Dtype;
 use serde_json::{Value, json};
 
 use super::generate::NumberFormat;

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
-use mitune_stages::stage::LazyDevice;
+use mitune_stages::contract::LazyDevice;
 
 use super::pipeline_arguments::PipelineArguments;
 use crate::engine::{CostEstimate, Engine, RememberedDigests, Unobserved, change};

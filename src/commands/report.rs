@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mitune_stages::contract::LazyDevice;
 use mitune_stages::device::DeviceSelection;
-use mitune_stages::stage::LazyDevice;
 
 use super::pipeline_arguments::PipelineArguments;
 use crate::engine::RememberedDigests;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use mitune_stages::contract::LazyDevice;
 use mitune_stages::device::DeviceSelection;
-use mitune_stages::stage::LazyDevice;
 use mitune_store::ActionRecord;
 use mitune_store::remote::stop_waiting_at;
 use serde::Serialize;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, value_parser};
-use mitune_stages::adapter_file::AdapterFile;
+use mitune_stages::adapters::adapter_file::AdapterFile;
+use mitune_stages::contract::setting_limits::{MOST_NOISES, MOST_TIMESTEPS};
 use mitune_stages::device::DeviceSelection;
-use mitune_stages::given_pairs::{GivenPairs, MiMode, PairScoring, Posterior, Scored, ScoredPair};
-use mitune_stages::scored_timesteps::{NoiseNaming, ScoredTimesteps};
-use mitune_stages::setting_limits::{MOST_NOISES, MOST_TIMESTEPS};
+use mitune_stages::score::given_pairs::{GivenPairs, MiMode, PairScoring, Posterior, Scored, ScoredPair};
+use mitune_stages::score::scored_timesteps::{NoiseNaming, ScoredTimesteps};
 use serde_json::{Value, json};
 
 use super::generate::NumberFormat;

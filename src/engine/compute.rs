@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use mitune_stages::stage::{StageContext, StageError, StageOutput};
+use mitune_stages::contract::{StageContext, StageError, StageOutput};
 use mitune_store::{ActionRecord, Effort, InputRecord, Producer, Published, StoreError, Timestamp};
 
 use super::context::Engine;

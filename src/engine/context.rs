@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use mitune_stages::stage::{ExternalDigests, LazyDevice};
+use mitune_stages::contract::{ExternalDigests, LazyDevice};
 use mitune_store::Store;
 
 use super::observer::Observer;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mitune_stages::stage::StageError;
+use mitune_stages::contract::StageError;
 use mitune_store::{CanonicalError, RunId, StoreError};
 
 use crate::document::Mark;

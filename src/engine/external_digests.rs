@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use mitune_stages::stage::{Digested, ExternalDigests, FileIdentity, StageError};
+use mitune_stages::contract::{Digested, ExternalDigests, FileIdentity, StageError};
 use mitune_store::ContentDigest;
 use mitune_store::bounded_file::read;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What the keys of a stage of a pipeline are derived from.
 
-use mitune_stages::stage::KeyIngredients;
+use mitune_stages::contract::KeyIngredients;
 use mitune_store::{CanonicalError, Value};
 
 use super::prepare::Prepared;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mitune_stages::stage::{Progress, Silent};
+use mitune_stages::contract::{Progress, Silent};
 use mitune_store::RunId;
 
 use super::explanation::Explanation;

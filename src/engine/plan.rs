@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mitune_stages::stage::ExternalDigests;
+use mitune_stages::contract::ExternalDigests;
 use mitune_store::{ActionRecord, Lookup, MissReason, StageKey, Store, Value};
 
 use super::context::Engine;

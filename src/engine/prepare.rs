@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mitune_stages::stage::{ExternalDigests, StageError};
+use mitune_stages::contract::{ExternalDigests, StageError};
 use mitune_store::{ContentDigest, Value};
 
 use super::error::EngineError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mitune_stages::stage::{Progress, Work};
+use mitune_stages::contract::{Progress, Work};
 use mitune_store::RunLog;
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mitune_stages::stage::{ContentError, OutputPort};
+use mitune_stages::contract::{ContentError, OutputPort};
 use mitune_store::{ActionRecord, Artifact, Lookup, MissReason, Reach, StageKey, Store, StoreError};
 
 use super::context::Engine;

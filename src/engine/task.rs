@@ -1,6 +1,6 @@
 //! A stage whose inputs are there, with what its result is made from.
 
-use mitune_stages::stage::KeyIngredients;
+use mitune_stages::contract::KeyIngredients;
 use mitune_store::{RunLog, StageKey};
 
 use crate::pipeline::{Pipeline, PipelineStage};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mitune_stages::stage::Progress as _;
+use mitune_stages::contract::Progress as _;
 
 use super::progress_log::ProgressLog;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use mitune_stages::stage::KeyIngredients;
+use mitune_stages::contract::KeyIngredients;
 use mitune_store::{ActionRecord, MissReason, RunLog, StageKey};
 
 use super::context::Engine;

@@ -1,7 +1,7 @@
 //! Following references from stage to stage.
 
-use mitune_stages::reference::Reference;
-use mitune_stages::stage::{Arity, InputPort, OutputPort, Stage};
+use mitune_stages::contract::reference::Reference;
+use mitune_stages::contract::{Arity, InputPort, OutputPort, Stage};
 use mitune_store::MOST_INPUTS;
 
 use super::arm::{Arm, StageName};

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use mitune_bounded_file::BoundedFileError;
-use mitune_stages::stage::StageError;
+use mitune_stages::contract::StageError;
 
 use crate::document::{AssignmentError, DocumentError, Mark};
 

@@ -1,6 +1,6 @@
 //! The arms that `for_each` asks for: every combination of values, or those that are listed.
 
-use mitune_stages::reference::is_name;
+use mitune_stages::contract::reference::is_name;
 
 use super::arm::Arm;
 use crate::document::{DocumentError, Entry, Node, Tree, Variables, scalar_text};

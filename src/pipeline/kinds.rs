@@ -1,7 +1,7 @@
 //! Where stages come from.
 
+use mitune_stages::contract::{Stage, StageDefaults, StageError};
 use mitune_stages::registry::StageSpec;
-use mitune_stages::stage::{Stage, StageDefaults, StageError};
 
 use super::limits;
 use crate::document::{DocumentError, Node};

@@ -1,6 +1,6 @@
 //! Numbers out of all reason, refused before a stage is made of them.
 
-use mitune_stages::setting_limits::{Range, range};
+use mitune_stages::contract::setting_limits::{Range, range};
 
 use crate::document::{DocumentError, Node, Problem, Tree};
 

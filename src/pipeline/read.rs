@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mitune_stages::stage::{Stage, StageDefaults};
+use mitune_stages::contract::{Stage, StageDefaults};
 
 use super::arm::Arm;
 use super::connect::{PipelineStage, Scope};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mitune_stages::stage::Dtype;
+use mitune_stages::contract::Dtype;
 use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 

@@ -1,6 +1,6 @@
 //! Which stages a reference means.
 
-use mitune_stages::reference::{Reference, RoundSelector};
+use mitune_stages::contract::reference::{Reference, RoundSelector};
 
 use super::arm::Arm;
 use super::connect::{Scope, rule};

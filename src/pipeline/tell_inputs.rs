@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mitune_stages::stage::{Content, KnownInput, KnownInputs};
+use mitune_stages::contract::{Content, KnownInput, KnownInputs};
 
 use super::connect::{PipelineStage, Source};
 use super::error::PipelineError;

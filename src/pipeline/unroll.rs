@@ -1,7 +1,7 @@
 //! One instance per stage, round and arm.
 
-use mitune_stages::reference::is_name;
-use mitune_stages::setting_limits::MOST_ROUNDS;
+use mitune_stages::contract::reference::is_name;
+use mitune_stages::contract::setting_limits::MOST_ROUNDS;
 
 use super::arm::{Arm, StageName};
 use super::for_each::{LIMIT, arms};

@@ -1,6 +1,6 @@
 //! The values that a pipeline names once for all of its stages.
 
-use mitune_stages::reference::is_name;
+use mitune_stages::contract::reference::is_name;
 
 use super::arm::Arm;
 use crate::document::{

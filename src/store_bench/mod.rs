@@ -16,7 +16,7 @@ mod stopwatch;
 
 use std::path::{Path, PathBuf};
 
-use mitune_stages::stage::Progress;
+use mitune_stages::contract::Progress;
 use serde::Serialize;
 
 pub(crate) use self::error::StoreBenchError;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mitune_stages::stage::Work;
+use mitune_stages::contract::Work;
 
 use super::readable::{duration, number};
 

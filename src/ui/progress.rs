@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mitune_stages::stage::{Progress, Work};
+use mitune_stages::contract::{Progress, Work};
 use mitune_store::RunId;
 
 use super::bar::Bar;

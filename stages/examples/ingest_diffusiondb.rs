@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use mitune_stages::prompts::{DiffusionDbSource, PromptSource, PromptsConfig, SampleConfig, ingest};
+use mitune_stages::ingest::prompts::{DiffusionDbSource, PromptSource, PromptsConfig, SampleConfig, ingest};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

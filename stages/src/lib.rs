@@ -34,17 +34,7 @@ pub mod tables;
 mod testing;
 pub mod training;
 
-pub use adapters::adapter_file;
-pub use contract as stage;
-pub use contract::{reference, setting_limits};
-pub use evaluate::measures as evaluation;
-pub use generate::one_prompt;
-pub use ingest::prompts;
-pub use items::item_blocks;
 pub use mitune_diffusion::{cpu_level, device, image};
-pub use models::stored_latents;
-pub use score::{given_pairs, scored_timesteps};
-pub use tables::{columns, schema};
 
 /// Model folders.
 pub mod model {

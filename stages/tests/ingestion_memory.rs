@@ -5,7 +5,7 @@ mod diffusiondb_metadata;
 
 use std::path::PathBuf;
 
-use mitune_stages::prompts::{
+use mitune_stages::ingest::prompts::{
     DiffusionDbSource, PromptSource, PromptsConfig, SampleConfig, SplitConfig, TestShare, ingest,
 };
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use mitune::document::Assignment;
 use mitune::engine::{Engine, Outcome, Plan, RememberedDigests, Unobserved};
 use mitune::pipeline::{Pipeline, PipelineError, parse};
-use mitune_stages::stage::LazyDevice;
+use mitune_stages::contract::LazyDevice;
 use mitune_store::{ContentDigest, Store};
 
 use crate::fake::FakeKinds;

@@ -1,7 +1,7 @@
 //! `mitune adapter convert`
 
-use mitune_stages::adapter_file::AdapterFile;
 use mitune_stages::adapter_tools::{ConvertedForm, convert};
+use mitune_stages::adapters::adapter_file::AdapterFile;
 use serde_json::json;
 
 use super::{ConvertArguments, Form};

@@ -1,7 +1,7 @@
 //! `mitune adapter diff`
 
-use mitune_stages::adapter_file::AdapterFile;
 use mitune_stages::adapter_tools::{LayerDifference, difference};
+use mitune_stages::adapters::adapter_file::AdapterFile;
 
 use crate::failure::Failure;
 use crate::ui::{Table, line, print_json};

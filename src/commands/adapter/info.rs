@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use mitune_stages::adapter_file::AdapterFile;
 use mitune_stages::adapter_tools::{AdapterDescription, AdapterMethod, describe};
+use mitune_stages::adapters::adapter_file::AdapterFile;
 
 use crate::failure::Failure;
 use crate::ui::{line, print_json};

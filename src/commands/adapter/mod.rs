@@ -8,7 +8,7 @@ mod merge;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use mitune_stages::adapter_file::AdapterFile;
+use mitune_stages::adapters::adapter_file::AdapterFile;
 
 use crate::commands::generate::NumberFormat;
 use crate::failure::Failure;

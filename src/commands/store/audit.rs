@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use mitune_stages::contract::LazyDevice;
 use mitune_stages::device::DeviceSelection;
-use mitune_stages::stage::LazyDevice;
 use mitune_store::remote::{Folder, Upstream};
 use mitune_store::trust::{Policy, Unsigned};
 use mitune_store::{Sharing, Store};

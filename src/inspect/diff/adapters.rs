@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use mitune_stages::adapter_file::AdapterFile;
 use mitune_stages::adapter_tools::{LayerDifference, difference};
+use mitune_stages::adapters::adapter_file::AdapterFile;
 use mitune_store::{ActionRecord, Artifact, Store};
 use serde::Serialize;
 

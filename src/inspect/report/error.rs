@@ -1,6 +1,6 @@
-use mitune_stages::columns::ColumnError;
-use mitune_stages::evaluation::table::EvaluationTableError;
+use mitune_stages::evaluate::measures::table::EvaluationTableError;
 use mitune_stages::image::ImageError;
+use mitune_stages::tables::columns::ColumnError;
 use mitune_store::{MissReason, StoreError};
 
 /// Why a report could not be written.

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mitune_stages::registry::StageConfig;
-use mitune_stages::stage::{
+use mitune_stages::contract::{
     Content, Digested, ExternalDigests, FileIdentity, InputPort, OutputPort, Stage, StageContext,
     StageDefaults, StageError, StageOutput, keyed_config,
 };
+use mitune_stages::registry::StageConfig;
 use mitune_store::{ContentDigest, FileDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use mitune::document::{Node, deserialize};
 use mitune::pipeline::{BuildError, StageKinds};
+use mitune_stages::contract::{Stage, StageContext, StageDefaults, StageError};
 use mitune_stages::registry::StageConfig;
-use mitune_stages::stage::{Stage, StageContext, StageDefaults, StageError};
 use mitune_store::Artifact;
 
 use arrow_array::cast::AsArray as _;

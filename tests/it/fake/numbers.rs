@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mitune_stages::item_blocks::{Block, ItemTable};
-use mitune_stages::registry::StageConfig;
-use mitune_stages::stage::{
+use mitune_stages::contract::{
     Content, ExpectedTable, InputPort, ItemFamily, OutputPort, Stage, StageContext, StageDefaults,
     StageError, StageOutput, keyed_config,
 };
+use mitune_stages::items::item_blocks::{Block, ItemTable};
+use mitune_stages::registry::StageConfig;
 use mitune_store::{ItemKey, Part, Producer, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
-use mitune_stages::reference::Reference;
-use mitune_stages::registry::StageConfig;
-use mitune_stages::stage::{
+use mitune_stages::contract::reference::Reference;
+use mitune_stages::contract::{
     Content, Dtype, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput,
     keyed_config,
 };
+use mitune_stages::registry::StageConfig;
 use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

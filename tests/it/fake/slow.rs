@@ -3,11 +3,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mitune_stages::reference::Reference;
-use mitune_stages::registry::StageConfig;
-use mitune_stages::stage::{
+use mitune_stages::contract::reference::Reference;
+use mitune_stages::contract::{
     Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
+use mitune_stages::registry::StageConfig;
 use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
-use mitune_stages::registry::StageConfig;
-use mitune_stages::stage::{
+use mitune_stages::contract::{
     Content, InputPort, OutputPort, Stage, StageContext, StageDefaults, StageError, StageOutput, keyed_config,
 };
+use mitune_stages::registry::StageConfig;
 use mitune_store::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

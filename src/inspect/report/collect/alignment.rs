@@ -1,8 +1,8 @@
 //! Alignment by round and arm, and what changed against the base.
 
-use mitune_stages::evaluation::comparison::Comparison;
-use mitune_stages::evaluation::rows::EvaluationRow;
-use mitune_stages::evaluation::summary::EvaluationSummary;
+use mitune_stages::evaluate::measures::comparison::Comparison;
+use mitune_stages::evaluate::measures::rows::EvaluationRow;
+use mitune_stages::evaluate::measures::summary::EvaluationSummary;
 use mitune_stages::statistics::bootstrap::{BootstrapError, Estimate};
 use mitune_stages::statistics::paired::{Observation, PairedError, paired_difference};
 

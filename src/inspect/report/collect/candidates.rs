@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow_array::Array;
 use arrow_array::types::{Float64Type, UInt32Type};
-use mitune_stages::columns::{number_column, string_column};
+use mitune_stages::tables::columns::{number_column, string_column};
 use mitune_store::Store;
 
 use super::super::error::ReportError;

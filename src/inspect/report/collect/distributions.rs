@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::Array;
 use arrow_array::types::Float64Type;
-use mitune_stages::columns::{number_column, string_column};
 use mitune_stages::judge::ColumnMeaning;
 use mitune_stages::judges::ColumnKind;
 use mitune_stages::statistics::bootstrap::quantile;
+use mitune_stages::tables::columns::{number_column, string_column};
 use mitune_store::Store;
 
 use super::super::error::ReportError;

@@ -1,8 +1,8 @@
 //! What evaluation stages read off images, and what they measured.
 
 use mitune_stages::evaluate::EvaluationReport;
-use mitune_stages::evaluation::rows::EvaluationRow;
-use mitune_stages::evaluation::table::evaluation_rows;
+use mitune_stages::evaluate::measures::rows::EvaluationRow;
+use mitune_stages::evaluate::measures::table::evaluation_rows;
 use mitune_stages::statistics::bootstrap::BootstrapSettings;
 use mitune_store::{ContentDigest, Store, StoreError};
 

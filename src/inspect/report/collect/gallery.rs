@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow_array::types::UInt32Type;
-use mitune_stages::columns::{number_column, string_column};
+use mitune_stages::tables::columns::{number_column, string_column};
 
 use super::super::error::ReportError;
 use super::super::model::{

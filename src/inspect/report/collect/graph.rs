@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mitune_stages::reference::{Reference, RoundSelector};
+use mitune_stages::contract::reference::{Reference, RoundSelector};
 use mitune_store::{
     ActionRecord, Artifact, InputRecord, Lookup, MissReason, RunEvent, RunRecord, RunStatus, StageKey, Store,
 };

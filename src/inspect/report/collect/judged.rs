@@ -1,7 +1,7 @@
 //! Pools whose images were judged.
 
-use mitune_stages::evaluation::comparison::Comparison;
-use mitune_stages::evaluation::summary::EvaluationSummary;
+use mitune_stages::evaluate::measures::comparison::Comparison;
+use mitune_stages::evaluate::measures::summary::EvaluationSummary;
 use mitune_stages::statistics::bootstrap::Estimate;
 
 use super::evaluations::Evaluation;

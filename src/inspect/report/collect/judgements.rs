@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use arrow_array::types::{Float64Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
-use mitune_stages::columns::{ColumnError, number_column, string_column};
 use mitune_stages::judge::ColumnMeaning;
 use mitune_stages::judges::ColumnKind;
+use mitune_stages::tables::columns::{ColumnError, number_column, string_column};
 use mitune_store::Store;
 
 use super::super::error::ReportError;

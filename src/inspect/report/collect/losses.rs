@@ -1,7 +1,7 @@
 //! Loss curves of trainings, reduced to what a chart can show.
 
 use arrow_array::types::{Float64Type, UInt64Type};
-use mitune_stages::columns::number_column;
+use mitune_stages::tables::columns::number_column;
 use mitune_store::Store;
 
 use super::super::error::ReportError;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mitune_stages::evaluation::rows::EvaluationRow;
+use mitune_stages::evaluate::measures::rows::EvaluationRow;
 use mitune_stages::statistics::bootstrap::{BootstrapError, Cluster};
 
 use super::super::model::{Interval, ModelLabel, OverSeeds, SeedShare};

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
-use mitune_stages::columns::{f32_list, list_column, number_column, string_column};
 use mitune_stages::image::RgbImage;
+use mitune_stages::tables::columns::{f32_list, list_column, number_column, string_column};
 use mitune_store::Store;
 
 use super::super::error::ReportError;

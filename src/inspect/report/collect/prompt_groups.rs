@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use arrow_array::Array;
-use mitune_stages::columns::string_column;
+use mitune_stages::tables::columns::string_column;
 use mitune_store::Store;
 
 use super::super::error::ReportError;

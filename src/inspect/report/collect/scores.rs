@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mitune_stages::evaluation::agreement::ScoreAgreement;
-use mitune_stages::evaluation::power::ScorePower;
-use mitune_stages::evaluation::rows::EvaluationRow;
-use mitune_stages::evaluation::scores::ScoreColumn;
-use mitune_stages::evaluation::timesteps::TimestepPower;
+use mitune_stages::evaluate::measures::agreement::ScoreAgreement;
+use mitune_stages::evaluate::measures::power::ScorePower;
+use mitune_stages::evaluate::measures::rows::EvaluationRow;
+use mitune_stages::evaluate::measures::scores::ScoreColumn;
+use mitune_stages::evaluate::measures::timesteps::TimestepPower;
 use mitune_stages::statistics::bootstrap::{BootstrapError, BootstrapSettings, Cluster, Estimate};
 use mitune_stages::statistics::kendall::PairAgreement;
 

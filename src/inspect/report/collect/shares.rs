@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use mitune_stages::evaluation::comparison::Comparison;
-use mitune_stages::evaluation::summary::EvaluationSummary;
+use mitune_stages::evaluate::measures::comparison::Comparison;
+use mitune_stages::evaluate::measures::summary::EvaluationSummary;
 use mitune_stages::statistics::bootstrap::Estimate;
 
 use super::super::model::{Interval, ShareCell, ShareRow, ShareTable};

@@ -3,8 +3,8 @@
 use arrow_array::RecordBatch;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type};
 use arrow_schema::DataType;
-use mitune_stages::columns::ColumnError;
 use mitune_stages::judge::{ColumnMeaning, column_meanings};
+use mitune_stages::tables::columns::ColumnError;
 use mitune_store::{Store, StoreError, TableReader};
 
 use super::super::error::ReportError;

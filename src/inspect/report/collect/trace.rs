@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
-use mitune_stages::columns::{f32_list, list_column, number_column, string_column};
 use mitune_stages::statistics::bootstrap::quantile;
+use mitune_stages::tables::columns::{f32_list, list_column, number_column, string_column};
 use mitune_store::Store;
 
 use super::super::error::ReportError;
