@@ -14,3 +14,4 @@ pub mod picture;
 pub mod preprocessing;
 pub mod set_distance;
 pub mod spatial;
+mod wide_attention;

@@ -5,8 +5,9 @@ use burn::tensor::{Device, Tensor};
 use mitune_diffusion::nn::kernels::Activation;
 use mitune_diffusion::nn::layers::{Bias, LayerNorm, Linear};
 
-use super::attention::{attend, attend_with_bias};
+use super::attention::attend_with_bias;
 use super::text_config::BlipTextConfig;
+use crate::wide_attention::attend;
 
 /// transformers' `BlipTextLayer`: attention to the text, to what is given with it, and a feed-forward part, each with a
 /// residual and normalised after it.

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 use mitune_diffusion::nn::kernels::Activation;
 use mitune_diffusion::nn::layers::{Bias, LayerNorm, Linear};
 
-use super::attention::attend_to_each_other;
 use super::config::BlipVisionConfig;
+use crate::wide_attention::attend_to_each_other;
 
 /// transformers' `BlipEncoderLayer`: normalisation before each half, residuals around it.
 #[derive(Module, Debug)]

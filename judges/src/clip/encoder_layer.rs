@@ -1,12 +1,13 @@
 //! One transformer layer of the vision model.
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use mitune_diffusion::clip::HiddenActivation;
-use mitune_diffusion::nn::kernels::{Activation, attention, sum_type};
+use mitune_diffusion::nn::kernels::Activation;
 use mitune_diffusion::nn::layers::{Bias, LayerNorm, Linear};
 
 use super::ClipVisionConfig;
+use crate::wide_attention::attend;
 
 /// transformers' `CLIPEncoderLayer` without a mask: normalization before each half, residuals around it.
 #[derive(Module, Debug)]
@@ -86,27 +87,16 @@ impl EncoderLayer {
 }
 
 impl SelfAttention {
-    /// Scores and their softmax are computed in f32 whatever the element type.
     fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        let dtype = x.dtype();
-        let wide = |x: Tensor<3>| cast(x, sum_type(dtype));
-        let query = wide(self.q_proj.forward(x));
-        let key = wide(self.k_proj.forward(context.clone()));
-        let value = wide(self.v_proj.forward(context));
-        let attended = attention(query, key, value, self.heads);
-        self.out_proj.forward(cast(attended, dtype))
+        let query = self.q_proj.forward(x);
+        let key = self.k_proj.forward(context.clone());
+        let value = self.v_proj.forward(context);
+        self.out_proj.forward(attend([query, key, value], self.heads))
     }
 }
 
 impl FeedForward {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.fc2.forward(self.fc1.forward_activated(x, self.activation))
-    }
-}
-
-fn cast(x: Tensor<3>, dtype: DType) -> Tensor<3> {
-    match x.dtype() == dtype {
-        true => x,
-        false => x.cast(dtype),
     }
 }

@@ -1,11 +1,12 @@
 //! One transformer layer.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::{DType, Device, Tensor, activation};
-use mitune_diffusion::nn::kernels::{Activation, attention, sum_type};
+use burn::tensor::{Device, Tensor, activation};
+use mitune_diffusion::nn::kernels::Activation;
 use mitune_diffusion::nn::layers::{Bias, LayerNorm, Linear};
 
 use super::DinoConfig;
+use crate::wide_attention::attend;
 
 /// transformers' `Dinov2Layer`: normalization before each half, a scale of each feature after it, residuals around.
 #[derive(Module, Debug)]
@@ -110,15 +111,11 @@ impl EncoderLayer {
 }
 
 impl SelfAttention {
-    /// Scores and their softmax are computed in f32 whatever the element type.
     fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        let dtype = x.dtype();
-        let wide = |x: Tensor<3>| cast(x, sum_type(dtype));
-        let query = wide(self.q_proj.forward(x));
-        let key = wide(self.k_proj.forward(context.clone()));
-        let value = wide(self.v_proj.forward(context));
-        let attended = attention(query, key, value, self.heads);
-        self.o_proj.forward(cast(attended, dtype))
+        let query = self.q_proj.forward(x);
+        let key = self.k_proj.forward(context.clone());
+        let value = self.v_proj.forward(context);
+        self.o_proj.forward(attend([query, key, value], self.heads))
     }
 }
 
@@ -163,12 +160,5 @@ fn scaled(scale: &Option<LayerScale>, x: Tensor<3>) -> Tensor<3> {
     match scale {
         Some(scale) => x * scale.lambda1.val().unsqueeze(),
         None => x,
-    }
-}
-
-fn cast(x: Tensor<3>, dtype: DType) -> Tensor<3> {
-    match x.dtype() == dtype {
-        true => x,
-        false => x.cast(dtype),
     }
 }
