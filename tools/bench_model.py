@@ -40,6 +40,7 @@ WORKS = {
     "candidates": "candidates with mutual information",
     "candidates-without": "candidates without",
     "training": "training step",
+    "preference": "preference step",
 }
 
 
@@ -188,7 +189,48 @@ def peer(arguments):
 
         measure(results, works, name, batch, runs, step)
         unet.delete_adapters(name.replace(" ", "_").replace(",", ""))
+    if "preference" in works:
+        preference(unet, latents, conditioning, batch, runs, results, works)
     return results
+
+
+def preference(unet, latents, conditioning, pairs, runs, results, works):
+    """Updates as diffusers' train_diffusion_dpo.py makes them, and supervised ones on as many images."""
+    import torch
+    from peft import LoraConfig
+
+    kind = {"dtype": torch.float32}
+    noisy, target = latents(2 * pairs, **kind), latents(2 * pairs, **kind)
+    prompts, at = conditioning(2 * pairs, **kind), torch.full((2 * pairs,), 750.0, device=noisy.device)
+    targets = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
+    unet.add_adapter(LoraConfig(r=32, lora_alpha=32, init_lora_weights="gaussian", target_modules=targets))
+    trained = [parameter for parameter in unet.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=1e-2)
+    beta = 5000
+
+    def update(loss):
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def supervised():
+        update(torch.nn.functional.mse_loss(unet(noisy, at, **prompts).sample, target))
+
+    def errors(prediction):
+        return (prediction - target).square().mean(dim=(1, 2, 3))
+
+    def preferring():
+        winners, losers = errors(unet(noisy, at, **prompts).sample).chunk(2)
+        unet.disable_adapters()
+        with torch.no_grad():
+            reference_winners, reference_losers = errors(unet(noisy, at, **prompts).sample).chunk(2)
+        unet.enable_adapters()
+        margins = -0.5 * beta * ((winners - losers) - (reference_winners - reference_losers))
+        update(-torch.nn.functional.logsigmoid(margins).mean())
+
+    measure(results, works, "preference step, SFT on both images", pairs, runs, supervised)
+    measure(results, works, "preference step, DPO", pairs, runs, preferring)
 
 
 def run_program(arguments):

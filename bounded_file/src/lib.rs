@@ -29,7 +29,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use self::error::BoundedFileError;
-pub use self::open::{check_regular, open_regular, place_of};
+pub use self::open::{check_regular, is_link_loop, open_regular, place_of};
 
 /// Reads a whole file of at most `limit` bytes.
 ///

@@ -59,6 +59,18 @@ pub fn place_of(path: &Path) -> Result<PathBuf, BoundedFileError> {
     }
 }
 
+/// Tells whether a path leads nowhere because the links on its way lead back to themselves.
+#[cfg(unix)]
+pub fn is_link_loop(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// Tells whether a path leads nowhere because the links on its way lead back to themselves; not known here.
+#[cfg(not(unix))]
+pub fn is_link_loop(_: &std::io::Error) -> bool {
+    false
+}
+
 fn regular(path: &Path, metadata: &Metadata) -> Result<(), BoundedFileError> {
     match metadata.is_file() {
         true => Ok(()),

@@ -79,6 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let conditioning = Conditioning {
             context: input("context", [1, TOKENS, width], &device),
             value_context: None,
+            key_contexts: None,
             added,
         };
         let latents = input("latents", [1, config.in_channels, side, side], &device);

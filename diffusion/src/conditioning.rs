@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, FloatDType, Tensor};
 
+use crate::nn::layers::KeyContexts;
+
 /// Height and width of an image in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ImageSize {
@@ -19,6 +21,9 @@ pub struct Conditioning {
     /// The hidden states that values of cross-attention are made of, of the shape of `context`, which then
     /// gives the keys alone; without them both come from `context`.
     pub value_context: Option<Tensor<3>>,
+    /// Further hidden states that keys of cross-attention are made of, which then gathers the same values with each of
+    /// them and takes the mean; each of the shape of `context`.
+    pub key_contexts: Option<KeyContexts>,
     /// What a model with a pooled vector is told besides; others have none.
     pub added: Option<AddedConditioning>,
 }
@@ -39,6 +44,7 @@ impl From<Tensor<3>> for Conditioning {
         Self {
             context,
             value_context: None,
+            key_contexts: None,
             added: None,
         }
     }
@@ -68,6 +74,24 @@ impl Conditioning {
         let sum = encodings.iter().cloned().reduce(|sum, encoding| sum + encoding);
         Self {
             value_context: sum.map(|sum| sum / encodings.len() as f64),
+            ..self
+        }
+    }
+
+    /// Lets cross-attention look with further keys besides those of the context, and takes the mean of what it gathers
+    /// (Structured Diffusion Guidance with a conjunction).
+    ///
+    /// # Panics
+    /// An encoding has not the shape of the context.
+    #[must_use]
+    pub fn with_keys_of(self, encodings: Vec<Tensor<3>>) -> Self {
+        let shape = self.context.dims();
+        assert!(
+            encodings.iter().all(|encoding| encoding.dims() == shape),
+            "further keys belong to the tokens of the values"
+        );
+        Self {
+            key_contexts: KeyContexts::in_equal_parts(encodings),
             ..self
         }
     }
@@ -131,6 +155,7 @@ impl Conditioning {
         let time_ids: Vec<Tensor<2>> = added.iter().filter_map(|added| added.time_ids.clone()).collect();
         Self {
             value_context: cat_values(&parts),
+            key_contexts: cat_keys(&parts),
             context: Tensor::cat(parts.into_iter().map(|part| part.context).collect(), 0),
             added: (!added.is_empty()).then(|| AddedConditioning {
                 text_embeds: Tensor::cat(text_embeds, 0),
@@ -147,6 +172,9 @@ impl Conditioning {
         Self {
             context: self.context.cast(dtype),
             value_context: self.value_context.map(|values| values.cast(dtype)),
+            key_contexts: self
+                .key_contexts
+                .map(|keys| keys.map(|context| context.cast(dtype), |weights| weights)),
             added: self.added.map(|added| AddedConditioning {
                 text_embeds: added.text_embeds.cast(dtype),
                 time_ids: added.time_ids,
@@ -163,6 +191,7 @@ impl Conditioning {
     fn map(self, context: impl Fn(Tensor<3>) -> Tensor<3>, added: impl Fn(Tensor<2>) -> Tensor<2>) -> Self {
         Self {
             value_context: self.value_context.map(&context),
+            key_contexts: self.key_contexts.map(|keys| keys.map(&context, &added)),
             context: context(self.context),
             added: self.added.map(|parts| AddedConditioning {
                 text_embeds: added(parts.text_embeds),
@@ -179,6 +208,18 @@ fn cat_values(parts: &[Conditioning]) -> Option<Tensor<3>> {
     own.then(|| Tensor::cat(parts.iter().map(values).collect(), 0))
 }
 
+/// Puts further keys under each other if any part has some; the others count their own alone.
+fn cat_keys(parts: &[Conditioning]) -> Option<KeyContexts> {
+    let keys = |part: &Conditioning| part.key_contexts.clone();
+    let own: Vec<Option<KeyContexts>> = parts.iter().map(keys).collect();
+    let parts: Vec<_> = parts
+        .iter()
+        .zip(&own)
+        .map(|(part, own)| (&part.context, own.as_ref()))
+        .collect();
+    KeyContexts::cat(&parts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +231,7 @@ mod tests {
         Conditioning {
             context: table(6).reshape([values.len(), 2, 3]),
             value_context: None,
+            key_contexts: None,
             added: added.then(|| AddedConditioning {
                 text_embeds: table(4) * 10.0,
                 time_ids: Some(table(6) * 100.0),
@@ -244,6 +286,26 @@ mod tests {
         assert!(
             Conditioning::cat(vec![plain.clone(), plain])
                 .value_context
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn further_keys_go_with_their_rows() {
+        let own = rows(&[1.0], false).with_keys_of(vec![rows(&[4.0], false).context]);
+        let plain = rows(&[3.0], false);
+        assert!(plain.fits(&own) && plain.clone().with_keys_of(Vec::new()).key_contexts.is_none());
+        let joined = Conditioning::cat(vec![plain.clone(), own]);
+        let turned = joined.repeat(2).narrow(1, 2).cast(FloatDType::F32);
+        let keys = turned.key_contexts.unwrap();
+        let first = keys.contexts[0].clone().narrow(1, 0, 1).narrow(2, 0, 1);
+        let contexts: Vec<f32> = first.try_into_vec_as().unwrap();
+        assert_eq!(contexts, [4.0, 3.0]);
+        let weights: Vec<f32> = keys.weights.try_into_vec_as().unwrap();
+        assert_eq!(weights, [0.5, 0.5, 1.0, 0.0]);
+        assert!(
+            Conditioning::cat(vec![plain.clone(), plain])
+                .key_contexts
                 .is_none()
         );
     }

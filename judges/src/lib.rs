@@ -14,4 +14,5 @@ pub mod picture;
 pub mod preprocessing;
 pub mod set_distance;
 pub mod spatial;
+pub mod stylisation;
 mod wide_attention;

@@ -57,6 +57,14 @@ impl Variables {
         self.get(name).is_some()
     }
 
+    /// Returns the value of a variable.
+    ///
+    /// # Errors
+    /// What to say where there is no such variable.
+    pub fn value(&self, name: &str) -> Result<&Tree, String> {
+        self.get(name).ok_or_else(|| unknown(name, self))
+    }
+
     fn get(&self, name: &str) -> Option<&Tree> {
         self.values
             .iter()
@@ -145,7 +153,7 @@ fn replace(text: &str, variables: &Variables) -> Result<Tree, String> {
                 .find('}')
                 .ok_or_else(|| format!("`${{` without `}}` in `{text}`"))?;
             let name = &inside[..end];
-            let value = variables.get(name).ok_or_else(|| unknown(name, variables))?;
+            let value = variables.value(name)?;
             rest = &inside[end + 1..];
             if result.is_empty() && rest.is_empty() && start == 0 && text.len() == name.len() + 3 {
                 return Ok(value.clone());

@@ -63,6 +63,8 @@ pub(super) struct Scope<'a> {
     pub(super) stages: &'a [Box<dyn Stage>],
     pub(super) arms: &'a [Arm],
     pub(super) rounds: u32,
+    /// Stages of the file that stand nowhere, with their part of it.
+    pub(super) absent: &'a [(String, Block)],
 }
 
 impl Scope<'_> {
@@ -116,11 +118,15 @@ impl Scope<'_> {
         }
         let targets = self.targets(instance, reference)?;
         if targets.is_empty() && port.arity == Arity::One {
-            let message = format!(
-                "`{reference}` is empty in the first round, but `{}` needs a value",
+            let why = match reference.previous && instance.name.round == Some(1) {
+                true => "is empty in the first round",
+                false if instance.name.round.is_none() => "stands for no stage, since no `when` of it holds",
+                false => "is no stage of this arm",
+            };
+            return Err(rule(format!(
+                "`{reference}` {why}, but `{}` needs a value",
                 port.port
-            );
-            return Err(rule(message));
+            )));
         }
         targets
             .into_iter()

@@ -57,9 +57,20 @@ fn broken(tree: &Tree, range: Range) -> Option<String> {
             far.then(|| format!("a whole number from {least} to {most}"))
         }
         (Range::Real(least, most), _) if least > f64::MIN => {
-            (!(least..=most).contains(&value)).then(|| format!("a number from {least} to {most}"))
+            (!(least..=most).contains(&value)).then(|| match most < f64::MAX {
+                true => format!("a number from {} to {most}", written(least)),
+                false => format!("a number from {least} on"),
+            })
         }
         _ => None,
+    }
+}
+
+/// A number without a row of zeros.
+fn written(number: f64) -> String {
+    match number != 0.0 && number.abs() < 1e-3 {
+        true => format!("{number:e}"),
+        false => number.to_string(),
     }
 }
 
@@ -90,6 +101,26 @@ mod tests {
                 "merge_adapters",
                 "weights: [1, 1e308]\n",
                 "Expected a number from -1000000000000 to 1000000000000, found number `1e308` at `weights.1`",
+            ),
+            (
+                "finetune",
+                "objective: {kind: rpo, tau: 1e-300}\n",
+                "Expected a number from 1e-6 to 1000000, found number `1e-300` at `objective.tau`",
+            ),
+            (
+                "finetune",
+                "optimizer: {adafactor: {epsilon: 1e-300}}\n",
+                "Expected a number from 1e-37 to 1000000, found number `1e-300` at `optimizer.adafactor.epsilon`",
+            ),
+            (
+                "policy_gradient",
+                "sampler: {eta: 1e-20}\n",
+                "Expected a number from 0.001 to 1, found number `1e-20` at `sampler.eta`",
+            ),
+            (
+                "weigh",
+                "floor: -1\n",
+                "Expected a number from 0 on, found number `-1` at `floor`",
             ),
             (
                 "pretrain_denoiser",

@@ -3,10 +3,12 @@
 //! [`spec`] is the file as written, [`unroll`] copies the rounds, [`connect`] follows the references, [`dag`] orders
 //! the stages. [`read()`] does all of it.
 
+mod alternatives;
 mod arm;
 mod connect;
 mod dag;
 mod error;
+mod first_round;
 mod for_each;
 mod kinds;
 mod limits;

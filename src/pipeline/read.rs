@@ -8,6 +8,7 @@ use super::arm::Arm;
 use super::connect::{PipelineStage, Scope};
 use super::dag::topological_order;
 use super::error::PipelineError;
+use super::first_round::leave_out_previous;
 use super::kinds::{BuildError, StageKinds};
 use super::spec::PipelineSpec;
 use super::tell_inputs::tell_inputs;
@@ -79,8 +80,13 @@ pub fn parse(
         seed: spec.seed,
         dtype: spec.dtype,
     };
-    let unrolled = unroll(&root, &spec).map_err(document)?;
-    let stages = build(file, &root, &unrolled.instances, &defaults, kinds)?;
+    let for_each = ["rounds", "for_each"].map(str::to_owned);
+    let arms_left_out = assignments
+        .iter()
+        .any(|assignment| assignment.path().starts_with(&for_each));
+    let mut unrolled = unroll(&root, &spec, arms_left_out).map_err(document)?;
+    let mut stages = build(file, &root, &unrolled.instances, &defaults, kinds)?;
+    leave_out_previous(&mut unrolled.instances, &mut stages, &defaults, kinds);
     let mut stages = connect_and_order(&unrolled, stages).map_err(document)?;
     tell_inputs(file, &mut stages)?;
     check_repetitions(&root, &spec, &unrolled.arms).map_err(document)?;
@@ -185,12 +191,14 @@ fn connect_and_order(
         instances,
         arms,
         rounds,
+        absent,
     } = unrolled;
     let scope = Scope {
         instances,
         stages: &stages,
         arms,
         rounds: *rounds,
+        absent,
     };
     let ports = (0..instances.len())
         .map(|index| scope.connect(index))

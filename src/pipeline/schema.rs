@@ -6,6 +6,7 @@ use mitune_stages::registry::StageSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::alternatives::WHEN;
 use super::spec::{ForEach, PipelineSpec, RoundStageBlock, StageBlock, Vars, Version};
 
 /// Makes the JSON schema of pipeline files from the types that read them.
@@ -94,20 +95,36 @@ impl JsonSchema for RoundStageBlock {
 }
 
 fn block(generator: &mut SchemaGenerator) -> Schema {
+    let stage = generator.subschema_for::<Stage>();
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9_-]*$" },
+        "additionalProperties": { "anyOf": [stage, { "type": "array", "items": stage, "minItems": 1 }] },
+    })
+}
+
+/// The settings of a stage of any kind.
+struct Stage;
+
+impl JsonSchema for Stage {
+    fn schema_name() -> Cow<'static, str> {
+        "Stage".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        stage(generator)
+    }
+}
+
+fn stage(generator: &mut SchemaGenerator) -> Schema {
     let kinds: Vec<Value> = StageSpec::schemas(generator)
         .into_iter()
         .map(|(kind, settings)| with_kind(kind, or_variable(settings.to_value())))
         .collect();
-    let stage = if kinds.is_empty() {
-        json!({ "type": "object", "required": ["kind"] })
-    } else {
-        json!({ "oneOf": kinds })
-    };
-    json_schema!({
-        "type": "object",
-        "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9_-]*$" },
-        "additionalProperties": stage,
-    })
+    match kinds.is_empty() {
+        true => json_schema!({ "type": "object", "required": ["kind"] }),
+        false => json_schema!({ "oneOf": kinds }),
+    }
 }
 
 /// Adds the key that chooses the kind to the schema of its settings.
@@ -116,6 +133,7 @@ fn with_kind(kind: &str, mut settings: Value) -> Value {
         let properties = object.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {
             properties.insert("kind".to_owned(), json!({ "const": kind }));
+            properties.insert(WHEN.to_owned(), when());
         }
         let required = object.entry("required").or_insert_with(|| json!([]));
         if let Some(required) = required.as_array_mut() {
@@ -123,6 +141,17 @@ fn with_kind(kind: &str, mut settings: Value) -> Value {
         }
     }
     settings
+}
+
+/// Describes which arms have a stage.
+fn when() -> Value {
+    let value = json!({ "type": ["string", "number", "boolean"] });
+    json!({
+        "description": "Values of variables, or lists of them: the stage stands only where all variables have one of theirs. \
+                        By default, everywhere.",
+        "type": "object",
+        "additionalProperties": { "anyOf": [value, { "type": "array", "items": value, "minItems": 1 }] },
+    })
 }
 
 /// Allows a variable in place of every setting.

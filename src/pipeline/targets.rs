@@ -8,25 +8,13 @@ use super::unroll::{Block, Instance};
 use crate::document::Problem;
 
 impl Scope<'_> {
-    /// Returns the positions of the stages a reference means; none for `previous.` in the first round.
+    /// Returns the positions of the stages a reference means; none for `previous.` in the first round, and for a stage
+    /// whose `when` does not hold.
     pub(super) fn targets(&self, instance: &Instance, reference: &Reference) -> Result<Vec<usize>, Problem> {
         let named: Vec<usize> = (0..self.instances.len())
             .filter(|&i| self.instances[i].name.stage == reference.stage)
             .collect();
-        let Some(&first) = named.first() else {
-            let mut known: Vec<String> = self
-                .instances
-                .iter()
-                .map(|other| other.name.stage.clone())
-                .collect();
-            known.sort_unstable();
-            known.dedup();
-            return Err(Problem::UnknownStage {
-                name: reference.stage.clone(),
-                known,
-            });
-        };
-        let in_rounds = self.instances[first].block == Block::Rounds;
+        let in_rounds = self.block(reference, named.first().copied())? == Block::Rounds;
         if reference.previous {
             return self.previous(instance, reference, &named, in_rounds);
         }
@@ -47,6 +35,25 @@ impl Scope<'_> {
             (round.is_none() || name.round == round) && arms.contains(&&name.arm)
         };
         Ok(named.into_iter().filter(meant).collect())
+    }
+
+    /// The part of the file a stage stands in, of which this is the first instance if there is any.
+    fn block(&self, reference: &Reference, first: Option<usize>) -> Result<Block, Problem> {
+        if let Some(first) = first {
+            return Ok(self.instances[first].block);
+        }
+        if let Some((_, block)) = self.absent.iter().find(|(name, _)| *name == reference.stage) {
+            return Ok(*block);
+        }
+        let there = self.instances.iter().map(|other| &other.name.stage);
+        let absent = self.absent.iter().map(|(name, _)| name);
+        let mut known: Vec<String> = there.chain(absent).cloned().collect();
+        known.sort_unstable();
+        known.dedup();
+        Err(Problem::UnknownStage {
+            name: reference.stage.clone(),
+            known,
+        })
     }
 
     fn previous(

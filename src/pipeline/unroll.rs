@@ -1,8 +1,11 @@
 //! One instance per stage, round and arm.
 
+use std::collections::HashSet;
+
 use mitune_stages::contract::reference::is_name;
 use mitune_stages::contract::setting_limits::MOST_ROUNDS;
 
+use super::alternatives::{Alternative, Unchosen, choose};
 use super::arm::{Arm, StageName};
 use super::for_each::{LIMIT, arms};
 use super::spec::PipelineSpec;
@@ -46,6 +49,8 @@ pub(super) struct Instance {
     pub(super) kind_mark: Option<Mark>,
     /// The settings without `kind`.
     pub(super) settings: Node,
+    /// Which of several alternatives it is.
+    alternative: Option<usize>,
 }
 
 impl Instance {
@@ -54,6 +59,7 @@ impl Instance {
         owned(self.block.path())
             .into_iter()
             .chain([self.name.stage.clone()])
+            .chain(self.alternative.map(|place| place.to_string()))
             .collect()
     }
 }
@@ -63,16 +69,28 @@ pub(super) struct Unrolled {
     pub(super) instances: Vec<Instance>,
     pub(super) arms: Vec<Arm>,
     pub(super) rounds: u32,
+    /// Stages of the file that stand nowhere, because no `when` of theirs holds, with their part of the file.
+    pub(super) absent: Vec<(String, Block)>,
 }
 
 /// Lists all instances: `stages`, then the rounds one after the other, then `finally`.
-pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, DocumentError> {
+///
+/// Stages that no arm has are refused, unless some of the arms were left out from the command line.
+pub(super) fn unroll(
+    root: &Node,
+    spec: &PipelineSpec,
+    arms_left_out: bool,
+) -> Result<Unrolled, DocumentError> {
     unique_names(root)?;
     let mut instances = Vec::new();
     let vars = vars(root)?;
     let nothing = (Arm::default(), vars.clone());
     let mut space = CopySpace::default();
-    add(&mut instances, root, Block::Stages, None, &nothing, &mut space)?;
+    let mut unchosen = Unchosen::of(Block::Rounds.node(root));
+    let mut add = |block, round, arm: &(Arm, Variables)| {
+        add(&mut instances, root, block, round, arm, &mut space, &mut unchosen)
+    };
+    add(Block::Stages, None, &nothing)?;
     let rounds = spec.rounds.as_ref().map_or(0, |rounds| rounds.count);
     if spec.rounds.is_some() && rounds == 0 {
         let mark = root.mark_of(["rounds", "count"]);
@@ -95,18 +113,40 @@ pub(super) fn unroll(root: &Node, spec: &PipelineSpec) -> Result<Unrolled, Docum
     }
     for round in 1..=rounds {
         for arm in &arms {
-            add(&mut instances, root, Block::Rounds, Some(round), arm, &mut space)?;
+            add(Block::Rounds, Some(round), arm)?;
         }
     }
-    add(&mut instances, root, Block::Finally, None, &nothing, &mut space)?;
+    add(Block::Finally, None, &nothing)?;
+    if !arms_left_out {
+        unchosen
+            .check()
+            .map_err(|error| error.within(owned(Block::Rounds.path())))?;
+    }
     if instances.is_empty() {
         return Err(DocumentError::rule(root.mark, "The pipeline has no stages"));
     }
     Ok(Unrolled {
+        absent: absent(root, &instances),
         instances,
         arms: arms.into_iter().map(|(arm, _)| arm).collect(),
         rounds,
     })
+}
+
+/// The names of the file of which there is no instance.
+fn absent(root: &Node, instances: &[Instance]) -> Vec<(String, Block)> {
+    let there: HashSet<&str> = instances
+        .iter()
+        .map(|instance| instance.name.stage.as_str())
+        .collect();
+    let mut absent = Vec::new();
+    for block in [Block::Stages, Block::Rounds, Block::Finally] {
+        let entries = block.node(root).map_or(&[][..], Node::entries).iter();
+        let names = entries.map(|entry| entry.key.as_str());
+        let names = names.filter(|name| !there.contains(name));
+        absent.extend(names.map(|name| (name.to_owned(), block)));
+    }
+    absent
 }
 
 fn add(
@@ -116,6 +156,7 @@ fn add(
     round: Option<u32>,
     (arm, variables): &(Arm, Variables),
     space: &mut CopySpace,
+    unchosen: &mut Unchosen<'_>,
 ) -> Result<(), DocumentError> {
     let Some(stages) = block.node(root) else {
         return Ok(());
@@ -134,8 +175,12 @@ fn add(
             round,
             arm: arm.clone(),
         };
-        let instance = instance(entry, block, name, &variables, space)
-            .map_err(|error| here(error.inside(&entry.key, entry.mark)))?;
+        let inside = |error: DocumentError| here(error.inside(&entry.key, entry.mark));
+        let Some(alternative) = choose(entry, &variables).map_err(inside)? else {
+            continue;
+        };
+        unchosen.remove(&entry.key, alternative.place);
+        let instance = instance(entry, &alternative, block, name, &variables, space).map_err(inside)?;
         instances.push(instance);
         if instances.len() > LIMIT {
             return Err(here(DocumentError::rule(
@@ -149,6 +194,7 @@ fn add(
 
 fn instance(
     entry: &Entry,
+    alternative: &Alternative<'_>,
     block: Block,
     name: StageName,
     variables: &Variables,
@@ -160,29 +206,34 @@ fn instance(
             format!("`{}` cannot be the name of a stage", entry.key),
         ));
     }
-    let mut settings = substitute_within(&entry.value, variables, space)?;
+    let within = |error: DocumentError| match alternative.place {
+        Some(place) => error.inside(place.to_string(), alternative.settings.mark),
+        None => error,
+    };
+    let mut settings = substitute_within(&alternative.settings, variables, space).map_err(within)?;
     let Tree::Map(entries) = &mut settings.tree else {
-        return Err(entry.value.wrong("settings such as `{kind: ...}`"));
+        return Err(within(
+            alternative.settings.wrong("settings such as `{kind: ...}`"),
+        ));
     };
     let Some(index) = entries.iter().position(|entry| entry.key == "kind") else {
-        return Err(DocumentError::new(
-            entry.mark,
-            Problem::MissingKey {
-                key: "kind".to_owned(),
-            },
-        ));
+        let problem = Problem::MissingKey {
+            key: "kind".to_owned(),
+        };
+        return Err(within(DocumentError::new(entry.mark, problem)));
     };
     let kind = entries.remove(index);
     let Tree::Text(kind_name) = kind.value.tree else {
-        return Err(kind.value.wrong("a text").inside("kind", kind.mark));
+        return Err(within(kind.value.wrong("a text").inside("kind", kind.mark)));
     };
     Ok(Instance {
         name,
         block,
-        mark: entry.mark,
+        mark: alternative.place.and(alternative.settings.mark).or(entry.mark),
         kind: kind_name,
         kind_mark: kind.value.mark,
         settings,
+        alternative: alternative.place,
     })
 }
 

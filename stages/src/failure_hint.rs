@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use mitune_diffusion::adapter::AdapterError;
+use mitune_diffusion::denoiser::DenoiserError;
 use mitune_diffusion::input_file::{InputFileError, is_there};
 use mitune_diffusion::model::{ModelError, PlaceError};
 use mitune_diffusion::nn::weights::WeightsError;
@@ -58,6 +59,7 @@ fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let hints = [
         error.downcast_ref::<JudgeError>().map(JudgeError::hint),
         error.downcast_ref::<AdapterError>().map(AdapterError::hint),
+        error.downcast_ref::<DenoiserError>().map(attention_hint),
         error.downcast_ref::<WeightsError>().map(WeightsError::hint),
         error.downcast_ref::<TokenizerError>().map(TokenizerError::hint),
         error.downcast_ref::<InputFileError>().map(InputFileError::hint),
@@ -69,6 +71,22 @@ fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
         error.downcast_ref::<UnrelatedTable>().map(UnrelatedTable::hint),
     ];
     hints.into_iter().flatten().flatten().next()
+}
+
+/// Where attention is that guidance looks at in vain.
+fn attention_hint(error: &DenoiserError) -> Option<String> {
+    match error {
+        DenoiserError::NoAttentionMaps => {
+            Some("Take a `guidance_method` that looks at no attention, `classifier_free` or `structured`".to_owned())
+        }
+        DenoiserError::NoSuchAttention => Some(
+            "Set `attention_ratio` of `guidance_method: {kind: attend_and_excite}` in a pipeline, or `finest_ratio` and \
+             `coarsest_ratio` of `semantic_aware`, to a ratio that the model has: positions of the latent to one of its \
+             attention along each side, 1, 2, 4 or 8 in most; small models have no large one"
+                .to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// What is there of a path that is not: a name like the one that is missing, or how far the path leads.

@@ -43,6 +43,14 @@ stages:
   pretrain_autoencoder: {kind: pretrain_autoencoder, channels: [8], training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
   pretrain_denoiser: {kind: pretrain_denoiser, autoencoder: pretrain_autoencoder, channels: [16],
                       training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
+  pair: {kind: pair, candidates: generate, scores: [judge], by: shapes_correct}
+  weigh: {kind: weigh, candidates: generate, scores: [judge], by: shapes_correct, threshold: 0.5}
+  encode_images: {kind: encode_images, source: {shapes: {split: test}}}
+  mix: {kind: mix, selections: [select, encode_images], shares: [0.5, 0.5]}
+  contrast: {kind: contrast, selection: select}
+  stylise: {kind: stylise, candidates: generate, style: palette}
+  policy_gradient: {kind: policy_gradient, prompts: ingest, judge: shapes, objective: {kind: dpok}}
+  merge_into_model: {kind: merge_into_model, adapter: finetune}
   pretrain_judge: {kind: pretrain_judge, training: {steps: 1, batch_size: 1, learning_rate: 0.1}}
 ";
 
@@ -78,10 +86,7 @@ fn paths() -> Vec<String> {
     let schema: Value = serde_json::from_str(&run_real(folder.path(), &["schema"]).stdout).unwrap();
     let definitions = &schema["$defs"];
     let mut found = vec!["seed".to_owned()];
-    for stage in definitions["Stages"]["additionalProperties"]["oneOf"]
-        .as_array()
-        .unwrap()
-    {
+    for stage in definitions["Stage"]["oneOf"].as_array().unwrap() {
         let kind = stage["properties"]["kind"]["const"].as_str().unwrap();
         let mut below = Vec::new();
         numbers(stage, definitions, "", &mut below);

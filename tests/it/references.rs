@@ -88,6 +88,58 @@ finally:
     );
 }
 
+/// A stage that no variable of `vars`, or none of the arms that are left, lets stand is no unknown one.
+#[test]
+fn a_stage_whose_when_does_not_hold_is_nothing() {
+    let text = "
+version: 1
+name: switched
+vars: {extra: false}
+stages:
+  seedling: {kind: numbers, count: 2}
+  extra: {kind: numbers, count: 3, when: {extra: true}}
+  several: {kind: remainder, of: seedling, also: extra, all: [extra, seedling], modulo: 9}
+rounds:
+  count: 2
+  for_each: {arm: [a, b]}
+  stages:
+    grow: {kind: remainder, of: seedling, also: previous.sum, modulo: 9, label: '${arm}', when: {arm: b}}
+    sum: {kind: remainder, of: seedling, also: grow, all: [previous.grow], modulo: 7}
+finally:
+  every: {kind: remainder, all: [seedling, 'grow@*/*', grow@1/b], modulo: 9}
+";
+    assert_eq!(sources(text, "several"), ["seedling:values", "seedling:values"]);
+    let folder = tempfile::tempdir().unwrap();
+    let with = |text: &str, set: &[&str]| pipeline(folder.path(), text, set);
+    let on = with(text, &["vars.extra=true"]).unwrap();
+    let several = on.stages.iter().find(|stage| stage.name.stage == "several");
+    assert_eq!(several.unwrap().sources().count(), 4);
+    let left = with(
+        text,
+        &[
+            "rounds.for_each.arm=[a]",
+            "finally.every.all=[seedling, 'grow@*/*']",
+        ],
+    )
+    .unwrap();
+    let inputs = |name: &str| {
+        let stages = left.stages.iter().filter(|stage| stage.name.stage == name);
+        stages.map(|stage| stage.sources().count()).collect::<Vec<_>>()
+    };
+    assert_eq!(inputs("sum"), [1, 1]);
+    assert_eq!(inputs("every"), [1]);
+    let needed = text.replace("of: seedling, also: extra", "of: extra");
+    let error = with(&needed, &[]).err().unwrap().to_string();
+    assert!(
+        error.contains("`extra` stands for no stage, since no `when` of it holds, but `of` needs a value"),
+        "{error}"
+    );
+    let odd = with(&text.replace("also: extra", "also: extras"), &[])
+        .err()
+        .unwrap();
+    assert!(odd.to_string().contains("Unknown stage `extras`"), "{odd}");
+}
+
 #[test]
 fn rounds_feed_each_other() {
     let place = Workplace::new();

@@ -64,10 +64,22 @@ impl Default for AdapterTargets {
     }
 }
 
+/// Layers of the attention of text encoders, as PEFT calls them.
+const TEXT_ATTENTION: [&str; 4] = ["q_proj", "k_proj", "v_proj", "out_proj"];
+
 const ATTENTION: [&str; 4] = ["to_q", "to_k", "to_v", "to_out.0"];
 const FEED_FORWARD: [&str; 2] = ["ff.net.0.proj", "ff.net.2"];
 
 impl AdapterTargets {
+    /// The attention layers of a text encoder, those that GORS adapts beside the denoiser's (arXiv 2307.06350).
+    pub fn of_text_encoder() -> Self {
+        Self {
+            attention: false,
+            feed_forward: false,
+            modules: TEXT_ATTENTION.map(str::to_owned).into(),
+        }
+    }
+
     /// Whether the layer with this diffusers name is selected.
     pub fn contains(&self, layer: &str) -> bool {
         self.layer_names().any(|name| ends_with_part(layer, name))

@@ -112,6 +112,24 @@ impl AdapterContents {
         self.adapters.remove(component).ok_or(AdapterError::NotAdapted)
     }
 
+    /// The adapters of all components as one, for who compares files: layers of text encoders have the component before
+    /// their names.
+    ///
+    /// # Errors
+    /// The components have adapters of different methods.
+    pub fn joined(self) -> Result<SavedAdapter, AdapterError> {
+        let layers = self.adapters.into_iter().flat_map(|(component, adapter)| {
+            adapter
+                .layers
+                .into_iter()
+                .map(move |(name, layer)| match component {
+                    UNET => (name, layer),
+                    component => (format!("{component}.{name}"), layer),
+                })
+        });
+        SavedAdapter::of_layers(layers.collect())
+    }
+
     /// The adapter of the denoiser, in a file that changes nothing else.
     ///
     /// # Errors

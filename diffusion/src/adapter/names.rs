@@ -8,8 +8,11 @@ pub(super) const PEFT_PREFIX: &str = "base_model.model.";
 /// The denoiser, in names of tensors.
 pub const UNET: &str = "unet";
 
+/// The text encoder, the first of two, in names of tensors.
+pub const TEXT_ENCODER: &str = "text_encoder";
+
 /// Components of a model that an adapter can change, in names of tensors.
-pub const COMPONENTS: [&str; 3] = [UNET, "text_encoder", "text_encoder_2"];
+pub const COMPONENTS: [&str; 3] = [UNET, TEXT_ENCODER, "text_encoder_2"];
 
 /// Starts of the names of the original implementation.
 const ORIGINAL: [&str; 2] = ["diffusion_model.", "model.diffusion_model."];

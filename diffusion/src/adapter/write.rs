@@ -19,7 +19,7 @@ use crate::nn::weights::{Dtype, HostTensor, TensorMap};
 /// # Errors
 /// A value that `dtype` cannot hold.
 pub fn encode_peft(adapters: &BTreeMap<&str, SavedAdapter>, dtype: Dtype) -> Result<Vec<u8>, AdapterError> {
-    let (tensors, metadata) = peft_parts(adapters.iter().map(|(component, adapter)| (*component, adapter)));
+    let (tensors, metadata) = peft_tensors(adapters.iter().map(|(component, adapter)| (*component, adapter)));
     Ok(encode(&cast(tensors, dtype)?, &metadata))
 }
 
@@ -65,7 +65,7 @@ impl SavedAdapter {
 
     /// The tensors and the metadata of that file in f32, for whoever writes files in another way.
     pub fn to_tensors(&self, component: &str) -> (TensorMap, BTreeMap<String, String>) {
-        peft_parts([(component, self)].into_iter())
+        peft_tensors([(component, self)])
     }
 
     /// Lays the adapter of one component out as [`encode_kohya`] does.
@@ -122,9 +122,9 @@ impl SavedLayer {
     }
 }
 
-/// Tensors and metadata of a file for diffusers.
-fn peft_parts<'a>(
-    adapters: impl Iterator<Item = (&'a str, &'a SavedAdapter)>,
+/// The tensors and the metadata of a file of [`encode_peft`] in f32, for whoever writes files in another way.
+pub fn peft_tensors<'a>(
+    adapters: impl IntoIterator<Item = (&'a str, &'a SavedAdapter)>,
 ) -> (TensorMap, BTreeMap<String, String>) {
     let (mut tensors, mut settings) = (TensorMap::new(), Map::new());
     for (component, adapter) in adapters {

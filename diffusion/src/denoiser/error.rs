@@ -23,4 +23,10 @@ pub enum DenoiserError {
     /// Nothing of what guides depends on the latents.
     #[error("What guides has no gradient with respect to the latents")]
     NoGradient,
+    /// The device failed to hand back what guidance decides by.
+    #[error("The device failed: {reason}")]
+    Device {
+        /// What the device said.
+        reason: String,
+    },
 }

@@ -42,7 +42,7 @@ impl<'a> ClassifierFreeGuidance<'a> {
     }
 
     /// Evaluates both branches: unconditional rows first, then conditional ones.
-    fn both(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
+    pub(super) fn both(&self, input: &DenoiserInput<'_>) -> Result<DenoiserOutput, DenoiserError> {
         let latents = Tensor::cat(vec![input.latents.clone(), input.latents.clone()], 0);
         let unconditional = self.unconditional.clone().repeat(input.conditioning.batch());
         let conditioning = Conditioning::cat(vec![unconditional, input.conditioning.clone()]);
@@ -50,6 +50,30 @@ impl<'a> ClassifierFreeGuidance<'a> {
             latents: &latents,
             conditioning: &conditioning,
             ..*input
+        })
+    }
+
+    /// The two answers of which scores are measured, from those that guide.
+    pub(super) fn branches(
+        &self,
+        conditional: &Tensor<4>,
+        unconditional: &Tensor<4>,
+        difference: &Tensor<4>,
+        input: &DenoiserInput<'_>,
+    ) -> Result<Branches, DenoiserError> {
+        let conditional = conditional.clone();
+        let Some(baseline) = &self.baseline else {
+            return Ok(Branches {
+                conditional,
+                baseline: unconditional.clone(),
+                difference: difference.clone(),
+            });
+        };
+        let baseline = self.baseline(baseline, input.latents, input.level)?;
+        Ok(Branches {
+            difference: conditional.clone() - baseline.clone(),
+            conditional,
+            baseline,
         })
     }
 
@@ -76,21 +100,7 @@ impl Denoiser for ClassifierFreeGuidance<'_> {
         let unconditional = both.clone().narrow(0, 0, batch);
         let conditional = both.narrow(0, batch, batch);
         let difference = conditional.clone() - unconditional.clone();
-        let branches = match &self.baseline {
-            None => Branches {
-                conditional: conditional.clone(),
-                baseline: unconditional.clone(),
-                difference: difference.clone(),
-            },
-            Some(baseline) => {
-                let baseline = self.baseline(baseline, input.latents, input.level)?;
-                Branches {
-                    difference: conditional.clone() - baseline.clone(),
-                    conditional: conditional.clone(),
-                    baseline,
-                }
-            }
-        };
+        let branches = self.branches(&conditional, &unconditional, &difference, input)?;
         let prediction = match self.scale == 1.0 {
             true => conditional,
             false => unconditional + difference.mul_scalar(self.scale),

@@ -22,7 +22,29 @@ struct Ids {
     truncated: Vec<bool>,
 }
 
+/// Prompts as the first text encoder reads them.
+#[derive(Debug, Clone)]
+pub struct TokenizedPrompts {
+    /// One row per prompt, `[prompts, tokens]`.
+    pub ids: Tensor<2, Int>,
+    /// Whether each prompt was too long and its end was cut off.
+    pub truncated: Vec<bool>,
+}
+
 impl DiffusionModel {
+    /// Turns prompts into the token ids of the first text encoder, for trainings that it is part of.
+    ///
+    /// # Errors
+    /// As [`Self::encode_prompts`].
+    pub fn tokenize_prompts(
+        &self,
+        prompts: &[&str],
+        device: &Device,
+    ) -> Result<TokenizedPrompts, ModelError> {
+        let Ids { ids, truncated } = token_ids(&self.tokenizer, prompts, device)?;
+        Ok(TokenizedPrompts { ids, truncated })
+    }
+
     /// Encodes prompts for images of a size.
     ///
     /// Stable Diffusion XL reads the last state but one of both its text encoders, side by side, and
@@ -59,10 +81,25 @@ impl DiffusionModel {
             conditioning: Conditioning {
                 context,
                 value_context: None,
+                key_contexts: None,
                 added: Some(added),
             },
             truncated: truncated.into_iter().zip(also.truncated).map(either).collect(),
         })
+    }
+
+    /// One vector for each prompt: the last state of the first text encoder where the prompt ends, as CLIP compares texts,
+    /// projected where the encoder has a projection.
+    ///
+    /// # Shapes
+    /// - output: `[prompts, width]`
+    ///
+    /// # Errors
+    /// As [`Self::encode_prompts`].
+    pub fn pooled_prompts(&self, prompts: &[&str], device: &Device) -> Result<Tensor<2>, ModelError> {
+        let Ids { ids, .. } = token_ids(&self.tokenizer, prompts, device)?;
+        let (_, pooled) = states_and_vector(&self.text_encoder, ids);
+        Ok(pooled)
     }
 
     /// Encodes the text of the unconditional branch, one row; usually it is empty.
@@ -86,6 +123,7 @@ impl DiffusionModel {
             encoded.conditioning = Conditioning {
                 context: context.zeros_like(),
                 value_context: None,
+                key_contexts: None,
                 added: added.map(|added| AddedConditioning {
                     text_embeds: added.text_embeds.zeros_like(),
                     ..added

@@ -26,9 +26,10 @@ pub use architecture::{Architecture, UnknownArchitecture};
 pub use denoising_network::DenoisingNetwork;
 pub use digests::ModelDigests;
 pub use directory::ModelDirectory;
-pub use encode::EncodedPrompts;
+pub use encode::{EncodedPrompts, TokenizedPrompts};
 pub use error::ModelError;
 pub use place_error::PlaceError;
+pub use write::write_text_encoder_weights;
 
 use crate::clip::{ClipTextConfig, ClipTextModel};
 use crate::conditioning::ImageSize;

@@ -7,12 +7,18 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Empty, write_whole};
 use super::text::{self, TextFolders};
-use super::{DiffusionModel, ModelError, index};
+use super::{DenoisingNetwork, DiffusionModel, ModelError, index};
 use crate::clip::{ClipTextConfig, ClipTextModel, TEXT_MODEL_NAMES};
 use crate::nn::weights::{Dtype, TensorMap, module_tensors, write_safetensors};
 use crate::scheduler::SchedulerKind;
 use crate::tokenizer::Tokenizer;
 use crate::vae::AUTOENCODER_NAMES;
+
+/// Name of the file of weights of a denoiser and of an autoencoder.
+const DENOISER_WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+
+/// Name of the file of weights of a text encoder.
+const TEXT_WEIGHTS: &str = "model.safetensors";
 
 impl DiffusionModel {
     /// Writes the model to a new folder that diffusers' `StableDiffusionPipeline` or
@@ -41,7 +47,7 @@ impl DiffusionModel {
                     .map(|second| second.force_zeros_for_empty_prompt),
             ),
         )?;
-        let stored = "diffusion_pytorch_model.safetensors";
+        let stored = DENOISER_WEIGHTS;
         component(folder, "unet", "config.json", &self.network.config_file())?;
         weights(folder, "unet", stored, &self.network.stored_tensors(), dtype)?;
         let config = with_fields(&self.vae_config, &[("_class_name", json!("AutoencoderKL"))]);
@@ -79,6 +85,36 @@ impl DiffusionModel {
     }
 }
 
+impl DenoisingNetwork {
+    /// Writes configuration and weights into the folder of the denoiser in a model's folder, as they are.
+    ///
+    /// For who changes the denoiser of a model and hands on the rest of it.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_component(&self, model: &Path) -> Result<(), ModelError> {
+        component(model, "unet", "config.json", &self.config_file())?;
+        weights(model, "unet", DENOISER_WEIGHTS, &self.stored_tensors(), None)
+    }
+}
+
+/// Writes the weights of a model's first text encoder into its folder in a model's folder, as they are; its
+/// configuration is not written.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_text_encoder_weights(model: &Path, encoder: &ClipTextModel) -> Result<(), ModelError> {
+    let name = text::FIRST.encoder;
+    create(&model.join(name))?;
+    weights(
+        model,
+        name,
+        TEXT_WEIGHTS,
+        &module_tensors(encoder, &TEXT_MODEL_NAMES),
+        None,
+    )
+}
+
 /// Writes a text encoder and its tokenizer.
 fn text(
     folder: &Path,
@@ -97,7 +133,7 @@ fn text(
         &with_fields(config, &fields),
     )?;
     let tensors = module_tensors(encoder, &TEXT_MODEL_NAMES);
-    weights(folder, folders.encoder, "model.safetensors", &tensors, dtype)?;
+    weights(folder, folders.encoder, TEXT_WEIGHTS, &tensors, dtype)?;
     tokenizer
         .write(&folder.join(folders.tokenizer))
         .map_err(|source| ModelError::Tokenizer { source })

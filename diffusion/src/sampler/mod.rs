@@ -10,6 +10,7 @@ mod error;
 mod estimates;
 mod process;
 mod settings;
+mod steering;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -33,6 +34,7 @@ pub use crate::scheduler::{SchedulerKind, StepVariance};
 pub use candidate::{Candidate, CandidateRequest};
 pub use error::SamplerError;
 pub use settings::SamplerSettings;
+pub use steering::{LatentSteering, StepPlace};
 
 /// What the loop tells after each step; returning `Break` cancels the run.
 pub type OnStep<'a> = dyn FnMut(StepProgress) -> ControlFlow<()> + 'a;
@@ -109,6 +111,11 @@ impl Sampler {
     /// Whether the unconditional prediction has a part in the steps; at a guidance of 1 it has none.
     pub fn guides(&self) -> bool {
         self.guidance != 1.0
+    }
+
+    /// The scale of guidance that the steps follow; 1 where they follow the prediction with the prompt alone.
+    pub fn guidance(&self) -> f64 {
+        self.guidance
     }
 
     /// Leaves mutual information out, for measuring what it costs: candidates then have a score of
@@ -214,6 +221,7 @@ impl Sampler {
         Walk {
             sampler: self,
             denoiser: &guidance,
+            steering: None,
             conditional,
         }
         .candidates(requests, latent_shape, noise, on_step)
@@ -236,6 +244,26 @@ impl Sampler {
         latent_shape: [usize; 3],
         on_step: &mut OnStep<'_>,
     ) -> Result<Vec<Candidate>, SamplerError> {
+        self.generate_guided_steered(guided, None, requests, latent_shape, on_step)
+    }
+
+    /// Makes candidates as [`Self::generate_guided`] does, and lets `steering` move the latents before each evaluation.
+    ///
+    /// Scores are measured at the latents as they were moved.
+    ///
+    /// # Shapes
+    /// As for [`Self::generate`].
+    ///
+    /// # Errors
+    /// As for [`Self::generate_guided`], and when `steering` fails.
+    pub fn generate_guided_steered(
+        &self,
+        guided: &dyn Denoiser,
+        steering: Option<&dyn LatentSteering>,
+        requests: &[CandidateRequest<'_>],
+        latent_shape: [usize; 3],
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Vec<Candidate>, SamplerError> {
         let Some(first) = requests.first() else {
             return Ok(Vec::new());
         };
@@ -244,6 +272,7 @@ impl Sampler {
         Walk {
             sampler: self,
             denoiser: guided,
+            steering,
             conditional,
         }
         .candidates(requests, latent_shape, &mut noise, on_step)

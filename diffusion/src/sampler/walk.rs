@@ -2,18 +2,21 @@
 
 use burn::tensor::{DType, Tensor, TensorData, TensorReadError};
 
-use super::{Candidate, CandidateRequest, OnStep, Sampler, SamplerError, StepProgress};
+use super::{
+    Candidate, CandidateRequest, LatentSteering, OnStep, Sampler, SamplerError, StepPlace, StepProgress,
+};
 use crate::conditioning::Conditioning;
 use crate::denoiser::{Denoiser, DenoiserError, DenoiserInput};
 use crate::guidance::in_f32;
 use crate::mutual_information::measure::KeptSums;
 use crate::noise::{BatchNoise, START};
-use crate::scheduler::{Latents, Trajectory};
+use crate::scheduler::{Latents, ReverseStep, Trajectory};
 
 /// A run, the denoiser that guides it, and the prompts of its batch.
 pub(super) struct Walk<'a> {
     pub(super) sampler: &'a Sampler,
     pub(super) denoiser: &'a dyn Denoiser,
+    pub(super) steering: Option<&'a dyn LatentSteering>,
     pub(super) conditional: Conditioning,
 }
 
@@ -45,7 +48,7 @@ impl Walk<'_> {
         let mut trajectory = Trajectory::new(start, process.memory);
         let mut sums = KeptSums::new(measure.sums(), total);
         for (index, step) in process.steps.iter().enumerate() {
-            let input = trajectory.input(step);
+            let input = self.steered(&mut trajectory, step, StepPlace { index, total })?;
             let asked = DenoiserInput::new(&input, step.level(), &self.conditional);
             let output = self.denoiser.denoise(&asked)?;
             if *scores {
@@ -60,6 +63,22 @@ impl Walk<'_> {
         }
         let sums = sums.read().map_err(device_failure)?;
         self.collect(requests, trajectory.into_latent(), &sums)
+    }
+
+    /// Returns what the denoiser is to see, after the trajectory has been moved if something steers.
+    fn steered(
+        &self,
+        trajectory: &mut Trajectory<Tensor<4>>,
+        step: &ReverseStep,
+        place: StepPlace,
+    ) -> Result<Tensor<4>, SamplerError> {
+        let input = trajectory.input(step);
+        let Some(steering) = self.steering else {
+            return Ok(input);
+        };
+        let steered = steering.steer(place, input.clone(), step.level(), &self.conditional)?;
+        trajectory.replace_input(step, &input, steered.clone());
+        Ok(steered)
     }
 
     fn collect(

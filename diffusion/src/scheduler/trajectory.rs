@@ -61,6 +61,20 @@ impl<T: Latents> Trajectory<T> {
         self.latent.clone().scaled(step.input_scale)
     }
 
+    /// Puts `replacement` in the place of what the denoiser would see, its [`input`](Self::input).
+    ///
+    /// The latent moves by as much before the factor of the step, so that it stays what it is to the last digit where
+    /// nothing was changed. A step that goes [from a remembered latent](Anchor::Remembered) still goes from there.
+    pub fn replace_input(&mut self, step: &ReverseStep, input: &T, replacement: T) {
+        self.latent = match step.input_scale == 1.0 {
+            true => replacement,
+            false => {
+                let change = replacement.plus(input.clone().scaled(-1.0));
+                self.latent.clone().plus(change.scaled(step.input_scale.recip()))
+            }
+        };
+    }
+
     /// Moves one step towards the data.
     ///
     /// `noise` is what was drawn, if the step draws.

@@ -10,6 +10,7 @@ mod files;
 mod many_prompts_tests;
 mod pipeline;
 mod series;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::TokenizerError;
+pub use spans::TokenSpans;
 pub use vocabulary::VocabularyBuilder;
 
 use configuration::{Side, TokenizerConfiguration};

@@ -47,6 +47,15 @@ pub struct PairBatch<C> {
     pub rejected: ConditionedBatch<C>,
 }
 
+/// Pairs whose preferred items are compared with the rejected ones of all pairs of the batch.
+#[derive(Debug, Clone)]
+pub struct ContrastedPairBatch<C> {
+    /// The pairs.
+    pub pairs: PairBatch<C>,
+    /// What the preferred and the rejected items look like beside their prompts, each `[batch, features]`.
+    pub features: [Tensor<2>; 2],
+}
+
 impl<C: Clone> PairBatch<C> {
     /// Noises both items of a pair to one timestep with one noise, so that their errors differ by the items alone.
     ///

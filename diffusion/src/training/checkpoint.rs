@@ -1,24 +1,22 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::adamw::Moments;
 use super::error::{CheckpointError, TrainingError};
+use super::parameter_optimizer::ParameterOptimizer;
 use super::parameters::{rewrite_trainable, trainable_parameters, trainable_values};
 use super::trainer::{Trainer, read_error};
 use crate::nn::weights::{HostTensor, TensorMap};
 
 const WEIGHTS: &str = "weights";
-const FIRST_MOMENTS: &str = "first_moments";
-const SECOND_MOMENTS: &str = "second_moments";
 const AVERAGES: &str = "averages";
 
 /// Everything a training needs to go on as if it had not stopped.
 ///
-/// Tensors are named `<kind>.<parameter>`, with kinds `weights`, `first_moments`,
-/// `second_moments` and `averages`. Only trainable parameters are held. Random draws have no state
-/// (see [`Draws`](super::Draws)): their position follows from the number of updates.
+/// Tensors are named `<kind>.<parameter>`, with kinds `weights`, what the optimizer remembers (`first_moments` and
+/// `second_moments`, or `second_moment_rows` and `second_moment_columns`) and `averages`. Only trainable parameters are
+/// held. Random draws have no state (see [`Draws`](super::Draws)): their position follows from the number of updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Counters.
@@ -47,28 +45,28 @@ impl<M: Module> Trainer<M> {
         let mut tensors = TensorMap::new();
         for parameter in trainable_parameters(self.module()) {
             let name = parameter.name;
-            let moments = self.moments.get(&name);
-            let held = [
-                (WEIGHTS, weights.get(&name)),
-                (FIRST_MOMENTS, moments.map(|moments| &moments.first)),
-                (SECOND_MOMENTS, moments.map(|moments| &moments.second)),
-                (AVERAGES, self.averages.get(&name)),
-            ];
-            for (kind, values) in held {
-                if let Some(values) = values {
-                    let tensor = HostTensor::from_f32(values, parameter.shape.clone());
-                    tensors.insert(format!("{kind}.{name}"), tensor);
-                }
+            let mut hold = |kind: &str, shape: Vec<usize>, values: &[f32]| {
+                tensors.insert(format!("{kind}.{name}"), HostTensor::from_f32(values, shape));
+            };
+            if let Some(values) = weights.get(&name) {
+                hold(WEIGHTS, parameter.shape.clone(), values);
+            }
+            let optimizer = self.optimizers.get(&name);
+            for held in optimizer.into_iter().flat_map(ParameterOptimizer::remembered) {
+                hold(held.kind, held.shape, held.values);
+            }
+            if let Some(values) = self.averages.get(&name) {
+                hold(AVERAGES, parameter.shape, values);
             }
         }
         let lagging = self
-            .moments
+            .optimizers
             .iter()
-            .filter(|(_, moments)| moments.updates != self.updates);
+            .filter(|(_, optimizer)| optimizer.updates() != self.updates);
         let state = CheckpointState {
             updates: self.updates,
             partly_updated: lagging
-                .map(|(name, moments)| (name.clone(), moments.updates))
+                .map(|(name, optimizer)| (name.clone(), optimizer.updates()))
                 .collect(),
         };
         Ok(Checkpoint { state, tensors })
@@ -80,41 +78,34 @@ impl<M: Module> Trainer<M> {
     /// A tensor is missing, left over or misshapen. The training is then as before the call.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         let mut weights = BTreeMap::new();
-        let mut moments = BTreeMap::new();
+        let mut optimizers = BTreeMap::new();
         let mut averages = BTreeMap::new();
-        let parameters = trainable_parameters(self.module());
-        for parameter in &parameters {
-            let take = |kind| take_tensor(&checkpoint.tensors, kind, &parameter.name, &parameter.shape);
-            weights.insert(parameter.name.clone(), take(WEIGHTS)?);
-            let state = Moments {
-                first: take(FIRST_MOMENTS)?,
-                second: take(SECOND_MOMENTS)?,
-                updates: *checkpoint
-                    .state
-                    .partly_updated
-                    .get(&parameter.name)
-                    .unwrap_or(&checkpoint.state.updates),
+        let mut used = BTreeSet::new();
+        for parameter in trainable_parameters(self.module()) {
+            let name = parameter.name;
+            let mut take = |kind: &str, shape: &[usize]| {
+                used.insert(format!("{kind}.{name}"));
+                take_tensor(&checkpoint.tensors, kind, &name, shape)
             };
-            moments.insert(parameter.name.clone(), state);
+            let values = take(WEIGHTS, &parameter.shape)?;
+            weights.insert(name.clone(), values);
+            if let Some(optimizer) = self.optimizers.get(&name) {
+                let counted = checkpoint.state.partly_updated.get(&name);
+                let updates = *counted.unwrap_or(&checkpoint.state.updates);
+                let restored = optimizer.restored(updates, &mut take)?;
+                optimizers.insert(name.clone(), restored);
+            }
             if self.settings.average.is_some() {
-                averages.insert(parameter.name.clone(), take(AVERAGES)?);
+                let values = take(AVERAGES, &parameter.shape)?;
+                averages.insert(name.clone(), values);
             }
         }
-        let known = |name: &str| {
-            let (kind, parameter) = name.split_once('.').unwrap_or((name, ""));
-            let kind = match kind {
-                WEIGHTS | FIRST_MOMENTS | SECOND_MOMENTS => true,
-                AVERAGES => self.settings.average.is_some(),
-                _ => false,
-            };
-            kind && moments.contains_key(parameter)
-        };
-        let unused = checkpoint.tensors.keys().find(|name| !known(name));
+        let unused = checkpoint.tensors.keys().find(|name| !used.contains(*name));
         let uncounted = checkpoint
             .state
             .partly_updated
             .keys()
-            .find(|name| !moments.contains_key(*name));
+            .find(|name| !optimizers.contains_key(*name));
         if let Some(name) = unused.or(uncounted) {
             return Err(CheckpointError::Unused { name: name.clone() });
         }
@@ -125,7 +116,7 @@ impl<M: Module> Trainer<M> {
                 }
             })
         });
-        self.moments = moments;
+        self.optimizers = optimizers;
         self.averages = averages;
         self.updates = checkpoint.state.updates;
         Ok(())

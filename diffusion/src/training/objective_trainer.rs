@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use super::checkpoint::Checkpoint;
 use super::error::{CheckpointError, TrainingError};
 use super::objective::{Objective, ObjectiveValue, StepReport};
+use super::optimizer::Optimizer;
 use super::reference::Reference;
 use super::trainer::{Trainer, TrainerSettings, read_error};
 use crate::nn::weights::TensorMap;
@@ -25,13 +26,26 @@ impl<M: Module, O: Objective<M>> ObjectiveTrainer<M, O> {
     ///
     /// # Errors
     /// As [`Trainer::new`].
-    pub fn new(network: M, objective: O, settings: TrainerSettings) -> Result<Self, TrainingError> {
+    pub fn new<S: Into<Optimizer>>(
+        network: M,
+        objective: O,
+        settings: TrainerSettings<S>,
+    ) -> Result<Self, TrainingError> {
         let reference = <O::Reference as Reference<M>>::of(&network);
         Ok(Self {
             trainer: Trainer::new(network, settings)?,
             objective,
             reference,
         })
+    }
+
+    /// Changes how single parameters are trained, before the first update.
+    #[must_use]
+    pub fn map_trainer(self, change: impl FnOnce(Trainer<M>) -> Trainer<M>) -> Self {
+        Self {
+            trainer: change(self.trainer),
+            ..self
+        }
     }
 
     /// The optimizer and the network it trains.

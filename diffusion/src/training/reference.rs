@@ -21,6 +21,9 @@ impl<M> Reference<M> for () {
 
 /// The network without its adapters and without gradient: what it was before fine-tuning.
 ///
+/// Where weights themselves are trained it keeps those of the start: an update writes to memory that nobody else holds,
+/// so that each tensor is copied by its first update.
+///
 /// A second value rather than a scale given to every forward pass: a clone shares the tensors of the frozen weights, so
 /// that it costs no memory; layers without adapter run the same kernel as in a network that never had one, so that
 /// not a bit differs and no product with zero is computed; and no layer between has to hand a number through. Scale 0

@@ -4,21 +4,23 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorReadError};
 use serde::{Deserialize, Serialize};
 
-use super::adamw::{AdamW, Moments};
+use super::adamw::AdamW;
 use super::average::WeightAverage;
 use super::error::TrainingError;
 use super::gradients::{Gradients, clip_factor};
 use super::learning_rate::LearningRate;
+use super::optimizer::Optimizer;
+use super::parameter_optimizer::ParameterOptimizer;
 use super::parameters::{rewrite_trainable, trainable_parameters, trainable_values};
 use crate::nn::compute_threads::on_compute_thread;
 
 const PUT_BACK: &str = "an update always puts the module back";
 
-/// How a module is optimized.
+/// How a module is optimized: by AdamW, or by whatever becomes an [`Optimizer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainerSettings {
+pub struct TrainerSettings<O = AdamW> {
     /// The optimizer.
-    pub optimizer: AdamW,
+    pub optimizer: O,
     /// Its learning rate over time.
     pub learning_rate: LearningRate,
     /// Largest norm of all gradients together. None leaves them as they are.
@@ -47,8 +49,10 @@ pub struct UpdateReport {
 pub struct Trainer<M> {
     // Empty only while an update maps the module to its successor.
     module: Option<M>,
-    pub(super) settings: TrainerSettings,
-    pub(super) moments: BTreeMap<String, Moments>,
+    pub(super) settings: TrainerSettings<Optimizer>,
+    pub(super) optimizers: BTreeMap<String, ParameterOptimizer>,
+    /// Factors of the learning rate that are not 1.
+    rate_factors: BTreeMap<String, f64>,
     pub(super) averages: BTreeMap<String, Vec<f32>>,
     pub(super) updates: u64,
 }
@@ -60,8 +64,14 @@ impl<M: Module> Trainer<M> {
     ///
     /// # Errors
     /// A trainable parameter in another dtype, or two with one name.
-    pub fn new(module: M, settings: TrainerSettings) -> Result<Self, TrainingError> {
-        let mut moments = BTreeMap::new();
+    pub fn new<O: Into<Optimizer>>(module: M, settings: TrainerSettings<O>) -> Result<Self, TrainingError> {
+        let settings = TrainerSettings {
+            optimizer: settings.optimizer.into(),
+            learning_rate: settings.learning_rate,
+            clip_norm: settings.clip_norm,
+            average: settings.average,
+        };
+        let mut optimizers = BTreeMap::new();
         for parameter in trainable_parameters(&module) {
             if parameter.dtype != DType::F32 {
                 return Err(TrainingError::NotF32 {
@@ -69,8 +79,8 @@ impl<M: Module> Trainer<M> {
                     dtype: format!("{:?}", parameter.dtype).to_lowercase(),
                 });
             }
-            let state = Moments::zeros(parameter.shape.iter().product());
-            if moments.insert(parameter.name.clone(), state).is_some() {
+            let optimizer = ParameterOptimizer::new(&settings.optimizer, &parameter.shape);
+            if optimizers.insert(parameter.name.clone(), optimizer).is_some() {
                 return Err(TrainingError::DuplicateName {
                     parameter: parameter.name,
                 });
@@ -84,10 +94,38 @@ impl<M: Module> Trainer<M> {
         Ok(Self {
             module: Some(module),
             settings,
-            moments,
+            optimizers,
+            rate_factors: BTreeMap::new(),
             averages,
             updates: 0,
         })
+    }
+
+    /// Multiplies the learning rate of every parameter by what `factor` says of its name, before the first update.
+    ///
+    /// For parts that learn at rates of their own, as a text encoder beside the denoiser does.
+    #[must_use]
+    pub fn with_rate_factors(mut self, factor: impl Fn(&str) -> f64) -> Self {
+        let factors = self.optimizers.keys().map(|name| (name.clone(), factor(name)));
+        self.rate_factors = factors.filter(|(_, factor)| *factor != 1.0).collect();
+        self
+    }
+
+    /// Lets the optimizer see parameters in the shapes that files hold them in, before the first update.
+    ///
+    /// Adafactor takes means over the last two dimensions, so that a matrix which files hold as a convolution of one
+    /// pixel is not factored by it in the reference. `stored_shape` maps a name and its shape here to its shape there.
+    /// AdamW has no use for shapes, and its checkpoints keep those of the module.
+    #[must_use]
+    pub fn with_stored_shapes(mut self, stored_shape: impl Fn(&str, &[usize]) -> Vec<usize>) -> Self {
+        if let Optimizer::Adafactor(_) = self.settings.optimizer {
+            for parameter in trainable_parameters(self.module()) {
+                let shape = stored_shape(&parameter.name, &parameter.shape);
+                let optimizer = ParameterOptimizer::new(&self.settings.optimizer, &shape);
+                self.optimizers.insert(parameter.name, optimizer);
+            }
+        }
+        self
     }
 
     /// The module with its current weights.
@@ -178,15 +216,18 @@ impl<M: Module> Trainer<M> {
         let module = self.module.take().expect(PUT_BACK);
         let Self {
             settings,
-            moments,
+            optimizers,
+            rate_factors,
             averages,
             updates,
             ..
         } = self;
         let module = rewrite_trainable(module, |name, weights| {
-            if let (Some(gradient), Some(moments)) = (gradients.get(name), moments.get_mut(name)) {
-                let optimizer = &settings.optimizer;
-                optimizer.update(weights, gradient, gradient_scale, moments, learning_rate);
+            if let (Some(gradient), Some(optimizer)) = (gradients.get(name), optimizers.get_mut(name)) {
+                let rate = rate_factors
+                    .get(name)
+                    .map_or(learning_rate, |factor| learning_rate * factor);
+                optimizer.update(weights, gradient, gradient_scale, rate);
             }
             if let (Some(rule), Some(average)) = (settings.average, averages.get_mut(name)) {
                 rule.update(average, weights, *updates);

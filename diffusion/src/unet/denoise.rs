@@ -47,6 +47,12 @@ impl UNet2DConditionModel {
         if values.is_some_and(|values| values.dims() != keys) {
             return refused("values of attention come from other tokens than its keys");
         }
+        if let Some(further) = &conditioning.key_contexts {
+            let shares = [keys[0], 1 + further.contexts.len()];
+            if further.contexts.iter().any(|one| one.dims() != keys) || further.weights.dims() != shares {
+                return refused("further keys of attention come from other tokens or have no weights");
+            }
+        }
         match (self.add_embedding.is_some(), &conditioning.added) {
             (false, None) => Ok(()),
             (false, Some(_)) => refused("the U-Net reads no pooled vector"),

@@ -143,6 +143,7 @@ impl UNet2DConditionModel {
                     .value_context
                     .unwrap_or_else(|| conditioning.context.clone()),
                 keys: conditioning.context,
+                further_keys: conditioning.key_contexts,
             },
         };
         let sample = match self.center_input_sample {

@@ -17,7 +17,9 @@ mod tokens;
 mod weights;
 mod word_traits;
 
-use phrases::Phrases;
+use std::ops::Range;
+
+use phrases::{Phrases, Places};
 
 /// Revision of the shipped phrases, of the chunker and of its weights, for the keys of what is computed from them.
 pub const REVISION: u32 = 1;
@@ -36,6 +38,15 @@ pub struct NounPhrases {
     pub source: Source,
 }
 
+/// Where noun phrases stand in a prompt, in bytes and in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhrasePlaces {
+    /// Noun chunks with their articles, without those that T2I-CompBench drops.
+    pub chunks: Vec<Range<usize>>,
+    /// Common nouns.
+    pub nouns: Vec<Range<usize>>,
+}
+
 /// Where noun phrases come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -47,24 +58,39 @@ pub enum Source {
 
 /// Finds the noun phrases of a prompt. Of a prompt that is not T2I-CompBench's the first 4,096 tokens are read.
 pub fn chunks(prompt: &str) -> NounPhrases {
-    match shipped::look_up(prompt) {
-        Some(found) => filtered(found, Source::Shipped),
-        None => filtered(chunker_phrases(prompt), Source::Chunker),
+    let (found, source) = found(prompt);
+    filtered(Phrases::cut(prompt, &found), source)
+}
+
+/// Finds where the noun phrases of a prompt stand: the same ones as [`chunks()`].
+pub fn places(prompt: &str) -> PhrasePlaces {
+    let (mut found, _) = found(prompt);
+    found.chunks.retain(|chunk| is_kept(&prompt[chunk.clone()]));
+    PhrasePlaces {
+        chunks: found.chunks,
+        nouns: found.nouns,
     }
 }
 
-fn chunker_phrases(prompt: &str) -> Phrases {
+fn found(prompt: &str) -> (Places, Source) {
+    if let Some(places) = shipped::look_up(prompt) {
+        return (places, Source::Shipped);
+    }
     let tokens = tokens::tokens(prompt);
     let labels = labels::best_labels(&features::label_sums(prompt, &tokens));
-    Phrases::of_labels(prompt, &tokens, &labels)
+    (Places::of_labels(&tokens, &labels), Source::Chunker)
 }
 
 fn filtered(found: Phrases, source: Source) -> NounPhrases {
     let mut chunks = found.chunks;
-    chunks.retain(|chunk| !DROPPED.contains(&chunk.as_str()));
+    chunks.retain(|chunk| is_kept(chunk));
     NounPhrases {
         chunks,
         nouns: found.nouns,
         source,
     }
+}
+
+fn is_kept(chunk: &str) -> bool {
+    !DROPPED.contains(&chunk)
 }

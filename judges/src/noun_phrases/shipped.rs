@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::phrases::Phrases;
+use super::phrases::Places;
 use super::tokens::is_word_character;
 
 /// The marked prompts, one a line.
@@ -18,9 +18,11 @@ const NOUN: char = '*';
 static BY_PROMPT: LazyLock<HashMap<String, &str>> =
     LazyLock::new(|| LINES.lines().map(|line| (unmarked(line), line)).collect());
 
-/// The phrases of a prompt of T2I-CompBench; white space around the prompt does not count.
-pub(super) fn look_up(prompt: &str) -> Option<Phrases> {
-    BY_PROMPT.get(prompt.trim()).map(|line| read(line))
+/// The places of the phrases of a prompt of T2I-CompBench; white space around the prompt does not count.
+pub(super) fn look_up(prompt: &str) -> Option<Places> {
+    let line = BY_PROMPT.get(prompt.trim())?;
+    let before = prompt.len() - prompt.trim_start().len();
+    Some(read(line).moved(before))
 }
 
 /// The prompt of a line.
@@ -28,7 +30,7 @@ pub(super) fn unmarked(line: &str) -> String {
     line.replace([CHUNK_START, CHUNK_END, NOUN], "")
 }
 
-fn read(line: &str) -> Phrases {
+fn read(line: &str) -> Places {
     let mut prompt = String::with_capacity(line.len());
     let mut chunks = Vec::new();
     let mut chunk_start = 0;
@@ -36,16 +38,16 @@ fn read(line: &str) -> Phrases {
     for character in line.chars() {
         match character {
             CHUNK_START => chunk_start = prompt.len(),
-            CHUNK_END => chunks.push(prompt[chunk_start..].to_owned()),
+            CHUNK_END => chunks.push(chunk_start..prompt.len()),
             NOUN => noun_starts.push(prompt.len()),
             _ => prompt.push(character),
         }
     }
     let nouns = noun_starts
         .into_iter()
-        .map(|start| noun(&prompt[start..]).to_owned())
+        .map(|start| start..start + noun(&prompt[start..]).len())
         .collect();
-    Phrases { chunks, nouns }
+    Places { chunks, nouns }
 }
 
 /// The noun that the text begins with: a word, or one other character.

@@ -150,3 +150,28 @@ fn the_revision_is_that_of_the_data() {
     ];
     assert_eq!((REVISION, digests), (1, [0x3c65_bd39, 0xb8db_c32d, 0x7f69_1273]));
 }
+
+#[test]
+fn places_are_those_of_the_phrases() {
+    let written = [
+        " A baby is babbling in their crib.\r\n",
+        "a light lamp beside a light on the left",
+        "un caf\u{e9} noir",
+        "",
+    ];
+    let shipped = shipped::LINES.lines().step_by(50).map(shipped::unmarked);
+    for prompt in written.into_iter().map(str::to_owned).chain(shipped) {
+        let (found, places) = (chunks(&prompt), places(&prompt));
+        let cut = |places: &[Range<usize>]| -> Vec<String> {
+            places
+                .iter()
+                .map(|place| prompt[place.clone()].to_owned())
+                .collect()
+        };
+        assert_eq!(cut(&places.chunks), found.chunks);
+        assert_eq!(cut(&places.nouns), found.nouns);
+    }
+    // The word itself, not letters of another one before it.
+    let scattered = "she will scatter flowers over a cat";
+    assert_eq!(places(scattered).nouns.last(), Some(&(32..35)));
+}

@@ -3,6 +3,7 @@
 //! The references disagree in what they resize with, in where they crop, and in when alpha goes; each of these moves
 //! scores. Results of 8 bits are those of the references to the bit.
 
+mod bilinear;
 mod clip_image_settings;
 mod error;
 mod geometry;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+pub use bilinear::resize_bilinear;
 pub use clip_image_settings::{ClipImageSettings, ImageBackend};
 pub use error::PreprocessingError;
 pub use pixels::Pixels;

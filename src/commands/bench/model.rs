@@ -76,6 +76,7 @@ enum Work {
     Candidates,
     CandidatesWithout,
     Training,
+    Preference,
 }
 
 impl From<Work> for BenchWork {
@@ -86,6 +87,7 @@ impl From<Work> for BenchWork {
             Work::Candidates => Self::Candidates,
             Work::CandidatesWithout => Self::CandidatesWithout,
             Work::Training => Self::Training,
+            Work::Preference => Self::Preference,
         }
     }
 }

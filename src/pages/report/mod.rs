@@ -5,6 +5,7 @@ mod alignment;
 mod bar;
 mod chart;
 mod comparisons;
+mod costs;
 mod disagreements;
 mod distributions;
 mod ends;
@@ -42,7 +43,7 @@ const SCRIPT: &str = include_str!("script.js");
 /// A part of the page: anchor, name in the table of contents, heading, and what adds the rest of it, if there is any.
 type Section = (&'static str, &'static str, &'static str, fn(&mut Markup, &Report));
 
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 16] = [
     ("alignment", "Alignment", "Alignment", alignment::add),
     ("failures", "Failures", "How images fail", failures::add),
     (
@@ -51,6 +52,7 @@ const SECTIONS: [Section; 15] = [
         "Arms compared by a column",
         comparisons::add,
     ),
+    ("costs", "Costs", "What the arms took", costs::add),
     (
         "forgetting",
         "Forgetting",

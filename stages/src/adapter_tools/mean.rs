@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mitune_diffusion::adapter::{SavedAdapter, UNET, mean_of_factors, mean_of_weights};
@@ -57,6 +57,45 @@ pub fn mean(
     let adapters = BTreeMap::from([(UNET, mean.clone())]);
     write(&adapters, out, ConvertedForm::Peft, StoredDtype::F32)?;
     Ok(mean)
+}
+
+/// An adapter changes a component that another one leaves alone.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "One of the adapters changes the `{component}` and another does not: train all of them on the same components"
+)]
+struct OtherComponents {
+    component: String,
+}
+
+/// The mean of adapters of the same components, component by component, checked against the model where there is one.
+///
+/// # Errors
+/// [`StageError::Configuration`] if they change different components or do not go together, or the model cannot be read.
+pub(crate) fn mean_of_components(
+    adapters: &[(&BTreeMap<&'static str, SavedAdapter>, f64)],
+    kind: MeanKind,
+    model: Option<&Path>,
+) -> Result<BTreeMap<&'static str, SavedAdapter>, StageError> {
+    let all: BTreeSet<&'static str> = adapters
+        .iter()
+        .flat_map(|(adapters, _)| adapters.keys().copied())
+        .collect();
+    let mut means = BTreeMap::new();
+    for component in all {
+        let of_component = adapters
+            .iter()
+            .map(|(adapters, weight)| Some((adapters.get(component)?, *weight)));
+        let Some(of_component) = of_component.collect::<Option<Vec<_>>>() else {
+            return Err(StageError::configuration(OtherComponents {
+                component: component.to_owned(),
+            }));
+        };
+        let weights = model.map(|model| open_weights(model, component)).transpose()?;
+        let base = weights.as_ref().map(|weights| BaseWeights::of(weights));
+        means.insert(component, mean_of(&of_component, kind, base.as_ref())?);
+    }
+    Ok(means)
 }
 
 /// The mean of adapters, checked against the model where there is one.

@@ -43,12 +43,21 @@ enum MergeError {
 pub fn merge_into_model(model: &Path, files: &[AdapterFile], out: &Path) -> Result<MergedModel, StageError> {
     check_free(out)?;
     let directory = ModelDirectory::open(model).map_err(StageError::configuration)?;
-    let model = directory.path();
     let files = files
         .iter()
         .map(|file| file.read().map(|contents| (file, contents.adapters)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(StageError::configuration)?;
+    fold_into_model(&directory, &files, out)
+}
+
+/// As [`merge_into_model`], for files that are read already.
+pub(crate) fn fold_into_model(
+    directory: &ModelDirectory,
+    files: &[(&AdapterFile, BTreeMap<&'static str, SavedAdapter>)],
+    out: &Path,
+) -> Result<MergedModel, StageError> {
+    let model = directory.path();
     let mut merged = MergedModel::default();
     let mut changed: BTreeMap<&str, TensorMap> = BTreeMap::new();
     for component in COMPONENTS {
@@ -64,10 +73,8 @@ pub fn merge_into_model(model: &Path, files: &[AdapterFile], out: &Path) -> Resu
         }
     }
     write_folder(out, |draft| {
-        copy_all(model, draft, &|path| {
-            let is_weight = |component: &&str| is_weight_of(component, model, path);
-            !changed.keys().any(is_weight)
-        })?;
+        let components: Vec<&str> = changed.keys().copied().collect();
+        copy_without_weights(model, &components, draft)?;
         for (component, tensors) in &changed {
             let file = format!("{}.safetensors", stem(component));
             write_safetensors(&draft.join(component).join(file), tensors, None)
@@ -161,6 +168,15 @@ fn is_weight_of(component: &str, model: &Path, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let starts = [stem(component), "pytorch_model", "diffusion_"];
     path.parent() == Some(&model.join(component)) && starts.iter().any(|start| name.starts_with(start))
+}
+
+/// Copies a model into a folder that is there, without the weights of some components.
+pub(crate) fn copy_without_weights(model: &Path, components: &[&str], to: &Path) -> Result<(), StageError> {
+    copy_all(model, to, &|path| {
+        !components
+            .iter()
+            .any(|component| is_weight_of(component, model, path))
+    })
 }
 
 fn copy_all(from: &Path, to: &Path, select: &dyn Fn(&Path) -> bool) -> Result<(), StageError> {

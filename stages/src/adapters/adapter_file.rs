@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use mitune_diffusion::adapter::{AdapterContents, AdapterError, SavedAdapter, UNET, merge, multiply_scale};
+use mitune_diffusion::adapter::{AdapterContents, AdapterError, SavedAdapter};
 use mitune_diffusion::input_file::InputFileError;
 use mitune_diffusion::model::DiffusionModel;
-use mitune_diffusion::nn::layers::AdaptTarget;
 
 use super::adapter_place::{AdapterPlace, AdapterPlaceError};
+use super::fold::fold_into;
 
 /// A file and the scale at which its adapter is applied: `FILE` or `FILE:SCALE`.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,24 +90,11 @@ impl AdapterFile {
     /// # Errors
     /// [`AdapterFileError`] if the file cannot be read or does not fit the model.
     pub(crate) fn apply(&self, model: &mut DiffusionModel) -> Result<(), AdapterFileError> {
-        for (component, adapter) in self.read()?.adapters {
-            let second = model.second_text_encoder.as_mut();
-            let applied = match component {
-                UNET => fold(&adapter, self.scale, &mut model.network),
-                "text_encoder" => fold(&adapter, self.scale, &mut model.text_encoder),
-                component => match second {
-                    Some(second) => fold(&adapter, self.scale, &mut second.text_encoder),
-                    None => Err(AdapterError::NoComponent {
-                        component: component.to_owned(),
-                    }),
-                },
-            };
-            applied.map_err(|source| AdapterFileError::Adapter {
-                path: self.path.clone(),
-                source,
-            })?;
-        }
-        Ok(())
+        let adapters = self.read()?.adapters;
+        fold_into(model, &adapters, self.scale).map_err(|source| AdapterFileError::Adapter {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Reads the adapter of the denoiser, at its own scale, from a file that changes nothing else.
@@ -153,13 +140,6 @@ impl AdapterFile {
             _ => Ok(()),
         }
     }
-}
-
-fn fold<T: AdaptTarget>(adapter: &SavedAdapter, scale: f64, model: &mut T) -> Result<(), AdapterError> {
-    adapter.attach(model)?;
-    multiply_scale(model, scale);
-    merge(model);
-    Ok(())
 }
 
 impl AdapterFileError {

@@ -2,4 +2,5 @@
 
 pub mod adapter_file;
 pub mod adapter_place;
+pub(crate) mod fold;
 pub(crate) mod stored_adapter;

@@ -25,7 +25,7 @@ use crate::tables::score_columns::check_known;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgreeConfig {
-    /// The candidates that the columns are about.
+    /// The candidates, or latents of given images, that the columns are about.
     pub candidates: Reference,
     /// Tables with further columns of these candidates, such as what judges say. By default, none.
     #[serde(default)]
@@ -123,6 +123,9 @@ fn repeated<T: Ord>(values: &[T]) -> Option<&T> {
     values.iter().find(|value| !seen.insert(*value))
 }
 
+/// Tables of finished images.
+const FINISHED: &[Content] = &[Content::Candidates, Content::Latents];
+
 /// The stage.
 pub(super) struct Agree {
     pub(super) config: AgreeConfig,
@@ -141,7 +144,7 @@ impl Stage for Agree {
     fn inputs(&self) -> Vec<InputPort> {
         let evaluation = self.config.evaluation.as_ref();
         vec![
-            InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
+            InputPort::one("candidates", FINISHED, &self.config.candidates),
             InputPort::many("scores", &[Content::Scores], &self.config.scores),
             InputPort::optional("evaluation", &[Content::Evaluation], evaluation),
         ]

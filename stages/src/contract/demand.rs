@@ -10,6 +10,9 @@ use super::stage_error::StageError;
 /// Most bytes that one layer's values of a batch may take.
 const MOST_LAYER_BYTES: u128 = 64 << 30;
 
+/// Most bytes that the latents of an iteration's rollouts may take, all of which are in memory until it has learnt.
+const MOST_ROLLOUT_BYTES: u128 = 1 << 40;
+
 /// Most items of a stage, such as candidates of all prompts: their list alone takes gigabytes.
 const MOST_ITEMS: u128 = 50_000_000;
 
@@ -25,6 +28,15 @@ enum DemandError {
         gibibytes(*bytes), gibibytes(MOST_LAYER_BYTES)
     )]
     Batch { batch: usize, bytes: u128 },
+    #[error(
+        "{rollouts} rollouts of {steps} steps are {} GiB of latents, more than {} GiB; make fewer in an iteration",
+        gibibytes(*bytes), gibibytes(MOST_ROLLOUT_BYTES)
+    )]
+    Rollouts {
+        rollouts: usize,
+        steps: usize,
+        bytes: u128,
+    },
     #[error("{rows} prompts with {each} candidates each are {items} candidates, more than {MOST_ITEMS}")]
     Items { rows: u64, each: u32, items: u128 },
     #[error("The networks have at least {found} parameters, more than {MOST_PARAMETERS}")]
@@ -44,6 +56,27 @@ pub(crate) fn check_batch(
     let bytes = product([batch, height, width, channels, size_of::<f32>()]);
     match bytes > MOST_LAYER_BYTES {
         true => Err(StageError::configuration(DemandError::Batch { batch, bytes })),
+        false => Ok(()),
+    }
+}
+
+/// Checks that the rollouts of an iteration can be held: the latents of every step of each, in their channels, height
+/// and width.
+///
+/// # Errors
+/// [`StageError::Configuration`] if they take more memory than any machine has.
+pub(crate) fn check_rollouts(
+    rollouts: usize,
+    steps: usize,
+    [channels, height, width]: [usize; 3],
+) -> Result<(), StageError> {
+    let bytes = product([rollouts, steps, channels, height, width, size_of::<f32>()]);
+    match bytes > MOST_ROLLOUT_BYTES {
+        true => Err(StageError::configuration(DemandError::Rollouts {
+            rollouts,
+            steps,
+            bytes,
+        })),
         false => Ok(()),
     }
 }
@@ -124,6 +157,15 @@ mod tests {
         );
         let most = usize::MAX;
         assert!(check_batch(most, [most, most, most], &denoiser).is_err());
+    }
+
+    #[test]
+    fn rollouts_that_no_machine_holds_are_refused() {
+        assert!(check_rollouts(256, 50, [4, 64, 64]).is_ok());
+        assert_eq!(
+            message(check_rollouts(1_000_000, 50, [4, 64, 64])),
+            "1000000 rollouts of 50 steps are 3052 GiB of latents, more than 1024 GiB; make fewer in an iteration"
+        );
     }
 
     #[test]

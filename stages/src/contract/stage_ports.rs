@@ -28,6 +28,14 @@ pub enum Content {
     Pairs,
     /// Table of candidates and how much each counts.
     Weights,
+    /// Table of latents of given images.
+    Latents,
+    /// Table of images that are no candidates.
+    Images,
+    /// Table of matched and mismatched images and prompts.
+    Contrasts,
+    /// Table of features of candidates and their prompts.
+    Features,
     /// Adapter weights.
     Adapter,
     /// Table of evaluated images.
@@ -58,6 +66,10 @@ impl Content {
             | Self::Selection
             | Self::Pairs
             | Self::Weights
+            | Self::Latents
+            | Self::Images
+            | Self::Contrasts
+            | Self::Features
             | Self::Evaluation
             | Self::SetMetrics
             | Self::Losses => matches!(kind, ArtifactKind::Table | ArtifactKind::Parts),
@@ -79,6 +91,10 @@ impl fmt::Display for Content {
             Self::Selection => "a selection",
             Self::Pairs => "pairs",
             Self::Weights => "weights of candidates",
+            Self::Latents => "latents of images",
+            Self::Images => "images",
+            Self::Contrasts => "contrasts",
+            Self::Features => "features of candidates",
             Self::Adapter => "an adapter",
             Self::Evaluation => "an evaluation",
             Self::Losses => "losses",

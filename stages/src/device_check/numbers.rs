@@ -88,6 +88,7 @@ impl<'a> Inputs<'a> {
         Conditioning {
             context: self.normal("context", [batch, tokens, width]),
             value_context: None,
+            key_contexts: None,
             added,
         }
     }

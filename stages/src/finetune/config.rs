@@ -3,26 +3,52 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use mitune_diffusion::adapter::{AdapterMethod, AdapterTargets};
-use mitune_diffusion::training::AdamW;
+use mitune_diffusion::adapter::AdapterTargets;
+use mitune_diffusion::training::Optimizer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::method::{FinetuneMethod, TextEncoderConfig};
+use super::objective::ObjectiveConfig;
+use super::optimizer_numbers::optimizer_numbers;
+use super::ports::PortError;
 use crate::contract::reference::Reference;
 use crate::contract::setting_defaults::{fraction, nonzero, whole};
 
-/// Trains a LoRA or DoRA adapter of the denoiser on selected candidates, as images of their prompts.
+/// Trains a LoRA or DoRA adapter of the denoiser, or all its weights, on selected candidates, as images of their
+/// prompts, or on another objective.
 ///
-/// Every default is the paper's (table 8). All is computed in f32, whatever the pipeline's `dtype`.
+/// Every default is the paper's (table 8), whatever the objective. All is computed in f32, whatever the pipeline's
+/// `dtype`. Latents may have several shapes, if each table of selected candidates has one: a micro-batch then has
+/// one shape, and every example still comes once in every pass.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FinetuneConfig {
-    /// The selection to train on.
-    pub selection: Reference,
+    /// The selection, or the latents of images, to train on; needed by the objective `denoising`, and by no other. By
+    /// default, none.
+    #[serde(default)]
+    pub selection: Option<Reference>,
     /// Further selections to train on together with the first, as one set: the joint training of several categories.
     /// By default, none.
     #[serde(default)]
     pub joint_with: Vec<Reference>,
+    /// What is minimized. By default, `{kind: denoising}`, the error on `selection`.
+    #[serde(default, skip_serializing_if = "ObjectiveConfig::is_default")]
+    pub objective: ObjectiveConfig,
+    /// Tables of pairs of which one is preferred, trained on as one set: for the objectives `sft`, `dpo`, `f_dpo` and
+    /// `rpo`. By default, none.
+    #[serde(default)]
+    pub pairs: Vec<Reference>,
+    /// Tables of images that count more or less, trained on as one set: for the objective `gors`. By default, none.
+    #[serde(default)]
+    pub weights: Vec<Reference>,
+    /// Tables of matched and mismatched images and prompts, trained on as one set: for the objective `hn_itm`. By
+    /// default, none.
+    #[serde(default)]
+    pub contrasts: Vec<Reference>,
+    /// Tables of features of the images in `pairs` and their prompts: for the objective `rpo`. By default, none.
+    #[serde(default)]
+    pub features: Vec<Reference>,
     /// Model directory, relative to the pipeline. By default, the pipeline's `model`.
     #[serde(default)]
     pub model: Option<PathBuf>,
@@ -33,9 +59,9 @@ pub struct FinetuneConfig {
     /// nothing before it is trained.
     #[serde(default)]
     pub adapter: Option<Reference>,
-    /// Kind of adapter. By default, `dora`.
+    /// What is trained: an adapter of one kind or another, or all weights. By default, `dora`.
     #[serde(default = "dora")]
-    pub method: AdapterMethod,
+    pub method: FinetuneMethod,
     /// Inner dimension of the low-rank products. By default, 32.
     #[serde(default = "nonzero::<32>")]
     pub rank: NonZeroU32,
@@ -45,7 +71,12 @@ pub struct FinetuneConfig {
     /// Layers that get an adapter. By default, attention and feed-forward layers of the transformer blocks.
     #[serde(default)]
     pub targets: AdapterTargets,
-    /// Timesteps that are trained on. By default, 500 to 999, the noisier half.
+    /// Trains the text encoder too, for models that have one alone: `{learning_rate: 5e-6}`. By default, null: the
+    /// denoiser alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_encoder: Option<TextEncoderConfig>,
+    /// Timesteps that are trained on. By default, 500 to 999, the noisier half; other objectives' papers take all of
+    /// them, `{first: 0}`.
     #[serde(default)]
     pub timesteps: TimestepRange,
     /// Learning rate after warm-up; it stays constant. By default, 1e-4.
@@ -54,9 +85,9 @@ pub struct FinetuneConfig {
     /// Updates over which the learning rate rises from 0. By default, 0.
     #[serde(default)]
     pub warmup: u64,
-    /// The optimizer, AdamW. By default, that of the paper.
+    /// The optimizer. By default, AdamW with the settings of the paper.
     #[serde(default)]
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
     /// Largest norm of all gradients together; null leaves them as they are. By default, 1.
     #[serde(default = "unit_norm")]
     pub clip_norm: Option<f64>,
@@ -65,14 +96,14 @@ pub struct FinetuneConfig {
     pub batch_size: NonZeroU32,
     /// Examples that are computed together, whose gradients are added up to those of the batch; a divisor of
     /// `batch_size`. By default, 8, or less for smaller batches. It is part of the key, because the last digits depend
-    /// on it.
+    /// on it, and the objectives `rpo` and `hn_itm` compare within it.
     #[serde(default)]
     pub micro_batch: Option<NonZeroU32>,
     /// Updates in all. By default, 300.
     #[serde(default = "whole::<u64, 300>")]
     pub steps: u64,
-    /// Probability that an example is trained with the empty prompt in place of its own, which keeps the unconditional
-    /// prediction in step. By default, 0.
+    /// Probability that an example, a pair as a whole, is trained with the empty prompt in place of its own, which
+    /// keeps the unconditional prediction in step. By default, 0.
     #[serde(default)]
     pub caption_dropout: f64,
     /// Seed of the order of examples, of timesteps and of noise. By default, the pipeline's.
@@ -105,8 +136,8 @@ impl Default for TimestepRange {
     }
 }
 
-fn dora() -> AdapterMethod {
-    AdapterMethod::Dora
+fn dora() -> FinetuneMethod {
+    FinetuneMethod::Dora
 }
 
 fn unit_norm() -> Option<f64> {
@@ -126,17 +157,21 @@ pub(super) enum FinetuneConfigError {
     MicroBatch { micro_batch: u32, batch_size: u32 },
     #[error("Setting `timesteps` begins at {first} and ends at {last}")]
     Timesteps { first: usize, last: usize },
+    #[error("Setting `objective.alpha` has a meaning with `divergence: alpha` only; leave it out")]
+    NeedlessAlpha,
+    #[error(
+        "Setting `adapter` has no meaning with `method: full`: fold it into the model before, with a stage \
+         `merge_into_model`"
+    )]
+    AdapterOfWeights,
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 impl FinetuneConfig {
     pub(super) fn check(&self) -> Result<(), FinetuneConfigError> {
-        let (positive, share) = ("a positive number", "at least 0 and below 1");
-        let AdamW {
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-        } = self.optimizer;
+        let positive = "a positive number";
+        let text_rate = self.text_encoder.map_or(1.0, |text| text.learning_rate);
         let ranges = [
             ("alpha", self.alpha, positive, self.alpha > 0.0),
             (
@@ -151,15 +186,7 @@ impl FinetuneConfig {
                 positive,
                 self.clip_norm.is_none_or(|norm| norm > 0.0),
             ),
-            ("optimizer.beta1", beta1, share, (0.0..1.0).contains(&beta1)),
-            ("optimizer.beta2", beta2, share, (0.0..1.0).contains(&beta2)),
-            ("optimizer.epsilon", epsilon, positive, epsilon > 0.0),
-            (
-                "optimizer.weight_decay",
-                weight_decay,
-                "at least 0",
-                weight_decay >= 0.0,
-            ),
+            ("text_encoder.learning_rate", text_rate, positive, text_rate > 0.0),
             (
                 "caption_dropout",
                 self.caption_dropout,
@@ -180,7 +207,10 @@ impl FinetuneConfig {
                 self.checkpoint_every > 0,
             ),
         ];
-        for (setting, found, expected, holds) in ranges {
+        let others = optimizer_numbers(&self.optimizer)
+            .into_iter()
+            .chain(self.objective.numbers());
+        for (setting, found, expected, holds) in ranges.into_iter().chain(others) {
             if !holds || !found.is_finite() {
                 return Err(FinetuneConfigError::Range {
                     setting,
@@ -189,6 +219,13 @@ impl FinetuneConfig {
                 });
             }
         }
+        if self.objective.has_needless_alpha() {
+            return Err(FinetuneConfigError::NeedlessAlpha);
+        }
+        if self.method == FinetuneMethod::Full && self.adapter.is_some() {
+            return Err(FinetuneConfigError::AdapterOfWeights);
+        }
+        self.check_ports()?;
         let TimestepRange { first, last } = self.timesteps;
         if first > last {
             return Err(FinetuneConfigError::Timesteps { first, last });

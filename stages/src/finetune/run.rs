@@ -1,185 +1,172 @@
 //! The computation of the stage.
 
-use std::collections::BTreeSet;
-
-use mitune_diffusion::adapter::{AdapterConfig, AdapterMethod, SavedAdapter, attach, detach};
+use burn::tensor::Device;
 use mitune_diffusion::conditioning::Conditioning;
+use mitune_diffusion::denoiser::DenoiserShape;
 use mitune_diffusion::model::DenoisingNetwork;
-use mitune_diffusion::training::{ConditionedBatch, Denoising, Draws, ObjectiveTrainer, train_adapters};
+use mitune_diffusion::scheduler::SchedulerConfig;
+use mitune_diffusion::training::objectives::{
+    DiffusionDpo, DiffusionRpo, FDivergenceDpo, Gors, HardNegatives, SupervisedFineTuning,
+};
+use mitune_diffusion::training::{Denoising, Draws, Objective};
 
-use super::examples::{Batches, Contexts, Examples};
-use super::stage::{Finetune, JOINT_PORT};
-use crate::adapters::stored_adapter;
+use super::batches::Noising;
+use super::buckets::Buckets;
+use super::examples::{Example, Examples, contrasts, featured_pairs, images, pairs, weighted_images};
+use super::network::{BothNetworks, PromptTokens};
+use super::objective::ObjectiveConfig;
+use super::ports::{CONTRASTS_PORT, FEATURES_PORT, JOINT_PORT, PAIRS_PORT, SELECTION_PORT, WEIGHTS_PORT};
+use super::stage::Finetune;
+use super::training::TrainingData;
+use super::walk::Walk;
 use crate::contract::demand::check_batch;
-use crate::contract::{ADAPTER_PORT, Dtype, StageContext, StageError, StageOutput};
-use crate::training::training_run::TrainingRun;
+use crate::contract::{Dtype, StageContext, StageError, StageOutput};
+use crate::training::LossCurve;
 
 /// Updates over which the reported loss is averaged.
 const RECENT: usize = 20;
 
-/// The adapter to go on from is not of the kind that the settings ask for.
-#[derive(Debug, thiserror::Error)]
-enum OtherAdapter {
-    #[error("The adapter to go on from has `{setting}` {found}, the settings say {expected}")]
-    Setting {
-        setting: &'static str,
-        found: String,
-        expected: String,
-    },
-    #[error(
-        "The adapter to go on from changes {found} layers, the `targets` of the settings {expected}; `{layer}` is in one \
-         of them only"
-    )]
-    Layers {
-        layer: String,
-        found: usize,
-        expected: usize,
-    },
-}
-
 impl Finetune {
+    /// Reads what the objective is trained on, and trains.
     pub(super) fn finetune(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
-        let mut selections = vec![context.input("selection")?];
-        selections.extend(context.inputs(JOINT_PORT));
-        let examples = Examples::read(context.store(), &selections)?;
-        let device = context.device()?;
+        let store = context.store();
+        let read_pairs = || pairs::read(store, context.inputs(PAIRS_PORT));
+        match self.config.objective {
+            ObjectiveConfig::Denoising {} => {
+                let mut selections = vec![context.input(SELECTION_PORT)?];
+                selections.extend(context.inputs(JOINT_PORT));
+                self.train(context, Denoising, &images::read(store, &selections)?)
+            }
+            ObjectiveConfig::Sft {} => self.train(context, SupervisedFineTuning, &read_pairs()?),
+            ObjectiveConfig::Gors {} => {
+                let images = weighted_images::read(store, context.inputs(WEIGHTS_PORT))?;
+                self.train(context, Gors, &images)
+            }
+            ObjectiveConfig::Dpo { beta } => self.train(context, DiffusionDpo { beta }, &read_pairs()?),
+            ObjectiveConfig::FDpo {
+                divergence,
+                alpha,
+                beta,
+                scale,
+            } => {
+                let objective = FDivergenceDpo {
+                    divergence: divergence.divergence(alpha),
+                    beta,
+                    scale,
+                };
+                self.train(context, objective, &read_pairs()?)
+            }
+            ObjectiveConfig::Rpo { beta, tau, weight } => {
+                let features = context.inputs(FEATURES_PORT);
+                let pairs = featured_pairs::read(store, context.inputs(PAIRS_PORT), features)?;
+                self.train(context, DiffusionRpo { beta, tau, weight }, &pairs)
+            }
+            ObjectiveConfig::HnItm {
+                cap,
+                negative,
+                formulation,
+            } => {
+                let objective = HardNegatives {
+                    cap,
+                    negative,
+                    formulation,
+                };
+                let contrasts = contrasts::read(store, context.inputs(CONTRASTS_PORT))?;
+                self.train(context, objective, &contrasts)
+            }
+        }
+    }
+
+    fn train<E, O>(
+        &self,
+        context: &StageContext<'_>,
+        objective: O,
+        examples: &Examples<E>,
+    ) -> Result<StageOutput, StageError>
+    where
+        E: Example,
+        O: Objective<DenoisingNetwork, Batch = E::Batch<Conditioning>>
+            + Objective<BothNetworks, Batch = E::Batch<PromptTokens>>,
+    {
         let model = self.model.load(context, Dtype::F32)?;
+        let walk = self.walk(examples);
+        self.check_latents(examples, walk.buckets(), &model.denoiser_shape())?;
+        let noising = self.noising(&model.scheduler_config, context.device()?.clone().autodiff())?;
+        let data = TrainingData {
+            examples,
+            walk: &walk,
+            noising: &noising,
+        };
+        let (output, curve) = match self.config.text_encoder {
+            None => self.train_denoiser(context, objective, data, model)?,
+            Some(settings) => self.train_both(context, objective, data, (model, settings))?,
+        };
+        let mut output = with_metrics_of(examples, walk.buckets(), output);
+        output.outputs.insert("losses".to_owned(), curve.put(context)?);
+        Ok(self.with_metrics_of_training(&curve, examples.items.len(), output))
+    }
+
+    fn walk<E: Example>(&self, examples: &Examples<E>) -> Walk {
+        let buckets = Buckets::of(examples.items.iter().map(E::shape));
+        let seed = self.config.seed.unwrap_or_default();
+        Walk::new(buckets, seed, self.config.effective_micro_batch())
+    }
+
+    fn check_latents<E: Example>(
+        &self,
+        examples: &Examples<E>,
+        buckets: &Buckets,
+        denoiser: &DenoiserShape,
+    ) -> Result<(), StageError> {
         examples
-            .check_channels(model.denoiser_shape().latent_channels)
+            .check_channels(denoiser.latent_channels)
             .map_err(StageError::configuration)?;
         let together = self.config.effective_micro_batch().get() as usize;
-        check_batch(together, examples.shape(), &model.denoiser_shape())?;
-        let contexts = Contexts::encode(&examples, &model, device)?;
-        if contexts.truncated > 0 {
-            let prompts = contexts.truncated;
-            context.progress().message(&format!(
-                "{prompts} prompts are too long; the model does not see their ends"
-            ));
-        }
-        let (mut network, scheduler) = (model.network, model.scheduler_config);
-        // Training needs none of them, and they take as much memory as the denoiser.
-        drop((model.vae, model.text_encoder, model.second_text_encoder));
-        self.adapt(context, &mut network)?;
+        let mut shapes = buckets.shapes().iter();
+        shapes.try_for_each(|shape| check_batch(together, *shape, denoiser))
+    }
+
+    fn noising(&self, scheduler: &SchedulerConfig, device: Device) -> Result<Noising, StageError> {
         let schedule = scheduler.schedule().map_err(StageError::configuration)?;
-        let batches = Batches {
-            timesteps: Batches::timesteps(self.config.timesteps, &schedule)
-                .map_err(StageError::configuration)?,
-            schedule,
-            examples: &examples,
-            contexts: &contexts,
+        Ok(Noising {
             draws: Draws::new(self.config.seed.unwrap_or_default()),
+            timesteps: Noising::timesteps(self.config.timesteps, &schedule)
+                .map_err(StageError::configuration)?,
             caption_dropout: self.config.caption_dropout,
+            schedule,
             prediction: scheduler.prediction_type,
-            device: device.clone().autodiff(),
-        };
-        let network = train_adapters(network);
-        let mut trainer =
-            ObjectiveTrainer::new(network, Denoising, self.trainer_settings()).map_err(StageError::failed)?;
-        let run = TrainingRun {
-            context,
-            steps: self.config.steps,
-            checkpoint_every: self.config.checkpoint_every,
-        };
-        let curve = run.complete(&mut trainer, |step| self.micro_batches(step, &batches))?;
-        let trained = trainer.trainer().module();
-        let saved = SavedAdapter::extract(trained)
-            .map_err(StageError::failed)?
-            .with_stored_shapes(|name, shape| trained.stored_shape(name, shape));
-        let mut output = StageOutput::one("adapter", stored_adapter::put(context, &saved)?);
-        output.outputs.insert("losses".to_owned(), curve.put(context)?);
-        let seen = self.config.steps as f64 * f64::from(self.config.batch_size.get());
-        Ok(output
-            .with_metric("examples", examples.len())
-            .with_metric("prompts", examples.prompts())
-            .with_metric("truncated_prompts", contexts.truncated)
-            .with_metric("passes", seen / examples.len() as f64)
-            .with_metric("steps", self.config.steps)
-            .with_metric("adapted_layers", saved.layers.len())
-            .with_metric("trained_numbers", trained_numbers(&saved))
-            .with_metric("loss", curve.recent_loss(RECENT)))
+            device,
+        })
     }
 
-    /// The micro-batches of update number `step`, from the examples at its positions.
-    fn micro_batches<'a>(
+    fn with_metrics_of_training(
         &self,
-        step: u64,
-        batches: &'a Batches<'a>,
-    ) -> impl Iterator<Item = ConditionedBatch<Conditioning>> + use<'a> {
-        let batch_size = u64::from(self.config.batch_size.get());
-        let micro_batch = self
-            .config
-            .micro_batch
-            .map_or(batch_size, |size| u64::from(size.get()));
-        let first = step * batch_size;
-        let starts = (first..first + batch_size).step_by(micro_batch as usize);
-        starts.map(move |start| batches.batch(start..start + micro_batch))
-    }
-
-    /// Puts the adapter to start from on the denoiser.
-    fn adapt(&self, context: &StageContext<'_>, network: &mut DenoisingNetwork) -> Result<(), StageError> {
-        let config = self.adapter_config();
-        let layers = attach(network, &config).map_err(StageError::configuration)?;
-        let Some(artifact) = context.optional_input(ADAPTER_PORT) else {
-            return Ok(());
-        };
-        let saved = stored_adapter::read(context, artifact)?;
-        agree(&saved, &config, &layers).map_err(StageError::configuration)?;
-        detach(network);
-        saved.attach(network).map_err(StageError::configuration)
+        curve: &LossCurve,
+        examples: usize,
+        output: StageOutput,
+    ) -> StageOutput {
+        let seen = self.config.steps * u64::from(self.config.batch_size.get());
+        let evaluations = self.config.objective.evaluations();
+        let output = output
+            .with_metric("passes", seen as f64 / examples as f64)
+            .with_metric("steps", self.config.steps)
+            .with_metric("denoiser_evaluations", seen * evaluations.all)
+            .with_metric("gradient_evaluations", seen * evaluations.with_gradient)
+            .with_metric("loss", curve.recent_loss(RECENT));
+        let reported = curve.recent_reported(RECENT).into_iter();
+        reported.fold(output, |output, (name, mean)| output.with_metric(name, mean))
     }
 }
 
-/// Checks that a saved adapter is what a fresh one would be, but for its values.
-fn agree(saved: &SavedAdapter, config: &AdapterConfig, layers: &[String]) -> Result<(), OtherAdapter> {
-    let word = |method| {
-        if method == AdapterMethod::Dora {
-            "dora"
-        } else {
-            "lora"
-        }
-    };
-    let settings = [
-        (
-            "method",
-            word(saved.method).to_owned(),
-            word(config.method).to_owned(),
-        ),
-        ("rank", shared(saved.rank()), config.rank.to_string()),
-        ("alpha", shared(saved.alpha()), config.alpha.to_string()),
-    ];
-    if let Some((setting, found, expected)) = settings
-        .into_iter()
-        .find(|(_, found, expected)| found != expected)
-    {
-        return Err(OtherAdapter::Setting {
-            setting,
-            found,
-            expected,
-        });
-    }
-    let expected: BTreeSet<&String> = layers.iter().collect();
-    let found: BTreeSet<&String> = saved.layers.keys().collect();
-    match expected.symmetric_difference(&found).next() {
-        None => Ok(()),
-        Some(layer) => Err(OtherAdapter::Layers {
-            layer: (*layer).clone(),
-            found: found.len(),
-            expected: expected.len(),
-        }),
-    }
-}
-
-fn shared(value: Option<impl ToString>) -> String {
-    value.map_or_else(
-        || "of its own in every layer".to_owned(),
-        |value| value.to_string(),
-    )
-}
-
-fn trained_numbers(adapter: &SavedAdapter) -> usize {
-    let numbers = adapter
-        .layers
-        .values()
-        .map(|layer| layer.lora_a.len() + layer.lora_b.len() + layer.magnitude.as_ref().map_or(0, Vec::len));
-    numbers.sum()
+fn with_metrics_of<E: Example>(
+    examples: &Examples<E>,
+    buckets: &Buckets,
+    output: StageOutput,
+) -> StageOutput {
+    let output = output
+        .with_metric("examples", examples.items.len())
+        .with_metric("prompts", examples.prompts.len())
+        .with_metric("latent_shapes", buckets.shapes().len());
+    let own = E::metrics(&examples.items).into_iter();
+    own.fold(output, |output, (name, value)| output.with_metric(name, value))
 }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use mitune_diffusion::model::ModelDirectory;
 use mitune_diffusion::sampler::{Sampler, SamplerSettings};
+use mitune_judges::noun_phrases;
 use mitune_store::{ContentDigest, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::guidance_method::GuidanceMethod;
 use super::sampling_config::{MutualInformationConfig, SamplerConfig};
 use crate::contract::demand::{check_batch, check_candidates};
 use crate::contract::reference::Reference;
@@ -50,6 +52,9 @@ pub struct GenerateConfig {
     /// How images are sampled.
     #[serde(default)]
     pub sampler: SamplerConfig,
+    /// How the prompt guides the denoiser. By default, `classifier_free`.
+    #[serde(default, skip_serializing_if = "GuidanceMethod::is_classifier_free")]
+    pub guidance_method: GuidanceMethod,
     /// How mutual information is estimated.
     #[serde(default)]
     pub mutual_information: MutualInformationConfig,
@@ -109,6 +114,7 @@ impl StageConfig for GenerateConfig {
             ));
         }
         check_batch_size(self.batch_size)?;
+        self.guidance_method.check().map_err(StageError::configuration)?;
         let last = u64::from(self.first_seed_index) + u64::from(self.candidates_per_prompt);
         if last > u64::from(u32::MAX) {
             return Err(StageError::configuration(GenerateConfigError::SeedIndices {
@@ -169,7 +175,11 @@ impl Stage for Generate {
     }
 
     fn config(&self) -> Result<Value, StageError> {
-        keyed_config(&self.config, &NOT_KEYED)
+        let mut keyed = keyed_config(&self.config, &NOT_KEYED)?;
+        if let (Some(_), Value::Map(fields)) = (self.config.guidance_method.looks_for(), &mut keyed) {
+            fields.insert("noun_phrases".to_owned(), Value::from(noun_phrases::REVISION));
+        }
+        Ok(keyed)
     }
 
     fn inputs(&self) -> Vec<InputPort> {
@@ -230,7 +240,8 @@ impl Stage for Generate {
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
         let candidates = rows("prompts")? as f64 * f64::from(self.config.candidates_per_prompt);
-        Some(candidates * self.config.sampler.steps as f64)
+        let steps = self.config.sampler.steps;
+        Some(candidates * (steps as f64 + self.config.guidance_method.further_steps(steps)))
     }
 
     fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {

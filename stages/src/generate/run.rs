@@ -1,19 +1,21 @@
 //! The computation of the stage.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use burn::tensor::Device;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::noise::text_key;
-use mitune_diffusion::sampler::{Candidate, Sampler, SamplerError};
-use mitune_diffusion::tokenizer::Tokenizer;
+use mitune_diffusion::sampler::{Candidate, CandidateRequest, Sampler, SamplerError};
 use mitune_store::FamilyKey;
 
 use super::config::{Generate, SELECTING};
+use super::evaluations::Evaluations;
+use super::guided_sampler::{GuidedPrompt, GuidedSampler, lacks_attention};
+use super::prompts::{Prompt, read_prompts, report_truncated, report_without};
 use super::rows::{CandidateRow, batch};
-use super::unprompted::{Unprompted, unprompted};
 use crate::contract::demand::check_batch;
 use crate::contract::{ItemFamily, KeyIngredients, StageContext, StageError, StageOutput};
 use crate::items::item_blocks::{Block, ItemTable};
@@ -22,7 +24,6 @@ use crate::models::batch_size::default_batch_size;
 use crate::models::identified_model::IdentifiedModel;
 use crate::models::latent_decoder::LatentDecoder;
 use crate::models::latent_shape::latent_shape;
-use crate::tables::columns::string_column;
 use crate::tables::schema;
 
 /// Candidates of one prompt that are computed together.
@@ -34,12 +35,6 @@ struct CandidateBatch {
     wanted: std::ops::Range<u32>,
 }
 
-/// A prompt of the table.
-struct Prompt {
-    id: String,
-    text: String,
-}
-
 /// Everything a batch needs.
 struct Worker<'a> {
     stage: &'a Generate,
@@ -47,7 +42,9 @@ struct Worker<'a> {
     device: &'a Device,
     sampler: Sampler,
     /// What needs the model, made when something is first computed.
-    unprompted: OnceCell<Unprompted>,
+    guided: OnceCell<GuidedSampler>,
+    /// The prompt that was encoded last, by its place in the table: its batches follow each other.
+    encoded: RefCell<Option<(usize, Rc<GuidedPrompt>)>>,
     latent_shape: [usize; 3],
     batch_size: u32,
 }
@@ -79,12 +76,16 @@ impl Generate {
         let sampler = Sampler::new(directory.scheduler_config(), &self.sampler_settings())
             .map_err(StageError::configuration)?;
         let truncated = report_truncated(context, directory.tokenizer(), &prompts)?;
+        let method = &self.config.guidance_method;
+        let without = report_without(context, method, directory.tokenizer(), &prompts)?;
+        let evaluations = Evaluations::of_candidate(method, &sampler, &self.config.negative_prompt);
         let worker = Worker {
             stage: self,
             model,
             device: context.device()?,
             sampler,
-            unprompted: OnceCell::new(),
+            guided: OnceCell::new(),
+            encoded: RefCell::new(None),
             latent_shape,
             batch_size,
         };
@@ -99,10 +100,16 @@ impl Generate {
             worker.compute(&prompts[work.prompt], work)
         })?;
         let rows = artifact.rows.unwrap_or_default();
-        Ok(StageOutput::one("candidates", artifact)
+        let output = StageOutput::one("candidates", artifact)
             .with_metric("prompts", prompts.len())
             .with_metric("candidates", rows)
-            .with_metric("truncated_prompts", truncated))
+            .with_metric("truncated_prompts", truncated);
+        let unsteered = without.unwrap_or_default() as u64 * u64::from(self.config.candidates_per_prompt);
+        let output = evaluations.report(output, rows, unsteered);
+        Ok(match method.looks_for().zip(without) {
+            Some((missing, count)) => output.with_metric(&format!("prompts_without_{missing}"), count),
+            None => output,
+        })
     }
 
     /// Cuts each prompt's seed indices into batches that start at multiples of the batch size.
@@ -139,43 +146,60 @@ impl Generate {
 
 impl Worker<'_> {
     /// Loads the model and encodes what stands beside the prompts, the first time.
-    fn ready(&self) -> Result<(&DiffusionModel, &Unprompted), StageError> {
+    fn ready(&self) -> Result<(&DiffusionModel, &GuidedSampler), StageError> {
         let model = self.model.loaded()?;
-        if let Some(unprompted) = self.unprompted.get() {
-            return Ok((model, unprompted));
+        if let Some(guided) = self.guided.get() {
+            return Ok((model, guided));
         }
-        let size = model.image_size(self.latent_shape);
-        let negative = &self.stage.config.negative_prompt;
-        let made = unprompted(model, self.sampler.clone(), negative, size, self.device)?;
-        Ok((model, self.unprompted.get_or_init(|| made)))
+        let config = &self.stage.config;
+        let made = GuidedSampler::new(
+            model,
+            &config.guidance_method,
+            self.sampler.clone(),
+            &config.negative_prompt,
+            model.image_size(self.latent_shape),
+            self.device,
+        )?;
+        Ok((model, self.guided.get_or_init(|| made)))
+    }
+
+    /// Encodes a prompt, unless it was the last one.
+    fn encoded(&self, place: usize, prompt: &str) -> Result<Rc<GuidedPrompt>, StageError> {
+        if let Some((last, encoded)) = &*self.encoded.borrow()
+            && *last == place
+        {
+            return Ok(Rc::clone(encoded));
+        }
+        let (model, guided) = self.ready()?;
+        let encoded = Rc::new(guided.encode(model, prompt, self.device)?);
+        *self.encoded.borrow_mut() = Some((place, Rc::clone(&encoded)));
+        Ok(encoded)
     }
 
     fn compute(&self, prompt: &Prompt, work: &CandidateBatch) -> Result<RecordBatch, StageError> {
-        let (model, unprompted) = self.ready()?;
-        let size = model.image_size(self.latent_shape);
-        let encoded = model
-            .encode_prompts(&[prompt.text.as_str()], size, self.device)
-            .map_err(StageError::failed)?;
-        let indices: Vec<u32> = (0..self.batch_size)
-            .map(|offset| work.first.wrapping_add(offset))
+        let (model, guided) = self.ready()?;
+        let encoded = self.encoded(work.prompt, &prompt.text)?;
+        let key = text_key(&prompt.text);
+        let requests: Vec<CandidateRequest<'_>> = (0..self.batch_size)
+            .map(|offset| CandidateRequest {
+                prompt: &key,
+                seed_index: work.first.wrapping_add(offset),
+                conditioning: &encoded.conditioning,
+            })
             .collect();
         let mut go_on = |_| ControlFlow::Continue(());
-        let candidates = unprompted
-            .sampler
-            .generate_candidates(
-                model.denoiser(),
-                &encoded.conditioning,
-                &unprompted.encoded.conditioning,
-                &text_key(&prompt.text),
-                &indices,
-                self.latent_shape,
-                &mut go_on,
-            )
+        let candidates = guided
+            .candidates(model, &encoded, &requests, self.latent_shape, None, &mut go_on)
             .map_err(|source| {
-                StageError::failed(GenerateError {
+                let is_setting = lacks_attention(&source);
+                let error = GenerateError {
                     prompt: prompt.text.clone(),
                     source,
-                })
+                };
+                match is_setting {
+                    true => StageError::configuration(error),
+                    false => StageError::failed(error),
+                }
             })?;
         let wanted: Vec<&Candidate> = candidates
             .iter()
@@ -218,52 +242,4 @@ impl Worker<'_> {
 struct GenerateError {
     prompt: String,
     source: SamplerError,
-}
-
-fn read_prompts(context: &StageContext<'_>) -> Result<Vec<Prompt>, StageError> {
-    let mut prompts = Vec::new();
-    for batch in context
-        .store()
-        .artifacts()
-        .read_table(context.input("prompts")?, Some(&["prompt_id", "prompt"]))?
-    {
-        let batch = batch?;
-        let ids = string_column(&batch, "prompt_id").map_err(StageError::failed)?;
-        let texts = string_column(&batch, "prompt").map_err(StageError::failed)?;
-        for row in 0..ids.len() {
-            prompts.push(Prompt {
-                id: ids.value(row).to_owned(),
-                text: texts.value(row).to_owned(),
-            });
-        }
-    }
-    Ok(prompts)
-}
-
-/// Tells how many prompts are longer than the text encoder reads.
-fn report_truncated(
-    context: &StageContext<'_>,
-    tokenizer: &Tokenizer,
-    prompts: &[Prompt],
-) -> Result<usize, StageError> {
-    let mut truncated = Vec::new();
-    for prompt in prompts {
-        if tokenizer
-            .encode(&prompt.text)
-            .map_err(StageError::failed)?
-            .truncated
-        {
-            truncated.push(prompt.text.as_str());
-        }
-    }
-    if let Some(first) = truncated.first() {
-        let start: String = first.chars().take(60).collect();
-        context.progress().message(&format!(
-            "{} of {} prompts are longer than the text encoder reads; their ends are cut off, as CLIP does. The first \
-             one begins `{start}`",
-            truncated.len(),
-            prompts.len()
-        ));
-    }
-    Ok(truncated.len())
 }

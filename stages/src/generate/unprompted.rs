@@ -1,7 +1,7 @@
 //! What stands beside the prompt in guidance and in the score.
 
 use burn::tensor::Device;
-use mitune_diffusion::conditioning::ImageSize;
+use mitune_diffusion::conditioning::{Conditioning, ImageSize};
 use mitune_diffusion::model::{DiffusionModel, EncodedPrompts};
 use mitune_diffusion::sampler::Sampler;
 
@@ -12,6 +12,8 @@ pub(crate) struct Unprompted {
     pub(crate) sampler: Sampler,
     /// What guidance steers away from.
     pub(crate) encoded: EncodedPrompts,
+    /// What the score compares with, where it is something else; the sampler knows it too.
+    pub(crate) baseline: Option<Conditioning>,
 }
 
 /// Encodes the text that guidance steers away from.
@@ -32,14 +34,21 @@ pub(crate) fn unprompted(
             .map_err(StageError::failed)
     };
     let empty = encode("")?;
-    if negative.is_empty() || !sampler.guides() {
+    if !compares_elsewhere(&sampler, negative) {
         return Ok(Unprompted {
             sampler,
             encoded: empty,
+            baseline: None,
         });
     }
     Ok(Unprompted {
-        sampler: sampler.comparing_with(empty.conditioning),
+        sampler: sampler.comparing_with(empty.conditioning.clone()),
         encoded: encode(negative)?,
+        baseline: Some(empty.conditioning),
     })
+}
+
+/// Whether the score compares with another prediction than the one that guides, a third one in every step.
+pub(super) fn compares_elsewhere(sampler: &Sampler, negative: &str) -> bool {
+    !negative.is_empty() && sampler.guides()
 }

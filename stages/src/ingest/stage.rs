@@ -103,7 +103,7 @@ fn bytes_digest(path: &Path) -> Result<Digested, StageError> {
 }
 
 /// Tells what the pipeline or its files should change from what only failed this time.
-fn stage_error(error: PromptsError) -> StageError {
+pub(super) fn stage_error(error: PromptsError) -> StageError {
     match error {
         PromptsError::Read { ref source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
             StageError::failed(error)

@@ -2,6 +2,7 @@
 
 pub(crate) mod candidate_blocks;
 mod completion;
+pub(crate) mod filled_batches;
 pub mod item_blocks;
 mod joint_work;
 mod open_shard;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rows;
+use super::source::{JudgedSource, PAIRS};
 use crate::contract::reference::Reference;
 use crate::contract::setting_defaults::nonzero;
 use crate::contract::{
@@ -19,14 +20,24 @@ use crate::items::item_blocks::check_batch_size;
 use crate::judges::{Judge, JudgeKind, JudgedColumn, external_name};
 use crate::models::model_source::ModelSource;
 
-/// Asks judges what the images of finished candidates are worth, each with its prompt.
+/// Asks judges what images are worth, each with its prompt.
 ///
+/// One of `candidates`, `images` and `pairs` says which images.
 /// The columns of its table are named after the judges. Numbers can be selected by, and compared by `compare`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeConfig {
     /// The candidates to judge.
-    pub candidates: Reference,
+    #[serde(default)]
+    pub candidates: Option<Reference>,
+    /// Images that are no candidates to judge.
+    #[serde(default)]
+    pub images: Option<Reference>,
+    /// A CSV or Parquet file to judge, relative to the pipeline, with the columns `image`, a path relative to the file,
+    /// and `prompt`; of its `chunks`, JSON lists of noun phrases, a judge that asks about them takes these. Rows keep
+    /// their order, and their seed indices count those of one prompt.
+    #[serde(default)]
+    pub pairs: Option<PathBuf>,
     /// Who judges.
     #[serde(default)]
     pub judge: Option<JudgeKind>,
@@ -68,6 +79,13 @@ impl StageConfig for JudgeConfig {
         });
         let judges = judges.collect::<Result<Vec<_>, StageError>>()?;
         check_names(&self.judges, &judges)?;
+        let source = JudgedSource::choose(
+            self.candidates.as_ref(),
+            self.images.as_ref(),
+            self.pairs.as_deref(),
+            defaults,
+        )
+        .map_err(StageError::configuration)?;
         // Candidates that come with images need no model.
         let model = ModelSource::choose_if_any(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
         let columns = judges
@@ -77,6 +95,7 @@ impl StageConfig for JudgeConfig {
             .collect();
         Ok(Box::new(JudgeStage {
             config: self,
+            source,
             judges,
             columns,
             model,
@@ -98,6 +117,7 @@ enum JudgeConfigError {
 /// The stage.
 pub(super) struct JudgeStage {
     pub(super) config: JudgeConfig,
+    pub(super) source: JudgedSource,
     pub(super) judges: Vec<StageJudge>,
     /// The columns of all judges, in their order.
     pub(super) columns: Vec<JudgedColumn>,
@@ -122,11 +142,17 @@ impl StageJudge {
 }
 
 impl JudgeStage {
+    /// Tells whether any judge asks about noun phrases.
+    pub(super) fn reads_phrases(&self) -> bool {
+        self.judges.iter().any(|one| one.judge.asks_about_phrases())
+    }
+
     /// Tells whether the part that a judge has of the stage's work reads something outside the store.
     pub(super) fn reads(&self, judge: &dyn Judge, name: &str) -> bool {
         let others = self.judges.iter().map(|one| one.judge.name());
         let mut others = others.filter(|other| *other != judge.name());
-        !others.any(|other| external_name(other) == name)
+        // Pairs are in the keys of their items.
+        name != PAIRS && !others.any(|other| external_name(other) == name)
     }
 }
 
@@ -134,13 +160,15 @@ impl JudgeStage {
 pub(super) const DTYPE: Dtype = Dtype::F32;
 
 /// Settings that change no judgement; the judge is keyed by what it says of itself.
-const NOT_KEYED: [&str; 7] = [
+const NOT_KEYED: [&str; 9] = [
     "batch_size",
     "candidates",
+    "images",
     "judge",
     "judges",
     "model",
     "model_from",
+    "pairs",
     "shard_size",
 ];
 
@@ -167,10 +195,8 @@ impl Stage for JudgeStage {
 
     fn inputs(&self) -> Vec<InputPort> {
         let model = self.model.as_ref().map(ModelSource::port);
-        vec![
-            InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
-            model.unwrap_or_else(ModelSource::unconnected_port),
-        ]
+        let model = model.unwrap_or_else(ModelSource::unconnected_port);
+        self.source.port().into_iter().chain([model]).collect()
     }
 
     fn outputs(&self) -> &'static [OutputPort] {
@@ -182,7 +208,7 @@ impl Stage for JudgeStage {
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {
         // Named apart from what the stage itself and its keys name, `model` among them.
-        let mut external = BTreeMap::new();
+        let mut external = self.source.external(self.reads_phrases(), digests)?;
         for StageJudge { judge, .. } in &self.judges {
             let digest = judge.external(digests)?;
             external.extend(digest.map(|digest| (external_name(judge.name()), digest)));
@@ -207,13 +233,13 @@ impl Stage for JudgeStage {
     }
 
     fn effort(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Option<f64> {
-        Some(rows("candidates")? as f64 * self.judges.len() as f64)
+        Some(self.source.rows(rows)? as f64 * self.judges.len() as f64)
     }
 
     fn expected_table(&self, output: &str, rows: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
         (output == "scores").then(|| ExpectedTable {
             columns: rows::schema(&self.columns),
-            rows: rows("candidates"),
+            rows: self.source.rows(rows),
         })
     }
 

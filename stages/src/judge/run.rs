@@ -9,14 +9,14 @@ use mitune_diffusion::model::DiffusionModel;
 use mitune_judges::picture::Picture;
 use mitune_store::{Artifact, FamilyKey};
 
-use super::candidates::{blocks, open, read};
+use super::candidates::Candidates;
 use super::config::{DTYPE, JudgeStage, StageJudge};
 use super::joined::put_joined;
 use super::rows;
+use super::source::TABLE_PORTS;
 use crate::contract::{ItemFamily, StageContext, StageError, StageOutput};
 use crate::items::item_blocks::{Block, ItemTable};
 use crate::items::producer::producer;
-use crate::items::row_reader::RowReader;
 use crate::judges::{JudgedImage, OpenJudge};
 use crate::models::candidate_images::{CandidateImage, CandidateImageError, CandidateImages};
 
@@ -27,7 +27,7 @@ struct Worker<'a> {
     context: &'a StageContext<'a>,
     schema: &'a SchemaRef,
     blocks: &'a [Block<Range<u64>>],
-    candidates: RowReader<'a>,
+    candidates: Candidates<'a>,
     model: Option<DiffusionModel>,
     opened: Option<Box<dyn OpenJudge>>,
     /// Blocks that were judged to fill the batch of another, by their first rows.
@@ -60,7 +60,7 @@ impl JudgeStage {
     /// The family of what a judge says: that of a stage in which it judges alone.
     fn family(&self, judge: &StageJudge, context: &StageContext<'_>) -> Result<FamilyKey, StageError> {
         let family = ItemFamily {
-            item_ports: &["candidates"],
+            item_ports: &TABLE_PORTS,
             ..ItemFamily::default()
         };
         let reads = |name: &str| self.reads(judge.judge.as_ref(), name);
@@ -69,7 +69,9 @@ impl JudgeStage {
 
     fn table_of(&self, judge: &StageJudge, context: &StageContext<'_>) -> Result<Artifact, StageError> {
         let family = self.family(judge, context)?;
-        let blocks = blocks(context, &family, judge.batch_size.get(), |prompt| {
+        let asks = judge.judge.asks_about_phrases();
+        let candidates = Candidates::open(context, &self.source, asks, self.reads_phrases())?;
+        let blocks = candidates.blocks(context, &family, judge.batch_size.get(), |prompt| {
             judge.judge.check_prompt(prompt)
         })?;
         if judge.judge.needs_device() {
@@ -83,7 +85,7 @@ impl JudgeStage {
             context,
             schema: &schema,
             blocks: &blocks,
-            candidates: open(context)?,
+            candidates,
             model: None,
             opened: None,
             ahead: HashMap::new(),
@@ -111,7 +113,7 @@ impl Worker<'_> {
         let together = self.together(wanted);
         let mut candidates = Vec::new();
         for rows in &together {
-            candidates.extend(read(&mut self.candidates, rows)?);
+            candidates.extend(self.candidates.read(rows)?);
         }
         let pictures = self.pictures(&candidates)?;
         let asked: Vec<JudgedImage<'_>> = candidates
@@ -126,7 +128,11 @@ impl Worker<'_> {
             Some(opened) => opened,
             None => self.judge.judge.open(self.context, self.judge.batch_size)?,
         };
-        let judged = self.opened.insert(opened).judge(&asked);
+        let phrases: Vec<Option<&[String]>> = together
+            .iter()
+            .flat_map(|rows| self.candidates.phrases(rows))
+            .collect();
+        let judged = self.opened.insert(opened).judge_phrases(&asked, &phrases);
         let judged = judged.map_err(|error| rows::about_candidate(error, &candidates))?;
         let columns = self.judge.judge.columns();
         let batch = rows::batch(self.schema, columns, &candidates, &judged).map_err(StageError::failed)?;

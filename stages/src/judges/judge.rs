@@ -63,6 +63,11 @@ pub trait Judge: Send + Sync {
         self.needs_device()
     }
 
+    /// Tells whether it asks about the noun phrases of a prompt, which a table of pairs may have. By default, it does not.
+    fn asks_about_phrases(&self) -> bool {
+        false
+    }
+
     /// Returns the only size of images that it reads. By default, it reads any.
     fn only_size(&self) -> Option<OnlySize> {
         None
@@ -105,6 +110,20 @@ pub trait OpenJudge {
     /// # Errors
     /// [`StageError`] if an image cannot be judged.
     fn judge(&self, images: &[JudgedImage<'_>]) -> Result<Vec<Vec<JudgedValue>>, StageError>;
+
+    /// Judges as [`judge`](OpenJudge::judge) does, with the noun phrases to ask about where an image has them, in the
+    /// order of the images. By default, phrases mean nothing.
+    ///
+    /// # Errors
+    /// As [`judge`](OpenJudge::judge).
+    fn judge_phrases(
+        &self,
+        images: &[JudgedImage<'_>],
+        phrases: &[Option<&[String]>],
+    ) -> Result<Vec<Vec<JudgedValue>>, StageError> {
+        let _ = phrases;
+        self.judge(images)
+    }
 }
 
 /// An image with its prompt.

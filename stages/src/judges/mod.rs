@@ -20,7 +20,7 @@ pub use model::settings::{
     AestheticSettings, BlipVqaJudgeSettings, CaptionForm, ClipPreprocessing, ClipScoreSettings, HpsSettings,
     HpsVersionName, ImageRewardSettings, PickScoreSettings, QuestionStart, ResizeLibrary,
 };
-pub(crate) use model::{AskedPair, Network};
+pub(crate) use model::{AskedPair, ClipFeatures, Network};
 pub use model::{ModelJudge, ModelJudgeError};
 pub use shapes::ShapesJudge;
 

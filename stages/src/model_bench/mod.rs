@@ -6,6 +6,7 @@
 mod judges;
 mod measure;
 mod parts;
+mod preference;
 mod work;
 
 use std::path::PathBuf;
@@ -64,16 +65,19 @@ pub enum BenchWork {
     CandidatesWithout,
     /// Updates of a LoRA and of a DoRA adapter.
     Training,
+    /// Updates on pairs against the frozen reference, and on as many images without it.
+    Preference,
 }
 
 impl BenchWork {
     /// Everything, in the order in which it is measured.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Forward,
         Self::Decode,
         Self::Candidates,
         Self::CandidatesWithout,
         Self::Training,
+        Self::Preference,
     ];
 }
 
@@ -172,8 +176,16 @@ impl ModelBench {
         }
         let scored = [BenchWork::Candidates, BenchWork::CandidatesWithout].map(wanted);
         work::candidates(&parts, shape, [self.candidates, self.steps], scored, &mut meter)?;
-        if wanted(BenchWork::Training) {
-            work::training(parts, shape, self.training_batch, &mut meter)?;
+        let parts = match (wanted(BenchWork::Training), wanted(BenchWork::Preference)) {
+            (true, preference) => {
+                let again = preference.then(|| parts.clone());
+                work::training(parts, shape, self.training_batch, &mut meter)?;
+                again
+            }
+            (false, preference) => preference.then_some(parts),
+        };
+        if let Some(parts) = parts {
+            preference::preference(parts, shape, self.training_batch, &work::settings(), &mut meter)?;
         }
         Ok(ModelBenchReport {
             version: env!("CARGO_PKG_VERSION"),

@@ -11,7 +11,8 @@ use super::BenchModel;
 use crate::contract::{Dtype, StageError};
 use crate::models::model_source::float_dtype;
 
-/// The networks that take time; the text encoder runs once per prompt.
+/// The networks that take time; the text encoder runs once per prompt. A clone shares all tensors.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) network: DenoisingNetwork,
     pub(super) vae: AutoencoderKL,
@@ -81,6 +82,7 @@ impl Parts {
         Conditioning {
             context: place.normal([batch, self.tokens, shape.context_features]),
             value_context: None,
+            key_contexts: None,
             added,
         }
     }

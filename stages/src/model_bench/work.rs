@@ -191,7 +191,7 @@ pub(super) fn training(
 }
 
 /// The paper's (table 8).
-fn settings() -> TrainerSettings {
+pub(super) fn settings() -> TrainerSettings {
     TrainerSettings {
         optimizer: AdamW::default(),
         learning_rate: LearningRate::constant(1e-4),

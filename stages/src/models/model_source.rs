@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType};
-use mitune_diffusion::adapter::merge;
 use mitune_diffusion::model::{DiffusionModel, ModelDigests, ModelDirectory};
 use mitune_diffusion::nn::weights::{SafetensorsFile, TensorSource, WeightsError};
 use mitune_store::{Artifact, ContentDigest, Digest};
 
+use crate::adapters::fold::fold_into;
 use crate::adapters::stored_adapter;
 use crate::contract::reference::Reference;
 use crate::contract::{
@@ -165,6 +165,11 @@ impl OpenModel {
         &self.directory
     }
 
+    /// Lists the files that the digest of the model may depend on.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>, StageError> {
+        model_files(self.directory.path()).map_err(StageError::configuration)
+    }
+
     /// Returns the digest that the keys have of the model, if it lies outside the store.
     pub(super) fn keyed_digest(
         &self,
@@ -196,11 +201,8 @@ impl OpenModel {
         let (mut model, digests) = loaded.map_err(StageError::configuration)?;
         let digest = self.check(context, &digests)?;
         if let Some(adapter) = adapter {
-            let saved = stored_adapter::read(context, adapter)?;
-            saved
-                .attach(&mut model.network)
-                .map_err(StageError::configuration)?;
-            merge(&mut model.network);
+            let saved = stored_adapter::read_all(context, adapter)?;
+            fold_into(&mut model, &saved, 1.0).map_err(StageError::configuration)?;
         }
         Ok((model, digest))
     }
@@ -220,7 +222,12 @@ impl OpenModel {
         Ok(value)
     }
 
-    fn check(&self, context: &StageContext<'_>, digests: &ModelDigests) -> Result<ContentDigest, StageError> {
+    /// Returns the digest of the model as it was read, which must be that of the keys.
+    pub(super) fn check(
+        &self,
+        context: &StageContext<'_>,
+        digests: &ModelDigests,
+    ) -> Result<ContentDigest, StageError> {
         let digest = content(digests);
         if self.is_external {
             context.check_external(EXTERNAL, digest)?;

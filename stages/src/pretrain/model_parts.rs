@@ -8,12 +8,13 @@ use mitune_diffusion::model::DiffusionModel;
 use mitune_diffusion::nn::weights::{Dtype as FileDtype, SafetensorsFile, load_module};
 use mitune_diffusion::unet::UNet2DConditionConfig;
 use mitune_diffusion::vae::{AUTOENCODER_NAMES, AutoencoderConfig, AutoencoderKL};
-use mitune_store::{Artifact, DirectoryEntry};
+use mitune_store::Artifact;
 
 use super::denoiser_training::ConditionalDenoiser;
 use crate::contract::reference::Reference;
 use crate::contract::{Dtype, StageContext, StageError};
 use crate::models::model_source::ModelSource;
+pub(super) use crate::models::stored_folder::put_folder;
 
 /// The settings do not describe the networks of the model to go on from.
 #[derive(Debug, thiserror::Error)]
@@ -74,29 +75,4 @@ pub(super) fn put_model(
         .write(&folder, Some(FileDtype::F16))
         .map_err(StageError::failed)?;
     put_folder(context, &folder)
-}
-
-/// Stores all files below a folder.
-pub(super) fn put_folder(context: &StageContext<'_>, folder: &Path) -> Result<Artifact, StageError> {
-    let mut entries = Vec::new();
-    collect_files(folder, "", &mut entries).map_err(StageError::failed)?;
-    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(context.store().artifacts().put_directory(&entries)?)
-}
-
-fn collect_files(
-    folder: &Path,
-    prefix: &str,
-    entries: &mut Vec<(String, DirectoryEntry)>,
-) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            collect_files(&entry.path(), &format!("{name}/"), entries)?;
-        } else {
-            entries.push((name, DirectoryEntry::Bytes(std::fs::read(entry.path())?)));
-        }
-    }
-    Ok(())
 }

@@ -20,7 +20,7 @@ use crate::contract::{
 use crate::items::item_blocks::check_batch_size;
 use crate::models::model_source::ModelSource;
 
-/// Scores finished candidates by the denoiser's errors under forward noise.
+/// Scores finished candidates, or given images, by the denoiser's errors under forward noise.
 ///
 /// One evaluation of the denoiser gives all of them: `mi_signed`, the signed log-ratio of the image with and without
 /// the prompt; `mi_forward`, the paper's squared norm under forward noise; `itm`, the score of DiffusionITM for choosing
@@ -31,7 +31,7 @@ use crate::models::model_source::ModelSource;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreConfig {
-    /// The candidates.
+    /// The candidates, or latents of given images.
     pub candidates: Reference,
     /// Model directory, relative to the pipeline. By default, the pipeline's `model`.
     #[serde(default)]
@@ -132,6 +132,9 @@ const REVISION: u32 = 2;
 /// The noise algorithm and how it is seeded.
 const RNG: &str = "blake3-xof box-muller, forward, by (seed, bank or prompt, noise, timestep)/2";
 
+/// Tables of finished images with their latents.
+const FINISHED: &[Content] = &[Content::Candidates, Content::Latents];
+
 /// Settings that change no score.
 const NOT_KEYED: [&str; 5] = ["candidates", "model", "model_from", "adapter", "shard_size"];
 
@@ -162,7 +165,7 @@ impl Stage for Score {
 
     fn inputs(&self) -> Vec<InputPort> {
         vec![
-            InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
+            InputPort::one("candidates", FINISHED, &self.config.candidates),
             InputPort::optional(ADAPTER_PORT, &[Content::Adapter], self.config.adapter.as_ref()),
             self.model.port(),
         ]

@@ -8,5 +8,7 @@ mod latents;
 mod rows;
 mod run;
 pub mod scored_timesteps;
+#[cfg(test)]
+mod tests;
 
 pub use config::ScoreConfig;

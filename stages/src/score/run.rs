@@ -1,5 +1,6 @@
 //! The computation of the stage.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use arrow_array::RecordBatch;
@@ -45,6 +46,11 @@ enum ScoreError {
         first: [usize; 3],
         other: [usize; 3],
     },
+    #[error(
+        "Image `{seed_index}` of prompt `{prompt}` is twice in the table; score the tables that it was mixed of, and mix \
+         what is selected of each"
+    )]
+    Twice { prompt: String, seed_index: u32 },
 }
 
 impl Score {
@@ -87,7 +93,11 @@ impl Score {
             worker.compute(&latents.rows(rows)?)
         })?;
         let rows = artifact.rows.unwrap_or_default();
-        Ok(StageOutput::one("scores", artifact).with_metric("candidates", rows))
+        // With the prompt and without it.
+        let evaluations = rows * 2 * worker.scorer.evaluations() as u64;
+        Ok(StageOutput::one("scores", artifact)
+            .with_metric("candidates", rows)
+            .with_metric("denoiser_evaluations", evaluations))
     }
 }
 
@@ -154,8 +164,10 @@ fn read_names(
     context: &StageContext<'_>,
     family: &FamilyKey,
 ) -> Result<(Vec<NamedCandidate>, usize), StageError> {
-    let mut names = Vec::new();
+    let mut names: Vec<NamedCandidate> = Vec::new();
     let mut elements = 1;
+    // Those of the prompt of the rows before: rows of one prompt and one number would take one place of a batch.
+    let mut seed_indices = HashSet::new();
     for batch in context
         .store()
         .artifacts()
@@ -166,6 +178,16 @@ fn read_names(
         let rows = LatentRows::of(&batch).map_err(StageError::failed)?;
         for (row, digest) in digests.iter().enumerate() {
             elements = elements.max(rows.latent(row).map_err(StageError::failed)?.values.len());
+            let is_first = |last: &NamedCandidate| last.prompt_id != rows.prompt_id(row);
+            if names.last().is_none_or(is_first) {
+                seed_indices.clear();
+            }
+            if !seed_indices.insert(rows.seed_index(row)) {
+                return Err(StageError::configuration(ScoreError::Twice {
+                    prompt: rows.prompt(row).to_owned(),
+                    seed_index: rows.seed_index(row),
+                }));
+            }
             names.push(NamedCandidate {
                 prompt_id: rows.prompt_id(row).to_owned(),
                 seed_index: rows.seed_index(row),

@@ -9,14 +9,11 @@ use crate::contract::reference::Reference;
 use crate::plural::plural;
 use crate::tables::score_columns::MI;
 
-/// Name of the choice that looks at no score.
-pub(super) const RANDOM: &str = "random";
-
 /// Chooses candidates of every prompt by a score, for fine-tuning or to look at.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectConfig {
-    /// The candidates to choose from.
+    /// The candidates, or latents of given images, to choose from.
     pub candidates: Reference,
     /// Tables with further scores of these candidates. By default, none.
     #[serde(default)]
@@ -32,13 +29,17 @@ pub struct SelectConfig {
     /// Whether the highest or the lowest scores are chosen. By default, `top`.
     #[serde(default)]
     pub order: Option<SelectionOrder>,
-    /// How many candidates of each prompt are chosen, fewer where there are fewer. By default, 1.
+    /// How many candidates of each prompt, or of all with `within: all`, are chosen, fewer where there are fewer. By
+    /// default, 1.
     #[serde(default)]
     pub top_k: Option<NonZeroU32>,
     /// Which ranks of each prompt are chosen in place of `order` and `top_k`, from 1 for the highest score: `[1, 25, 50]`
     /// takes the best, a middle and the last of 50. By default, none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranks: Vec<NonZeroU32>,
+    /// Among which candidates the best are looked for. By default, `prompt`.
+    #[serde(default, skip_serializing_if = "SelectionPool::is_default")]
+    pub within: SelectionPool,
     /// What becomes of prompts that several rows of the prompts share. By default, `keep`.
     #[serde(default, skip_serializing_if = "RepeatedPrompts::is_default")]
     pub repeated_prompts: RepeatedPrompts,
@@ -59,6 +60,24 @@ pub enum SelectionOrder {
     Top,
     /// The lowest scores, as a control.
     Bottom,
+}
+
+/// Among which candidates the best are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SelectionPool {
+    /// Those of each prompt, so that every prompt has its best.
+    #[default]
+    Prompt,
+    /// All of the table, whatever their prompts: the best captioned images of a set, of which each prompt has one or few.
+    /// Scores must then be comparable across prompts. `rank` still counts the candidates of a prompt.
+    All,
+}
+
+impl SelectionPool {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What becomes of prompts that several rows share.
@@ -106,6 +125,11 @@ pub(super) enum SelectError {
     },
     #[error("Score `oracle` needs `evaluation`, the output of an `evaluate` stage on the same candidates")]
     OracleWithoutEvaluation,
+    #[error(
+        "Given images have no `{0}`, which only a generation has; make scores of them with a `score` stage, name it in \
+         `scores`, and choose by one of its columns, such as `mi_signed` or `mi_forward`"
+    )]
+    NotGenerated(String),
     #[error("No candidate has `{by}` of at least `{min_score}`; the highest is `{highest}`")]
     NothingLeft {
         by: String,
@@ -123,6 +147,7 @@ impl SelectConfig {
             ("order", self.order.is_some()),
             ("top_k", self.top_k.is_some()),
             ("min_score", self.min_score.is_some()),
+            ("within", self.within == SelectionPool::All),
         ];
         if let Some((setting, _)) = beside.into_iter().find(|(_, set)| *set) {
             return Err(SelectError::BesideRanks(setting));

@@ -1,6 +1,7 @@
 //! The stage `select`: the best candidates of every prompt, by any score.
 
 mod config;
+mod given_images;
 mod ranking;
 mod rows;
 #[cfg(test)]
@@ -10,19 +11,23 @@ use std::num::NonZeroU32;
 
 use mitune_store::Value;
 
+use crate::candidate_ranking::{Draw, RANDOM, Ranked, ScoreChoice, repeated};
+#[cfg(test)]
+use crate::contract::KnownInput;
 use crate::contract::{
-    Content, ExpectedTable, InputPort, KnownInput, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
+    Content, ExpectedTable, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
     StageDefaults, StageError, StageOutput, Work, keyed_config,
 };
 use crate::tables::candidate_index::CandidateIndex;
-use crate::tables::matching::{FewRows, UnrelatedTable};
 use crate::tables::schema;
-use crate::tables::score_column_error::ScoreColumnError;
-use crate::tables::score_columns::{ORACLE, ScoreTables, check_known};
+use crate::tables::score_columns::ORACLE;
 
-use config::{RANDOM, SelectError};
-pub use config::{RepeatedPrompts, SelectConfig, SelectionOrder};
-use ranking::{Choice, Chosen, Draw, Rule};
+use config::SelectError;
+pub use config::{RepeatedPrompts, SelectConfig, SelectionOrder, SelectionPool};
+use ranking::{Choice, Rule};
+
+/// Tables to choose from.
+const FINISHED: &[Content] = &[Content::Candidates, Content::Latents];
 
 const OUTPUTS: [OutputPort; 1] = [OutputPort {
     name: "selection",
@@ -69,7 +74,7 @@ impl Stage for Select {
 
     fn inputs(&self) -> Vec<InputPort> {
         vec![
-            InputPort::one("candidates", &[Content::Candidates], &self.config.candidates),
+            InputPort::one("candidates", FINISHED, &self.config.candidates),
             InputPort::many("scores", &[Content::Scores], &self.config.scores),
             InputPort::optional(
                 "evaluation",
@@ -85,20 +90,12 @@ impl Stage for Select {
 
     fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
         self.inputs = inputs;
-        UnrelatedTable::check(&self.inputs).map_err(StageError::configuration)?;
-        match self.config.by.as_str() {
-            RANDOM => Ok(()),
-            by => check_known(&self.inputs, by, &[RANDOM]).map_err(StageError::configuration),
-        }
+        given_images::check_score(&self.config.by, &self.inputs).map_err(StageError::configuration)?;
+        self.score().check_connected()
     }
 
     fn check_rows(&self, rows: &dyn Fn(&str) -> Option<u64>) -> Result<(), StageError> {
-        match (self.port_of_score(), rows("candidates")) {
-            (Some(port), Some(candidates)) => {
-                FewRows::check(port, rows(port), candidates).map_err(StageError::configuration)
-            }
-            _ => Ok(()),
-        }
+        self.score().check_rows(rows)
     }
 
     fn expected_table(&self, output: &str, _: &dyn Fn(&str) -> Option<u64>) -> Option<ExpectedTable> {
@@ -110,13 +107,6 @@ impl Stage for Select {
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let candidates = context.input("candidates")?;
-        let tables = ScoreTables {
-            store: context.store(),
-            candidates,
-            scores: context.inputs("scores"),
-            evaluation: context.optional_input("evaluation"),
-            inputs: &self.inputs,
-        };
         let index = CandidateIndex::read(context.store(), candidates).map_err(StageError::failed)?;
         context.progress().begin(Work {
             total: index.rows().len() as u64,
@@ -124,8 +114,9 @@ impl Stage for Select {
             unit: "candidates",
         });
         self.check_depth(&index).map_err(StageError::configuration)?;
-        let draws = self.draws(&index);
-        let scores = self.scores(&tables, &index, &draws)?;
+        let seed = self.config.seed.unwrap_or_default();
+        let draws = Draw::of_candidates(Draw::SELECTION, seed, &index);
+        let scores = self.score().values_or_draws(context, &index, &draws)?;
         let chosen = ranking::choose(&index, &scores, &draws, &self.rule());
         context.check_cancelled()?;
         if chosen.is_empty() {
@@ -152,23 +143,18 @@ impl Select {
         };
         Rule {
             choice,
+            within: config.within,
             min_score: config.min_score,
             once: config.repeated_prompts == RepeatedPrompts::Once,
         }
     }
 
-    /// The port with the table of the score, if it is another one than that of the candidates and known.
-    fn port_of_score(&self) -> Option<&'static str> {
-        let by = self.config.by.as_str();
-        if by == ORACLE {
-            return (!self.inputs.of("evaluation").is_empty()).then_some("evaluation");
+    fn score(&self) -> ScoreChoice<'_> {
+        ScoreChoice {
+            by: &self.config.by,
+            besides: &[RANDOM],
+            inputs: &self.inputs,
         }
-        let has_it = |input: &KnownInput| {
-            let columns = input.columns.as_ref();
-            columns.is_some_and(|columns| columns.field_with_name(by).is_ok())
-        };
-        let somewhere = |port: &str| self.inputs.of(port).iter().any(has_it);
-        (somewhere("scores") && !somewhere("candidates")).then_some("scores")
     }
 
     /// Checks that every prompt has as many candidates as the last rank asks for.
@@ -191,38 +177,6 @@ impl Select {
         }
     }
 
-    /// One number for each candidate that depends on the seed, the prompt's text and the seed index only.
-    fn draws(&self, index: &CandidateIndex) -> Vec<Draw> {
-        let key = Draw::key(self.config.seed.unwrap_or_default());
-        let draw = |row: &crate::tables::candidate_index::IndexedRow| {
-            Draw::new(&key, &index.prompt(*row).text, row.seed_index)
-        };
-        index.rows().iter().map(draw).collect()
-    }
-
-    fn scores(
-        &self,
-        tables: &ScoreTables<'_>,
-        index: &CandidateIndex,
-        draws: &[Draw],
-    ) -> Result<Vec<f64>, StageError> {
-        if self.config.by == RANDOM {
-            return Ok(draws.iter().map(Draw::unit).collect());
-        }
-        tables
-            .values(&self.config.by, index)
-            .map_err(|error| match error {
-                ScoreColumnError::Unknown { .. } => match tables.unknown(&self.config.by, &[RANDOM]) {
-                    Ok(error) | Err(error) => StageError::configuration(error),
-                },
-                ScoreColumnError::Store(error) => StageError::Store(error),
-                ScoreColumnError::Ambiguous { .. } | ScoreColumnError::Earlier { .. } => {
-                    StageError::configuration(error)
-                }
-                error => StageError::failed(error),
-            })
-    }
-
     fn nothing_left(&self, scores: &[f64]) -> StageError {
         StageError::configuration(SelectError::NothingLeft {
             by: self.config.by.clone(),
@@ -236,7 +190,7 @@ impl Select {
         output: StageOutput,
         index: &CandidateIndex,
         scores: &[f64],
-        chosen: &[Chosen],
+        chosen: &[Ranked],
     ) -> StageOutput {
         let prompts: std::collections::BTreeSet<u32> = chosen
             .iter()
@@ -244,10 +198,7 @@ impl Select {
             .collect();
         let repeated = match self.config.repeated_prompts {
             RepeatedPrompts::Keep => 0,
-            RepeatedPrompts::Once => ranking::repeated(index)
-                .into_iter()
-                .filter(|&repeated| repeated)
-                .count(),
+            RepeatedPrompts::Once => repeated(index).into_iter().filter(|&repeated| repeated).count(),
         };
         let selected: Vec<f64> = chosen.iter().map(|chosen| chosen.score).collect();
         output

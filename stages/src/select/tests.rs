@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::draws::Draws;
 use crate::testing::trial::Trial;
-use crate::testing::trial_tables::{Candidate, candidates, evaluation, scores};
+use crate::testing::trial_tables::{Candidate, candidates, evaluation, latents, scores};
 
 /// Prompts with eight candidates each, in a shuffled order of rows.
 fn pool(prompts: u32) -> Vec<Candidate> {
@@ -455,6 +455,8 @@ fn settings_of_before_keep_their_canonical_form() {
     let before = json!({"by": "mi", "order": "top", "top_k": 1, "min_score": null, "seed": 0});
     assert_eq!(built(json!({})), before);
     assert_eq!(built(json!({"repeated_prompts": "keep"})), before);
+    assert_eq!(built(json!({"within": "prompt"})), before);
+    assert_eq!(built(json!({"within": "all"}))["within"], "all");
     assert_eq!(
         built(json!({"repeated_prompts": "once"}))["repeated_prompts"],
         "once"
@@ -501,6 +503,111 @@ fn a_prompt_that_stands_twice_is_chosen_from_as_often_as_is_asked() {
     );
     assert_eq!(once.metrics["repeated_prompts_left_out"], 1);
     assert_eq!(once.metrics["prompts_without_selection"], 0);
+}
+
+#[test]
+fn the_best_of_all_are_chosen_whatever_their_prompts() {
+    let trial = Trial::new();
+    let pool = pool(5);
+    for (order, sign) in [("top", 1.0), ("bottom", -1.0)] {
+        let found = select(
+            &trial,
+            json!({"top_k": 7, "order": order, "within": "all"}),
+            &pool,
+        );
+        let better = |mi: f64| pool.iter().filter(|other| sign * other.mi > sign * mi).count();
+        let expected = pool.iter().filter(|candidate| better(candidate.mi) < 7);
+        let rank = |candidate: &Candidate| {
+            let others = pool.iter().filter(|other| other.prompt == candidate.prompt);
+            others.filter(|other| other.mi > candidate.mi).count() as u32
+        };
+        let expected = expected.map(|candidate| {
+            let prompt = candidate.prompt.clone();
+            (
+                prompt,
+                candidate.seed_index,
+                candidate.mi,
+                rank(candidate),
+                candidate.latent[0],
+            )
+        });
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{order}");
+    }
+    let all = select(&trial, json!({"top_k": 100, "within": "all"}), &pool);
+    assert_eq!(all.len(), 40);
+    let good = select(
+        &trial,
+        json!({"top_k": 100, "within": "all", "min_score": 0.5}),
+        &pool,
+    );
+    assert_eq!(
+        good.len(),
+        pool.iter().filter(|candidate| candidate.mi >= 0.5).count()
+    );
+    let ranks = trial.stage::<SelectConfig>(settings(json!({"ranks": [1], "within": "all"})));
+    let refused = ranks.map(drop).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("Setting `within` has no meaning with `ranks`"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn equal_scores_among_all_prefer_no_prompt_and_no_order_of_rows() {
+    let trial = Trial::new();
+    let mut pool = pool(10);
+    pool.iter_mut().for_each(|candidate| candidate.mi = 1.0);
+    let chosen = |more: Json, pool: &[Candidate]| -> BTreeSet<(String, u32)> {
+        let found = select(&trial, more, pool);
+        found.into_iter().map(|row| (row.0, row.1)).collect()
+    };
+    let settings = json!({"top_k": 20, "within": "all"});
+    let first = chosen(settings.clone(), &pool);
+    assert_eq!(first.len(), 20);
+    let prompts: BTreeSet<&str> = first.iter().map(|(prompt, _)| prompt.as_str()).collect();
+    assert!(prompts.len() > 5, "{prompts:?}");
+    pool.reverse();
+    assert_eq!(chosen(settings, &pool), first);
+    assert_ne!(
+        chosen(json!({"top_k": 20, "within": "all", "seed": 1}), &pool),
+        first
+    );
+}
+
+#[test]
+fn given_images_are_chosen_by_scores_made_of_them() {
+    let trial = Trial::new();
+    let pool = pool(5);
+    let table = latents(&trial.store, &pool);
+    let scored = scores(&trial.store, &["mi_signed"], &pool, |candidate, _| candidate.mi);
+    let run = |by: &str| {
+        let settings = settings(json!({"by": by, "scores": ["score"], "top_k": 7, "within": "all"}));
+        trial.run::<SelectConfig>(settings, &[("candidates", &[&table]), ("scores", &[&scored])])
+    };
+    let found = read(&trial, &run("mi_signed").unwrap().outputs["selection"]);
+    assert_eq!(found, select(&trial, json!({"top_k": 7, "within": "all"}), &pool));
+    let error = run("mi_paper").unwrap_err().to_string();
+    assert!(
+        error.starts_with("No score `mi_paper` among `mi_signed`, `random`"),
+        "{error}"
+    );
+    let mut stage = trial
+        .stage::<SelectConfig>(settings(json!({"scores": ["score"]})))
+        .unwrap();
+    let input = |columns: SchemaRef| KnownInput {
+        stage: "made".to_owned(),
+        columns: Some(columns),
+        candidates: Some("real".to_owned()),
+    };
+    let mut inputs = KnownInputs::default();
+    inputs.add("candidates", vec![input(schema::latents())]);
+    inputs.add("scores", vec![input(schema::scores(&["mi_signed"]))]);
+    let error = stage.connected(inputs).unwrap_err();
+    assert!(matches!(error, StageError::Configuration(_)), "{error}");
+    assert!(
+        error.to_string().starts_with("Given images have no `mi`"),
+        "{error}"
+    );
 }
 
 /// Candidates of earlier versions have no columns of modes: everything else about them can be selected by.

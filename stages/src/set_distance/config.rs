@@ -24,7 +24,7 @@ use crate::statistics::bootstrap::BootstrapSettings;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetDistanceConfig {
-    /// The candidates or selections, one set for each arm; a reference may stand for several.
+    /// The candidates, selections, latents or images, one set for each arm; a reference may stand for several.
     pub images: Vec<Reference>,
     /// Names of the arms in the result, one for each set. By default, the stages the sets come from.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub struct SetDistanceConfig {
     /// `fd_dino` and `diversity_dino` transformers' `Dinov2Model`, for `cmmd` and `diversity_clip` transformers'
     /// `CLIPModel`.
     pub model: PathBuf,
-    /// Candidates that a distance is measured to. A distance needs these or `reference_folder`.
+    /// Candidates, or any other set, that a distance is measured to. A distance needs these or `reference_folder`.
     #[serde(default)]
     pub reference: Option<Reference>,
     /// A folder of images that a distance is measured to, relative to the pipeline. They are known by their bytes, so that

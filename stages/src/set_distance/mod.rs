@@ -6,6 +6,8 @@
 
 mod config;
 mod features;
+#[cfg(test)]
+mod given_images_tests;
 mod measure;
 mod metric;
 mod picture_source;

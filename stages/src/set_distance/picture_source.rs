@@ -1,6 +1,5 @@
 //! The images of a set, wherever they lie: named by their content, and read again where features are made of them.
 
-use arrow_array::RecordBatch;
 use mitune_diffusion::model::DiffusionModel;
 use mitune_judges::picture::Picture;
 use mitune_store::{Artifact, FamilyKey, ItemKey, Store};
@@ -10,12 +9,12 @@ use super::stage::{DECODED_IN, SetDistance};
 use crate::contract::{KeyIngredients, StageContext, StageError};
 use crate::items::row_reader::RowReader;
 use crate::models::candidate_images::{CandidateImage, CandidateImageError, CandidateImages};
-use crate::tables::image_rows::{ENCODED, IMAGE_COLUMNS, ImageRows, ImageSource};
-use crate::tables::latent_rows::{LATENT_COLUMNS, LatentRows};
+use crate::models::image_table::ImageColumns;
+use crate::tables::image_rows::ENCODED;
 
 /// The images of one set.
 pub(super) enum PictureSource<'a> {
-    /// Candidates, or a selection of them.
+    /// Candidates, a selection of them, latents or images.
     Table(Box<CandidateTable<'a>>),
     /// Images of a folder.
     Folder(ReferenceFolder),
@@ -25,8 +24,7 @@ pub(super) enum PictureSource<'a> {
 pub(super) struct CandidateTable<'a> {
     store: &'a Store,
     table: &'a Artifact,
-    /// A selection has latents alone.
-    has_images: bool,
+    columns: ImageColumns,
     rows: RowReader<'a>,
 }
 
@@ -45,23 +43,17 @@ pub(super) struct Decoder<'a> {
 }
 
 impl<'a> PictureSource<'a> {
-    /// Takes a table of candidates or a selection.
+    /// Takes a table whose rows have or become images.
     ///
     /// # Errors
     /// An error of the store.
     pub(super) fn table(store: &'a Store, table: &'a Artifact) -> Result<Self, StageError> {
-        let has_images = {
-            let reader = store.artifacts().read_table(table, None)?;
-            reader.schema().field_with_name("image").is_ok()
-        };
-        let rows = match has_images {
-            true => RowReader::open(store, table, &IMAGE_COLUMNS)?,
-            false => RowReader::open(store, table, &LATENT_COLUMNS)?,
-        };
+        let columns = ImageColumns::of(store, table)?;
+        let rows = RowReader::open(store, table, columns.names())?;
         Ok(Self::Table(Box::new(CandidateTable {
             store,
             table,
-            has_images,
+            columns,
             rows,
         })))
     }
@@ -126,15 +118,16 @@ fn item(family: &FamilyKey, (kind, digest): (&'static str, blake3::Hash)) -> Res
 
 impl CandidateTable<'_> {
     fn names(&self, family: &FamilyKey) -> Result<Vec<NamedPicture>, StageError> {
-        let columns: &[&str] = match self.has_images {
-            true => &IMAGE_COLUMNS,
-            false => &LATENT_COLUMNS,
-        };
+        let columns = self.columns;
         let mut names = Vec::new();
-        for batch in self.store.artifacts().read_table(self.table, Some(columns))? {
+        for batch in self
+            .store
+            .artifacts()
+            .read_table(self.table, Some(columns.names()))?
+        {
             let batch = batch?;
             for row in 0..batch.num_rows() {
-                let candidate = candidate(&batch, row, self.has_images)?;
+                let candidate = columns.read(&batch, row)?;
                 names.push(NamedPicture {
                     item: item(family, candidate.source.digest())?,
                     prompt_id: candidate.prompt_id,
@@ -145,33 +138,17 @@ impl CandidateTable<'_> {
     }
 
     fn candidates(&mut self, rows: &[usize]) -> Result<Vec<CandidateImage>, StageError> {
-        let has_images = self.has_images;
+        let columns = self.columns;
         let mut candidates = Vec::with_capacity(rows.len());
         for row in rows {
             let row = *row as u64;
             let found = self
                 .rows
-                .read(&(row..row + 1), |batch, row| candidate(batch, row, has_images))?;
+                .read(&(row..row + 1), |batch, row| columns.read(batch, row))?;
             candidates.extend(found);
         }
         Ok(candidates)
     }
-}
-
-/// Reads the candidate of a row.
-fn candidate(batch: &RecordBatch, row: usize, has_images: bool) -> Result<CandidateImage, StageError> {
-    if has_images {
-        let images = ImageRows::of(batch).map_err(CandidateImageError::from);
-        let candidate = images.and_then(|images| CandidateImage::of_row(&images, row));
-        return candidate.map_err(StageError::failed);
-    }
-    let rows = LatentRows::of(batch).map_err(StageError::failed)?;
-    Ok(CandidateImage {
-        prompt_id: rows.prompt_id(row).to_owned(),
-        prompt: rows.prompt(row).to_owned(),
-        seed_index: rows.seed_index(row),
-        source: ImageSource::Latent(rows.latent(row).map_err(StageError::failed)?),
-    })
 }
 
 impl<'a> Decoder<'a> {

@@ -36,7 +36,12 @@ pub(super) const REFERENCE_FOLDER: &str = "reference_folder";
 pub(super) const DECODED_IN: Dtype = Dtype::F32;
 
 /// What has images.
-const SETS: &[Content] = &[Content::Candidates, Content::Selection];
+const SETS: &[Content] = &[
+    Content::Candidates,
+    Content::Selection,
+    Content::Latents,
+    Content::Images,
+];
 
 /// References and paths, whose content is keyed, and how work is cut up.
 const NOT_KEYED: [&str; 7] = [

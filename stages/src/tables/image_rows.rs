@@ -68,7 +68,8 @@ impl<'a> ImageRows<'a> {
     }
 }
 
-fn encoded_images(batch: &RecordBatch) -> Result<&BinaryArray, ColumnError> {
+/// The column `image` of a batch that has it: encoded images, null where there is none.
+pub(crate) fn encoded_images(batch: &RecordBatch) -> Result<&BinaryArray, ColumnError> {
     let column = &batch["image"];
     let bytes = column
         .as_any()

@@ -125,7 +125,7 @@ impl<'a> LatentRows<'a> {
 }
 
 /// Reads one latent of a column, that of the candidate with this `prompt_id` and `seed_index`.
-pub(super) fn read_latent(
+pub(crate) fn read_latent(
     (latents, column): (&ListArray, &str),
     shapes: &ListArray,
     row: usize,

@@ -2,6 +2,8 @@
 
 pub(crate) mod candidate_index;
 pub mod columns;
+pub mod contrasts;
+pub mod features;
 pub(crate) mod image_rows;
 pub mod latent_rows;
 pub(crate) mod matching;

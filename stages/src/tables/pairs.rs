@@ -53,7 +53,7 @@ pub enum PairsError {
         /// The candidates, the lower index first.
         seed_indices: [u32; 2],
     },
-    /// A latent is damaged or of another size than the first.
+    /// A latent is damaged.
     #[error(transparent)]
     Latent(#[from] LatentError),
     /// A column is missing or of another type.
@@ -64,7 +64,7 @@ pub enum PairsError {
     Store(#[from] StoreError),
 }
 
-/// Reads a table of pairs, all latents of one shape.
+/// Reads a table of pairs; both latents of a pair have one shape, those of different pairs may have different ones.
 ///
 /// # Errors
 /// [`PairsError`] if there is none, if one contradicts or repeats another, or if a latent cannot be used.
@@ -76,7 +76,7 @@ pub fn read_pairs(store: &Store, table: &Artifact) -> Result<Vec<Pair>, PairsErr
         let rows = PairRows::of(&batch)?;
         for row in 0..batch.num_rows() {
             let pair = rows.pair(row)?;
-            check(&pair, pairs.first(), &mut seen)?;
+            check(&pair, &mut seen)?;
             pairs.push(pair);
         }
     }
@@ -86,11 +86,7 @@ pub fn read_pairs(store: &Store, table: &Artifact) -> Result<Vec<Pair>, PairsErr
     }
 }
 
-fn check(
-    pair: &Pair,
-    first: Option<&Pair>,
-    seen: &mut BTreeSet<(String, [u32; 2])>,
-) -> Result<(), PairsError> {
+fn check(pair: &Pair, seen: &mut BTreeSet<(String, [u32; 2])>) -> Result<(), PairsError> {
     let prompt_id = pair.prompt_id.clone();
     let mut seed_indices = [pair.preferred.seed_index, pair.rejected.seed_index];
     seed_indices.sort_unstable();
@@ -100,21 +96,17 @@ fn check(
             seed_index: seed_indices[0],
         });
     }
-    if !seen.insert((prompt_id.clone(), seed_indices)) {
-        return Err(PairsError::Twice {
+    match seen.insert((prompt_id.clone(), seed_indices)) {
+        true => Ok(()),
+        false => Err(PairsError::Twice {
             prompt_id,
             seed_indices,
-        });
+        }),
     }
-    // Both latents of a row have the shape that the row names.
-    let candidate = &pair.preferred;
-    let name = (prompt_id.as_str(), candidate.seed_index);
-    let first = first.map(|first| first.preferred.latent.shape);
-    Ok(candidate.latent.check_shape(first, name)?)
 }
 
 /// The columns of a batch of pairs.
-struct PairRows<'a> {
+pub(crate) struct PairRows<'a> {
     prompt_ids: &'a StringArray,
     prompts: &'a StringArray,
     shapes: &'a ListArray,
@@ -130,7 +122,7 @@ struct MemberRows<'a> {
 }
 
 impl<'a> PairRows<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, ColumnError> {
+    pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, ColumnError> {
         let member = |seed_indices: &str, column: &'static str| -> Result<MemberRows<'a>, ColumnError> {
             Ok(MemberRows {
                 seed_indices: number_column::<UInt32Type>(batch, seed_indices)?,
@@ -147,7 +139,8 @@ impl<'a> PairRows<'a> {
         })
     }
 
-    fn pair(&self, row: usize) -> Result<Pair, LatentError> {
+    /// Reads the pair of a row.
+    pub(crate) fn pair(&self, row: usize) -> Result<Pair, LatentError> {
         let prompt_id = self.prompt_ids.value(row);
         let member = |rows: &MemberRows<'_>| -> Result<PairMember, LatentError> {
             let seed_index = rows.seed_indices.value(row);
@@ -227,6 +220,13 @@ mod tests {
         assert!(told(&[], |_| 4).contains("no rows"));
         assert!(told(&[("a", 1, 1)], |_| 4).contains("`1` of prompt `id of a` is paired with itself"));
         assert!(told(&[("a", 0, 1), ("a", 1, 0)], |_| 4).contains("paired twice"));
-        assert!(told(&[("a", 0, 1), ("b", 1, 0)], |row| 4 + row as i32).contains("[5, 2, 2]"));
+    }
+
+    #[test]
+    fn pairs_may_have_different_shapes() {
+        let pairs = read(&[("a", 0, 1), ("b", 1, 0)], |row| 4 + row as i32).unwrap();
+        assert_eq!(pairs[0].rejected.latent.shape, [4, 2, 2]);
+        assert_eq!(pairs[1].preferred.latent.shape, [5, 2, 2]);
+        assert_eq!(pairs[1].rejected.latent.shape, [5, 2, 2]);
     }
 }

@@ -200,6 +200,67 @@ pub fn weights() -> SchemaRef {
     ])
 }
 
+/// The table `latents`: one row for each given image of a prompt, of which only the latent is known.
+///
+/// `seed_index` counts the images of a prompt in the order of their source; `latent` is row-major in `latent_shape`
+/// (channels, height, width), which may differ from row to row, and still multiplied by the scaling factor of the VAE.
+#[must_use]
+pub fn latents() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("latent", list(DataType::Float32), false),
+        Field::new("latent_shape", list(DataType::Int32), false),
+    ])
+}
+
+/// The table `images`: one row for each picture of a prompt that is no candidate, as a PNG file.
+///
+/// `seed_index` counts the images of a prompt in the order of their source.
+#[must_use]
+pub fn images() -> SchemaRef {
+    table_with_image(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        image_field(),
+    ])
+}
+
+/// The table `features`: one row for each candidate, with the directions of its image and its prompt in a CLIP.
+///
+/// Both are projected into the space that images and prompts share and have length 1, so that their product is a cosine.
+#[must_use]
+pub fn features() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("image_features", list(DataType::Float32), false),
+        Field::new("text_features", list(DataType::Float32), false),
+    ])
+}
+
+/// The table `contrasts`: one row for each image with its prompt, beside an image or a prompt that does not match.
+///
+/// `kind` is `image` where the image is mismatched, which is then `other_latent`, and `hard_text` or `random_text` where
+/// the text is, which is then `other_prompt`: the prompt with words exchanged, or another prompt. `other_prompt` is the
+/// prompt itself where the image is mismatched; `other_latent` is null where the text is. Both latents have the one
+/// `latent_shape` and are still multiplied by the scaling factor of the VAE.
+#[must_use]
+pub fn contrasts() -> SchemaRef {
+    table(vec![
+        Field::new("prompt_id", DataType::Utf8, false),
+        Field::new("prompt", DataType::Utf8, false),
+        Field::new("seed_index", DataType::UInt32, false),
+        Field::new("latent", list(DataType::Float32), false),
+        Field::new("latent_shape", list(DataType::Int32), false),
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("other_prompt", DataType::Utf8, false),
+        Field::new("other_latent", list(DataType::Float32), true),
+    ])
+}
+
 /// The fields of an image value: the encoded `bytes` of the file and its `path`.
 ///
 /// Names, order, types and nullability are those of the Hugging Face image feature; with any other, images are
@@ -283,6 +344,22 @@ mod tests {
                 "line: UInt32"
             ]
         );
+    }
+
+    #[test]
+    fn the_tables_of_given_images_are_the_published_ones() {
+        let latents = describe(&latents());
+        let names = [
+            "prompt_id: Utf8",
+            "prompt: Utf8",
+            "seed_index: UInt32",
+            "latent: List(Float32)",
+            "latent_shape: List(Int32)",
+        ];
+        assert_eq!(latents, names);
+        let images = describe(&images());
+        assert_eq!(images[..3], names[..3]);
+        assert_eq!(images[3], "image?: Struct(\"bytes\": Binary, \"path\": Utf8)");
     }
 
     #[test]

@@ -217,7 +217,8 @@ fn ambiguous(name: &str, tables: usize) -> ScoreColumnError {
 fn unknown_among(name: &str, names: &[String]) -> ScoreColumnError {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let (name, found) = (name.to_owned(), quoted.join(", "));
-    if SINCE_MODES.contains(&name.as_str()) {
+    // Given images have no mutual information of a generation, whatever the version.
+    if SINCE_MODES.contains(&name.as_str()) && names.iter().any(|known| known == MI) {
         return ScoreColumnError::Earlier { name, found };
     }
     let suggestion = closest(&name, names.iter().map(String::as_str)).map(str::to_owned);

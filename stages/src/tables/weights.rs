@@ -39,7 +39,7 @@ pub enum CandidateWeightsError {
         /// Its weight.
         weight: f64,
     },
-    /// A latent is damaged or of another size than the first.
+    /// A latent is damaged.
     #[error(transparent)]
     Latent(#[from] LatentError),
     /// A column is missing or of another type.
@@ -50,7 +50,7 @@ pub enum CandidateWeightsError {
     Store(#[from] StoreError),
 }
 
-/// Reads a table of weighted candidates, all latents of one shape.
+/// Reads a table of weighted candidates, whose latents may have different shapes.
 ///
 /// # Errors
 /// [`CandidateWeightsError`] if no weight is above 0, or if a weight or a latent cannot be used.
@@ -71,7 +71,7 @@ pub fn read_weights(
                 weight: weights.value(row),
                 latent: rows.latent(row)?,
             };
-            check(&candidate, candidates.first())?;
+            check(&candidate)?;
             candidates.push(candidate);
         }
     }
@@ -81,21 +81,15 @@ pub fn read_weights(
     }
 }
 
-fn check(
-    candidate: &WeightedCandidate,
-    first: Option<&WeightedCandidate>,
-) -> Result<(), CandidateWeightsError> {
-    if !(candidate.weight.is_finite() && candidate.weight >= 0.0) {
-        return Err(CandidateWeightsError::Weight {
+fn check(candidate: &WeightedCandidate) -> Result<(), CandidateWeightsError> {
+    match candidate.weight.is_finite() && candidate.weight >= 0.0 {
+        true => Ok(()),
+        false => Err(CandidateWeightsError::Weight {
             prompt_id: candidate.prompt_id.clone(),
             seed_index: candidate.seed_index,
             weight: candidate.weight,
-        });
+        }),
     }
-    let name = (candidate.prompt_id.as_str(), candidate.seed_index);
-    Ok(candidate
-        .latent
-        .check_shape(first.map(|first| first.latent.shape), name)?)
 }
 
 #[cfg(test)]
@@ -118,8 +112,8 @@ mod tests {
             texts(rows.clone().map(|_| "a".to_owned())),
             Arc::new(UInt32Array::from_iter_values(rows.clone())),
             Arc::new(Float64Array::from_iter_values(weights.iter().copied())),
-            lists::<Float32Type>(rows.clone().map(|row| vec![row as f32; 16])),
-            lists::<Int32Type>(rows.map(|_| vec![4, 2, 2])),
+            lists::<Float32Type>(rows.clone().map(|row| vec![row as f32; 4 * (row as usize + 1)])),
+            lists::<Int32Type>(rows.map(|row| vec![4, 1, row as i32 + 1])),
         ];
         let batch = RecordBatch::try_new(schema::weights(), columns).unwrap();
         let table = store.artifacts().put_table(&schema::weights(), [batch]).unwrap();
@@ -131,7 +125,9 @@ mod tests {
         let candidates = read(&[0.0, 0.75]).unwrap();
         assert_eq!(candidates.len(), 2);
         assert_eq!((candidates[1].seed_index, candidates[1].weight), (1, 0.75));
-        assert_eq!(candidates[1].latent.values, [1.0; 16]);
+        assert_eq!(candidates[1].latent.values, [1.0; 8]);
+        assert_eq!(candidates[0].latent.shape, [4, 1, 1]);
+        assert_eq!(candidates[1].latent.shape, [4, 1, 2]);
     }
 
     #[test]

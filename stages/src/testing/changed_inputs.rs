@@ -2,20 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
+use mitune_diffusion::image::RgbImage;
 use mitune_diffusion::nn::weights::{HostTensor, SafetensorsFile, TensorSource as _, write_safetensors};
 use mitune_store::Artifact;
 use serde_json::{Value as Json, json};
 
 use crate::contract::{Silent, StageConfig, StageError, StageOutput};
+use crate::embed::EmbedConfig;
+use crate::encode_images::EncodeImagesConfig;
 use crate::evaluate::EvaluateConfig;
 use crate::finetune::FinetuneConfig;
 use crate::generate::GenerateConfig;
 use crate::ingest::prompts::PromptsConfig;
 use crate::merge_adapters::MergeAdaptersConfig;
+use crate::merge_into_model::MergeIntoModelConfig;
+use crate::policy_gradient::PolicyGradientConfig;
 use crate::score::ScoreConfig;
 use crate::select::SelectConfig;
+use crate::stylise::StyliseConfig;
 use crate::testing::trial::Trial;
-use crate::testing::trial_model;
+use crate::testing::{trial_clip, trial_model};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
@@ -190,8 +196,50 @@ fn every_stage_that_runs_a_model_notices_its_change() {
         &[("candidates", &candidates)],
         CHANGES[1].1,
     );
+    trial_clip::write(&place.trial.folder.path().join("clip"), 1);
+    let embed = json!({"candidates": "c", "judge_model": "clip"});
+    place.check::<EmbedConfig>(
+        "autoencoder",
+        &embed,
+        &[("candidates", &candidates)],
+        CHANGES[1].1,
+    );
+    let stylise = json!({"candidates": "c", "style": "palette"});
+    place.check::<StyliseConfig>(
+        "autoencoder",
+        &stylise,
+        &[("candidates", &candidates)],
+        CHANGES[1].1,
+    );
     let merge = json!({"adapters": ["a"]});
     place.check::<MergeAdaptersConfig>("denoiser", &merge, &[("adapters", &adapter)], CHANGES[0].1);
+    let merge = json!({"adapter": "a"});
+    place.check::<MergeIntoModelConfig>(
+        "settings of the autoencoder",
+        &merge,
+        &[("adapter", &adapter)],
+        CHANGES[3].1,
+    );
+    let policy_gradient = json!({
+        "prompts": "p", "judge": "brightness", "objective": {"kind": "ddpo"}, "rank": 1, "iterations": 2,
+        "rollouts_per_iteration": 1, "sampler": {"steps": 1}, "checkpoint_every": 1,
+    });
+    place.check::<PolicyGradientConfig>(
+        "autoencoder",
+        &policy_gradient,
+        &[("prompts", &prompts)],
+        CHANGES[1].1,
+    );
+}
+
+#[test]
+fn images_are_not_encoded_by_another_model_than_that_of_the_key() {
+    let place = Place::new();
+    let picture = RgbImage::new(8, 8, vec![7; 192]).unwrap().to_png().unwrap();
+    place.trial.write("a.png", &picture);
+    place.trial.write("t.csv", b"image,prompt\na.png,a red circle\n");
+    let settings = json!({"source": {"table": "t.csv"}});
+    place.check::<EncodeImagesConfig>("autoencoder", &settings, &[], CHANGES[1].1);
 }
 
 /// A candidate that is known is one of the model of the keys, whatever lies in the folder now.

@@ -10,8 +10,13 @@ use mitune_diffusion::image::RgbImage;
 use serde_json::json;
 
 use crate::contract::{Dtype, Silent};
+use crate::encode_images::EncodeImagesConfig;
 use crate::finetune::FinetuneConfig;
+use crate::generate::guidance_method::GuidanceMethod;
 use crate::generate::one_prompt::{OnePrompt, RandomNumbers, SchedulerKind};
+use crate::ingest::prompts::PromptsConfig;
+use crate::merge_into_model::MergeIntoModelConfig;
+use crate::policy_gradient::PolicyGradientConfig;
 use crate::score::ScoreConfig;
 use crate::score::given_pairs::{GivenPairs, PairScoring};
 use crate::select::SelectConfig;
@@ -85,6 +90,52 @@ fn one_prompt_becomes_images_in_every_type() {
 }
 
 #[test]
+fn every_model_is_guided_by_every_method() {
+    let methods = [
+        json!({"kind": "attend_and_excite", "attention_ratio": 2, "refinements": 1}),
+        json!({"kind": "structured"}),
+        json!({"kind": "structured", "form": "conjunction"}),
+        json!({"kind": "semantic_aware", "finest_ratio": 2, "coarsest_ratio": 2}),
+    ];
+    let methods = methods.map(|settings| serde_json::from_value::<GuidanceMethod>(settings).unwrap());
+    for model in models() {
+        for (dtype, method) in [Dtype::F32, Dtype::Bf16]
+            .into_iter()
+            .flat_map(|dtype| methods.iter().map(move |method| (dtype, method)))
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = OnePrompt {
+                random_numbers: RandomNumbers::Counter,
+                ..plan(model.clone(), folder.path(), dtype)
+            };
+            let generated = plan
+                .generate_by(method, &Silent, &AtomicBool::new(false))
+                .unwrap();
+            let place = model.display();
+            assert!(
+                generated.images.iter().all(|image| image.mi > 0.0),
+                "{place} {method:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn given_images_are_encoded() {
+    for model in models() {
+        let mut trial = Trial::new();
+        let name = model.display().to_string();
+        trial.defaults.model = Some(model);
+        let picture = RgbImage::new(40, 24, vec![99; 2_880]).unwrap().to_png().unwrap();
+        trial.write("a.png", &picture);
+        trial.write("t.csv", b"image,prompt\na.png,a red circle\n");
+        let settings = json!({"source": {"table": "t.csv"}, "size": 16});
+        let output = trial.run::<EncodeImagesConfig>(settings, &[]).unwrap();
+        assert_eq!(output.outputs["latents"].rows, Some(1), "{name}");
+    }
+}
+
+#[test]
 fn given_images_are_scored() {
     for model in models() {
         let folder = tempfile::tempdir().unwrap();
@@ -152,5 +203,54 @@ fn candidates_are_scored_and_trained_on() {
             .unwrap();
         let losses = losses["loss"].as_primitive::<Float64Type>();
         assert!(losses.values().iter().all(|loss| loss.is_finite()) && losses.len() == 2);
+        let adapter = &trained.outputs["adapter"];
+        let merged = trial
+            .run::<MergeIntoModelConfig>(json!({"adapter": "finetune"}), &[("adapter", &[adapter])])
+            .unwrap();
+        assert_eq!(merged.metrics["merged_layers"], trained.metrics["adapted_layers"]);
+    }
+}
+
+#[test]
+fn rewards_of_rollouts_are_learnt_from() {
+    for model in models() {
+        let mut trial = Trial::new();
+        let scheduler = fs::read_to_string(model.join("scheduler/scheduler_config.json")).unwrap();
+        let says_not_to_clip = scheduler.contains("\"clip_sample\": false");
+        trial.defaults.model = Some(model);
+        let prompts = trial
+            .run::<PromptsConfig>(json!({"source": {"inline": PROMPTS}}), &[])
+            .unwrap();
+        for kind in ["dpok", "ddpo"] {
+            let settings = json!({
+                "prompts": "ingest", "judge": "brightness", "rank": 2, "iterations": 2,
+                "objective": {"kind": kind, "batch_size": 2, "micro_batch": 2},
+                "rollouts_per_iteration": 2, "sampler": {"steps": 2}, "height": 16, "width": 16,
+            });
+            let inputs: [(&'static str, &[&mitune_store::Artifact]); 1] =
+                [("prompts", &[&prompts.outputs["prompts"]])];
+            let trained = match trial.run::<PolicyGradientConfig>(settings, &inputs) {
+                Ok(trained) => trained,
+                // DDIM limits what is predicted where a file for another scheduler does not say that it should not.
+                Err(error) if !says_not_to_clip => {
+                    assert!(
+                        error.to_string().contains("limits the predicted original"),
+                        "{error}"
+                    );
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            let losses = trial
+                .store
+                .artifacts()
+                .read_table_whole(&trained.outputs["losses"], None)
+                .unwrap();
+            for column in ["loss", "reward", "ratio", "kl"] {
+                let values = losses[column].as_primitive::<Float64Type>();
+                let finite = values.values().iter().all(|value| value.is_finite());
+                assert!(finite && values.len() == 2, "{kind} {column}");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use arrow_array::types::{ArrowPrimitiveType, Float32Type, Int32Type};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use mitune_store::{Artifact, Store};
 
+use crate::tables::latent_rows::LATENT_COLUMNS;
 use crate::tables::schema;
 
 /// A candidate of a test.
@@ -34,18 +35,6 @@ pub(crate) fn candidates(store: &Store, rows: &[Candidate]) -> Artifact {
             false => vec![latent.len() as i32, 1, 1],
         }
     };
-    let mut images = StructBuilder::from_fields(schema::image_fields(), rows.len());
-    for row in rows {
-        images
-            .field_builder::<BinaryBuilder>(0)
-            .unwrap()
-            .append_option(row.png.as_deref());
-        images
-            .field_builder::<StringBuilder>(1)
-            .unwrap()
-            .append_option(row.png.is_some().then_some("0000.png"));
-        images.append(row.png.is_some());
-    }
     let columns: Vec<ArrayRef> = vec![
         texts(rows.iter().map(Candidate::id)),
         texts(rows.iter().map(|row| row.prompt.clone())),
@@ -58,7 +47,7 @@ pub(crate) fn candidates(store: &Store, rows: &[Candidate]) -> Artifact {
         lists::<Int32Type>(rows.iter().map(|_| vec![1])),
         lists::<Float32Type>(rows.iter().map(|row| row.latent.clone())),
         lists::<Int32Type>(rows.iter().map(|row| shape(&row.latent))),
-        Arc::new(images.finish()),
+        encoded(rows),
         Arc::new(Float64Array::new_null(rows.len())),
         Arc::new(Float64Array::new_null(rows.len())),
         lists::<Float32Type>(rows.iter().map(|_| vec![1.0])),
@@ -71,6 +60,46 @@ pub(crate) fn candidates(store: &Store, rows: &[Candidate]) -> Artifact {
         .artifacts()
         .put_table(&schema::candidates(), batches)
         .unwrap()
+}
+
+/// Stores the latents of candidates as those of given images.
+pub(crate) fn latents(store: &Store, rows: &[Candidate]) -> Artifact {
+    let table = candidates(store, rows);
+    let read = store
+        .artifacts()
+        .read_table(&table, Some(&LATENT_COLUMNS))
+        .unwrap();
+    let schema = schema::latents();
+    let batches = read.map(|batch| {
+        let columns = batch.unwrap().columns().to_vec();
+        RecordBatch::try_new(schema.clone(), columns).unwrap()
+    });
+    store.artifacts().put_table(&schema, batches).unwrap()
+}
+
+/// Stores the images of candidates as images that are none.
+pub(crate) fn images(store: &Store, rows: &[Candidate]) -> Artifact {
+    let [ids, seed_indices] = <[ArrayRef; 2]>::try_from(names(rows)).unwrap();
+    let prompts = texts(rows.iter().map(|row| row.prompt.clone()));
+    let columns = vec![ids, prompts, seed_indices, encoded(rows)];
+    let batch = RecordBatch::try_new(schema::images(), columns).unwrap();
+    store.artifacts().put_table(&schema::images(), [batch]).unwrap()
+}
+
+fn encoded(rows: &[Candidate]) -> ArrayRef {
+    let mut images = StructBuilder::from_fields(schema::image_fields(), rows.len());
+    for row in rows {
+        images
+            .field_builder::<BinaryBuilder>(0)
+            .unwrap()
+            .append_option(row.png.as_deref());
+        images
+            .field_builder::<StringBuilder>(1)
+            .unwrap()
+            .append_option(row.png.is_some().then_some("0000.png"));
+        images.append(row.png.is_some());
+    }
+    Arc::new(images.finish())
 }
 
 /// Stores scores of candidates, the same number in every column.

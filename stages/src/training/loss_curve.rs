@@ -52,6 +52,23 @@ impl LossCurve {
         (!recent.is_empty()).then(|| sum / recent.len() as f64)
     }
 
+    /// Mean over the last `count` updates of each value that the objective reports, by its name.
+    pub fn recent_reported(&self, count: usize) -> Vec<(&'static str, Option<f64>)> {
+        let recent = &self.points[self.points.len().saturating_sub(count)..];
+        let mean = |index: usize| {
+            let sum: f64 = recent.iter().map(|point| point.reported[index]).sum();
+            (!recent.is_empty()).then(|| sum / recent.len() as f64)
+        };
+        let names = self.names.iter().enumerate();
+        names.map(|(index, name)| (*name, mean(index))).collect()
+    }
+
+    /// What the objective reported under a name, update by update; none if it has no such name.
+    pub fn reported(&self, name: &str) -> Option<Vec<f64>> {
+        let index = self.names.iter().position(|known| *known == name)?;
+        Some(self.points.iter().map(|point| point.reported[index]).collect())
+    }
+
     /// A curve without updates, of an objective that reports these values.
     pub(super) fn new(names: &'static [&'static str]) -> Self {
         Self {
@@ -138,5 +155,13 @@ mod tests {
             assert_eq!(LossCurve::from_bytes(&bytes[1..], names), None);
             assert_eq!(LossCurve::from_bytes(&bytes, &["margin"]), None);
         }
+    }
+
+    #[test]
+    fn reported_values_have_a_recent_mean_each() {
+        let reported = curve(&["margin", "accuracy"]).recent_reported(2);
+        assert_eq!(reported, [("margin", Some(6.0)), ("accuracy", Some(8.0))]);
+        assert_eq!(LossCurve::new(&["margin"]).recent_reported(2), [("margin", None)]);
+        assert!(curve(&[]).recent_reported(2).is_empty());
     }
 }

@@ -1,13 +1,13 @@
 //! A training as a stage runs it: with checkpoints, a loss curve, and a clean stop when asked.
 
 use burn::module::Module;
-use mitune_diffusion::nn::weights::{SafetensorsFile, TensorSource as _, encode_safetensors};
-use mitune_diffusion::training::{
-    Checkpoint as TrainerCheckpoint, CheckpointState, Objective, ObjectiveTrainer, TrainingError,
-};
+use mitune_diffusion::nn::weights::{SafetensorsFile, TensorMap, TensorSource as _, encode_safetensors};
+use mitune_diffusion::training::{CheckpointError, Objective, ObjectiveTrainer, TrainingError};
 use mitune_store::Checkpoint;
 
 use super::loss_curve::LossCurve;
+use super::objective_steps::ObjectiveSteps;
+use super::resumable::{Resumable, StepFailure};
 use crate::contract::{StageContext, StageError, Work};
 
 /// Names of a checkpoint's blobs.
@@ -50,10 +50,7 @@ enum TrainingRunError {
         source: mitune_diffusion::nn::weights::WeightsError,
     },
     #[error("Checkpoint of step {step} is of another training")]
-    Other {
-        step: u64,
-        source: mitune_diffusion::training::CheckpointError,
-    },
+    Other { step: u64, source: CheckpointError },
     #[error("Checkpoint of step {step} is damaged: {reason}")]
     Damaged { step: u64, reason: String },
 }
@@ -70,25 +67,40 @@ impl TrainingRun<'_> {
     pub fn complete<M: Module, O: Objective<M>, B: IntoIterator<Item = O::Batch>>(
         &self,
         trainer: &mut ObjectiveTrainer<M, O>,
-        mut micro_batches: impl FnMut(u64) -> B,
+        micro_batches: impl FnMut(u64) -> B,
     ) -> Result<LossCurve, StageError> {
-        let mut curve = self.resume(trainer)?;
-        let names = trainer.objective().curves();
-        let reused = trainer.trainer().updates();
+        self.complete_all(&mut ObjectiveSteps {
+            trainer,
+            micro_batches,
+        })
+    }
+
+    /// Takes the steps of any training that can be resumed, as [`Self::complete`] does.
+    ///
+    /// # Errors
+    /// As [`Self::complete`], and those of the training's steps. One that stops inside a step because it was asked to
+    /// publishes nothing of it: its last checkpoint stays.
+    pub(crate) fn complete_all<T: Resumable>(&self, training: &mut T) -> Result<LossCurve, StageError> {
+        let (mut curve, reused) = self.resume(training)?;
+        let names = training.curves();
+        let mut kept = reused;
         let progress = self.context.progress();
         progress.begin(Work {
             total: self.steps,
             reused,
-            unit: "steps",
+            unit: T::UNIT,
         });
         for step in reused..self.steps {
-            let report = trainer.step(micro_batches(step)).map_err(|source| {
-                StageError::failed(TrainingRunError::Step {
-                    step,
-                    steps: self.steps,
-                    source,
-                })
-            })?;
+            let Some(report) = training
+                .step(step)
+                .map_err(|error| self.step_failed(step, error))?
+            else {
+                // Nothing of the step was done yet, so that what was done before can be kept.
+                if kept < step {
+                    self.publish(training, &curve, step)?;
+                }
+                return Err(StageError::Interrupted);
+            };
             progress.metric("loss", step, report.update.loss);
             for (name, value) in names.iter().zip(&report.curves) {
                 progress.metric(name, step, *value);
@@ -98,7 +110,8 @@ impl TrainingRun<'_> {
             let done = step + 1;
             let stop = self.context.cancelled();
             if done < self.steps && (stop || done.is_multiple_of(self.checkpoint_every.max(1))) {
-                self.publish(trainer, &curve, done)?;
+                self.publish(training, &curve, done)?;
+                kept = done;
             }
             if done < self.steps {
                 self.context.check_cancelled()?;
@@ -107,14 +120,21 @@ impl TrainingRun<'_> {
         Ok(curve)
     }
 
-    fn publish<M: Module, O: Objective<M>>(
-        &self,
-        trainer: &ObjectiveTrainer<M, O>,
-        curve: &LossCurve,
-        step: u64,
-    ) -> Result<(), StageError> {
+    /// Says at which step a training failed, where the training itself does not say more.
+    fn step_failed(&self, step: u64, error: StepFailure) -> StageError {
+        match error {
+            StepFailure::Stage(error) => error,
+            StepFailure::Training(source) => StageError::failed(TrainingRunError::Step {
+                step,
+                steps: self.steps,
+                source,
+            }),
+        }
+    }
+
+    fn publish<T: Resumable>(&self, training: &T, curve: &LossCurve, step: u64) -> Result<(), StageError> {
         let copy = |source| StageError::failed(TrainingRunError::Copy { step, source });
-        let TrainerCheckpoint { state, tensors } = trainer.checkpoint().map_err(copy)?;
+        let (state, tensors) = training.checkpoint().map_err(copy)?;
         let bytes = encode_safetensors(&tensors, None)
             .map_err(|source| StageError::failed(TrainingRunError::Write { step, source }))?;
         let damaged = |error: serde_json::Error| {
@@ -143,27 +163,26 @@ impl TrainingRun<'_> {
     }
 
     /// Goes on from the newest checkpoint that can be; those that cannot are set aside, since they would end every run.
-    fn resume<M: Module, O: Objective<M>>(
-        &self,
-        trainer: &mut ObjectiveTrainer<M, O>,
-    ) -> Result<LossCurve, StageError> {
+    ///
+    /// Returns the curve so far, and how many steps it is of.
+    fn resume<T: Resumable>(&self, training: &mut T) -> Result<(LossCurve, u64), StageError> {
         let (store, key) = (self.context.store(), self.context.key());
         while let Some(checkpoint) = store.records().latest_checkpoint(key)? {
             let step = checkpoint.step;
-            match self.go_on(trainer, &checkpoint) {
+            match self.go_on(training, &checkpoint) {
                 Err(StageError::Failed(error)) if store.records().reject_checkpoint(key, step) => {
                     let text = format!("the checkpoint of step {step} is not used: {error}");
                     self.context.progress().message(&text);
                 }
-                resumed => return resumed,
+                resumed => return resumed.map(|curve| (curve, step)),
             }
         }
-        Ok(LossCurve::new(trainer.objective().curves()))
+        Ok((LossCurve::new(training.curves()), 0))
     }
 
-    fn go_on<M: Module, O: Objective<M>>(
+    fn go_on<T: Resumable>(
         &self,
-        trainer: &mut ObjectiveTrainer<M, O>,
+        training: &mut T,
         checkpoint: &Checkpoint,
     ) -> Result<LossCurve, StageError> {
         let store = self.context.store();
@@ -180,21 +199,21 @@ impl TrainingRun<'_> {
                 .get(name)
                 .ok_or_else(|| damaged(&format!("no blob `{name}`")))
         };
-        let state: CheckpointState =
+        let state: T::State =
             serde_json::from_value(checkpoint.state.clone()).map_err(|error| damaged(&error.to_string()))?;
-        let tensors = SafetensorsFile::open(&store.blobs().path(blob(TENSORS)?)?)
+        let tensors: TensorMap = SafetensorsFile::open(&store.blobs().path(blob(TENSORS)?)?)
             .and_then(|file| file.read_all())
             .map_err(|source| StageError::failed(TrainingRunError::Read { step, source }))?;
-        let curve = LossCurve::from_bytes(&store.blobs().read(blob(LOSSES)?)?, trainer.objective().curves())
+        let curve = LossCurve::from_bytes(&store.blobs().read(blob(LOSSES)?)?, training.curves())
             .ok_or_else(|| damaged("odd loss curve"))?;
-        if curve.updates() != state.updates {
+        if curve.updates() != T::steps_of(&state) {
             return Err(damaged("the loss curve has not one point per step"));
         }
-        if state.updates != step || step > self.steps {
+        if T::steps_of(&state) != step || step > self.steps {
             return Err(damaged("it counts other steps than its training"));
         }
-        trainer
-            .restore(TrainerCheckpoint { state, tensors })
+        training
+            .restore(state, tensors)
             .map_err(|source| StageError::failed(TrainingRunError::Other { step, source }))?;
         self.context
             .progress()

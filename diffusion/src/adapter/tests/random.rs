@@ -210,6 +210,7 @@ fn twenty_four_random_adapters_of_denoisers_agree_with_peft() {
             let conditioning = Conditioning {
                 context: seeded_input(case.seed, "context", [1, 7, context], &device),
                 value_context: None,
+                key_contexts: None,
                 added,
             };
             let output = adapted.forward(

@@ -116,6 +116,7 @@ proptest! {
         let conditioning = Conditioning {
             context: Tensor::ones([1, 3, config.cross_attention_dim[0]], &device),
             value_context: None,
+            key_contexts: None,
             added,
         };
         let latents = Tensor::<4>::ones([1, config.in_channels, 8, 8], &device);

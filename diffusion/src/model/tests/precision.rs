@@ -40,6 +40,7 @@ fn errors(name: &str, dtype: FloatDType, label: &str) -> Vec<(String, f64, f64)>
     let conditioning = Conditioning {
         context: seeded_input(41, "context", [2, 5, width], &device).cast(dtype),
         value_context: None,
+        key_contexts: None,
         added,
     };
     let latents = seeded_input(41, "latents", [2, 4, 8, 8], &device);

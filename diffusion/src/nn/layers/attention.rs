@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, activation};
 
 use super::adaptable_layer::AdaptableLayer;
+use super::key_contexts::KeyContexts;
 use super::linear::{Bias, Linear};
 use super::visit_layers::VisitLayers;
 use crate::nn::kernels::{attention, join_heads, split_heads, sum_type};
@@ -30,6 +31,8 @@ pub struct AttentionContext {
     pub keys: Tensor<3>,
     /// Tokens that the values are made of, of the same shape.
     pub values: Tensor<3>,
+    /// Further tokens that keys are made of, in turn with `keys`; usually none.
+    pub further_keys: Option<KeyContexts>,
 }
 
 impl From<Tensor<3>> for AttentionContext {
@@ -37,6 +40,7 @@ impl From<Tensor<3>> for AttentionContext {
         Self {
             keys: tokens.clone(),
             values: tokens,
+            further_keys: None,
         }
     }
 }
@@ -87,7 +91,7 @@ impl Attention {
     /// Attends from `x` to `context`, and shows the probabilities of each head to `record`, if there is one.
     ///
     /// The kernel never holds all probabilities; with `record` they are computed by plain operations, and the output
-    /// from the same ones, so that it differs in its last digits.
+    /// from the same ones, so that it differs in its last digits. With further keys they are the means over all keys.
     ///
     /// # Shapes
     /// - x and output: `[batch, tokens, features]`
@@ -101,9 +105,13 @@ impl Attention {
         let query = self.to_q.forward(x);
         let key = self.to_k.forward(context.keys);
         let value = self.to_v.forward(context.values);
-        let gathered = match record {
-            Some(record) => self.gather_recorded([query, key, value], record),
-            None => self.gather(query, key, value),
+        let gathered = match (record, context.further_keys) {
+            (Some(record), further) => self.gather_recorded([query, key, value], further, record),
+            (None, None) => self.gather(query, key, value),
+            (None, Some(further)) => {
+                let of_one = |key| self.gather(query.clone(), key, value.clone());
+                further.mean(of_one(key), |tokens| of_one(self.to_k.forward(tokens)))
+            }
         };
         self.to_out
             .iter()
@@ -120,13 +128,27 @@ impl Attention {
         }
     }
 
-    fn gather_recorded(&self, inputs: [Tensor<3>; 3], record: &mut dyn FnMut(Tensor<4>)) -> Tensor<3> {
+    fn gather_recorded(
+        &self,
+        inputs: [Tensor<3>; 3],
+        further: Option<KeyContexts>,
+        record: &mut dyn FnMut(Tensor<4>),
+    ) -> Tensor<3> {
         let dtype = inputs[0].dtype();
-        let wide = sum_type(dtype);
-        let [query, key, value] = inputs.map(|input| split_heads(input.cast(wide), self.heads));
+        let wide = |input: Tensor<3>| split_heads(input.cast(sum_type(dtype)), self.heads);
+        let [query, key, value] = inputs.map(wide);
         let scale = (query.dims()[3] as f64).sqrt().recip();
-        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3));
-        let probabilities = activation::softmax(scores, 3);
+        let query = query.mul_scalar(scale);
+        let of_one = |key: Tensor<4>| {
+            let scores = query.clone().matmul(key.swap_dims(2, 3));
+            activation::softmax(scores, 3)
+        };
+        let probabilities = of_one(key);
+        // The values are the same, so the mean of what is gathered is what the mean probabilities gather.
+        let probabilities = match further {
+            Some(further) => further.mean(probabilities, |tokens| of_one(wide(self.to_k.forward(tokens)))),
+            None => probabilities,
+        };
         record(probabilities.clone());
         join_heads(probabilities.matmul(value)).cast(dtype)
     }
@@ -227,6 +249,7 @@ mod tests {
             let context = AttentionContext {
                 keys: keys.clone(),
                 values,
+                further_keys: None,
             };
             layer.forward_recorded(x.clone(), context, None)
         };
@@ -235,5 +258,39 @@ mod tests {
         assert!(largest_difference(mean, of_outputs) < 1e-5);
         let plain = layer.forward(x.clone(), keys.clone());
         assert_eq!(largest_difference(with(keys.clone()), plain), 0.0);
+    }
+
+    #[test]
+    fn several_keys_give_the_mean_of_their_outputs_and_filled_up_rows_their_own() {
+        let (layer, [x, first, second, third]) = example();
+        let with = |keys: &Tensor<3>, further: Option<KeyContexts>| {
+            let context = AttentionContext {
+                keys: keys.clone(),
+                values: first.clone(),
+                further_keys: further,
+            };
+            let mut maps = Vec::new();
+            let mut record = |probabilities: Tensor<4>| maps.push(probabilities);
+            let recorded = layer.forward_recorded(x.clone(), context.clone(), Some(&mut record));
+            let found = layer.forward_recorded(x.clone(), context, None);
+            assert!(largest_difference(found.clone(), recorded) < 1e-5);
+            (found, maps.remove(0))
+        };
+        let both = KeyContexts::in_equal_parts(vec![second.clone(), third.clone()]);
+        let (found, map) = with(&first, both);
+        let alone = [&first, &second, &third].map(|keys| with(keys, None));
+        let outputs = alone.clone().map(|(output, _)| output);
+        let maps = alone.map(|(_, map)| map);
+        let mean = |[a, b, c]: [Tensor<3>; 3]| (a + b + c) / 3.0;
+        assert!(largest_difference(found, mean(outputs.clone())) < 1e-5);
+        let [a, b, c] = maps;
+        assert!(largest_difference(map, (a + b + c) / 3.0) < 1e-5);
+        let row = |keys: &Tensor<3>, row: usize| keys.clone().narrow(0, row, 1);
+        let own = KeyContexts::in_equal_parts(vec![row(&second, 1)]);
+        let mixed = KeyContexts::cat(&[(&row(&first, 0), None), (&row(&first, 1), own.as_ref())]);
+        let (filled, _) = with(&first, mixed);
+        let [plain, ..] = outputs;
+        assert_eq!(largest_difference(row(&filled, 0), row(&plain, 0)), 0.0);
+        assert!(largest_difference(row(&filled, 1), row(&plain, 1)) > 1e-3);
     }
 }

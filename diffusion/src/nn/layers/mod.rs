@@ -6,6 +6,7 @@
 mod adaptable_layer;
 mod attention;
 mod conv2d;
+mod key_contexts;
 mod linear;
 mod low_rank_adapter;
 mod norm;
@@ -15,6 +16,7 @@ mod visit_layers;
 pub use adaptable_layer::{AdaptableLayer, LayerShape};
 pub use attention::{Attention, AttentionContext, AttentionShape};
 pub use conv2d::Conv2d;
+pub use key_contexts::KeyContexts;
 pub use linear::{Bias, Linear};
 pub use low_rank_adapter::LowRankAdapter;
 pub use norm::{GroupNorm, LayerNorm};

@@ -2,6 +2,7 @@ mod estimates;
 mod images;
 mod reference_mi;
 mod schedulers;
+mod steering;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;

@@ -1,15 +1,25 @@
 //! Relative preference optimization: every winner of a batch against every loser, weighed by likeness.
 
+use burn::module::Module;
 use burn::tensor::{Tensor, activation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::compared_items::ComparedItems;
 use super::item_errors::widened;
+use super::preference::{PREFERENCE_CURVES, preference_curves};
+use crate::nn::layers::AdaptTarget;
+use crate::training::batch::ContrastedPairBatch;
+use crate::training::objective::{Objective, ObjectiveValue};
+use crate::training::reference::FrozenReference;
+use crate::training::trainable_denoiser::TrainableDenoiser;
 
 /// Lengths of feature vectors are not taken below this.
 const SMALLEST_LENGTH: f64 = 1e-12;
 
 /// Where the weight of a contrast stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ContrastWeight {
     /// Before the logarithm, and the contrasts of a winner are summed: Diffusion-RPO. The default.
     #[default]
@@ -50,7 +60,11 @@ impl DiffusionRpo {
     /// # Shapes
     /// - features, of winners and of losers: `[batch, features]`, row by row those of the items
     pub fn loss(&self, winners: ComparedItems, losers: ComparedItems, features: [Tensor<2>; 2]) -> Tensor<1> {
-        let (winners, losers) = (winners.error_changes(), losers.error_changes());
+        self.contrast([winners.error_changes(), losers.error_changes()], features)
+    }
+
+    /// The loss of the error changes of winners and losers.
+    fn contrast(&self, [winners, losers]: [Tensor<1>; 2], features: [Tensor<2>; 2]) -> Tensor<1> {
         let ([rows], [columns]) = (winners.dims(), losers.dims());
         let winners: Tensor<2> = winners.reshape([rows, 1]);
         let losers: Tensor<2> = losers.reshape([1, columns]);
@@ -62,6 +76,26 @@ impl DiffusionRpo {
             ContrastWeight::Inside => activation::log_sigmoid(margins * weights),
         };
         likelihood.mean() * -1.0
+    }
+}
+
+/// Curves are those of [`DiffusionDpo`](super::DiffusionDpo): of each winner against the loser of its own pair.
+impl<M: TrainableDenoiser + AdaptTarget + Module> Objective<M> for DiffusionRpo {
+    type Batch = ContrastedPairBatch<M::Conditioning>;
+    type Reference = FrozenReference<M>;
+
+    fn curves(&self) -> &'static [&'static str] {
+        PREFERENCE_CURVES
+    }
+
+    fn evaluate(&self, denoiser: &M, reference: &FrozenReference<M>, batch: Self::Batch) -> ObjectiveValue {
+        let compared = ComparedItems::of_pairs(&batch.pairs, denoiser, reference.network());
+        let [winners, losers] = compared.map(ComparedItems::error_changes);
+        let own = (winners.clone().detach() - losers.clone().detach()) * (-0.5 * self.beta);
+        ObjectiveValue {
+            loss: self.contrast([winners, losers], batch.features),
+            curves: preference_curves(own),
+        }
     }
 }
 

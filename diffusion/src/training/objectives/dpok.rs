@@ -8,7 +8,7 @@ use super::gaussian_transition::{GaussianTransition, log_probabilities, transiti
 use super::item_errors::widened;
 
 /// Log-ratios without a clip are cut here, where the ratio is near the end of f32's range.
-const LARGEST_LOG_RATIO: f64 = 80.0;
+pub(super) const LARGEST_LOG_RATIO: f64 = 80.0;
 
 /// Steps that a sampler took, and what two networks say at them.
 #[derive(Debug, Clone)]
@@ -90,7 +90,8 @@ impl Dpok {
         limited.exp()
     }
 
-    fn divergence(
+    /// What holds the policy near the pre-trained model, without its weight.
+    pub(super) fn divergence(
         &self,
         transitions: &[GaussianTransition],
         prediction: Tensor<4>,

@@ -1,9 +1,10 @@
 //! Whose version of a method is meant.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of a method whose paper and code compute different things.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Formulation {
     /// What the paper writes.

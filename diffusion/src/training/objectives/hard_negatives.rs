@@ -1,6 +1,8 @@
 //! Image-text matching with hard negatives (Krojer et al. 2023, arXiv 2305.16397).
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::formulation::Formulation;
 use super::item_errors::item_errors;
@@ -9,7 +11,8 @@ use crate::training::objective::{Objective, ObjectiveValue};
 use crate::training::trainable_denoiser::TrainableDenoiser;
 
 /// What the prediction for a mismatched item is measured against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum NegativeError {
     /// What it should predict. The default.
     #[default]

@@ -16,13 +16,18 @@ pub fn preference_loss(margins: Tensor<1>) -> Tensor<1> {
     activation::log_sigmoid(margins).mean() * -1.0
 }
 
-/// The loss of margins with their mean and the share above zero.
+/// The loss of margins with what is reported of them.
 pub(super) fn preference_value(margins: Tensor<1>) -> ObjectiveValue {
-    let known = margins.clone().detach();
+    ObjectiveValue {
+        curves: preference_curves(margins.clone()),
+        loss: preference_loss(margins),
+    }
+}
+
+/// The mean of margins and the share above zero, without gradient.
+pub(super) fn preference_curves(margins: Tensor<1>) -> Vec<Tensor<1>> {
+    let known = margins.detach();
     let dtype = known.dtype();
     let correct = known.clone().greater_elem(0.0).float().cast(dtype);
-    ObjectiveValue {
-        loss: preference_loss(margins),
-        curves: vec![known.mean(), correct.mean()],
-    }
+    vec![known.mean(), correct.mean()]
 }

@@ -139,6 +139,7 @@ impl Training {
         let conditioning = Conditioning {
             context,
             value_context: None,
+            key_contexts: None,
             added,
         };
         (batch.unwrap(), conditioning)

@@ -8,9 +8,10 @@ use super::objectives::{pairs, start};
 use crate::adapter::AdapterMethod;
 use crate::conditioning::Conditioning;
 use crate::training::objectives::{
-    DiffusionDpo, Divergence, FDivergenceDpo, Gors, HardNegatives, SupervisedFineTuning,
+    ContrastWeight, DiffusionDpo, DiffusionRpo, Divergence, FDivergenceDpo, Gors, HardNegatives,
+    SupervisedFineTuning,
 };
-use crate::training::{Denoising, Objective, PairBatch, StepReport, WeightedBatch};
+use crate::training::{ContrastedPairBatch, Denoising, Objective, PairBatch, StepReport, WeightedBatch};
 use crate::unet::UNet2DConditionModel;
 
 /// Eight updates, all on the same batch.
@@ -47,6 +48,47 @@ fn preferences_begin_with_ln_2_and_are_learned() {
             beta: 1.0,
             scale: 2000.0,
         });
+    }
+}
+
+#[test]
+fn contrasts_within_a_batch_begin_with_ln_2_and_are_learned() {
+    let features = || Tensor::<2>::from_data([[1.0_f32, 0.0], [0.6, 0.8]], &Device::flex().autodiff());
+    for weight in [ContrastWeight::Outside, ContrastWeight::Inside] {
+        let objective = DiffusionRpo {
+            beta: 2000.0,
+            tau: 0.5,
+            weight,
+        };
+        let reports = train(objective, || ContrastedPairBatch {
+            pairs: pairs(0),
+            features: [features(), features()],
+        });
+        assert!((reports[0].update.loss - LN_2).abs() < 5e-3, "{reports:?}");
+        assert_learns(&reports);
+    }
+}
+
+/// With features that say nothing apart from the own pair it is Diffusion-DPO, however many pairs a batch has.
+#[test]
+fn contrasts_with_the_own_pair_alone_are_those_of_diffusion_dpo() {
+    let features = || Tensor::<2>::from_data([[1.0_f32, 0.0], [0.0, 1.0]], &Device::flex().autodiff());
+    let objective = DiffusionRpo {
+        beta: 2000.0,
+        tau: 1e-3,
+        weight: ContrastWeight::Outside,
+    };
+    let contrasted = train(objective, || ContrastedPairBatch {
+        pairs: pairs(0),
+        features: [features(), features()],
+    });
+    let preferred = train(DiffusionDpo { beta: 2000.0 }, || pairs(0));
+    for (found, expected) in contrasted.iter().zip(&preferred).take(2) {
+        assert!(
+            (found.update.loss - expected.update.loss).abs() < 1e-4,
+            "{found:?} {expected:?}"
+        );
+        assert!((found.curves[0] - expected.curves[0]).abs() < 1e-3, "{found:?}");
     }
 }
 

@@ -35,6 +35,7 @@ fn random_configurations_equal_diffusers() {
         let conditioning = Conditioning {
             context: case.input("context", &device),
             value_context: None,
+            key_contexts: None,
             added,
         };
         vec![("output", model.forward(sample, times, conditioning))]

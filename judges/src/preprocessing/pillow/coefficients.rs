@@ -1,19 +1,27 @@
-//! The weights of Pillow's bicubic filter, operation for operation those of its `Resample.c`.
+//! The weights of Pillow's bicubic and bilinear filters, operation for operation those of its `Resample.c`.
 
 use crate::preprocessing::geometry::Axis;
 use crate::preprocessing::resampling::Taps;
 
-/// Samples that the filter reaches to each side, if the image does not shrink.
-const SUPPORT: f64 = 2.0;
-
-/// The weights along an axis: when it shrinks, the filter is as much wider.
+/// The weights of the bicubic filter along an axis.
 pub(super) fn bicubic(axis: &Axis) -> Taps<f64> {
+    weights_of(axis, 2.0, cubic)
+}
+
+/// The weights of the bilinear filter along an axis.
+pub(super) fn bilinear(axis: &Axis) -> Taps<f64> {
+    weights_of(axis, 1.0, triangle)
+}
+
+/// The weights of a filter that reaches `reach` samples to each side if the image does not shrink: when it shrinks, the
+/// filter is as much wider.
+fn weights_of(axis: &Axis, reach: f64, filter: fn(f64) -> f64) -> Taps<f64> {
     if axis.is_unchanged() {
         return Taps::identity(axis.window.clone(), 1.0);
     }
     let scale = axis.input as f64 / axis.resized as f64;
     let filter_scale = scale.max(1.0);
-    let support = SUPPORT * filter_scale;
+    let support = reach * filter_scale;
     let inverse = 1.0 / filter_scale;
     Taps::new(axis.window.clone(), |position, weights| {
         let center = (position as f64 + 0.5) * scale;
@@ -43,8 +51,17 @@ pub(super) fn in_fixed_point(taps: Taps<f64>, bits: u32) -> Taps<i32> {
     })
 }
 
+/// The line from one at the sample to zero at its neighbours.
+fn triangle(x: f64) -> f64 {
+    let x = x.abs();
+    match x < 1.0 {
+        true => 1.0 - x,
+        false => 0.0,
+    }
+}
+
 /// The cubic convolution kernel with a = -1/2.
-fn filter(x: f64) -> f64 {
+fn cubic(x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();
     if x < 1.0 {
@@ -75,7 +92,7 @@ mod tests {
     #[test]
     fn the_kernel_is_keys() {
         assert_eq!(
-            [0.0, 0.5, 1.0, 1.5, 2.0, -0.5].map(filter),
+            [0.0, 0.5, 1.0, 1.5, 2.0, -0.5].map(cubic),
             [1.0, 0.5625, 0.0, -0.0625, 0.0, 0.5625]
         );
     }

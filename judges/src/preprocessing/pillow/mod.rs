@@ -1,4 +1,4 @@
-//! Bicubic resizing as Pillow does it, for each of its modes.
+//! Resizing as Pillow does it: bicubic for each of its modes, and bilinear for RGB.
 
 mod coefficients;
 mod nearest;
@@ -8,10 +8,10 @@ use std::borrow::Cow;
 
 use mitune_diffusion::image_decoding::Samples;
 
-use self::coefficients::{bicubic, in_fixed_point};
+use self::coefficients::{bicubic, bilinear, in_fixed_point};
 use self::nearest::{nearest, pick};
 use super::geometry::Axis;
-use super::resampling::{DeepGreys, Doubles, FixedPoint, Order, Pass, resample};
+use super::resampling::{DeepGreys, Doubles, FixedPoint, Order, Pass, Taps, resample};
 
 /// Digits behind the point of Pillow's weights for 8 bits.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -58,6 +58,11 @@ pub(super) fn resize_rgb(pixels: &[u8], axes: [&Axis; 2]) -> Vec<u8> {
     resize_bytes::<3>(pixels, axes)
 }
 
+/// Resizes red, green and blue as `resize((width, height), BILINEAR)` does.
+pub(super) fn resize_rgb_bilinear(pixels: &[u8], axes: [&Axis; 2]) -> Vec<u8> {
+    resize_bytes_with::<3>(pixels, axes, bilinear)
+}
+
 /// Resizes each of red, green and blue in mode F, and neither cuts off nor rounds.
 pub(super) fn resize_floats(pixels: &[u8], axes: [&Axis; 2]) -> Vec<f32> {
     let values: Vec<f32> = pixels.iter().map(|byte| f32::from(*byte)).collect();
@@ -82,9 +87,17 @@ pub(super) fn middle_square(pixels: Cow<'_, [u8]>, height: usize, width: usize) 
 }
 
 fn resize_bytes<const CHANNELS: usize>(pixels: &[u8], axes: [&Axis; 2]) -> Vec<u8> {
+    resize_bytes_with::<CHANNELS>(pixels, axes, bicubic)
+}
+
+fn resize_bytes_with<const CHANNELS: usize>(
+    pixels: &[u8],
+    axes: [&Axis; 2],
+    weights: fn(&Axis) -> Taps<f64>,
+) -> Vec<u8> {
     let arithmetic = FixedPoint { bits: PRECISION_BITS };
     let [down, across] = axes.map(|axis| Pass {
-        taps: in_fixed_point(bicubic(axis), PRECISION_BITS),
+        taps: in_fixed_point(weights(axis), PRECISION_BITS),
         arithmetic,
     });
     resample::<FixedPoint, CHANNELS>(pixels, axes[1].input, [&down, &across], order(axes))

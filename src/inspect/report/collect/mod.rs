@@ -7,6 +7,7 @@ mod candidates;
 mod choose;
 mod compared_tables;
 mod comparisons;
+mod costs;
 mod disagreements;
 mod distributions;
 mod evaluations;
@@ -177,6 +178,7 @@ pub(crate) fn collect(
             groups,
         }),
         failures,
+        costs: costs::costs(&graph, &comparisons),
         comparisons,
         agreements: agreements::agreements(store, &graph)?,
         distributions,

@@ -3,6 +3,7 @@
 mod agreements;
 mod alignment;
 mod comparisons;
+mod costs;
 mod curves;
 mod disagreements;
 mod distributions;
@@ -24,6 +25,7 @@ pub(crate) use alignment::{
     SeedShare,
 };
 pub(crate) use comparisons::{ComparedArm, ComparedColumn, ComparedGroup};
+pub(crate) use costs::{ArmCost, ArmCosts};
 pub(crate) use curves::{LossCurve, LossPoint, Trace, TraceBand, Traces};
 pub(crate) use disagreements::{Disagreement, Disagreements, RankedValue};
 pub(crate) use distributions::{DistributionArm, JudgedDistribution, Quantiles};
@@ -52,6 +54,8 @@ pub(crate) struct Report {
     pub(crate) failures: Vec<FailureTable>,
     /// Arms compared by any column of numbers, one for each stage that does it.
     pub(crate) comparisons: Vec<ComparedColumn>,
+    /// What the compared arms took, once for each set of arms.
+    pub(crate) costs: Vec<ArmCosts>,
     /// Columns about the same candidates, one for each stage that measures their agreement.
     pub(crate) agreements: Vec<AgreedColumns>,
     /// How the numbers of judges lie, one for each of their columns.

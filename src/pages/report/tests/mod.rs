@@ -3,6 +3,7 @@
 mod agreements;
 mod charts;
 mod comparisons;
+mod costs;
 mod hostile;
 mod html;
 mod incomplete;

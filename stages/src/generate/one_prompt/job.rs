@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_schema::{Schema, SchemaRef};
-use mitune_diffusion::conditioning::Conditioning;
-use mitune_diffusion::noise::ContentKey;
-use mitune_diffusion::sampler::{
-    Candidate, CandidateRequest, Sampler, SamplerError, SamplerSettings, StepProgress,
-};
+use mitune_diffusion::noise::{BatchNoise, ContentKey};
+use mitune_diffusion::sampler::{Candidate, CandidateRequest, SamplerError, SamplerSettings, StepProgress};
 use mitune_diffusion::torch_noise::TorchNoise;
 
 use super::{GeneratedImage, OnePrompt, OnePromptError, RandomNumbers, TABLE, file_name};
 use crate::contract::{Progress, StageError, Work};
+use crate::generate::guidance_method::GuidanceMethod;
+use crate::generate::guided_sampler::{GuidedPrompt, GuidedSampler, lacks_attention};
 use crate::generate::rows::{CandidateRow, batch};
 use crate::ingest::prompts::PromptIdentity;
 use crate::models::batch_size::default_batch_size;
@@ -26,10 +25,12 @@ use crate::tables::schema;
 pub(super) struct Job<'a> {
     pub(super) plan: &'a OnePrompt,
     pub(super) loaded: &'a LoadedModel,
-    pub(super) sampler: &'a Sampler,
+    pub(super) guided: &'a GuidedSampler,
+    /// Steps of a batch.
+    pub(super) evaluations: usize,
     pub(super) settings: &'a SamplerSettings,
-    pub(super) conditional: Conditioning,
-    pub(super) unconditional: Conditioning,
+    pub(super) method: &'a GuidanceMethod,
+    pub(super) prompt: &'a GuidedPrompt,
     pub(super) key: ContentKey,
     pub(super) shape: [usize; 3],
     pub(super) progress: &'a dyn Progress,
@@ -50,7 +51,7 @@ impl Job<'_> {
         };
         let batches = indices.len().div_ceil(batch) as u64;
         self.progress.begin(Work {
-            total: batches * self.sampler.evaluations() as u64,
+            total: batches * self.evaluations as u64,
             reused: 0,
             unit: "steps",
         });
@@ -58,6 +59,7 @@ impl Job<'_> {
         for indices in indices.chunks(batch) {
             candidates.extend(self.sample(indices).map_err(|error| match error {
                 SamplerError::Cancelled => StageError::Interrupted,
+                error if lacks_attention(&error) => StageError::configuration(OnePromptError::Sampler(error)),
                 error => StageError::failed(OnePromptError::Sampler(error)),
             })?);
         }
@@ -70,7 +72,7 @@ impl Job<'_> {
             .map(|&seed_index| CandidateRequest {
                 prompt: &self.key,
                 seed_index,
-                conditioning: &self.conditional,
+                conditioning: &self.prompt.conditioning,
             })
             .collect();
         let mut on_step = |_: StepProgress| {
@@ -80,21 +82,14 @@ impl Job<'_> {
                 false => ControlFlow::Continue(()),
             }
         };
-        let (denoiser, unconditional) = (self.loaded.model.denoiser(), &self.unconditional);
-        match self.plan.random_numbers {
-            RandomNumbers::Counter => {
-                self.sampler
-                    .generate(denoiser, &requests, unconditional, self.shape, &mut on_step)
-            }
-            RandomNumbers::Torch => self.sampler.generate_with(
-                denoiser,
-                &requests,
-                unconditional,
-                self.shape,
-                &mut TorchNoise::new(self.plan.seed),
-                &mut on_step,
-            ),
-        }
+        let mut torch = TorchNoise::new(self.plan.seed);
+        let noise: Option<&mut dyn BatchNoise> = match self.plan.random_numbers {
+            RandomNumbers::Counter => None,
+            RandomNumbers::Torch => Some(&mut torch),
+        };
+        let model = &self.loaded.model;
+        self.guided
+            .candidates(model, self.prompt, &requests, self.shape, noise, &mut on_step)
     }
 
     /// Decodes and writes the images, then the table; if one of them cannot be written, none stays.
@@ -168,6 +163,9 @@ impl Job<'_> {
             ("negative_prompt", self.plan.negative.clone()),
         ];
         metadata.extend(along.map(|(name, value)| (format!("mitune.{name}"), value)));
+        if !self.method.is_classifier_free() {
+            metadata.insert("mitune.guidance_method".to_owned(), self.method.name().to_owned());
+        }
         Arc::new(Schema::new_with_metadata(schema.fields().clone(), metadata))
     }
 

@@ -15,7 +15,8 @@ use self::job::Job;
 use crate::adapters::adapter_file::AdapterFile;
 use crate::contract::demand::check_batch;
 use crate::contract::{Dtype, Progress, StageError};
-use crate::generate::unprompted::{Unprompted, unprompted};
+use crate::generate::guidance_method::GuidanceMethod;
+use crate::generate::guided_sampler::GuidedSampler;
 use crate::models::latent_shape::latent_shape;
 use crate::models::loaded_model::LoadedModel;
 use crate::output_file::{OutputFileError, check_folder};
@@ -104,6 +105,10 @@ enum OnePromptError {
     Count(u32),
     #[error("`{}` is there already and is not overwritten", path.display())]
     Exists { path: PathBuf },
+    #[error(
+        "Guidance method `{method}` takes noise from the counter alone; `--rng torch` does not go with it"
+    )]
+    Noise { method: &'static str },
     #[error("Candidates could not be generated")]
     Sampler(#[source] SamplerError),
 }
@@ -117,7 +122,26 @@ impl OnePrompt {
     /// [`StageError::Configuration`] if the model, a setting or the folder cannot be used, [`StageError::Interrupted`]
     /// after a step once `cancelled` is set, [`StageError::Failed`] if the computation or the system fails.
     pub fn generate(&self, progress: &dyn Progress, cancelled: &AtomicBool) -> Result<Generated, StageError> {
+        self.generate_by(&GuidanceMethod::default(), progress, cancelled)
+    }
+
+    /// Makes the images as [`Self::generate`] does, guided by a method. [`RandomNumbers::Torch`] goes with those alone
+    /// whose steps are those of a plain run.
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub fn generate_by(
+        &self,
+        method: &GuidanceMethod,
+        progress: &dyn Progress,
+        cancelled: &AtomicBool,
+    ) -> Result<Generated, StageError> {
         self.check_folder()?;
+        method.check().map_err(StageError::configuration)?;
+        if self.random_numbers == RandomNumbers::Torch && !method.takes_any_noise() {
+            let method = method.name();
+            return Err(StageError::configuration(OnePromptError::Noise { method }));
+        }
         let loaded = LoadedModel::load(&self.model, self.adapter.as_ref(), self.device, self.dtype)?;
         loaded.notices.iter().for_each(|notice| progress.message(notice));
         let shape = latent_shape(
@@ -145,29 +169,41 @@ impl OnePrompt {
         let sampler =
             Sampler::new(&loaded.model.scheduler_config, &settings).map_err(StageError::configuration)?;
         progress.message(&scheduler_message(&settings));
-        let size = loaded.model.image_size(shape);
-        let conditional = loaded
-            .model
-            .encode_prompts(&[self.prompt.as_str()], size, &loaded.device)
-            .map_err(StageError::failed)?;
-        let Unprompted {
+        let (model, device) = (&loaded.model, &loaded.device);
+        let evaluations = sampler.evaluations();
+        let guided = GuidedSampler::new(
+            model,
+            method,
             sampler,
-            encoded: unconditional,
-        } = unprompted(&loaded.model, sampler, &self.negative, size, &loaded.device)?;
-        for (name, encoded) in [("Prompt", &conditional), ("Negative prompt", &unconditional)] {
-            if encoded.truncated.contains(&true) {
+            &self.negative,
+            model.image_size(shape),
+            device,
+        )?;
+        let prompt = guided.encode(model, &self.prompt, device)?;
+        for (name, truncated) in [
+            ("Prompt", prompt.truncated),
+            ("Negative prompt", guided.negative_is_truncated()),
+        ] {
+            if truncated {
                 progress.message(&format!(
                     "{name} is longer than the text encoder reads; its end is cut off, as CLIP does"
                 ));
             }
         }
+        if let Some(missing) = method.looks_for().filter(|_| !prompt.has_subjects) {
+            progress.message(&format!(
+                "The prompt has no {missing} that the text encoder reads; it is sampled with classifier-free guidance \
+                 alone"
+            ));
+        }
         let job = Job {
             plan: self,
             loaded: &loaded,
-            sampler: &sampler,
+            guided: &guided,
+            evaluations,
             settings: &settings,
-            conditional: conditional.conditioning,
-            unconditional: unconditional.conditioning,
+            method,
+            prompt: &prompt,
             key: text_key(&self.prompt),
             shape,
             progress,
@@ -178,7 +214,7 @@ impl OnePrompt {
             images: job.write(&candidates)?,
             scheduler,
             device: loaded.device_name.clone(),
-            truncated: conditional.truncated.contains(&true),
+            truncated: prompt.truncated,
         })
     }
 

@@ -268,3 +268,64 @@ fn trace(folder: &Path) -> Vec<f32> {
     let batch = reader.next().unwrap().unwrap();
     f32_list(list_column(&batch, "mi_trace").unwrap(), "mi_trace", 0).unwrap()
 }
+
+#[test]
+fn methods_of_guidance_make_images_of_their_own_and_are_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = OnePrompt {
+        prompt: "a red circle and a blue square".to_owned(),
+        ..plan(folder.path())
+    };
+    run(&plain).unwrap();
+    assert!(!metadata(&plain.out).contains_key("mitune.guidance_method"));
+    for method in [
+        serde_json::json!({"kind": "attend_and_excite", "attention_ratio": 2}),
+        serde_json::json!({"kind": "structured"}),
+        serde_json::json!({"kind": "semantic_aware", "finest_ratio": 1, "coarsest_ratio": 2}),
+    ] {
+        let method: GuidanceMethod = serde_json::from_value(method).unwrap();
+        let plan = OnePrompt {
+            out: folder.path().join(method.name()),
+            ..plain.clone()
+        };
+        plan.generate_by(&method, &Silent, &AtomicBool::new(false))
+            .unwrap();
+        assert_ne!(latents(&plan.out), latents(&plain.out), "{method:?}");
+        assert_eq!(metadata(&plan.out)["mitune.guidance_method"], method.name());
+    }
+}
+
+#[test]
+fn a_prompt_without_nouns_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = OnePrompt {
+        prompt: "blue".to_owned(),
+        count: 1,
+        ..plan(folder.path())
+    };
+    let listening = Listening::default();
+    let method = GuidanceMethod::AttendAndExcite(Default::default());
+    plan.generate_by(&method, &listening, &AtomicBool::new(false))
+        .unwrap();
+    let said = listening.0.into_inner().unwrap();
+    assert!(said.iter().any(|text| text.contains("has no nouns")), "{said:?}");
+}
+
+#[test]
+fn noise_of_pytorch_goes_with_plain_steps_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = OnePrompt {
+        random_numbers: RandomNumbers::Torch,
+        ..plan(folder.path())
+    };
+    let generate = |kind: &str| {
+        let method: GuidanceMethod = serde_json::from_value(serde_json::json!({"kind": kind})).unwrap();
+        plan.generate_by(&method, &Silent, &AtomicBool::new(false))
+    };
+    for kind in ["attend_and_excite", "semantic_aware"] {
+        let error = generate(kind).unwrap_err();
+        assert!(matches!(error, StageError::Configuration(_)));
+        assert!(error.to_string().contains("--rng torch"), "{error}");
+    }
+    generate("structured").unwrap();
+}

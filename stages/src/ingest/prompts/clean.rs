@@ -31,7 +31,7 @@ pub enum InvalidPrompt {
 
 /// What a row has where its prompt should be.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum RawText<'a> {
+pub(crate) enum RawText<'a> {
     /// Bytes that should be a text.
     Bytes(&'a [u8]),
     /// A text too long to be read to its end.
@@ -44,7 +44,7 @@ pub(super) enum RawText<'a> {
 
 /// What a row turns out to have, once it is known not to be invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cleaned<'t> {
+pub(crate) enum Cleaned<'t> {
     /// A prompt, trimmed.
     Prompt(&'t str),
     /// No prompt; the name under which the report counts it.
@@ -56,7 +56,7 @@ impl<'a> RawText<'a> {
     ///
     /// # Errors
     /// Why the row is invalid.
-    pub(super) fn cleaned(self) -> Result<Cleaned<'a>, InvalidPrompt> {
+    pub(crate) fn cleaned(self) -> Result<Cleaned<'a>, InvalidPrompt> {
         match self {
             Self::Bytes(bytes) => Ok(match clean(bytes)? {
                 "" => Cleaned::Nothing("empty"),

@@ -106,7 +106,7 @@ impl CsvSource {
 }
 
 /// The place of a column in the header.
-pub(super) fn column_index(
+pub(crate) fn column_index(
     path: &Path,
     header: &csv::ByteRecord,
     column: &str,

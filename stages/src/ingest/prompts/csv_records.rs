@@ -11,7 +11,7 @@ use super::error::PromptsError;
 use super::text_file::open_text;
 
 /// Opens a CSV file whose first record is a header; every record must have as many fields.
-pub(super) fn open_records(path: &Path, delimiter: char) -> Result<Records, PromptsError> {
+pub(crate) fn open_records(path: &Path, delimiter: char) -> Result<Records, PromptsError> {
     let delimiter = u8::try_from(delimiter).unwrap_or(b',');
     let since_record = Rc::new(Cell::new(0));
     let bytes = RecordBytes {
@@ -29,17 +29,17 @@ pub(super) fn open_records(path: &Path, delimiter: char) -> Result<Records, Prom
 const MOST_RECORD_BYTES: u64 = 64 << 20;
 
 /// The records of a CSV file, each of a bounded length.
-pub(super) struct Records {
+pub(crate) struct Records {
     reader: csv::Reader<RecordBytes>,
     since_record: Rc<Cell<u64>>,
 }
 
 impl Records {
-    pub(super) fn byte_headers(&mut self) -> csv::Result<&csv::ByteRecord> {
+    pub(crate) fn byte_headers(&mut self) -> csv::Result<&csv::ByteRecord> {
         self.reader.byte_headers()
     }
 
-    pub(super) fn read_byte_record(&mut self, record: &mut csv::ByteRecord) -> csv::Result<bool> {
+    pub(crate) fn read_byte_record(&mut self, record: &mut csv::ByteRecord) -> csv::Result<bool> {
         self.since_record.set(0);
         self.reader.read_byte_record(record)
     }

@@ -105,14 +105,14 @@ impl PromptsError {
         }
     }
 
-    pub(super) fn damaged(path: &Path, problem: String) -> Self {
+    pub(crate) fn damaged(path: &Path, problem: String) -> Self {
         Self::Damaged {
             path: path.to_owned(),
             problem,
         }
     }
 
-    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| match TextProblem::of(&source) {
             Some(TextProblem::LineTooLong { line, limit }) => Self::LineTooLong { path, line, limit },
@@ -142,7 +142,7 @@ impl PromptsError {
         }
     }
 
-    pub(super) fn csv(path: &Path) -> impl FnOnce(csv::Error) -> Self {
+    pub(crate) fn csv(path: &Path) -> impl FnOnce(csv::Error) -> Self {
         let path = path.to_owned();
         move |error| match CsvProblem::of(&path, error) {
             Ok(source) => Self::Csv { path, source },
@@ -184,7 +184,7 @@ impl PromptsError {
         }
     }
 
-    pub(super) fn missing_column<'a>(
+    pub(crate) fn missing_column<'a>(
         path: &Path,
         column: &str,
         found: impl Iterator<Item = &'a str>,

@@ -22,7 +22,7 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 /// Where paths start, and which files of a folder count.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FilePaths<'a> {
+pub(crate) struct FilePaths<'a> {
     /// Where relative paths start.
     pub base: &'a Path,
     /// What `~` stands for.
@@ -40,7 +40,7 @@ impl FilePaths<'_> {
     /// # Errors
     /// A pattern that matches nothing or is none, a folder without files of the kind, a folder that cannot be read, or
     /// `~` without a home folder.
-    pub(super) fn expand(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, PromptsError> {
+    pub(crate) fn expand(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, PromptsError> {
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
             self.expand_one(path, &mut files)?;
@@ -52,7 +52,7 @@ impl FilePaths<'_> {
     }
 
     /// A path with the home folder in place of `~`.
-    pub(super) fn at_home(&self, path: &Path) -> Result<PathBuf, PromptsError> {
+    pub(crate) fn at_home(&self, path: &Path) -> Result<PathBuf, PromptsError> {
         let mut components = path.components();
         match (components.next(), self.home) {
             (Some(Component::Normal(first)), Some(home)) if first == "~" => {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What was asked for of an object.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// The values of the fields, in the order in which they were asked for; a field that repeats has its last.
     pub values: Vec<Option<Value>>,
     /// The names of all fields, if they were asked for.
@@ -22,7 +22,7 @@ pub(super) struct Row {
 ///
 /// # Errors
 /// A line that is no JSON object.
-pub(super) fn read_row(line: &str, fields: &[&str], names: bool) -> Result<Row, serde_json::Error> {
+pub(crate) fn read_row(line: &str, fields: &[&str], names: bool) -> Result<Row, serde_json::Error> {
     parse(line, fields, names).or_else(|error| match without_constants(line) {
         Cow::Owned(line) => parse(&line, fields, names),
         Cow::Borrowed(_) => Err(error),

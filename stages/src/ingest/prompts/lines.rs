@@ -6,7 +6,7 @@ use super::text_problem::TextProblem;
 
 /// One line without its line ending.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// Its number, from 1.
     pub number: u64,
     /// Its bytes, at most the limit of the reader.
@@ -17,7 +17,7 @@ pub(super) struct Line<'a> {
 
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LineEnds {
+pub(crate) enum LineEnds {
     /// LF or CRLF; a lone CR is white space, as it is in JSON.
     Lf,
     /// LF, CRLF, or the lone CR of old Macs.
@@ -30,7 +30,7 @@ pub(super) enum LineEnds {
 /// kept, so that a file without line endings costs no more memory than any other; and the rest is only read once the
 /// next line is wanted, so that whoever refuses the line does not wait for its end.
 #[derive(Debug)]
-pub(super) struct LineReader<R> {
+pub(crate) struct LineReader<R> {
     reader: R,
     ends: LineEnds,
     limit: usize,
@@ -56,7 +56,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const MOST_PASSED_OVER: usize = 64 << 20;
 
 impl<R: BufRead> LineReader<R> {
-    pub(super) fn new(reader: R, ends: LineEnds, limit: usize) -> Self {
+    pub(crate) fn new(reader: R, ends: LineEnds, limit: usize) -> Self {
         Self {
             reader,
             ends,
@@ -71,7 +71,7 @@ impl<R: BufRead> LineReader<R> {
     ///
     /// # Errors
     /// What the reader says, or [`TextProblem::LineTooLong`] if the line before this one does not end.
-    pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.pass_over()?;
         self.buffer.clear();
         // Room for the mark and for the CR of the line ending, which do not count as content.

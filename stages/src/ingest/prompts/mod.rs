@@ -5,39 +5,39 @@
 //! splits depend on what a prompt is rather than on where it stands, so that they hardly change when prompts are added.
 //! [`pairs`] reads images together with their prompts.
 
-mod clean;
+pub(crate) mod clean;
 mod collector;
 mod column_words;
 mod compact_thrift;
 mod config;
-mod csv_file;
+pub(crate) mod csv_file;
 mod csv_problem;
 mod csv_quotes;
-mod csv_records;
+pub(crate) mod csv_records;
 mod diffusiondb;
 mod end_mark;
 mod error;
-mod error_places;
+pub(crate) mod error_places;
 mod file_format;
-mod file_paths;
+pub(crate) mod file_paths;
 #[cfg(test)]
 mod fixture;
 mod held;
 mod identity;
 mod ingest;
 mod json_lines;
-mod json_row;
+pub(crate) mod json_row;
 mod limits;
-mod lines;
+pub(crate) mod lines;
 mod packed;
 mod page_head;
 mod pair_error;
 pub mod pairs;
 mod parquet_bounds;
 mod parquet_column;
-mod parquet_file;
+pub(crate) mod parquet_file;
 mod parquet_problem;
-mod parquet_text;
+pub(crate) mod parquet_text;
 mod report;
 mod sample;
 mod shapes_world;
@@ -46,7 +46,7 @@ mod split;
 mod t2i_compbench;
 mod table;
 mod text;
-mod text_file;
+pub(crate) mod text_file;
 mod text_problem;
 mod utf16;
 

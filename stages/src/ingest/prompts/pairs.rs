@@ -1,6 +1,6 @@
 //! Image-prompt pairs to be scored, from CSV or Parquet.
 
-mod image_column;
+pub(crate) mod image_column;
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ enum Rows {
 }
 
 /// Most bytes of an encoded image; one of a hundred million pixels seldom has as many.
-const MOST_IMAGE_BYTES: u64 = 512 << 20;
+pub(crate) const MOST_IMAGE_BYTES: u64 = 512 << 20;
 
 const IMAGE: &str = "image";
 const PROMPT: &str = "prompt";
@@ -80,6 +80,25 @@ impl Pairs {
     /// Those of [`Self::open`], and a column of another type.
     pub(crate) fn open_with(path: &Path, column: &'static str) -> Result<Self, PromptsError> {
         Self::open_rows(path, Some(column))
+    }
+
+    /// Goes on to the next row without reading its image, and returns the image's file, if the image is not in the row
+    /// itself; nothing at the end.
+    ///
+    /// # Errors
+    /// A row that cannot be read.
+    pub(crate) fn next_file(&mut self) -> Result<Option<Option<PathBuf>>, PromptsError> {
+        self.row += 1;
+        let row = self.next_row().map_err(PromptsError::of_pairs)?;
+        Ok(row.map(|(image, _)| match image {
+            Image::Bytes(..) => None,
+            Image::Path(path) => Some(self.file_of(&path)),
+        }))
+    }
+
+    /// The file that a path of the table stands for.
+    fn file_of(&self, image: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(image)
     }
 
     /// The prompt of the pair that came last as it stands in the file, with the white space around it.
@@ -194,7 +213,7 @@ impl Pairs {
                 problem,
             }));
         }
-        let image = self.path.parent().unwrap_or(Path::new("")).join(image);
+        let image = self.file_of(image);
         read(&image, MOST_IMAGE_BYTES).map_err(|source| {
             PromptsError::Pair(PairError::ReadImage {
                 path: self.path.clone(),

@@ -28,7 +28,7 @@ const BATCH_ROWS: usize = 1024;
 
 /// A Parquet file whose footer has been read.
 #[derive(Debug)]
-pub(super) struct ParquetFile {
+pub(crate) struct ParquetFile {
     path: PathBuf,
     file: File,
     batch_rows: usize,
@@ -36,7 +36,7 @@ pub(super) struct ParquetFile {
 }
 
 impl ParquetFile {
-    pub(super) fn open(path: &Path) -> Result<Self, PromptsError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, PromptsError> {
         let mut file = open_input(path)?;
         let start = start(&mut file).map_err(PromptsError::read(path))?;
         match FileFormat::of(&start) {
@@ -59,7 +59,7 @@ impl ParquetFile {
     }
 
     /// The same file, decoded in batches of another size.
-    pub(super) fn with_batch_rows(self, batch_rows: usize) -> Self {
+    pub(crate) fn with_batch_rows(self, batch_rows: usize) -> Self {
         Self { batch_rows, ..self }
     }
 
@@ -67,17 +67,29 @@ impl ParquetFile {
         &self.path
     }
 
-    pub(super) fn has(&self, column: &str) -> bool {
+    pub(crate) fn has(&self, column: &str) -> bool {
         self.found(column).is_ok()
     }
 
+    /// How many rows the file declares.
+    pub(crate) fn rows(&self) -> u64 {
+        let rows = self.builder.metadata().file_metadata().num_rows();
+        u64::try_from(rows).unwrap_or(0)
+    }
+
+    /// The names of all columns.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let fields = self.builder.schema().fields();
+        fields.iter().map(|field| field.name().clone()).collect()
+    }
+
     /// The type of a column.
-    pub(super) fn column_type(&self, column: &str) -> Result<&DataType, PromptsError> {
+    pub(crate) fn column_type(&self, column: &str) -> Result<&DataType, PromptsError> {
         Ok(self.found(column)?.1.data_type())
     }
 
     /// Checks that a column can hold texts.
-    pub(super) fn check_text(&self, column: &str) -> Result<(), PromptsError> {
+    pub(crate) fn check_text(&self, column: &str) -> Result<(), PromptsError> {
         match self.column_type(column)? {
             kind if is_text(kind) => Ok(()),
             kind => Err(column_type(&self.path, column, "text", kind)),
@@ -85,7 +97,7 @@ impl ParquetFile {
     }
 
     /// Reads these columns alone; with a selection, these rows alone.
-    pub(super) fn read(
+    pub(crate) fn read(
         mut self,
         columns: &[&str],
         selection: Option<RowSelection>,
@@ -150,7 +162,7 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, PromptsError>) -> Re
 }
 
 /// The batches of the columns of a file.
-pub(super) struct Batches {
+pub(crate) struct Batches {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
     /// Bytes of all batches so far.
@@ -161,7 +173,7 @@ pub(super) struct Batches {
 const MOST_DECODED_BYTES: usize = 64 << 30;
 
 impl Batches {
-    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, PromptsError> {
+    pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, PromptsError> {
         let Self {
             path,
             reader,
@@ -179,7 +191,7 @@ impl Batches {
     }
 
     /// A text column of one of the batches.
-    pub(super) fn text(&self, batch: &RecordBatch, column: &str) -> Result<TextColumn, PromptsError> {
+    pub(crate) fn text(&self, batch: &RecordBatch, column: &str) -> Result<TextColumn, PromptsError> {
         TextColumn::of(batch, column).ok_or_else(|| {
             let found = batch
                 .column_by_name(column)
@@ -189,7 +201,7 @@ impl Batches {
     }
 
     /// A column of numbers of one of the batches.
-    pub(super) fn numbers(&self, batch: &RecordBatch, column: &str) -> Result<Numbers, PromptsError> {
+    pub(crate) fn numbers(&self, batch: &RecordBatch, column: &str) -> Result<Numbers, PromptsError> {
         let array = self.column(batch, column)?;
         Numbers::new(array).ok_or_else(|| column_type(&self.path, column, "numbers", array.data_type()))
     }
@@ -206,7 +218,7 @@ impl Batches {
     }
 }
 
-pub(super) fn column_type(
+pub(crate) fn column_type(
     path: &Path,
     column: &str,
     expected: &'static str,
@@ -224,7 +236,7 @@ pub(super) fn column_type(
 
 /// A column of numbers of any width.
 #[derive(Debug)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     values: Vec<f64>,
     array: ArrayRef,
     single_precision: bool,
@@ -263,7 +275,7 @@ impl Numbers {
         })
     }
 
-    pub(super) fn value(&self, row: usize) -> Option<f64> {
+    pub(crate) fn value(&self, row: usize) -> Option<f64> {
         self.array.is_valid(row).then(|| self.values[row])
     }
 

@@ -6,7 +6,7 @@ use arrow_schema::{DataType, Field, Fields};
 
 /// The texts of a batch; a null has none, and so has a value inside of a null.
 #[derive(Debug)]
-pub(super) struct TextColumn {
+pub(crate) struct TextColumn {
     values: Values,
     /// What the column stands in, outermost first.
     around: Vec<ArrayRef>,
@@ -48,7 +48,7 @@ impl TextColumn {
     }
 
     /// The bytes of a text; nothing where it is null.
-    pub(super) fn bytes(&self, row: usize) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, row: usize) -> Option<&[u8]> {
         if self.around.iter().any(|array| array.is_null(row)) {
             return None;
         }

@@ -57,31 +57,39 @@ impl ShapesSource {
     }
 
     pub(super) fn read(&self, collector: &mut Collector<'_>) -> Result<(), PromptsError> {
-        let split = self.draw()?;
-        for (line, prompt) in (1..).zip(Prompt::all()) {
-            // Both sides are in the order of all prompts, that of the prompts themselves.
-            let side = if split.test.binary_search(&prompt).is_ok() {
-                TEST
-            } else {
-                TRAIN
+        for (line, prompt, side) in self.prompts()? {
+            let text = prompt.to_string();
+            let raw = RawPrompt {
+                text: RawText::Bytes(text.as_bytes()),
+                category: None,
+                split: Some(side),
+                line,
             };
-            let wanted = match self.split {
-                ShapesSide::All => true,
-                ShapesSide::Train => side == TRAIN,
-                ShapesSide::Test => side == TEST,
-            };
-            if wanted {
-                let text = prompt.to_string();
-                let raw = RawPrompt {
-                    text: RawText::Bytes(text.as_bytes()),
-                    category: None,
-                    split: Some(side),
-                    line,
-                };
-                collector.offer(Path::new("shapes"), raw)?;
-            }
+            collector.offer(Path::new("shapes"), raw)?;
         }
         Ok(())
+    }
+
+    /// The prompts of the wanted side in their order: the place of each among all 360, from 1, and the side it is on.
+    ///
+    /// # Errors
+    /// [`PromptsError::Setting`] if the split is refused.
+    pub(crate) fn prompts(&self) -> Result<Vec<(u64, Prompt, &'static str)>, PromptsError> {
+        let split = self.draw()?;
+        let placed = (1..).zip(Prompt::all()).map(|(line, prompt)| {
+            // Both sides are in the order of all prompts, that of the prompts themselves.
+            let side = match split.test.binary_search(&prompt) {
+                Ok(_) => TEST,
+                Err(_) => TRAIN,
+            };
+            (line, prompt, side)
+        });
+        let wanted = placed.filter(|&(_, _, side)| match self.split {
+            ShapesSide::All => true,
+            ShapesSide::Train => side == TRAIN,
+            ShapesSide::Test => side == TEST,
+        });
+        Ok(wanted.collect())
     }
 
     fn draw(&self) -> Result<Split, PromptsError> {

@@ -20,7 +20,7 @@ pub(super) const MOST_BYTES: u64 = 16 << 30;
 ///
 /// # Errors
 /// A file that cannot be read, is too large, or is of a kind that is no text; the error says what to do.
-pub(super) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, PromptsError> {
+pub(crate) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, PromptsError> {
     let mut file = open_input(path)?;
     let start = start(&mut file).map_err(PromptsError::read(path))?;
     // How what is no text is told from its first bytes: inside of a packed file, another packed one is none.
@@ -67,7 +67,7 @@ pub(super) fn open_text(path: &Path) -> Result<BufReader<Box<dyn Read>>, Prompts
 ///
 /// # Errors
 /// A file that cannot be read, is no regular one, or has more bytes than any set of prompts.
-pub(super) fn open_input(path: &Path) -> Result<File, PromptsError> {
+pub(crate) fn open_input(path: &Path) -> Result<File, PromptsError> {
     let (file, metadata) = open_regular(path)?;
     match metadata.len() {
         size if size > MOST_BYTES => Err(PromptsError::Unbounded(BoundedFileError::TooLarge {
@@ -80,7 +80,7 @@ pub(super) fn open_input(path: &Path) -> Result<File, PromptsError> {
 }
 
 /// The first bytes of a file, which is then read from its beginning.
-pub(super) fn start(file: &mut File) -> io::Result<Vec<u8>> {
+pub(crate) fn start(file: &mut File) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     file.take(512).read_to_end(&mut start)?;
     file.rewind()?;

@@ -1,5 +1,6 @@
 //! Judges with a model: a network of the crate of judges, whose files are outside the store.
 
+mod clip_features;
 mod error;
 mod float_tensors;
 mod network;
@@ -17,6 +18,7 @@ use mitune_judges::clip_judges::{Execution, JudgeError};
 use mitune_judges::noun_phrases;
 use mitune_store::{ContentDigest, Value};
 
+pub(crate) use self::clip_features::ClipFeatures;
 pub use self::error::ModelJudgeError;
 pub(crate) use self::network::{AskedPair, Network};
 use self::open_files::SmallFiles;
@@ -248,6 +250,10 @@ impl Judge for ModelJudge {
         Some(self.dtype)
     }
 
+    fn asks_about_phrases(&self) -> bool {
+        self.recipe.asks_about_phrases()
+    }
+
     fn open(
         &self,
         context: &StageContext<'_>,
@@ -272,12 +278,21 @@ struct OpenModelJudge(Network);
 
 impl OpenJudge for OpenModelJudge {
     fn judge(&self, images: &[JudgedImage<'_>]) -> Result<Vec<Vec<JudgedValue>>, StageError> {
+        self.judge_phrases(images, &vec![None; images.len()])
+    }
+
+    fn judge_phrases(
+        &self,
+        images: &[JudgedImage<'_>],
+        phrases: &[Option<&[String]>],
+    ) -> Result<Vec<Vec<JudgedValue>>, StageError> {
         let asked: Vec<AskedPair<'_>> = images
             .iter()
-            .map(|image| AskedPair {
+            .zip(phrases)
+            .map(|(image, phrases)| AskedPair {
                 picture: image.image,
                 prompt: image.prompt,
-                phrases: None,
+                phrases: *phrases,
             })
             .collect();
         let scores = self.0.score(&asked).map_err(StageError::failed)?;

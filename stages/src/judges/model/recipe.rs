@@ -229,7 +229,7 @@ fn blip_vqa(folder: &Path, image_side: usize, first_token: QuestionStart) -> Res
 }
 
 /// The library that resizes images, where the model's configuration says how they are prepared.
-fn backend_of(preprocessing: ClipPreprocessing) -> Option<ImageBackend> {
+pub(super) fn backend_of(preprocessing: ClipPreprocessing) -> Option<ImageBackend> {
     match preprocessing {
         ClipPreprocessing::OpenAi => None,
         ClipPreprocessing::Transformers => Some(ImageBackend::Pillow),
@@ -246,7 +246,7 @@ impl ResizeLibrary {
     }
 }
 
-fn by_configuration(folder: &Path, backend: ImageBackend) -> Result<Preprocessing, JudgeError> {
+pub(super) fn by_configuration(folder: &Path, backend: ImageBackend) -> Result<Preprocessing, JudgeError> {
     let path = folder.join("preprocessor_config.json");
     let fields = Value::Object(read_object(&path)?);
     match serde_json::from_value::<ClipImageSettings>(fields) {

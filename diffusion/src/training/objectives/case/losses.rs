@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::{
-    ContrastWeight, DiffusionDpo, DiffusionRpo, Divergence, Dpok, FDivergenceDpo, Formulation,
-    GaussianTransition, HardNegatives, NegativeError, PolicyBatch, gors_loss, supervised_loss,
+    ContrastWeight, DiffusionDpo, DiffusionRpo, Divergence, FDivergenceDpo, Formulation, HardNegatives,
+    NegativeError, gors_loss, supervised_loss,
 };
 use super::error::CaseError;
+use super::policy_losses;
 use super::tensors::CaseTensors;
-use crate::scheduler::{SchedulerConfig, ddim};
 
 /// The loss of an objective.
 pub(super) fn loss(
@@ -28,7 +28,8 @@ pub(super) fn loss(
         "diffusion-dpo" => diffusion_dpo(read(objective, settings)?, tensors),
         "rpo" => diffusion_rpo(read(objective, settings)?, tensors),
         "hn-itm" => hard_negatives(read(objective, settings)?, tensors),
-        "dpok" => dpok(read(objective, settings)?, tensors),
+        "dpok" => policy_losses::dpok(read(objective, settings)?, tensors),
+        "ddpo" => policy_losses::ddpo(read(objective, settings)?, tensors),
         _ => Err(unknown(objective)),
     }
 }
@@ -180,68 +181,4 @@ fn hard_negatives(settings: HardNegativeSettings, tensors: &CaseTensors<'_>) -> 
         formulation: settings.mode,
     };
     Ok(objective.loss(predictions, [target.clone(), target]))
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DpokSettings {
-    reward_weight: f64,
-    kl_weight: f64,
-    clip: f64,
-    inference_steps: usize,
-    eta: f64,
-    scheduler: SchedulerConfig,
-    mode: Formulation,
-}
-
-impl Default for DpokSettings {
-    fn default() -> Self {
-        let default = Dpok::default();
-        Self {
-            reward_weight: default.reward_weight,
-            kl_weight: default.kl_weight,
-            clip: default.clip,
-            inference_steps: 50,
-            eta: 1.0,
-            scheduler: SchedulerConfig::stable_diffusion(),
-            mode: default.formulation,
-        }
-    }
-}
-
-fn dpok(settings: DpokSettings, tensors: &CaseTensors<'_>) -> Result<Tensor<1>, CaseError> {
-    let batch = PolicyBatch {
-        prediction: tensors.latents("prediction")?,
-        reference: tensors.latents("reference")?,
-        latents: tensors.latents("latents")?,
-        next_latents: tensors.latents("next_latents")?,
-        old_log_probability: tensors.get("log_probability_old")?,
-        advantages: tensors.get::<1>("reward")? - tensors.get::<1>("value")?,
-        transitions: transitions(&settings, &tensors.numbers("timesteps")?)?,
-    };
-    let objective = Dpok {
-        reward_weight: settings.reward_weight,
-        kl_weight: settings.kl_weight,
-        clip: settings.clip,
-        formulation: settings.mode,
-    };
-    Ok(objective.loss(batch))
-}
-
-fn transitions(settings: &DpokSettings, timesteps: &[f64]) -> Result<Vec<GaussianTransition>, CaseError> {
-    let schedule = settings.scheduler.schedule()?;
-    let stride = schedule.len() / settings.inference_steps.max(1);
-    let transition = |&value: &f64| -> Result<_, CaseError> {
-        let timestep = whole(value)?;
-        let step = ddim::reverse_step(&schedule, &settings.scheduler, timestep, stride, settings.eta)?;
-        Ok(GaussianTransition::from(&step))
-    };
-    timesteps.iter().map(transition).collect()
-}
-
-fn whole(value: f64) -> Result<usize, CaseError> {
-    match value >= 0.0 && value.fract() == 0.0 {
-        true => Ok(value as usize),
-        false => Err(CaseError::Timestep { value }),
-    }
 }

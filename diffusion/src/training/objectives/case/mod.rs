@@ -4,6 +4,7 @@
 
 mod error;
 mod losses;
+mod policy_losses;
 mod tensors;
 
 use burn::tensor::{Device, Tensor};
@@ -18,7 +19,8 @@ pub use error::CaseError;
 /// An objective with its settings, and which gradients of it are asked for.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ObjectiveCase {
-    /// `sft`, `gors`, `diffusion-dpo`, `f-dpo-rkl`, `f-dpo-fkl`, `f-dpo-js`, `f-dpo-alpha`, `rpo`, `hn-itm` or `dpok`.
+    /// `sft`, `gors`, `diffusion-dpo`, `f-dpo-rkl`, `f-dpo-fkl`, `f-dpo-js`, `f-dpo-alpha`, `rpo`, `hn-itm`,
+    /// `dpok` or `ddpo`.
     pub objective: String,
     /// Settings of the objective; those that are left out have its defaults.
     #[serde(default)]

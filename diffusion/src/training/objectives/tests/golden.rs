@@ -74,9 +74,19 @@ fn length(values: impl Iterator<Item = f64>) -> f64 {
 
 #[test]
 fn losses_and_gradients_are_those_of_pytorch() {
-    let text = std::fs::read(path("objectives.json")).unwrap();
+    are_those_of_pytorch("objectives.json", 26);
+}
+
+/// DDPO's, from `tools/goldens/export_policy_gradient.py`.
+#[test]
+fn losses_and_gradients_of_rollouts_are_those_of_pytorch() {
+    are_those_of_pytorch("policy_gradient.json", 4);
+}
+
+fn are_those_of_pytorch(file: &str, cases: usize) {
+    let text = std::fs::read(path(file)).unwrap();
     let golden: Golden = serde_json::from_slice(&text).unwrap();
-    assert!(golden.cases.len() >= 26);
+    assert!(golden.cases.len() >= cases);
     for expected in &golden.cases {
         let case = &expected.case;
         let what = format!("{} {:?}", case.objective, case.settings);

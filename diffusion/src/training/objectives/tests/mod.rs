@@ -1,5 +1,6 @@
 //! Losses and gradients against PyTorch, and what must hold between the objectives.
 
+mod ddpo;
 mod golden;
 mod preferences;
 mod rewards;

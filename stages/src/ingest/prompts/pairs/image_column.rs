@@ -4,13 +4,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 
 /// Where the image of a row is.
-pub(super) enum Image {
+pub(crate) enum Image {
     Bytes(Vec<u8>, Option<String>),
     Path(String),
 }
 
 /// Reads the image of a row, none where there is neither.
-pub(super) fn image(column: &ArrayRef, row: usize) -> Option<Image> {
+pub(crate) fn image(column: &ArrayRef, row: usize) -> Option<Image> {
     if !column.is_valid(row) {
         return None;
     }
