@@ -76,13 +76,13 @@ fn own_hint(error: &(dyn Error + 'static)) -> Option<String> {
 /// Where attention is that guidance looks at in vain.
 fn attention_hint(error: &DenoiserError) -> Option<String> {
     match error {
-        DenoiserError::NoAttentionMaps => {
-            Some("Take a `guidance_method` that looks at no attention, `classifier_free` or `structured`".to_owned())
-        }
+        DenoiserError::NoAttentionMaps => Some(
+            "Take a `guidance_method` that looks at no attention: `classifier_free` or `structured`".to_owned(),
+        ),
         DenoiserError::NoSuchAttention => Some(
-            "Set `attention_ratio` of `guidance_method: {kind: attend_and_excite}` in a pipeline, or `finest_ratio` and \
-             `coarsest_ratio` of `semantic_aware`, to a ratio that the model has: positions of the latent to one of its \
-             attention along each side, 1, 2, 4 or 8 in most; small models have no large one"
+            "Set `attention_ratio` of `attend_and_excite`, or `finest_ratio` and `coarsest_ratio` of `semantic_aware`, \
+             in the `guidance_method` of a pipeline to a ratio that the model has: positions of the latent to one of \
+             its attention along each side, 1, 2, 4 or 8 in most; small models have no large one"
                 .to_owned(),
         ),
         _ => None,

@@ -27,8 +27,8 @@ pub(crate) struct GuidedSampler {
     size: ImageSize,
 }
 
-/// Whether a run ended because the model lacks the attention that the method looks at: another setting helps, trying again
-/// does not.
+/// Whether a run ended because the model lacks the attention that the method looks at: another setting helps, trying
+/// again does not.
 pub(super) fn lacks_attention(error: &SamplerError) -> bool {
     matches!(
         error,

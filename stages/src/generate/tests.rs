@@ -153,7 +153,10 @@ fn attention_that_the_model_lacks_is_a_setting_to_change() {
     ] {
         let refused = place.run_watched(settings(method.clone()), &Watch::default());
         let error = refused.unwrap_err();
-        assert!(matches!(error, StageError::Configuration(_)), "{method}: {error:?}");
+        assert!(
+            matches!(error, StageError::Configuration(_)),
+            "{method}: {error:?}"
+        );
         assert!(hint(&error).unwrap().contains(setting), "{method}");
     }
 }

@@ -37,18 +37,6 @@ impl StageConfig for MergeIntoModelConfig {
 
     fn build(self, defaults: &StageDefaults) -> Result<Box<dyn Stage>, StageError> {
         let model = ModelSource::choose(self.model.as_deref(), self.model_from.as_ref(), defaults)?;
-        let previous = self
-            .model_from
-            .as_ref()
-            .is_some_and(|reference| reference.previous);
-        let first = match &defaults.model {
-            Some(path) if previous => Some(ModelSource::choose(Some(path), None, defaults)?),
-            _ => None,
-        };
-        Ok(Box::new(MergeIntoModel {
-            config: self,
-            model,
-            first,
-        }))
+        Ok(Box::new(MergeIntoModel { config: self, model }))
     }
 }

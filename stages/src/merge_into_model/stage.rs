@@ -9,8 +9,8 @@ use crate::adapter_tools::{MergedModel, fold_into_model};
 use crate::adapters::adapter_file::AdapterFile;
 use crate::adapters::stored_adapter;
 use crate::contract::{
-    ADAPTER_PORT, Content, ExternalDigests, InputPort, KnownInputs, MODEL_PORT, OutputPort, Stage,
-    StageConfig, StageContext, StageError, StageOutput, keyed_config,
+    ADAPTER_PORT, Content, ExternalDigests, InputPort, OutputPort, Stage, StageConfig, StageContext,
+    StageError, StageOutput, keyed_config,
 };
 use crate::models::model_snapshot::ModelSnapshot;
 use crate::models::model_source::ModelSource;
@@ -20,8 +20,6 @@ use crate::models::stored_folder::put_folder;
 pub(super) struct MergeIntoModel {
     pub(super) config: MergeIntoModelConfig,
     pub(super) model: ModelSource,
-    /// The model of the first round, where that of later rounds comes from the round before.
-    pub(super) first: Option<ModelSource>,
 }
 
 impl Stage for MergeIntoModel {
@@ -34,18 +32,9 @@ impl Stage for MergeIntoModel {
     }
 
     fn inputs(&self) -> Vec<InputPort> {
-        let reference = match &self.model {
-            ModelSource::Directory(_) => None,
-            ModelSource::Stage(reference) => Some(reference),
-        };
-        // Where nothing else could stand in its place, it must be there.
-        let model = match (reference, &self.first) {
-            (Some(_), None) => self.model.port(),
-            _ => InputPort::optional(MODEL_PORT, &[Content::Model], reference),
-        };
         vec![
             InputPort::optional(ADAPTER_PORT, &[Content::Adapter], Some(&self.config.adapter)),
-            model,
+            self.model.port(),
         ]
     }
 
@@ -54,16 +43,6 @@ impl Stage for MergeIntoModel {
             name: "model",
             content: Content::Model,
         }]
-    }
-
-    fn connected(&mut self, inputs: KnownInputs) -> Result<(), StageError> {
-        if inputs.of(MODEL_PORT).is_empty()
-            && let ModelSource::Stage(_) = self.model
-            && let Some(first) = self.first.take()
-        {
-            self.model = first;
-        }
-        Ok(())
     }
 
     fn external(&self, digests: &dyn ExternalDigests) -> Result<BTreeMap<String, ContentDigest>, StageError> {

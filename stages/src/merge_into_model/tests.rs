@@ -8,8 +8,7 @@ use mitune_store::{Artifact, FileDigest, TensorBytes};
 use serde_json::json;
 
 use super::*;
-use crate::contract::{KnownInputs, StageConfig as _};
-use crate::testing::trial::{Trial, Unremembered};
+use crate::testing::trial::Trial;
 use crate::testing::trial_model;
 
 fn trial() -> Trial {
@@ -132,20 +131,4 @@ fn a_scale_of_its_own_counts_and_a_stored_model_is_merged_again() {
         .run::<MergeIntoModelConfig>(settings, &[("adapter", &[]), ("model_from", &[&once])])
         .unwrap();
     assert_eq!(untouched.outputs["model"].content, once.content);
-}
-
-#[test]
-fn the_first_round_begins_with_the_model_of_the_pipeline() {
-    let trial = trial();
-    let settings = json!({"adapter": "previous.a", "model_from": "previous.base"});
-    let mut stage = trial.stage::<MergeIntoModelConfig>(settings.clone()).unwrap();
-    assert!(stage.external(&Unremembered).unwrap().is_empty());
-    stage.connected(KnownInputs::default()).unwrap();
-    let plain = trial
-        .stage::<MergeIntoModelConfig>(json!({"adapter": "a"}))
-        .unwrap();
-    let expected = plain.external(&Unremembered).unwrap();
-    assert_eq!(stage.external(&Unremembered).unwrap(), expected);
-    assert!(expected.contains_key("model"));
-    assert_eq!(MergeIntoModelConfig::KIND, stage.kind());
 }

@@ -51,10 +51,17 @@ pub(super) fn captioned_images(path: &Path) -> Result<Vec<CaptionedImage>, Image
             expected: "a file of captions of COCO, with `images` and `annotations`",
             source,
         })?;
-    let places: HashMap<u64, usize> = (0..)
-        .zip(&images)
-        .map(|(place, image)| (image.id, place))
-        .collect();
+    let mut places: HashMap<u64, usize> = HashMap::new();
+    for (place, image) in images.iter().enumerate() {
+        if let Some(first) = places.insert(image.id, place).and_then(|first| images.get(first)) {
+            return Err(ImagesError::SameNumber {
+                path: path.to_owned(),
+                id: image.id,
+                first: first.file_name.clone(),
+                second: image.file_name.clone(),
+            });
+        }
+    }
     let uncaptioned = |image: Image| CaptionedImage {
         id: image.id,
         file_name: image.file_name,

@@ -45,16 +45,19 @@ fn archive(file: usize, path: &Path, visitor: &mut Visitor<'_>) -> Result<Contro
     };
     let (mut opened, _) = open_regular(path)?;
     let entries = entries(&mut opened).map_err(problem)?;
-    let part = entries.iter().find(|(name, _)| {
-        Path::new(name)
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
-    });
-    let Some((_, part)) = part else {
+    let mut parts = entries.iter().filter(|(name, _)| is_part(name));
+    let Some((first, part)) = parts.next() else {
         return Err(ImagesError::NoPart {
             path: path.to_owned(),
         });
     };
+    if let Some((second, _)) = parts.next() {
+        return Err(ImagesError::Parts {
+            path: path.to_owned(),
+            first: first.clone(),
+            second: second.clone(),
+        });
+    }
     let part = read_entry(&mut opened, part, MOST_PART_BYTES).map_err(problem)?;
     let rows = part_rows(path, &part)?;
     let images: HashMap<&str, &ZipEntry> = entries
@@ -91,6 +94,13 @@ fn visit(
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// Whether an entry is the file of JSON of a part; those of macOS that begin with `._` are about another file.
+fn is_part(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+        && !last_component(name).starts_with("._")
 }
 
 fn last_component(name: &str) -> &str {

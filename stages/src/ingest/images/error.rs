@@ -29,6 +29,24 @@ pub(crate) enum ImagesError {
     /// A weight is none.
     #[error("The weight in row {row} of `{}` is {found}, expected a number from 0 on", path.display())]
     Weight { path: PathBuf, row: u64, found: String },
+    /// A row has a weight where the first one has none.
+    #[error(
+        "Row {row} of `{}` has a weight, but the first row has none; give all rows one or none",
+        path.display()
+    )]
+    LateWeight { path: PathBuf, row: u64 },
+    /// Two images of COCO have one number.
+    #[error(
+        "Images `{first}` and `{second}` of `{}` have the same `id`, {id}, so that captions fit both; give each \
+         its own",
+        path.display()
+    )]
+    SameNumber {
+        path: PathBuf,
+        id: u64,
+        first: String,
+        second: String,
+    },
     /// A line is no object of JSON.
     #[error("Line {row} of `{}` is no JSON object", path.display())]
     Line {
@@ -52,6 +70,17 @@ pub(crate) enum ImagesError {
     /// An archive holds images alone.
     #[error("There is no JSON file in `{}`, expected that of a part of DiffusionDB", path.display())]
     NoPart { path: PathBuf },
+    /// An archive holds several parts.
+    #[error(
+        "There are several JSON files in `{}`, such as `{first}` and `{second}`, expected that of one part \
+         of DiffusionDB; unpack it and give the folder",
+        path.display()
+    )]
+    Parts {
+        path: PathBuf,
+        first: String,
+        second: String,
+    },
     /// A file is another one than a moment ago.
     #[error("A file of the source changed while it was read")]
     Changed,

@@ -128,6 +128,53 @@ fn tables_without_the_columns_are_refused() {
     let error = rows(&table).map(drop).unwrap_err().to_string();
     assert!(error.starts_with("The weight in row 1 of"), "{error}");
     assert!(error.ends_with("is `-1`, expected a number from 0 on"), "{error}");
+    for (lines, words) in [
+        (
+            "{\"image\": \"a\", \"prompt\": \"b\"}\n{\"image\": \"a\", \"prompt\": \"c\", \"weight\": 3}\n",
+            "Row 2 of `",
+        ),
+        (
+            "{\"image\": \"a\", \"prompt\": \"b\", \"weight\": 3}\n{\"image\": \"a\", \"prompt\": \"c\"}\n",
+            "The weight in row 2 of `",
+        ),
+    ] {
+        let table = ImageSource::Table(write(&folder, "t.jsonl", lines));
+        let error = rows(&table).map(drop).unwrap_err().to_string();
+        assert!(error.starts_with(words), "{error}");
+        assert!(!error.contains("`missing`"), "{error}");
+    }
+}
+
+#[test]
+fn what_belongs_to_two_images_or_parts_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = r#"{"images": [{"id": 0, "file_name": "a.jpg"}, {"id": 0, "file_name": "b.jpg"}],
+        "annotations": [{"image_id": 0, "caption": "a"}]}"#;
+    let coco = ImageSource::Coco(CocoSource {
+        annotations: write(&folder, "captions.json", json),
+        images: folder.path().to_owned(),
+        captions: Captions::First,
+    });
+    let error = rows(&coco).map(drop).unwrap_err().to_string();
+    assert!(
+        error.starts_with("Images `a.jpg` and `b.jpg` of") && error.contains("the same `id`, 0"),
+        "{error}"
+    );
+    let part = br#"{"a.png": {"p": "a boat"}}"#.as_slice();
+    let both = [("1/part-000001.json", part), ("2/part-000002.json", part)];
+    let zip = ImageSource::Diffusiondb(write(&folder, "both.zip", archive(&both, true)));
+    let error = rows(&zip).map(drop).unwrap_err().to_string();
+    assert!(
+        error.contains("`1/part-000001.json` and `2/part-000002.json`"),
+        "{error}"
+    );
+    let beside = [
+        ("__MACOSX/._part-000001.json", b"x".as_slice()),
+        both[0],
+        ("a.png", b"first".as_slice()),
+    ];
+    let zip = ImageSource::Diffusiondb(write(&folder, "beside.zip", archive(&beside, true)));
+    assert_eq!(told(&zip), ["a boat: first"]);
 }
 
 /// More rows than a batch has, every fifth of them without a winner.

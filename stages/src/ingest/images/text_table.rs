@@ -101,9 +101,13 @@ pub(super) fn read_json(
         let fields = Fields {
             images: (0..names.len()).map(|index| image(index).to_owned()).collect(),
             caption: caption(value(names.len())),
-            weight: match columns.is_weighted() {
-                true => Some(number(path, row, weight)?),
-                false => None,
+            weight: match columns {
+                Columns::Images { weighted: true } => Some(number(path, row, weight)?),
+                Columns::Images { weighted: false } if weight.is_some_and(|weight| !weight.is_null()) => {
+                    let path = path.to_owned();
+                    return Err(ImagesError::LateWeight { path, row });
+                }
+                Columns::Images { weighted: false } | Columns::Pairs => None,
             },
         };
         visitor(fields.into_row(path, RowPlace { file, row }))
@@ -187,7 +191,7 @@ fn caption(value: Option<&Value>) -> Caption {
 }
 
 fn number(path: &Path, row: u64, value: Option<&Value>) -> Result<f64, ImagesError> {
-    let text = value.map_or("missing".to_owned(), Value::to_string);
+    let text = value.map_or(String::new(), Value::to_string);
     parsed(path, row, &text)
 }
 
