@@ -106,6 +106,10 @@ impl Generate {
             .with_metric("truncated_prompts", truncated);
         let unsteered = without.unwrap_or_default() as u64 * u64::from(self.config.candidates_per_prompt);
         let output = evaluations.report(output, rows, unsteered);
+        let output = match method.is_classifier_free() {
+            true => output,
+            false => output.with_metric("guidance_method", method.name()),
+        };
         Ok(match method.looks_for().zip(without) {
             Some((missing, count)) => output.with_metric(&format!("prompts_without_{missing}"), count),
             None => output,
