@@ -1,4 +1,4 @@
-//! Columns that were selected by and are compared too.
+//! Columns that were trained towards and are compared too.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,15 @@ use super::graph::RunGraph;
 /// Stages that are named at most.
 const NAMED: usize = 3;
 
-/// Says of every compared column by which something was selected in the run that it was.
+/// Kinds of stages that choose, weigh or reward images by a column, and the setting that names it.
+const CHOOSING: [(&str, &str); 4] = [
+    ("select", "by"),
+    ("pair", "by"),
+    ("weigh", "by"),
+    ("policy_gradient", "reward"),
+];
+
+/// Says of every compared column by which something was selected or rewarded in the run that it was.
 ///
 /// What was tuned on such a selection was tuned towards that judge, whose gain says less than that of any other.
 pub(super) fn judged_by_their_selector(
@@ -35,7 +43,7 @@ pub(super) fn judged_by_their_selector(
             origin: Some(compared.origin.clone()),
             text: format!(
                 "Compares by `{}`, which {}{rest} selected by too: what was tuned on that selection is judged by the judge \
-                 that chose it, so look at the other judges.",
+                 that chose or rewarded it, so look at the other judges.",
                 compared.column,
                 named.join(", ")
             ),
@@ -44,12 +52,14 @@ pub(super) fn judged_by_their_selector(
     Ok(comparisons.iter().filter_map(note).collect())
 }
 
-/// The stages that selected, by the column they selected by.
+/// The stages that selected or were rewarded, by the column.
 fn selectors(store: &Store, graph: &RunGraph) -> Result<BTreeMap<String, Vec<String>>, ReportError> {
     let mut selectors: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for position in graph.of_kind("select") {
-        let stage = &graph.stages[position];
+    for stage in &graph.stages {
         let Some(record) = &stage.record else { continue };
+        let Some((_, setting)) = CHOOSING.iter().find(|(kind, _)| *kind == record.stage) else {
+            continue;
+        };
         let preimage = store
             .records()
             .read_preimage(&record.preimage)
@@ -57,7 +67,7 @@ fn selectors(store: &Store, graph: &RunGraph) -> Result<BTreeMap<String, Vec<Str
                 stage: stage.name(),
                 source,
             })?;
-        let by = preimage.get("config").and_then(|config| config.get("by"));
+        let by = preimage.get("config").and_then(|config| config.get(setting));
         if let Some(Value::Text(by)) = by {
             let names = stage.names.iter().map(|name| name.text.clone());
             selectors.entry(by.clone()).or_default().extend(names);

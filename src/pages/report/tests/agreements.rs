@@ -154,11 +154,11 @@ fn comparisons_say_what_was_selected_by_and_have_a_column_for_each_group() {
         }),
         arms: vec![arm],
     };
-    let write = |by: &str| {
+    let write = |kind: &str, setting: &str, by: &str| {
         let mut fixture = Fixture::new("comparison");
         fixture.add(FakeStage {
-            config: json!({"by": by}),
-            ..FakeStage::of("selection@1/hps", "select")
+            config: json!({setting: by}),
+            ..FakeStage::of("selection@1/hps", kind)
         });
         let summary = fixture.store.artifacts().put_json(&compared).expect("stored");
         fixture.add(FakeStage {
@@ -167,7 +167,7 @@ fn comparisons_say_what_was_selected_by_and_have_a_column_for_each_group() {
         });
         page(&fixture).expect("written")
     };
-    let selected = write("hps_v2");
+    let selected = write("select", "by", "hps_v2");
     check_nesting(&selected);
     let line = "table arm | &lt;color&gt; | shape";
     let outline = outline(&selected);
@@ -183,5 +183,9 @@ fn comparisons_say_what_was_selected_by_and_have_a_column_for_each_group() {
     ] {
         assert!(selected.contains(text), "no `{text}`");
     }
-    assert!(!write("mi").contains("selected by too"));
+    assert!(!write("select", "by", "mi").contains("selected by too"));
+    for (kind, setting) in [("pair", "by"), ("weigh", "by"), ("policy_gradient", "reward")] {
+        let page = write(kind, setting, "hps_v2");
+        assert!(page.contains("`selection@1/hps` selected by too"), "{kind}");
+    }
 }
