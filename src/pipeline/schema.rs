@@ -13,8 +13,27 @@ use super::spec::{ForEach, PipelineSpec, RoundStageBlock, StageBlock, Vars, Vers
 pub fn schema() -> Value {
     let mut schema = SchemaGenerator::default().into_root_schema_for::<PipelineSpec>();
     schema.insert("title".to_owned(), json!("mitune pipeline"));
-    schema.to_value()
+    let mut schema = schema.to_value();
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        for (name, definition) in definitions {
+            if !OUTSIDE_OF_STAGES.contains(&name.as_str()) {
+                allow_variables(definition);
+            }
+        }
+    }
+    schema
 }
+
+/// Definitions of what takes no variables, or has its own place for them.
+const OUTSIDE_OF_STAGES: [&str; 7] = [
+    "ForEach",
+    "ReportSpec",
+    "RoundStages",
+    "RoundsSpec",
+    "Stage",
+    "Stages",
+    "Vars",
+];
 
 impl JsonSchema for Version {
     fn schema_name() -> Cow<'static, str> {
@@ -119,7 +138,11 @@ impl JsonSchema for Stage {
 fn stage(generator: &mut SchemaGenerator) -> Schema {
     let kinds: Vec<Value> = StageSpec::schemas(generator)
         .into_iter()
-        .map(|(kind, settings)| with_kind(kind, or_variable(settings.to_value())))
+        .map(|(kind, settings)| {
+            let mut settings = settings.to_value();
+            allow_variables(&mut settings);
+            with_kind(kind, settings)
+        })
         .collect();
     match kinds.is_empty() {
         true => json_schema!({ "type": "object", "required": ["kind"] }),
@@ -154,16 +177,59 @@ fn when() -> Value {
     })
 }
 
-/// Allows a variable in place of every setting.
-fn or_variable(mut settings: Value) -> Value {
-    if let Some(properties) = settings.get_mut("properties").and_then(Value::as_object_mut) {
-        for property in properties.values_mut() {
-            let description = property.get("description").cloned();
-            *property = json!({ "anyOf": [property, { "type": "string", "pattern": "\\$\\{[^}]+\\}" }] });
-            if let Some(description) = description {
-                property["description"] = description;
+/// Allows a variable in place of every setting, however deep it stands; names of variants stay as they are.
+fn allow_variables(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    for (key, below) in object {
+        match (key.as_str(), below) {
+            ("properties", Value::Object(properties)) => {
+                properties.values_mut().for_each(or_variable);
             }
+            ("items" | "additionalProperties", below @ Value::Object(_)) => or_variable(below),
+            ("oneOf" | "anyOf" | "allOf", Value::Array(choices)) => {
+                choices.iter_mut().for_each(allow_variables);
+            }
+            _ => {}
         }
     }
-    settings
+}
+
+/// Allows a variable in place of a setting, and in what is below it.
+fn or_variable(setting: &mut Value) {
+    allow_variables(setting);
+    if setting.get("const").is_some() {
+        return;
+    }
+    let description = setting.get("description").cloned();
+    *setting = json!({ "anyOf": [setting, { "type": "string", "pattern": "\\$\\{[^}]+\\}" }] });
+    if let Some(description) = description {
+        setting["description"] = description;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema of a setting by the path of its keys below a definition.
+    fn setting<'s>(schema: &'s Value, definition: &str, key: &str) -> &'s Value {
+        &schema["$defs"][definition]["properties"][key]
+    }
+
+    #[test]
+    fn variables_stand_wherever_a_stage_has_a_value() {
+        let schema = schema();
+        let takes_variables = |setting: &Value| setting["anyOf"][1]["pattern"].is_string();
+        assert!(takes_variables(setting(&schema, "SamplerConfig", "guidance")));
+        let stages = schema["$defs"]["Stage"]["oneOf"].as_array().unwrap();
+        let generate = stages
+            .iter()
+            .find(|stage| stage["properties"]["kind"]["const"] == "generate")
+            .unwrap();
+        assert!(takes_variables(&generate["properties"]["seed"]));
+        assert!(!takes_variables(setting(&schema, "RoundsSpec", "count")));
+        assert!(!takes_variables(&schema["properties"]["name"]));
+    }
 }
