@@ -86,6 +86,22 @@ impl Node {
         }
     }
 
+    /// Returns the same map without a key; other values stay as they are.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Self {
+        let tree = match &self.tree {
+            Tree::Map(entries) => {
+                let others = entries.iter().filter(|entry| entry.key != key);
+                Tree::Map(others.cloned().collect())
+            }
+            other => other.clone(),
+        };
+        Self {
+            mark: self.mark,
+            tree,
+        }
+    }
+
     /// Follows a path of map keys and list positions as far as it goes, returning the last position known on it.
     pub fn mark_of<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<Mark> {
         let mut node = self;

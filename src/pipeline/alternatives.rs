@@ -48,15 +48,9 @@ pub(super) fn choose<'n>(
 
 impl<'n> Alternative<'n> {
     fn of(settings: &'n Node, place: Option<usize>) -> Self {
-        let settings = match &settings.tree {
-            Tree::Map(entries) if settings.get(WHEN).is_some() => {
-                let others = entries.iter().filter(|entry| entry.key != WHEN);
-                Cow::Owned(Node {
-                    mark: settings.mark,
-                    tree: Tree::Map(others.cloned().collect()),
-                })
-            }
-            _ => Cow::Borrowed(settings),
+        let settings = match settings.get(WHEN) {
+            Some(_) => Cow::Owned(settings.without(WHEN)),
+            None => Cow::Borrowed(settings),
         };
         Self { settings, place }
     }

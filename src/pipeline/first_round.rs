@@ -4,7 +4,6 @@ use mitune_stages::contract::{Arity, MODEL_PORT, Stage, StageDefaults};
 
 use super::kinds::StageKinds;
 use super::unroll::Instance;
-use crate::document::{Node, Tree};
 
 /// Leaves out `model_from: previous.MODEL` in the first round, so that it means the pipeline's model there, as `adapter:
 /// previous.ADAPTER` means no adapter.
@@ -27,19 +26,11 @@ pub(super) fn leave_out_previous(
         if !needed {
             continue;
         }
-        let settings = without(&instance.settings, MODEL_PORT);
+        let settings = instance.settings.without(MODEL_PORT);
         if let Ok(built) = kinds.build(&instance.kind, &settings, defaults) {
             *stage = built;
             instance.settings = settings;
         }
-    }
-}
-
-fn without(settings: &Node, key: &str) -> Node {
-    let others = settings.entries().iter().filter(|entry| entry.key != key);
-    Node {
-        mark: settings.mark,
-        tree: Tree::Map(others.cloned().collect()),
     }
 }
 

@@ -8,4 +8,4 @@ mod score_choice;
 pub(crate) use copied_rows::copied_rows;
 pub(crate) use draw::Draw;
 pub(crate) use pools::{Ranked, ranked_pools, repeated};
-pub(crate) use score_choice::{RANDOM, ScoreChoice};
+pub(crate) use score_choice::{RANDOM, ScoreChoice, opened_candidates};

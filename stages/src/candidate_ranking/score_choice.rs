@@ -1,7 +1,7 @@
 //! The score that the setting `by` of a stage names, and the tables it is in.
 
 use super::Draw;
-use crate::contract::{KnownInput, KnownInputs, StageContext, StageError};
+use crate::contract::{KnownInput, KnownInputs, StageContext, StageError, Work};
 use crate::tables::candidate_index::CandidateIndex;
 use crate::tables::matching::{FewRows, UnrelatedTable};
 use crate::tables::score_column_error::ScoreColumnError;
@@ -18,6 +18,18 @@ pub(crate) struct ScoreChoice<'a> {
     pub(crate) besides: &'static [&'static str],
     /// What is known of the stage's inputs.
     pub(crate) inputs: &'a KnownInputs,
+}
+
+/// Reads which candidates there are, and says how many will be looked at.
+pub(crate) fn opened_candidates(context: &StageContext<'_>) -> Result<CandidateIndex, StageError> {
+    let candidates = context.input("candidates")?;
+    let index = CandidateIndex::read(context.store(), candidates).map_err(StageError::failed)?;
+    context.progress().begin(Work {
+        total: index.rows().len() as u64,
+        reused: 0,
+        unit: "candidates",
+    });
+    Ok(index)
 }
 
 impl ScoreChoice<'_> {

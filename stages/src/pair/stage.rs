@@ -5,10 +5,10 @@ use mitune_store::Value;
 use super::config::{PairConfig, PairError};
 use super::pairing::{RankedPair, Rule};
 use super::rows::{PairRows, order};
-use crate::candidate_ranking::{Draw, RANDOM, ScoreChoice, ranked_pools, repeated};
+use crate::candidate_ranking::{Draw, RANDOM, ScoreChoice, opened_candidates, ranked_pools, repeated};
 use crate::contract::{
     Content, ExpectedTable, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
-    StageDefaults, StageError, StageOutput, Work, keyed_config,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::select::RepeatedPrompts;
 use crate::tables::candidate_index::CandidateIndex;
@@ -87,12 +87,7 @@ impl Stage for Pair {
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let candidates = context.input("candidates")?;
-        let index = CandidateIndex::read(context.store(), candidates).map_err(StageError::failed)?;
-        context.progress().begin(Work {
-            total: index.rows().len() as u64,
-            reused: 0,
-            unit: "candidates",
-        });
+        let index = opened_candidates(context)?;
         let made = self.pairs(context, &index)?;
         context.check_cancelled()?;
         if made.pairs.is_empty() {

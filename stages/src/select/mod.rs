@@ -11,12 +11,12 @@ use std::num::NonZeroU32;
 
 use mitune_store::Value;
 
-use crate::candidate_ranking::{Draw, RANDOM, Ranked, ScoreChoice, repeated};
+use crate::candidate_ranking::{Draw, RANDOM, Ranked, ScoreChoice, opened_candidates, repeated};
 #[cfg(test)]
 use crate::contract::KnownInput;
 use crate::contract::{
     Content, ExpectedTable, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
-    StageDefaults, StageError, StageOutput, Work, keyed_config,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::tables::candidate_index::CandidateIndex;
 use crate::tables::schema;
@@ -107,12 +107,7 @@ impl Stage for Select {
 
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let candidates = context.input("candidates")?;
-        let index = CandidateIndex::read(context.store(), candidates).map_err(StageError::failed)?;
-        context.progress().begin(Work {
-            total: index.rows().len() as u64,
-            reused: 0,
-            unit: "candidates",
-        });
+        let index = opened_candidates(context)?;
         self.check_depth(&index).map_err(StageError::configuration)?;
         let seed = self.config.seed.unwrap_or_default();
         let draws = Draw::of_candidates(Draw::SELECTION, seed, &index);

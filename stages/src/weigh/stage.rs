@@ -10,10 +10,10 @@ use mitune_store::Value;
 use super::config::WeighConfig;
 use super::kept::{Kept, kept, mean_weight};
 use super::prompt_thresholds::prompt_thresholds;
-use crate::candidate_ranking::{ScoreChoice, copied_rows};
+use crate::candidate_ranking::{ScoreChoice, copied_rows, opened_candidates};
 use crate::contract::{
     Content, ExpectedTable, InputPort, KnownInputs, OutputPort, Stage, StageConfig, StageContext,
-    StageDefaults, StageError, StageOutput, Work, keyed_config,
+    StageDefaults, StageError, StageOutput, keyed_config,
 };
 use crate::tables::candidate_index::CandidateIndex;
 use crate::tables::schema;
@@ -80,12 +80,7 @@ impl Stage for Weigh {
     fn run(&self, context: &StageContext<'_>) -> Result<StageOutput, StageError> {
         let candidates = context.input("candidates")?;
         let store = context.store();
-        let index = CandidateIndex::read(store, candidates).map_err(StageError::failed)?;
-        context.progress().begin(Work {
-            total: index.rows().len() as u64,
-            reused: 0,
-            unit: "candidates",
-        });
+        let index = opened_candidates(context)?;
         let prompts = context.optional_input("prompts");
         let thresholds = prompt_thresholds(self.config.threshold.as_ref(), store, prompts, &index)?;
         let scores = self.score().values(context, &index)?;
